@@ -1,0 +1,40 @@
+# One verb per line; each prepares .venv by itself and is quick when there is nothing to do.
+DRIVER ?= local
+PROFILE ?= smoke
+SEED ?= 1
+OUT ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help certify test lint bench docs clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+$(STAMP): pyproject.toml constraints.txt tools/prepare
+	@tools/prepare $(VENV)
+
+certify: $(STAMP)  ## certify DRIVER (default: local) under PROFILE (default: smoke)
+	@$(BIN)/holdfast certify $(DRIVER) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
+
+test: $(STAMP)  ## run every test
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(STAMP)  ## ruff, mypy, pyright, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## what a durable operation and a generated plan cost here
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(STAMP)  ## write the generated tables and diagrams into docs/
+	@$(BIN)/python tools/docs
+
+clean:  ## remove .venv, reports and caches
+	@rm -rf $(VENV) reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
