@@ -1,0 +1,3 @@
+"""The conformance suite: properties, plans, execution, judgement and a report that can be
+recomputed.
+"""

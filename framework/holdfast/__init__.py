@@ -1,0 +1,1 @@
+"""Holdfast: storage orchestration with drivers that are proven, not promised."""

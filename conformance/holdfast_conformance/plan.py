@@ -1,0 +1,151 @@
+"""Plans: what the suite will do to a driver, as data, fixed before the driver is touched.
+
+A plan is a function of (suite version, seed, capabilities) alone. Its steps are the driver requests
+themselves, since
+keys are the caller's to choose, and the few things only a harness does. Each plan runs in a
+namespace of its own.
+"""
+
+import msgspec
+
+from holdfast.capabilities import ObjectKind
+from holdfast.requests import ImageRequest, LifeCycleRequest, PrimaryRequest, Request, Role
+from holdfast.testbed import Fault
+
+
+class HarnessStep(Request, frozen=True, kw_only=True):
+    """The base of steps that are no driver verb."""
+
+
+class WriteBlocks(HarnessStep, frozen=True, kw_only=True, tag="write_blocks"):
+    """Through the host's handle: write stamped blocks ``first..first+count-1``, then flush."""
+
+    volume: str
+    host: str
+    first: int
+    count: int
+    generation: int
+
+
+class ReadBlocks(HarnessStep, frozen=True, kw_only=True, tag="read_blocks"):
+    """Through the host's handle: read and decode blocks ``first..first+count-1``."""
+
+    volume: str
+    host: str
+    first: int
+    count: int
+
+
+class PutObject(HarnessStep, frozen=True, kw_only=True, tag="put_object"):
+    """The framework's put helper over the upload verbs, with content expanded from a number."""
+
+    upload: str
+    key: str
+    kind: ObjectKind
+    content_type: str
+    content: int
+    size_bytes: int
+
+
+class SendPart(HarnessStep, frozen=True, kw_only=True, tag="send_part"):
+    """``upload_part`` with content expanded from a number."""
+
+    upload: str
+    number: int
+    content: int
+    size_bytes: int
+
+
+class FinishUpload(HarnessStep, frozen=True, kw_only=True, tag="finish_upload"):
+    """``complete_upload`` of the parts with these numbers, as last acknowledged.
+
+    A wrong size or digest is asked for by ``size_error_bytes`` and ``wrong_digest``; a part that
+    was
+    never sent is given the tag ``never-sent``.
+    """
+
+    upload: str
+    numbers: tuple[int, ...]
+    size_error_bytes: int = 0
+    wrong_digest: bool = False
+
+
+class InspectStore(HarnessStep, frozen=True, kw_only=True, tag="inspect_store"):
+    """``LifeCycle.get``."""
+
+
+class InitializeBad(HarnessStep, frozen=True, kw_only=True, tag="initialize_bad"):
+    """``initialize`` with each of the testbed's bad configurations in turn."""
+
+
+class WalkVolumes(HarnessStep, frozen=True, kw_only=True, tag="walk_volumes"):
+    """List all volumes with this page size."""
+
+    limit: int
+
+
+class WalkObjects(HarnessStep, frozen=True, kw_only=True, tag="walk_objects"):
+    """List all objects with this page size."""
+
+    prefix: str
+    delimiter: str
+    limit: int
+
+
+class Reopen(HarnessStep, frozen=True, kw_only=True, tag="reopen"):
+    """Close the driver and open another on the same store."""
+
+
+class InjectFault(HarnessStep, frozen=True, kw_only=True, tag="inject_fault"):
+    """Put a fault in force until ``HealFault``."""
+
+    fault: Fault
+
+
+class HealFault(HarnessStep, frozen=True, kw_only=True, tag="heal_fault"):
+    """End the fault that is in force."""
+
+
+Step = (
+    PrimaryRequest
+    | ImageRequest
+    | LifeCycleRequest
+    | WriteBlocks
+    | ReadBlocks
+    | PutObject
+    | SendPart
+    | FinishUpload
+    | InspectStore
+    | InitializeBad
+    | WalkVolumes
+    | WalkObjects
+    | Reopen
+    | InjectFault
+    | HealFault
+)
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A list of steps for one fresh namespace.
+
+    With ``ready`` the executor first initializes the store under ``store`` and attaches ``hosts``;
+    without it the plan's own steps do. ``origin`` names the scenario, or ``random``.
+    """
+
+    id: str
+    role: Role
+    origin: str
+    store: str
+    hosts: tuple[str, ...]
+    ready: bool
+    steps: tuple[Step, ...]
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """The canonical bytes of a plan: JSON with keys in a fixed order."""
+    return msgspec.json.encode(plan, order="sorted")
+
+
+def decode_plan(data: bytes) -> Plan:
+    """The plan in these bytes; ``msgspec.ValidationError`` when they are no plan."""
+    return msgspec.json.decode(data, type=Plan)

@@ -1,0 +1,236 @@
+"""Traces: what happened when a plan was executed, complete enough to judge it without the driver.
+
+A trace file is JSON Lines: ``Started``, then for each executed step ``Stepped`` and ``Observed``,
+then ``Ended``. A step
+that never answered is followed by ``Broken`` instead, and the plan stops there.
+"""
+
+import enum
+
+import msgspec
+
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.errors import ErrorKind
+from holdfast.handles import Handle
+from holdfast.infos import (
+    Answer,
+    HealthInfo,
+    ObjectData,
+    ObjectPage,
+    OwnedThing,
+    PoolList,
+    SnapshotPage,
+    StatsInfo,
+    VolumePage,
+)
+from holdfast.requests import Role
+from holdfast.testbed import Inspected
+from holdfast_conformance.plan import Plan
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of everything written into a trace."""
+
+
+class BlockRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One block as read: where it was found and what its stamp says.
+
+    ``state`` is ``zero``, ``stamp`` or ``garbage``; only for a stamp do the other fields count.
+    """
+
+    number: int
+    state: str
+    volume: str = ""
+    stamped_number: int = 0
+    generation: int = 0
+
+
+class BlocksRead(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="blocks"
+):
+    """The answer of ``ReadBlocks``; also the handle's size."""
+
+    size_bytes: int
+    blocks: tuple[BlockRead, ...]
+
+
+class Ok(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="ok"):
+    """A harness step with nothing to report succeeded."""
+
+
+class HandleAnswer(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="handle"
+):
+    """The answer of ``open`` and ``open_object``."""
+
+    handle: Handle
+
+
+class ObjectBytes(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="object_bytes"
+):
+    """The answer of ``get`` with the bytes replaced by their length and SHA-256."""
+
+    data: ObjectData
+    length_bytes: int
+    sha256: str
+
+
+class Enumerated(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="enumerated"
+):
+    """The answer of ``enumerate``."""
+
+    things: tuple[OwnedThing, ...]
+
+
+class Walked(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="walked"
+):
+    """The answer of a walk over all pages: the keys of each page, in order, and the prefixes."""
+
+    pages: tuple[tuple[str, ...], ...]
+    prefixes: tuple[tuple[str, ...], ...] = ()
+
+
+class Refusals(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="refusals"
+):
+    """The answer of ``InitializeBad``: for each configuration its name, what came, what was
+    expected.
+    """
+
+    rows: tuple[tuple[str, str, tuple[ErrorKind, ...]], ...]
+
+
+Reply = (
+    Answer
+    | StatsInfo
+    | HealthInfo
+    | PoolList
+    | VolumePage
+    | SnapshotPage
+    | ObjectPage
+    | BlocksRead
+    | Ok
+    | HandleAnswer
+    | ObjectBytes
+    | Enumerated
+    | Walked
+    | Refusals
+)
+
+
+class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="returned"):
+    """The call succeeded."""
+
+    reply: Reply
+
+
+class Raised(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="raised"):
+    """The call failed with a driver error; ``escaped`` names the exception the guard had to type."""
+
+    kind: ErrorKind
+    verb: str
+    object: str
+    cause: str
+    final: bool
+    detail: str = ""
+    escaped: str = ""
+
+
+class Nonsense(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="nonsense"):
+    """The call answered with something that is no answer of this verb."""
+
+    what: str
+
+
+Outcome = Returned | Raised | Nonsense
+
+
+class Started(Record, frozen=True, kw_only=True, tag="started"):
+    """The plan, and what it is judged against: everything a judge needs to know beforehand."""
+
+    provider: str
+    testbed: str
+    capabilities: PrimaryCapabilities | ImageCapabilities
+    plan: Plan
+
+
+class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
+    """One executed step. Times are seconds: virtual on the loop's clock, real on the machine's.
+
+    ``moved_bytes`` counts payload in both directions. ``index`` is -1 and below during preparation.
+    """
+
+    index: int
+    outcome: Outcome
+    virtual_s: float
+    real_s: float
+    deadline_s: float
+    moved_bytes: int = 0
+    stdout: str = ""
+    forked: bool = False
+    canaries: tuple[str, ...] = ()
+    """Where a planted secret was seen during this step: ``message``, ``answer``, ``stdout``,
+    ``log``, ``argv``.
+    """
+
+
+class Observed(Record, frozen=True, kw_only=True, tag="observed"):
+    """The backend after a step, read by the inspector; ``None`` means unchanged since the last one.
+
+    ``blocks`` are all blocks of every granted volume, read through its host's handle:
+    ``(volume, host, blocks)``.
+    """
+
+    index: int
+    things: tuple[Inspected, ...] | None
+    outside_digest: str
+    blocks: tuple[tuple[str, str, BlocksRead], ...] = ()
+
+
+class BrokenKind(enum.StrEnum):
+    """How a driver can take its process with it."""
+
+    HUNG = "hung"
+    DIED = "died"
+    BASE_EXCEPTION = "base_exception"
+
+
+class Broken(Record, frozen=True, kw_only=True, tag="broken"):
+    """The driver's process had to be replaced at this step; ``detail`` says what was seen."""
+
+    index: int
+    how: BrokenKind
+    detail: str
+
+
+class Ended(Record, frozen=True, kw_only=True, tag="ended"):
+    """The plan is over and everything the model knew was deleted through the driver.
+
+    ``left`` is what the inspector still found, ``enumerated`` what the driver still owned,
+    ``failures`` the deletions that failed.
+    """
+
+    left: tuple[Inspected, ...]
+    enumerated: tuple[OwnedThing, ...]
+    failures: tuple[str, ...]
+    outside_digest: str
+
+
+class Loaded(Record, frozen=True, kw_only=True, tag="loaded"):
+    """What loading and opening a driver showed (level L0), once per role.
+
+    ``defects`` are missing or incompatible methods; ``documents`` are the capability documents as
+    read twice from one driver, from a second driver, and from a second process.
+    """
+
+    provider: str
+    role: Role
+    defects: tuple[str, ...]
+    documents: tuple[str, ...]
+    stdout: str = ""
+
+
+TraceRecord = Loaded | Started | Stepped | Observed | Broken | Ended

@@ -1,0 +1,182 @@
+"""What one opened store can do: plain values, grouped by port, fixed once the store is open.
+
+The guard, the planner and the conformance suite read the same objects. Absent means undeclared, and
+undeclared means
+refused with ``Unsupported``. Field names say the unit last; ``None`` as a limit means that none is
+declared.
+"""
+
+import enum
+
+import msgspec
+
+
+class Enforcer(enum.StrEnum):
+    """Who keeps a host without a grant away from the bytes."""
+
+    STORAGE = "storage"
+    CONSUMER = "consumer"
+    NONE = "none"
+
+
+class DeleteInUse(enum.StrEnum):
+    """What protects a granted volume from deletion."""
+
+    REFUSES = "refuses"
+    CALLER_GUARDS = "caller_guards"
+
+
+class Lifetime(enum.StrEnum):
+    """What becomes of a dependent when its parent is to be deleted."""
+
+    INDEPENDENT = "independent"
+    BLOCKS_DELETE = "blocks_delete"
+
+
+class AccessMode(enum.StrEnum):
+    """How a grant lets a host use a volume."""
+
+    EXCLUSIVE = "exclusive"
+    SHARED = "shared"
+    READ_ONLY = "read_only"
+
+
+class ObjectKind(enum.StrEnum):
+    """What an object in an image store is."""
+
+    TEMPLATE = "template"
+    ISO = "iso"
+    SNAPSHOT = "snapshot"
+    VOLUME = "volume"
+
+
+class VolumeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *volume*: every primary store has it."""
+
+    size_min_bytes: int
+    size_max_bytes: int
+    size_granularity_bytes: int
+    volumes_max: int | None = None
+    zeroes_new: bool = True
+    thin: bool = False
+    delete_in_use: DeleteInUse = DeleteInUse.REFUSES
+
+
+class ResizeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *resize*: grow, and where declared shrink; ``online`` allows both on a granted volume."""
+
+    shrink: bool = False
+    online: bool = False
+
+
+class SnapshotCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *snapshot*: a point in time on the primary store.
+
+    ``lifetime`` says what deleting the volume does while snapshots live. ``revert_keeps_newer`` is
+    false where a revert to an older snapshot is refused with ``InUse`` while newer ones live.
+    """
+
+    revert: bool = False
+    revert_keeps_newer: bool = True
+    lifetime: Lifetime = Lifetime.INDEPENDENT
+    snapshots_per_volume_max: int | None = None
+    native: bool = False
+
+
+class CloneCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *clone*: the sources that ``create_volume`` accepts.
+
+    ``lifetime`` says what deleting the source snapshot (or volume) does while clones live.
+    """
+
+    from_snapshot: bool = False
+    from_volume: bool = False
+    from_data: bool = False
+    lifetime: Lifetime = Lifetime.INDEPENDENT
+    native: bool = False
+
+
+class AccessCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *access*: grants of volumes to hosts.
+
+    ``hosts_max`` is how many hosts may be attached to the store; 1 for a store on one host's own
+    disk.
+    """
+
+    modes: tuple[AccessMode, ...] = (AccessMode.EXCLUSIVE,)
+    enforced_at: Enforcer = Enforcer.STORAGE
+    hosts_max: int | None = None
+
+
+class CopyCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *copy*: the backend copies a volume (or object) by itself."""
+
+    native: bool = True
+
+
+class QosCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *qos*: limits in I/O operations per second, set by ``modify_volume``."""
+
+    iops_min: int
+    iops_max: int
+
+
+class StatsCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *stats*: ``volume`` adds per-volume figures to those of the pools."""
+
+    volume: bool = False
+
+
+class PrimaryCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything one opened primary store declares."""
+
+    volume: VolumeCapabilities
+    access: AccessCapabilities
+    stats: StatsCapabilities = StatsCapabilities()
+    resize: ResizeCapabilities | None = None
+    snapshot: SnapshotCapabilities | None = None
+    clone: CloneCapabilities | None = None
+    copy: CopyCapabilities | None = None
+    qos: QosCapabilities | None = None
+
+
+class UploadCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *upload*: parts are numbered from 1; ``part_min_bytes`` does not bind the last one."""
+
+    object_max_bytes: int
+    part_min_bytes: int
+    part_max_bytes: int
+    parts_max: int
+    kinds: tuple[ObjectKind, ...] = tuple(ObjectKind)
+
+
+class ListCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *list*: ``page_max`` bounds the items of one page."""
+
+    page_max: int
+    delimiter: bool = True
+
+
+class RangeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *range*: ``get`` of a part of an object."""
+
+    suffix: bool = True
+
+
+class UrlCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Port *url*: addresses that work for a while without credentials."""
+
+    expires_max_s: float
+
+
+class ImageCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything one opened image store declares."""
+
+    upload: UploadCapabilities
+    list: ListCapabilities
+    range: RangeCapabilities | None = None
+    copy: CopyCapabilities | None = None
+    url: UrlCapabilities | None = None
+
+
+Capabilities = PrimaryCapabilities | ImageCapabilities

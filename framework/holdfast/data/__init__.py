@@ -1,0 +1,17 @@
+"""The data plane: all I/O on the handles that drivers return happens here."""
+
+from holdfast.data.block_io import BlockIO, Extent, open_block_io
+from holdfast.data.digest import BLOCK_BYTES, block_hash, content_digest, digest_of_hashes
+from holdfast.data.extents import ExtentSpace, register_extent_space
+
+__all__ = [
+    "BLOCK_BYTES",
+    "BlockIO",
+    "Extent",
+    "ExtentSpace",
+    "block_hash",
+    "content_digest",
+    "digest_of_hashes",
+    "open_block_io",
+    "register_extent_space",
+]

@@ -1,0 +1,55 @@
+"""Descriptors of where bytes are; ``holdfast.data`` does the I/O, a driver never hands out a
+stream.
+"""
+
+import msgspec
+
+
+class FileHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="file"):
+    """A regular file on this host. ``path`` disappears when the grant is revoked."""
+
+    path: str
+    size_bytes: int
+    read_only: bool = False
+
+
+class BlockNodeHandle(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="block_node"
+):
+    """A QEMU blockdev description, as JSON text, without the node's name."""
+
+    blockdev: str
+    size_bytes: int
+    read_only: bool = False
+
+
+class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="http"):
+    """An object that can be fetched by ranges over HTTP."""
+
+    url: str
+    size_bytes: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class NativeHandle(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="native"
+):
+    """A reference only the named provider can use, for copies inside one backend."""
+
+    provider: str
+    reference: str
+    size_bytes: int
+
+
+class ExtentHandle(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="extent"
+):
+    """Bytes in this process's memory or in a simulation: an entry of a registered extent space."""
+
+    space: str
+    token: str
+    size_bytes: int
+    read_only: bool = False
+
+
+Handle = FileHandle | BlockNodeHandle | HttpHandle | NativeHandle | ExtentHandle

@@ -1,0 +1,126 @@
+"""The ports that let the conformance suite own a backend: testbed and inspector.
+
+The testbed owns the backend; driver instances are disposable. The inspector reads the backend by a
+path the driver
+does not use, so that a driver never grades itself.
+"""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+
+from holdfast.errors import ErrorKind
+from holdfast.infos import OwnedKind
+from holdfast.requests import Role
+
+
+class TestbedKind(enum.StrEnum):
+    """Where the backend of a testbed runs."""
+
+    __test__ = False
+
+    EMBEDDED = "embedded"
+    CONTAINER = "container"
+    LIVE = "live"
+    SIM = "sim"
+
+
+class Fault(enum.StrEnum):
+    """What a testbed can do to its backend."""
+
+    DOWN = "down"
+
+
+class BackendIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What really answered: attested by the inspector, never by the driver."""
+
+    vendor: str
+    product: str
+    version: str
+    detail: str = ""
+
+
+class BadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A configuration that must be refused by ``initialize`` with one of these errors, leaving no
+    residue.
+    """
+
+    name: str
+    config: msgspec.Struct
+    expected: tuple[ErrorKind, ...]
+
+
+class Inspected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One thing found in the backend.
+
+    ``digest`` is ``holdfast.data.content_digest`` for volumes and snapshots and the SHA-256 of the
+    bytes for objects. ``detail`` holds, for a grant, ``volume|host|mode``, for a snapshot its
+    volume's key, for the store its state and hosts: ``name|state|host,host``.
+    """
+
+    kind: OwnedKind
+    key: str
+    id: str = ""
+    size_bytes: int = 0
+    digest: str = ""
+    detail: str = ""
+    unfinished: bool = False
+
+
+class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that is in one namespace, ordered by kind and key, and a digest of all that is around it."""
+
+    things: tuple[Inspected, ...]
+    outside_digest: str
+
+
+class Inspector(ABC):
+    """Reads one namespace of a backend by another path than the driver's."""
+
+    @abstractmethod
+    async def inventory(self) -> Inventory:
+        """Everything there is now, also while the driver believes otherwise."""
+
+
+class Testbed(ABC):
+    """A running backend that belongs to the suite."""
+
+    __test__ = False
+
+    kind: TestbedKind
+    identity: BackendIdentity
+    second_path: str
+    """How the inspector reads, in a few words; empty where no second path exists, which the report
+    says.
+    """
+    hosts: tuple[str, ...] = ("host-a", "host-b", "host-c")
+    faults: frozenset[Fault] = frozenset()
+
+    @abstractmethod
+    def config(self, role: Role, namespace: str) -> msgspec.Struct:
+        """A good configuration for a namespace of its own, with the provider's secret fields filled
+        in.
+        """
+
+    def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
+        """Configurations that ``initialize`` must refuse."""
+        return ()
+
+    @abstractmethod
+    def inspector(self, role: Role, namespace: str) -> Inspector:
+        """The inspector of a namespace."""
+
+    def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
+        """Keep a fault in force inside the context."""
+        raise NotImplementedError(fault)
+
+    @abstractmethod
+    async def remove(self, role: Role, namespace: str) -> None:
+        """Remove whatever is left of a namespace."""
+
+
+TestbedFactory = Callable[[str], AbstractAsyncContextManager[Testbed]]
+"""Starts a testbed; the argument is the run id, with which everything it creates is tagged."""
