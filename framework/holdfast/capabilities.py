@@ -127,7 +127,14 @@ class StatsCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     volume: bool = False
 
 
-class PrimaryCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PrimaryCapabilities(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    tag_field="role",
+    tag="primary",
+):
     """Everything one opened primary store declares."""
 
     volume: VolumeCapabilities
@@ -169,7 +176,14 @@ class UrlCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     expires_max_s: float
 
 
-class ImageCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ImageCapabilities(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    tag_field="role",
+    tag="image",
+):
     """Everything one opened image store declares."""
 
     upload: UploadCapabilities
