@@ -1,0 +1,90 @@
+"""The catalogue's interface: rows, one transaction function, and rules that hold for every
+implementation.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.model.rows import Row
+from holdfast.model.states import Event
+
+RowT = TypeVar("RowT", bound=Row)
+T = TypeVar("T")
+
+
+class NotInCatalogue(HoldfastError):
+    """No row has this id."""
+
+
+class AlreadyInCatalogue(HoldfastError):
+    """A row with this id exists."""
+
+
+class StaleVersion(HoldfastError):
+    """The row was changed since it was read; read it again and decide again."""
+
+
+class StateWithoutEvent(HoldfastError):
+    """A row's state was to be written without an event of its machine."""
+
+
+class CatalogueHeld(ConfigurationError):
+    """Another process owns the catalogue; the message names its process id."""
+
+
+class Transaction(ABC):
+    """What a transaction function may do. Reads see the function's own writes."""
+
+    @abstractmethod
+    def find(self, kind: type[RowT], row_id: str) -> RowT | None:
+        """The row of this id, or ``None``."""
+
+    def get(self, kind: type[RowT], row_id: str) -> RowT:
+        """The row of this id, or ``NotInCatalogue``."""
+        found = self.find(kind, row_id)
+        if found is None:
+            raise NotInCatalogue(f"the catalogue has no {kind.__name__} {row_id}")
+        return found
+
+    @abstractmethod
+    def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+        """The rows whose columns equal these values, ordered by id. Only ``kind.columns`` may be
+        named.
+        """
+
+    @abstractmethod
+    def insert(self, row: RowT) -> RowT:
+        """Add a row in its machine's initial state; the stored row, with version 1, is returned."""
+
+    @abstractmethod
+    def update(self, row: RowT) -> RowT:
+        """Replace a row.
+
+        ``StaleVersion`` when ``row.version`` is not the stored one, ``StateWithoutEvent`` when the
+        state differs from the stored one. The stored row, with the next version, is returned.
+        """
+
+    @abstractmethod
+    def fire(self, row: RowT, event: Event, **changes: Any) -> RowT:
+        """Move a row by an event of its machine, changing these fields with it.
+
+        ``UndefinedTransition`` when its machine has no answer, ``StaleVersion`` as for ``update``.
+        """
+
+    @abstractmethod
+    def remove(self, row: Row) -> None:
+        """Drop a row that has no machine; ``StaleVersion`` as for ``update``."""
+
+
+class Catalogue(ABC):
+    """Durable rows behind one call; ``open_catalogue`` opens it, its context closes it."""
+
+    @abstractmethod
+    async def transact(self, function: Callable[[Transaction], T]) -> T:
+        """Run ``function`` in one atomic, durable commit and return what it returned.
+
+        The function is synchronous and pure but for the transaction, and may be run again. What it
+        raises is raised here, and nothing it wrote is kept. After the answer the commit is durable.
+        """

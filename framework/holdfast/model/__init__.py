@@ -1,0 +1,1 @@
+"""The nouns of a zone and the machines that govern them."""

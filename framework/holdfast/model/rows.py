@@ -1,0 +1,258 @@
+"""What the catalogue holds: one frozen struct per kind of row; sizes in bytes, ids opaque.
+
+``version`` is the optimistic version: a write names the version it read. Rows with a ``state``
+change it
+only through an event of their machine. ``columns`` are the fields a catalogue can select by.
+"""
+
+import enum
+from typing import Any, ClassVar
+
+import msgspec
+
+from holdfast.capabilities import AccessMode, ObjectKind
+from holdfast.model import states
+from holdfast.model.machine import Machine
+from holdfast.requests import Role, ScopeKind
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of all rows."""
+
+    table: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]] = ()
+    machine: ClassVar[Machine[Any, states.Event] | None] = None
+
+    id: str
+    version: int = 0
+
+
+class Zone(Row, frozen=True, kw_only=True):
+    """A zone: the largest unit that shares nothing with another."""
+
+    table = "zones"
+    columns = ("name",)
+    name: str
+
+
+class Pod(Row, frozen=True, kw_only=True):
+    """A pod: a rack or a few within a zone."""
+
+    table = "pods"
+    columns = ("zone",)
+    zone: str
+    name: str
+
+
+class Cluster(Row, frozen=True, kw_only=True):
+    """A cluster: hosts that share primary stores."""
+
+    table = "clusters"
+    columns = ("pod",)
+    pod: str
+    name: str
+
+
+class Host(Row, frozen=True, kw_only=True):
+    """A host that uses volumes."""
+
+    table = "hosts"
+    columns = ("cluster", "name", "state")
+    machine = states.HOST
+    cluster: str
+    name: str
+    state: states.HostState = states.HostState.DISCONNECTED
+
+
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of the placement tree a store serves; ``id`` names the host, cluster or zone."""
+
+    kind: ScopeKind
+    id: str
+
+
+class Store(Row, frozen=True, kw_only=True):
+    """A primary or image store.
+
+    ``config`` and ``capabilities`` are JSON documents: the provider's configuration, and what the
+    opened store declared when it was initialized.
+    """
+
+    table = "stores"
+    columns = ("name", "role", "state")
+    machine = states.STORE
+    name: str
+    role: Role
+    provider: str
+    scope: Scope
+    config: msgspec.Raw
+    capabilities: msgspec.Raw = msgspec.Raw(b"null")
+    driver_id: str = ""
+    hosts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    state: states.StoreState = states.StoreState.ALLOCATED
+
+
+class DiskOffering(Row, frozen=True, kw_only=True):
+    """What a user may ask for: a size (``None``: the user's choice), tags and limits."""
+
+    table = "disk_offerings"
+    columns = ("name",)
+    name: str
+    size_bytes: int | None = None
+    tags: tuple[str, ...] = ()
+    iops_min: int | None = None
+    iops_max: int | None = None
+
+
+class VolumeKind(enum.StrEnum):
+    """What a volume is to its machine."""
+
+    ROOT = "root"
+    DATA = "data"
+
+
+class Volume(Row, frozen=True, kw_only=True):
+    """A disk. It keeps its id when it moves; ``key`` names it in its store's driver."""
+
+    table = "volumes"
+    columns = ("name", "store", "state")
+    machine = states.VOLUME
+    name: str
+    kind: VolumeKind = VolumeKind.DATA
+    store: str
+    key: str
+    size_bytes: int
+    offering: str = ""
+    template: str = ""
+    driver_id: str = ""
+    state: states.VolumeState = states.VolumeState.ALLOCATED
+
+
+class Snapshot(Row, frozen=True, kw_only=True):
+    """A point in time of a volume, on its primary store."""
+
+    table = "snapshots"
+    columns = ("name", "volume", "store", "state")
+    machine = states.SNAPSHOT
+    name: str
+    volume: str
+    store: str
+    key: str
+    size_bytes: int
+    driver_id: str = ""
+    state: states.ObjectState = states.ObjectState.ALLOCATED
+
+
+class Template(Row, frozen=True, kw_only=True):
+    """A disk image (or ISO) that volumes start from, wherever its copies are.
+
+    ``size_bytes`` and ``content`` (see ``holdfast.data.content_digest``) are of the raw disk.
+    """
+
+    table = "templates"
+    columns = ("name",)
+    name: str
+    kind: ObjectKind = ObjectKind.TEMPLATE
+    size_bytes: int
+    content: str = ""
+
+
+class Backup(Row, frozen=True, kw_only=True):
+    """The content of a snapshot kept in an image store; it outlives volume and snapshot.
+
+    ``size_bytes`` and ``content`` (see ``holdfast.data.content_digest``) are of the raw disk.
+    """
+
+    table = "backups"
+    columns = ("name", "volume")
+    name: str
+    volume: str
+    snapshot: str
+    size_bytes: int
+    content: str = ""
+
+
+class StoredObject(Row, frozen=True, kw_only=True):
+    """A template or backup as located in one image store; ``owner`` is the template's or backup's
+    id.
+    """
+
+    table = "stored_objects"
+    columns = ("owner", "store", "state")
+    machine = states.STORED_OBJECT
+    owner: str
+    kind: ObjectKind
+    store: str
+    key: str
+    size_bytes: int
+    sha256: str = ""
+    driver_id: str = ""
+    state: states.ObjectState = states.ObjectState.ALLOCATED
+
+
+class VolumeGrant(Row, frozen=True, kw_only=True):
+    """A host's right to use a volume."""
+
+    table = "volume_grants"
+    columns = ("volume", "host", "state")
+    machine = states.GRANT
+    volume: str
+    host: str
+    mode: AccessMode = AccessMode.EXCLUSIVE
+    driver_id: str = ""
+    state: states.GrantState = states.GrantState.ALLOCATED
+
+
+class LedgerState(enum.StrEnum):
+    """Where an amount of capacity stands."""
+
+    RESERVED = "reserved"
+    COMMITTED = "committed"
+
+
+class LedgerEntry(Row, frozen=True, kw_only=True):
+    """Capacity of a store that is spoken for: reserved at decision, committed at ready, removed at
+    release.
+
+    ``holder`` is the row the bytes belong to.
+    """
+
+    table = "ledger"
+    columns = ("store", "holder")
+    store: str
+    holder: str
+    amount_bytes: int
+    entry: LedgerState = LedgerState.RESERVED
+
+
+class Lease(Row, frozen=True, kw_only=True):
+    """Who may act on a volume, snapshot chain, template on a store, or store; ``fence`` only grows.
+
+    ``id`` is the thing leased. A SQLite catalogue has one owner and needs no expiry.
+    """
+
+    table = "leases"
+    columns = ("owner",)
+    owner: str
+    fence: int
+    expires_s: float | None = None
+
+
+ROWS: tuple[type[Row], ...] = (
+    Zone,
+    Pod,
+    Cluster,
+    Host,
+    Store,
+    DiskOffering,
+    Volume,
+    Snapshot,
+    Template,
+    Backup,
+    StoredObject,
+    VolumeGrant,
+    LedgerEntry,
+    Lease,
+)
+"""Every kind of row there is; a catalogue has one table for each."""
