@@ -1,0 +1,70 @@
+"""The command line: one program whose sub-commands come from the four packages by entry point."""
+
+import signal
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import ExitCode, HoldfastError
+
+COMMAND_GROUP = "holdfast.commands"
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code after Ctrl-C, as a shell reports it."""
+
+
+def build_app() -> typer.Typer:
+    """The program with every installed sub-command; a command that cannot be loaded is reported."""
+    app = typer.Typer(
+        name="holdfast",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Storage orchestration with drivers that are proven, not promised.",
+    )
+    app.callback()(_root)
+    for point in sorted(entry_points(group=COMMAND_GROUP), key=lambda found: found.name):
+        try:
+            point.load()(app)
+        except Exception as problem:  # noqa: BLE001 - a broken plug-in is reported, never fatal
+            print(  # noqa: T201 - the program's own voice
+                f"holdfast: the commands of {point.name} ({point.value}) cannot be loaded: "
+                f"{type(problem).__name__}: {problem}",
+                file=sys.stderr,
+            )
+    return app
+
+
+def main() -> None:
+    """Run the program; the exit codes are those of ``ExitCode``."""
+    try:
+        build_app()(standalone_mode=True)
+    except HoldfastError as problem:
+        print(f"holdfast: {problem}", file=sys.stderr)  # noqa: T201 - the program's own voice
+        raise SystemExit(problem.exit_code) from None
+    except KeyboardInterrupt:
+        print("holdfast: interrupted", file=sys.stderr)  # noqa: T201 - the program's own voice
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has left; leave quietly, as the field expects of a filter.
+        sys.stderr.close()
+        raise SystemExit(ExitCode.DONE) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - costs time, used here only
+
+        print(f"holdfast {version('holdfast')}")  # noqa: T201 - the program's answer
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[  # noqa: ARG001 - typer needs the parameter, its callback does the work
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Storage orchestration with drivers that are proven, not promised."""
