@@ -160,7 +160,8 @@ class Started(Record, frozen=True, kw_only=True, tag="started"):
 class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
     """One executed step. Times are seconds: virtual on the loop's clock, real on the machine's.
 
-    ``moved_bytes`` counts payload in both directions. ``index`` is -1 and below during preparation.
+    ``moved_bytes`` counts payload in both directions. During preparation ``index`` is -1 for
+    ``initialize`` and -2, -3, ... for ``attach`` of each of the plan's hosts in turn.
     """
 
     index: int
@@ -173,21 +174,24 @@ class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
     forked: bool = False
     canaries: tuple[str, ...] = ()
     """Where a planted secret was seen during this step: ``message``, ``answer``, ``stdout``,
-    ``log``, ``argv``.
+    ``stderr``, ``log``, ``argv``.
     """
 
 
 class Observed(Record, frozen=True, kw_only=True, tag="observed"):
     """The backend after a step, read by the inspector; ``None`` means unchanged since the last one.
 
-    ``blocks`` are all blocks of every granted volume, read through its host's handle:
-    ``(volume, host, blocks)``.
+    ``blocks`` are the blocks of every granted volume, read through its host's handle:
+    ``(volume, host, blocks)``. All are read, and those that read as zeroes are left out.
+    ``unreadable`` are the granted volumes where that failed: ``(volume, host, cause)``. Both are
+    empty while a fault is in force.
     """
 
     index: int
     things: tuple[Inspected, ...] | None
     outside_digest: str
     blocks: tuple[tuple[str, str, BlocksRead], ...] = ()
+    unreadable: tuple[tuple[str, str, str], ...] = ()
 
 
 class BrokenKind(enum.StrEnum):
