@@ -1,6 +1,5 @@
 """The command line: one program whose sub-commands come from the four packages by entry point."""
 
-import signal
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -10,8 +9,6 @@ import typer
 from holdfast.errors import ExitCode, HoldfastError
 
 COMMAND_GROUP = "holdfast.commands"
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit code after Ctrl-C, as a shell reports it."""
 
 
 def build_app() -> typer.Typer:
@@ -29,28 +26,27 @@ def build_app() -> typer.Typer:
         try:
             point.load()(app)
         except Exception as problem:  # noqa: BLE001 - a broken plug-in is reported, never fatal
-            print(  # noqa: T201 - the program's own voice
-                f"holdfast: the commands of {point.name} ({point.value}) cannot be loaded: "
-                f"{type(problem).__name__}: {problem}",
-                file=sys.stderr,
+            _complain(
+                f"the commands of {point.name} ({point.value}) cannot be loaded: "
+                f"{type(problem).__name__}: {problem}"
             )
     return app
 
 
 def main() -> None:
-    """Run the program; the exit codes are those of ``ExitCode``."""
+    """Run the program; the exit codes are those of ``ExitCode``, and 130 after Ctrl-C."""
     try:
-        build_app()(standalone_mode=True)
+        build_app()()
     except HoldfastError as problem:
-        print(f"holdfast: {problem}", file=sys.stderr)  # noqa: T201 - the program's own voice
+        _complain(str(problem))
         raise SystemExit(problem.exit_code) from None
-    except KeyboardInterrupt:
-        print("holdfast: interrupted", file=sys.stderr)  # noqa: T201 - the program's own voice
-        raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # Whoever read our output has left; leave quietly, as the field expects of a filter.
-        sys.stderr.close()
-        raise SystemExit(ExitCode.DONE) from None
+    except OSError as problem:
+        _complain(f"{problem.filename or 'input or output'}: {problem.strerror or problem}")
+        raise SystemExit(ExitCode.FAILED) from None
+
+
+def _complain(message: str) -> None:
+    print(f"holdfast: {message}", file=sys.stderr)  # noqa: T201 - the program's own voice
 
 
 def _show_version(wanted: bool) -> None:
@@ -62,7 +58,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _root(
-    version: Annotated[  # noqa: ARG001 - typer needs the parameter, its callback does the work
+    version: Annotated[
         bool,
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,

@@ -1,0 +1,182 @@
+"""The rules of this tree that a machine can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+ROOTS = {
+    "framework": "holdfast",
+    "drivers": "holdfast_drivers",
+    "simulator": "holdfast_simulator",
+    "conformance": "holdfast_conformance",
+}
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+DRIVER_FILES = {
+    "__init__.py",
+    "README.md",
+    "config.py",
+    "lifecycle.py",
+    "testbed.py",
+    "inspector.py",
+}
+CLOCKS = {"time", "random", "uuid", "threading", "secrets"}
+MAY_READ_CLOCKS = {"framework/holdfast/runtime.py"}
+
+
+@cache
+def tracked(pattern: str = "*") -> tuple[Path, ...]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", pattern],
+        cwd=TOP,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    paths = (TOP / line for line in listed.stdout.splitlines())
+    return tuple(path for path in paths if path.is_file())
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def product_modules() -> list[Path]:
+    return [path for path in tracked("*.py") if path.relative_to(TOP).parts[0] in ROOTS]
+
+
+def name(path: Path) -> str:
+    return path.relative_to(TOP).as_posix()
+
+
+def test_no_module_is_longer_than_a_few_screens() -> None:
+    """A module past 400 lines hides something."""
+    lengths = {name(path): len(path.read_text().splitlines()) for path in tracked("*.py")}
+
+    assert {path: lines for path, lines in lengths.items() if lines > MODULE_LINES_MAX} == {}
+
+
+def test_functions_read_top_to_bottom() -> None:
+    """No function is longer than 70 lines."""
+    too_long = [
+        f"{name(path)}:{node.lineno} {node.name}"
+        for path in tracked("*.py")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
+    ]
+
+    assert too_long == []
+
+
+def test_every_module_says_its_reason() -> None:
+    """Each product module starts with a docstring."""
+    silent = [name(path) for path in product_modules() if not ast.get_docstring(tree_of(path))]
+
+    assert silent == []
+
+
+def test_time_and_chance_come_from_the_runtime() -> None:
+    """Framework and drivers take clocks, random numbers, ids and threads from the runtime alone."""
+    offenders = [
+        f"{name(path)}:{node.lineno} {module}"
+        for path in product_modules()
+        if path.relative_to(TOP).parts[0] in {"framework", "drivers"}
+        and name(path) not in MAY_READ_CLOCKS
+        for node in ast.walk(tree_of(path))
+        for module in imported(node)
+        if module.split(".")[0] in CLOCKS and not mutant(path)
+    ]
+
+    assert offenders == []
+
+
+def mutant(path: Path) -> bool:
+    """Planted defects may do what drivers must not."""
+    return "mutants" in path.parts
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module]
+    return []
+
+
+def test_arrows_go_one_way() -> None:
+    """The import contracts hold."""
+    lint = Path(sys.executable).with_name("lint-imports")
+    outcome = subprocess.run([lint], cwd=TOP, check=False, capture_output=True, text=True)
+
+    assert outcome.returncode == 0, outcome.stdout
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_source_root_holds_one_typed_package(root: str) -> None:
+    """Each root has one import package, typed, and is no package itself."""
+    package = TOP / root / ROOTS[root]
+
+    assert (package / "py.typed").exists()
+    assert not (TOP / root / "__init__.py").exists()
+
+
+def test_drivers_share_their_file_names() -> None:
+    """Who has read one driver's folder has read all."""
+    folders = [
+        path.parent
+        for path in tracked("drivers/holdfast_drivers/*/__init__.py")
+        if path.parent.parent.name == "holdfast_drivers"
+    ]
+
+    assert folders
+    assert {
+        folder.name: sorted(DRIVER_FILES - {entry.name for entry in folder.iterdir()})
+        for folder in folders
+    } == {folder.name: [] for folder in folders}
+
+
+def test_no_vague_rooms() -> None:
+    """No module is called after nothing in particular."""
+    vague = {"utils", "util", "helpers", "common", "misc", "manager", "base"}
+
+    assert [name(path) for path in product_modules() if path.stem in vague] == []
+
+
+def test_suppressions_give_their_reason() -> None:
+    """A silenced checker is told why, on the same line or the one above."""
+    silenced = re.compile(r"#\s*(noqa|type: ignore|pyright: ignore)(?P<rest>.*)$")
+    bare = [
+        f"{name(path)}:{number}"
+        for path in product_modules()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (found := silenced.search(line))
+        and " - " not in found["rest"]
+        and "  # " not in found["rest"]
+    ]
+
+    assert bare == []
+
+
+def test_the_changelog_has_its_form() -> None:
+    """The change log keeps the sections of Keep a Changelog, newest first."""
+    text = (TOP / "CHANGELOG.md").read_text()
+
+    assert text.startswith("# Changelog\n")
+    assert re.search(r"^## \[?(Unreleased|\d+\.\d+\.\d+)", text, re.MULTILINE)
+    sections = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    """Decision records are numbered from 0001."""
+    numbers = sorted(int(path.name[:4]) for path in tracked("docs/decisions/*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
