@@ -1,0 +1,202 @@
+"""The report as a document: the structs behind ``report.json``, and its canonical bytes.
+
+Everything a reader sees, in any of the three renderings, is in here; ``junit.xml`` and
+``report.html`` are functions of it. Sizes are bytes, durations seconds unless the name says
+otherwise, digests SHA-256 in hexadecimal.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.requests import Role
+from holdfast.testbed import BackendIdentity, TestbedKind
+from holdfast_conformance.verdict import Verdict
+
+SCHEMA = "holdfast-report/1"
+REPORT_NAME = "report.json"
+JUNIT_NAME = "junit.xml"
+HTML_NAME = "report.html"
+TRACES_NAME = "traces"
+REPRO_NAME = "repro"
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The base of everything in a report."""
+
+
+class SuiteFacts(Part, frozen=True, kw_only=True):
+    """The suite that judged: its version, and digests of its sources and of its catalogue."""
+
+    version: str
+    source_sha256: str
+    catalogue_sha256: str
+
+
+class RoleFacts(Part, frozen=True, kw_only=True):
+    """One role of the driver: what it declared, and the plans it was run through, in order."""
+
+    role: Role
+    capabilities: PrimaryCapabilities | ImageCapabilities
+    capabilities_sha256: str
+    plans: int
+    plans_sha256: str
+
+
+class DriverFacts(Part, frozen=True, kw_only=True):
+    """The driver under test. ``reference`` is how it was named on the command line.
+
+    ``distribution`` and its version are empty where the driver belongs to no installed
+    distribution; ``source_sha256`` is over the source files of its package.
+    """
+
+    reference: str
+    provider: str
+    distribution: str = ""
+    distribution_version: str = ""
+    source_sha256: str
+    roles: tuple[RoleFacts, ...] = ()
+
+
+class BackendFacts(Part, frozen=True, kw_only=True):
+    """What really answered, attested by the inspector.
+
+    ``inspector`` is the path the inspector read by, or the statement that there was none.
+    """
+
+    kind: TestbedKind
+    identity: BackendIdentity
+    inspector: str
+
+
+class RunFacts(Part, frozen=True, kw_only=True):
+    """When and how the run took place; ``started`` is UTC in ISO 8601, ``ops`` are executed steps."""
+
+    id: str
+    profile: str
+    seed: int
+    started: str
+    wall_s: float
+    ops: int
+    python: str
+    hypothesis: str
+
+
+class PropertyText(Part, frozen=True, kw_only=True):
+    """What a property says and when it applies, from the catalogue."""
+
+    id: str
+    statement: str
+    gate: str
+
+
+class Failure(Part, frozen=True, kw_only=True):
+    """The minimal way to see one property fail: the steps for a reader, the file for ``replay``."""
+
+    property: str
+    steps: tuple[str, ...]
+    replay: str
+    file: str
+
+
+class Latency(Part, frozen=True, kw_only=True):
+    """How long the calls of one verb took: milliseconds on the report's clock."""
+
+    verb: str
+    n: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class Performance(Part, frozen=True, kw_only=True):
+    """Latencies per verb; ``clock`` is ``real``, or ``virtual`` on a simulated backend."""
+
+    clock: str
+    verbs: tuple[Latency, ...]
+
+
+class Coverage(Part, frozen=True, kw_only=True):
+    """What was really exercised: calls by verb and how many errors of each kind were seen."""
+
+    ops: dict[str, int]
+    errors: dict[str, int]
+
+
+class Leak(Part, frozen=True, kw_only=True):
+    """Something left when a plan was over; ``seen_by`` is ``inspector``, ``driver`` or ``cleanup``."""
+
+    plan: str
+    seen_by: str
+    what: str
+
+
+class CategoryStrength(Part, frozen=True, kw_only=True):
+    """How many mutants of one category the suite killed."""
+
+    category: str
+    mutants: int
+    killed: int
+
+
+class Strength(Part, frozen=True, kw_only=True):
+    """The suite's own strength at a profile, measured on drivers with one planted defect each."""
+
+    profile: str
+    mutants: int
+    killed: int
+    categories: tuple[CategoryStrength, ...] = ()
+
+
+class Report(Part, frozen=True, kw_only=True):
+    """All of ``report.json``.
+
+    ``files`` are the SHA-256 of every other file in the directory by its relative path, and
+    ``digest`` is the SHA-256 of the canonical JSON of all of this but itself.
+    """
+
+    schema: str
+    interface: str
+    suite: SuiteFacts
+    driver: DriverFacts
+    backend: BackendFacts
+    run: RunFacts
+    verdict: Verdict
+    scope: str
+    badges: tuple[str, ...]
+    properties: tuple[PropertyText, ...]
+    failures: tuple[Failure, ...]
+    coverage: Coverage
+    leaks: tuple[Leak, ...]
+    performance: Performance
+    strength: Strength | None = None
+    files: dict[str, str] = {}
+    digest: str = ""
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string for a value: JSON, keys in byte order, no white space."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def sha256_of(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(report: Report) -> str:
+    """The digest over the canonical JSON of a report without its ``digest``."""
+    return sha256_of(canonical_json(msgspec.structs.replace(report, digest="")))
+
+
+def encode_report(report: Report) -> bytes:
+    """The bytes of ``report.json``: indented for people, and still exactly one form per value."""
+    return msgspec.json.format(canonical_json(report), indent=2) + b"\n"
+
+
+def decode_report(data: bytes) -> Report:
+    """The report in these bytes; ``msgspec.DecodeError`` when they are none."""
+    return msgspec.json.decode(data, type=Report)

@@ -1,0 +1,97 @@
+"""``report.html`` as a function of the report: one file, no network, no script."""
+
+from importlib import resources
+from itertools import groupby
+
+import jinja2
+import msgspec
+
+from holdfast.testbed import TestbedKind
+from holdfast_conformance.report.document import Report, canonical_json
+from holdfast_conformance.report.wording import visible, xml_safe
+from holdfast_conformance.verdict import PropertyResult, Status
+
+CATEGORIES = {
+    "CAP": "Capability and identity",
+    "LIF": "Store life cycle",
+    "VOL": "Volumes",
+    "SIZ": "Size",
+    "ACC": "Access",
+    "SNP": "Snapshot, revert, clone",
+    "CPY": "Copy",
+    "CST": "Capacity and statistics",
+    "QOS": "Quality of service",
+    "IMG": "Image store",
+    "IDM": "Idempotency",
+    "DAT": "Data integrity",
+    "ERR": "Errors",
+    "SEC": "Security",
+    "PRF": "Performance",
+    "CON": "Concurrency",
+    "CRS": "Crash and recovery",
+}
+_LABELS = {status.value: status.value.replace("_", " ").lower() for status in Status}
+_TONES = {
+    status.value: "none" if status in {Status.NOT_APPLICABLE, Status.SKIP} else status.value
+    for status in Status
+}
+
+
+def headline(report: Report) -> str:
+    """The verdict in one line: what reached, or did not reach, which level where."""
+    verdict = report.verdict
+    where = f"on {report.backend.kind.value}"
+    name = report.driver.reference
+    if verdict.ok:
+        return f"{name} reached {verdict.requested.value} {where}"
+    reached = f"reached {verdict.level.value}" if verdict.level else "reached no level"
+    return f"{name} {reached} {where}, {verdict.requested.value} was asked for"
+
+
+def render_html(report: Report) -> bytes:
+    """The bytes of ``report.html``."""
+    source = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters["visible"] = visible
+    results = report.verdict.results
+    failures = {failure.property: failure for failure in report.failures}
+    page = environment.from_string(source).render(
+        report=report,
+        headline=visible(headline(report)),
+        precertification=report.backend.kind is TestbedKind.SIM,
+        counts=[
+            (status.value, sum(result.status is status for result in results)) for status in Status
+        ],
+        labels=_LABELS,
+        tones=_TONES,
+        failing=[
+            (result, failures.get(result.id))
+            for result in results
+            if result.status in {Status.FAIL, Status.ERROR}
+        ],
+        categories=_grouped(results),
+        statements={result.id: "" for result in results}
+        | {text.id: text.statement for text in report.properties},
+        capabilities={
+            role.role: msgspec.json.format(canonical_json(role.capabilities), indent=2).decode()
+            for role in report.driver.roles
+        },
+    )
+    return xml_safe(page).encode()
+
+
+def _grouped(results: tuple[PropertyResult, ...]) -> list[tuple[str, list[PropertyResult]]]:
+    order = list(CATEGORIES)
+
+    def place(result: PropertyResult) -> tuple[int, str]:
+        category = result.id.partition("-")[0]
+        return (order.index(category) if category in order else len(order), result.id)
+
+    def category(result: PropertyResult) -> str:
+        prefix = result.id.partition("-")[0]
+        return CATEGORIES.get(prefix, prefix)
+
+    ordered = sorted(results, key=place)
+    return [(name, list(members)) for name, members in groupby(ordered, key=category)]
