@@ -9,7 +9,15 @@ namespace of its own.
 import msgspec
 
 from holdfast.capabilities import ObjectKind
-from holdfast.requests import ImageRequest, LifeCycleRequest, PrimaryRequest, Request, Role
+from holdfast.requests import (
+    AttachHost,
+    ImageRequest,
+    InitializeStore,
+    LifeCycleRequest,
+    PrimaryRequest,
+    Request,
+    Role,
+)
 from holdfast.testbed import Fault
 
 
@@ -34,6 +42,26 @@ class ReadBlocks(HarnessStep, frozen=True, kw_only=True, tag="read_blocks"):
     host: str
     first: int
     count: int
+
+
+class ReadStale(HarnessStep, frozen=True, kw_only=True, tag="read_stale"):
+    """Like ``ReadBlocks``, but through the handle that was opened last for this volume and host,
+    also when the grant is gone by now; a correct driver made it useless.
+    """
+
+    volume: str
+    host: str
+    first: int
+    count: int
+
+
+class CreateFromData(HarnessStep, frozen=True, kw_only=True, tag="create_from_data"):
+    """``create_volume`` from a ``DataSource``: the handle of a granted volume, opened for it."""
+
+    key: str
+    size_bytes: int
+    volume: str
+    host: str
 
 
 class PutObject(HarnessStep, frozen=True, kw_only=True, tag="put_object"):
@@ -112,6 +140,8 @@ Step = (
     | LifeCycleRequest
     | WriteBlocks
     | ReadBlocks
+    | ReadStale
+    | CreateFromData
     | PutObject
     | SendPart
     | FinishUpload
@@ -139,6 +169,16 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     hosts: tuple[str, ...]
     ready: bool
     steps: tuple[Step, ...]
+
+
+def preparation(plan: Plan) -> tuple[Step, ...]:
+    """What a ready plan's executor does first; its steps have the indices -1, -2, ... in order."""
+    if not plan.ready:
+        return ()
+    return (
+        InitializeStore(name=plan.store),
+        *(AttachHost(host=host) for host in plan.hosts),
+    )
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -24,7 +24,7 @@ from holdfast.infos import (
     VolumePage,
 )
 from holdfast.requests import Role
-from holdfast.testbed import Inspected
+from holdfast.testbed import Fault, Inspected
 from holdfast_conformance.plan import Plan
 
 
@@ -35,7 +35,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class BlockRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One block as read: where it was found and what its stamp says.
 
-    ``state`` is ``zero``, ``stamp`` or ``garbage``; only for a stamp do the other fields count.
+    ``state`` is ``zero``, ``stamp``, ``foreign`` (a whole stamp of another plan) or ``garbage``;
+    only for stamps do the other fields count.
     """
 
     number: int
@@ -155,6 +156,8 @@ class Started(Record, frozen=True, kw_only=True, tag="started"):
     testbed: str
     capabilities: PrimaryCapabilities | ImageCapabilities
     plan: Plan
+    faults: tuple[Fault, ...] = ()
+    """The faults that the testbed can put in force; plans that need others are not run."""
 
 
 class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
