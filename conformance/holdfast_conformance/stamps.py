@@ -1,0 +1,70 @@
+"""Stamped blocks: 4 KiB that say for which plan, volume, block and generation they were written.
+
+A block is a header, the names of the run and the volume, and a filler that does not compress; the
+header ends with a checksum of everything else. The checksum and the filler come from XXH3, which is
+fast and not
+cryptographic: it tells damage and mix-ups apart, not an adversary.
+"""
+
+import struct
+from functools import lru_cache
+
+import xxhash
+
+from holdfast.data import BLOCK_BYTES, block_hash
+from holdfast_conformance.trace import BlockRead
+
+_MAGIC = b"HOLDFAST"
+_HEADER = struct.Struct("<8sQQHHQ")
+_FILLER_UNIT = 16
+_ZERO = bytes(BLOCK_BYTES)
+
+
+def stamp(run: str, volume: str, number: int, generation: int) -> bytes:
+    """The 4 KiB that a write of ``generation`` puts into block ``number`` of ``volume``.
+
+    ``run`` is the plan's id, so that blocks of another plan are told apart.
+    """
+    run_name, volume_name = run.encode(), volume.encode()
+    names = run_name + volume_name
+    filler_bytes = BLOCK_BYTES - _HEADER.size - len(names)
+    if filler_bytes < 0:
+        raise ValueError(f"the names {run!r} and {volume!r} do not fit into one block")
+    body = names + _filler(names, number, generation, filler_bytes)
+    checksum = _checksum(number, generation, len(run_name), len(volume_name), body)
+    header = _HEADER.pack(_MAGIC, number, generation, len(run_name), len(volume_name), checksum)
+    return header + body
+
+
+def decode(block: bytes, number: int, run: str) -> BlockRead:
+    """What was found at block ``number``: zeroes, a stamp of this run, a foreign one, or garbage."""
+    padded = block.ljust(BLOCK_BYTES, b"\0")
+    if padded == _ZERO:
+        return BlockRead(number, "zero")
+    magic, stamped, generation, run_bytes, volume_bytes, checksum = _HEADER.unpack_from(padded)
+    body = padded[_HEADER.size :]
+    if magic != _MAGIC or checksum != _checksum(stamped, generation, run_bytes, volume_bytes, body):
+        return BlockRead(number, "garbage")
+    volume = body[run_bytes : run_bytes + volume_bytes].decode(errors="replace")
+    state = "stamp" if body[:run_bytes] == run.encode() else "foreign"
+    return BlockRead(number, state, volume, stamped, generation)
+
+
+@lru_cache(maxsize=65536)
+def hash_of_stamp(run: str, volume: str, number: int, generation: int) -> bytes:
+    """The block hash of a stamp, as ``holdfast.data.block_hash`` computes it from the bytes."""
+    return block_hash(stamp(run, volume, number, generation))
+
+
+def _filler(names: bytes, number: int, generation: int, length_bytes: int) -> bytes:
+    seed = xxhash.xxh3_64_intdigest(names + struct.pack("<QQ", number, generation))
+    units = -(-length_bytes // _FILLER_UNIT)
+    filler = b"".join(
+        xxhash.xxh3_128_digest(index.to_bytes(4, "little"), seed=seed) for index in range(units)
+    )
+    return filler[:length_bytes]
+
+
+def _checksum(number: int, generation: int, run_bytes: int, volume_bytes: int, body: bytes) -> int:
+    head = struct.pack("<QQHH", number, generation, run_bytes, volume_bytes)
+    return xxhash.xxh3_64_intdigest(head + body)
