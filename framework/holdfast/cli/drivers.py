@@ -1,0 +1,134 @@
+"""``holdfast drivers``: what is installed, with roles, capabilities and limits."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.capabilities import Capabilities
+from holdfast.errors import ConfigurationError, ExitCode
+from holdfast.opening import open_image, open_life_cycle, open_primary
+from holdfast.plugins import BrokenPlugin, load_provider, providers
+from holdfast.ports import Provider
+from holdfast.requests import CallContext, DeleteStore, InitializeStore, Role
+from holdfast.testbed import Testbed, TestbedKind
+
+LOOK_DEADLINE_S = 30.0
+
+
+class DriverRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One installed plug-in; ``broken`` says why it cannot be used, and is empty where it can."""
+
+    name: str
+    roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    testbeds: tuple[str, ...] = ()
+    broken: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast drivers``."""
+    app.command("drivers")(show_drivers)
+
+
+def show_drivers(
+    name: Annotated[
+        str, typer.Argument(help="Show what this driver declares on its embedded testbed.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what is installed: roles, capabilities, limits; a broken plug-in is shown as broken."""
+    if name:
+        _show_one(name, as_json=as_json)
+    else:
+        _show_all(as_json=as_json)
+
+
+def _show_all(*, as_json: bool) -> None:
+    rows = [_row(name, found) for name, found in sorted(providers().items())]
+    if as_json:
+        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's answer
+        return
+    table = Table("driver", "roles", "scopes", "testbeds", "state", box=None, pad_edge=False)
+    for row in rows:
+        state = f"broken: {row.broken}" if row.broken else "ok"
+        columns = (row.roles, row.scopes, row.testbeds)
+        table.add_row(row.name, *(", ".join(column) for column in columns), state)
+    _console().print(table)
+
+
+def _row(name: str, found: Provider | BrokenPlugin) -> DriverRow:
+    if isinstance(found, BrokenPlugin):
+        return DriverRow(name=name, broken=found.reason)
+    return DriverRow(
+        name=name,
+        roles=tuple(found.roles),
+        scopes=tuple(found.scopes),
+        testbeds=tuple(found.testbeds()),
+    )
+
+
+def _show_one(name: str, *, as_json: bool) -> None:
+    provider = load_provider(name)
+    if TestbedKind.EMBEDDED not in provider.testbeds():
+        raise ConfigurationError(
+            f"driver {name} has no embedded testbed; its capabilities belong to each opened store"
+        )
+    documents = asyncio.run(_declared(provider))
+    plain = {role.value: msgspec.to_builtins(found) for role, found in documents.items()}
+    if as_json:
+        print(json.dumps({"driver": name, "capabilities": plain}))  # noqa: T201 - the answer
+        return
+    console = _console()
+    for role, document in plain.items():
+        console.print(f"{name}, {role} store (on its embedded testbed)")
+        table = Table("port", "declares", box=None, pad_edge=False)
+        for port, values in document.items():
+            if port != "role":
+                table.add_row(port, _described(values))
+        console.print(table)
+    if not plain:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _described(values: dict[str, Any] | None) -> str:
+    """One port's values in a line; ``None`` is a port that is not declared."""
+    if values is None:
+        return "not declared"
+    parts = (
+        f"{field}={', '.join(value) if isinstance(value, list) else value}"  # pyright: ignore[reportUnknownArgumentType] - plain JSON
+        for field, value in values.items()
+        if value is not None
+    )
+    return "  ".join(parts)
+
+
+async def _declared(provider: Provider) -> dict[Role, Capabilities]:
+    async with provider.testbeds()[TestbedKind.EMBEDDED]("look") as testbed:
+        return {role: await _declared_by(provider, testbed, role) for role in provider.roles}
+
+
+async def _declared_by(provider: Provider, testbed: Testbed, role: Role) -> Capabilities:
+    config = testbed.config(role, "look")
+    deadline = asyncio.get_running_loop().time() + LOOK_DEADLINE_S
+    ctx = CallContext(operation="look", deadline=deadline)
+    async with open_life_cycle(provider, config, role) as life_cycle:
+        await life_cycle.initialize(ctx, InitializeStore(name="look"))
+        try:
+            if role is Role.PRIMARY:
+                async with open_primary(provider, config) as primary:
+                    return primary.capabilities
+            async with open_image(provider, config) as image:
+                return image.capabilities
+        finally:
+            await life_cycle.delete_store(ctx, DeleteStore())
+
+
+def _console() -> Console:
+    """A console that does not cut lines when its output is read by another program."""
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=400)
