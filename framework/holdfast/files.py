@@ -1,0 +1,335 @@
+"""Every change that Holdfast makes to files goes through here, so that crash tests see each one.
+
+In production there is no observer and a function costs its system call. A crash test sets one with
+``observe``; it is told before and after each mutation, may kill the process there, and may keep the
+record: from it :mod:`holdfast.power_cut` rebuilds what a power cut would have left. The rules are
+those of POSIX: the bytes of a file are durable after ``fsync_file``, its name after
+``fsync_directory`` of the folder that holds it. Nothing here retries or translates an ``OSError``.
+"""
+
+import contextlib
+import ctypes
+import enum
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_FICLONE = 0x40049409
+_COPY_MAX_BYTES = 8 << 20
+_PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class MutationKind(enum.StrEnum):
+    """What a mutation does."""
+
+    CREATE = "create"
+    WRITE = "write"
+    TRUNCATE = "truncate"
+    RENAME = "rename"
+    LINK = "link"
+    UNLINK = "unlink"
+    MKDIR = "mkdir"
+    RMDIR = "rmdir"
+    FSYNC_FILE = "fsync_file"
+    FSYNC_DIRECTORY = "fsync_directory"
+    CLONE = "clone"
+    COPY = "copy"
+    PUNCH = "punch"
+
+
+class Mutation(msgspec.Struct, frozen=True, kw_only=True):
+    """One change to the file system, complete enough to be repeated on a copy of the tree.
+
+    ``target`` is the new name of a rename or hard link (``path`` is what existed).
+    ``length_bytes`` is the length of a range, or the new size of a truncation. ``data`` holds the
+    bytes of a write and of a copy; a clone takes all bytes of ``source``.
+    """
+
+    kind: MutationKind
+    path: str
+    target: str = ""
+    offset_bytes: int = 0
+    length_bytes: int = 0
+    data: bytes = b""
+    source: str = ""
+    source_offset_bytes: int = 0
+
+
+class MutationObserver(Protocol):
+    """Told of every mutation of this process; it may raise, or end the process, at either point."""
+
+    def before(self, mutation: Mutation) -> None:
+        """The mutation has not happened."""
+
+    def after(self, mutation: Mutation) -> None:
+        """The mutation has happened; it is not durable yet. Not called when the system refused."""
+
+
+_observers: list[MutationObserver] = []
+
+
+@contextlib.contextmanager
+def observe(observer: MutationObserver) -> Iterator[None]:
+    """Tell ``observer`` of every mutation in this process, in all threads, inside the context."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+def mutation(describe: Callable[[], Mutation], act: Callable[[], T]) -> T:
+    """Do one mutation under observation; ``describe`` is called only where someone observes."""
+    if not _observers:
+        return act()
+    described = describe()
+    for observer in tuple(_observers):
+        observer.before(described)
+    result = act()
+    for observer in tuple(_observers):
+        observer.after(described)
+    return result
+
+
+class OpenFile:
+    """A regular file that is open under one path; close it before its name changes.
+
+    Use it as a context manager. ``fd`` is for reading; every change has a function below.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+    def size_bytes(self) -> int:
+        """The file's size now."""
+        return os.fstat(self.fd).st_size
+
+
+def open_existing(path: Path, *, writable: bool = False) -> OpenFile:
+    """Open a file that exists."""
+    flags = os.O_RDWR if writable else os.O_RDONLY
+    return OpenFile(path, os.open(path, flags | os.O_CLOEXEC))
+
+
+def create_exclusive(path: Path, *, mode: int = 0o600) -> OpenFile:
+    """Create a file that must not exist yet, open for reading and writing."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = mutation(
+        lambda: Mutation(kind=MutationKind.CREATE, path=str(path)),
+        lambda: os.open(path, flags, mode),
+    )
+    return OpenFile(path, fd)
+
+
+def _write_once(file: OpenFile, offset_bytes: int, data: memoryview) -> int:
+    return mutation(
+        lambda: Mutation(
+            kind=MutationKind.WRITE,
+            path=str(file.path),
+            offset_bytes=offset_bytes,
+            data=bytes(data),
+        ),
+        lambda: os.pwrite(file.fd, data, offset_bytes),
+    )
+
+
+def write_at(file: OpenFile, offset_bytes: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` at an offset."""
+    left = memoryview(data)
+    while left:
+        written = _write_once(file, offset_bytes, left)
+        left = left[written:]
+        offset_bytes += written
+
+
+def truncate(file: OpenFile, size_bytes: int) -> None:
+    """Give a file exactly this size; what is added reads as zeroes and occupies nothing."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.TRUNCATE, path=str(file.path), length_bytes=size_bytes),
+        lambda: os.ftruncate(file.fd, size_bytes),
+    )
+
+
+def punch_hole(file: OpenFile, offset_bytes: int, length_bytes: int) -> None:
+    """Make a range read as zeroes and give its space back; ``OSError`` where not supported."""
+
+    def act() -> None:
+        offset, length = ctypes.c_int64(offset_bytes), ctypes.c_int64(length_bytes)
+        if _libc.fallocate(file.fd, _PUNCH_HOLE, offset, length) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(file.path))
+
+    mutation(
+        lambda: Mutation(
+            kind=MutationKind.PUNCH,
+            path=str(file.path),
+            offset_bytes=offset_bytes,
+            length_bytes=length_bytes,
+        ),
+        act,
+    )
+
+
+def clone_range(source: OpenFile, target: OpenFile) -> None:
+    """Let ``target`` share all bytes of ``source`` (FICLONE); ``OSError`` where not supported."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.CLONE, path=str(target.path), source=str(source.path)),
+        lambda: fcntl.ioctl(target.fd, _FICLONE, source.fd),
+    )
+
+
+def _copy_once(
+    source: OpenFile, source_offset_bytes: int, target: OpenFile, offset_bytes: int, count: int
+) -> int:
+    return mutation(
+        lambda: Mutation(
+            kind=MutationKind.COPY,
+            path=str(target.path),
+            offset_bytes=offset_bytes,
+            length_bytes=count,
+            data=os.pread(source.fd, count, source_offset_bytes),
+            source=str(source.path),
+            source_offset_bytes=source_offset_bytes,
+        ),
+        lambda: os.copy_file_range(source.fd, target.fd, count, source_offset_bytes, offset_bytes),
+    )
+
+
+def copy_range(
+    source: OpenFile,
+    source_offset_bytes: int,
+    target: OpenFile,
+    offset_bytes: int,
+    length_bytes: int,
+) -> int:
+    """Copy a range inside the kernel; returns the bytes copied, holes included.
+
+    Fewer than asked for are copied only where the source ends. ``OSError`` with ``EXDEV`` or
+    ``EOPNOTSUPP`` where the file systems cannot do it.
+    """
+    done = 0
+    while done < length_bytes:
+        count = min(_COPY_MAX_BYTES, length_bytes - done)
+        copied = _copy_once(source, source_offset_bytes + done, target, offset_bytes + done, count)
+        if copied == 0:
+            break
+        done += copied
+    return done
+
+
+def fsync_file(file: OpenFile) -> None:
+    """Make a file's bytes and size durable."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.FSYNC_FILE, path=str(file.path)),
+        lambda: os.fdatasync(file.fd),
+    )
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mutation(
+            lambda: Mutation(kind=MutationKind.FSYNC_DIRECTORY, path=str(path)),
+            lambda: os.fsync(fd),
+        )
+    finally:
+        os.close(fd)
+
+
+def rename(path: Path, target: Path) -> None:
+    """Give a file or folder another name, replacing a file (or an empty folder) of that name."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.RENAME, path=str(path), target=str(target)),
+        lambda: path.rename(target),
+    )
+
+
+def link(path: Path, target: Path) -> None:
+    """Give a file a second name."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.LINK, path=str(path), target=str(target)),
+        lambda: os.link(path, target),
+    )
+
+
+def unlink(path: Path) -> None:
+    """Remove one name of a file."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.UNLINK, path=str(path)),
+        path.unlink,
+    )
+
+
+def mkdir(path: Path, *, mode: int = 0o700) -> None:
+    """Create a folder in an existing folder."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.MKDIR, path=str(path)),
+        lambda: path.mkdir(mode),
+    )
+
+
+def rmdir(path: Path) -> None:
+    """Remove an empty folder."""
+    mutation(
+        lambda: Mutation(kind=MutationKind.RMDIR, path=str(path)),
+        path.rmdir,
+    )
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; an absent path is fine.
+
+    Symbolic links are removed, never followed.
+    """
+    try:
+        entries = [Path(entry) for entry in os.scandir(path)] if not path.is_symlink() else None
+    except NotADirectoryError:
+        entries = None
+    except FileNotFoundError:
+        return
+    if entries is None:
+        unlink(path)
+        return
+    for entry in sorted(entries):
+        remove_tree(entry)
+    rmdir(path)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet, and make its bytes durable; its name is not yet."""
+    with create_exclusive(path) as file:
+        write_at(file, 0, data)
+        fsync_file(file)
+
+
+def publish(staged: Path, final: Path) -> None:
+    """Move what is complete and durable under a staging name to its final name, durably.
+
+    Both are on one file system. Whoever reads ``final`` finds what was there before or all of the
+    new, at every moment and after a power cut.
+    """
+    rename(staged, final)
+    fsync_directory(final.parent)
+
+
+def publish_bytes(staging: Path, final: Path, data: bytes) -> None:
+    """Publish ``data`` under ``final``; what an earlier try left in ``staging`` goes."""
+    with contextlib.suppress(FileNotFoundError):
+        unlink(staging)
+    write_new(staging, data)
+    publish(staging, final)
