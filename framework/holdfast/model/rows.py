@@ -226,6 +226,86 @@ class LedgerEntry(Row, frozen=True, kw_only=True):
     entry: LedgerState = LedgerState.RESERVED
 
 
+class Capacity(Row, frozen=True, kw_only=True):
+    """What a store holds and what of it is spoken for: the sum of its ledger entries.
+
+    ``id`` is the store's. ``total_bytes`` is ``None`` where the store is not bounded.
+    """
+
+    table = "capacities"
+    total_bytes: int | None = None
+    reserved_bytes: int = 0
+    committed_bytes: int = 0
+
+
+class Involved(msgspec.Struct, frozen=True, array_like=True):
+    """A row that an operation holds until it ends.
+
+    ``begun`` is the state its machine was put in when the operation was accepted; for a row without
+    a machine it is ``new`` (the operation made it) or ``going`` (the operation removes it). What a
+    failure left behind is charged to the ``principal`` rows; the others are only borrowed.
+    """
+
+    table: str
+    id: str
+    begun: str
+    principal: bool = True
+
+
+class Operation(Row, frozen=True, kw_only=True):
+    """One accepted piece of work; with its steps it is the journal.
+
+    ``plan`` is the frozen plan as JSON (see ``holdfast.plans``), ``subject`` the row it is about.
+    ``left`` names what a dirty failure left behind. The times are for people: seconds since the
+    epoch.
+    """
+
+    table = "operations"
+    columns = ("kind", "subject", "state")
+    machine = states.OPERATION
+    kind: str
+    subject: str
+    plan: msgspec.Raw
+    involved: tuple[Involved, ...] = ()
+    error: str = ""
+    left: tuple[str, ...] = ()
+    accepted_s: float = 0.0
+    ended_s: float = 0.0
+    state: states.OperationState = states.OperationState.RUNNING
+
+
+class Step(Row, frozen=True, kw_only=True):
+    """One step of an operation: its intent when inserted, its outcome (as JSON) when updated.
+
+    ``id`` is the operation's followed by the step's number, so that steps sort in their order.
+    """
+
+    table = "steps"
+    columns = ("operation",)
+    machine = states.STEP
+    operation: str
+    index: int
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: str = ""
+    state: states.StepState = states.StepState.INTENDED
+
+
+class Quarantined(Row, frozen=True, kw_only=True):
+    """Something scrub found in a store that no row knows; nothing unknown is deleted at once.
+
+    The time is in seconds since the epoch.
+    """
+
+    table = "quarantine"
+    columns = ("store",)
+    store: str
+    kind: str
+    key: str
+    driver_id: str = ""
+    size_bytes: int = 0
+    first_seen_s: float
+
+
 class Lease(Row, frozen=True, kw_only=True):
     """Who may act on a volume, snapshot chain, template on a store, or store; ``fence`` only grows.
 
@@ -253,6 +333,10 @@ ROWS: tuple[type[Row], ...] = (
     StoredObject,
     VolumeGrant,
     LedgerEntry,
+    Capacity,
+    Operation,
+    Step,
+    Quarantined,
     Lease,
 )
 """Every kind of row there is; a catalogue has one table for each."""

@@ -16,7 +16,7 @@ StateT = TypeVar("StateT", bound=enum.StrEnum)
 
 
 class Event(enum.StrEnum):
-    """What can happen to a volume, snapshot, template, stored object, store, host or grant."""
+    """What can happen to a volume, snapshot, stored object, store, host, grant, operation or step."""
 
     CREATE_REQUESTED = "create_requested"
     RESIZE_REQUESTED = "resize_requested"
@@ -35,7 +35,10 @@ class Event(enum.StrEnum):
     RECOVERED_READY = "recovered_ready"
     RECOVERED_ABSENT = "recovered_absent"
     RECOVERED_DIRTY = "recovered_dirty"
+    RECOVERED_MAINTENANCE = "recovered_maintenance"
     FOUND_LOST = "found_lost"
+    COMPENSATION_REQUESTED = "compensation_requested"
+    RESUMED = "resumed"
 
 
 class VolumeState(enum.StrEnum):
@@ -102,6 +105,29 @@ class HostState(enum.StrEnum):
     DISCONNECTED = "Disconnected"
     UP = "Up"
     REMOVED = "Removed"
+
+
+class OperationState(enum.StrEnum):
+    """The states of an operation; ``Uncertain`` waits for recovery."""
+
+    RUNNING = "Running"
+    COMPENSATING = "Compensating"
+    UNCERTAIN = "Uncertain"
+    SUCCEEDED = "Succeeded"
+    FAILED_CLEAN = "FailedClean"
+    FAILED_DIRTY = "FailedDirty"
+
+
+class StepState(enum.StrEnum):
+    """The states of one journalled step of an operation."""
+
+    INTENDED = "Intended"
+    DONE = "Done"
+    FAILED = "Failed"
+    COMPENSATING = "Compensating"
+    COMPENSATED = "Compensated"
+    DIRTY = "Dirty"
+    UNCERTAIN = "Uncertain"
 
 
 E = Event
@@ -207,6 +233,7 @@ def _store() -> Machine[StoreState, Event]:
         (s.MAINTENANCE, E.EXPUNGE_REQUESTED): s.REMOVING,
         (s.UNCERTAIN, E.OUTCOME_UNKNOWN): s.UNCERTAIN,
         (s.UNCERTAIN, E.RECOVERED_READY): s.UP,
+        (s.UNCERTAIN, E.RECOVERED_MAINTENANCE): s.MAINTENANCE,
         (s.UNCERTAIN, E.RECOVERED_ABSENT): s.REMOVED,
         (s.UNCERTAIN, E.RECOVERED_DIRTY): s.ERROR,
         (s.ERROR, E.EXPUNGE_REQUESTED): s.REMOVING,
@@ -288,11 +315,72 @@ def _host() -> Machine[HostState, Event]:
     )
 
 
+def _operation() -> Machine[OperationState, Event]:
+    o = OperationState
+    table: dict[tuple[OperationState, Event], OperationState] = {
+        (o.RUNNING, E.OPERATION_SUCCEEDED): o.SUCCEEDED,
+        (o.RUNNING, E.COMPENSATION_REQUESTED): o.COMPENSATING,
+        (o.UNCERTAIN, E.OPERATION_SUCCEEDED): o.SUCCEEDED,
+        (o.UNCERTAIN, E.RESUMED): o.RUNNING,
+        (o.UNCERTAIN, E.COMPENSATION_REQUESTED): o.COMPENSATING,
+    }
+    for state in (o.RUNNING, o.COMPENSATING, o.UNCERTAIN):
+        table[state, E.OPERATION_FAILED_CLEAN] = o.FAILED_CLEAN
+        table[state, E.OPERATION_FAILED_DIRTY] = o.FAILED_DIRTY
+        table[state, E.OUTCOME_UNKNOWN] = o.UNCERTAIN
+    return Machine(
+        name="operation",
+        initial=o.RUNNING,
+        transitional=frozenset({o.RUNNING, o.COMPENSATING, o.UNCERTAIN}),
+        terminal=frozenset({o.SUCCEEDED, o.FAILED_CLEAN, o.FAILED_DIRTY}),
+        unknown=E.OUTCOME_UNKNOWN,
+        table=table,
+    )
+
+
+def _step() -> Machine[StepState, Event]:
+    s = StepState
+    table: dict[tuple[StepState, Event], StepState] = {
+        (s.INTENDED, E.COMPENSATION_REQUESTED): s.COMPENSATING,
+        (s.DONE, E.COMPENSATION_REQUESTED): s.COMPENSATING,
+        (s.UNCERTAIN, E.COMPENSATION_REQUESTED): s.COMPENSATING,
+        (s.COMPENSATING, E.OPERATION_SUCCEEDED): s.COMPENSATED,
+        (s.COMPENSATING, E.OPERATION_FAILED_DIRTY): s.DIRTY,
+        # Compensation is idempotent: after an unknown outcome it is simply asked for again.
+        (s.COMPENSATING, E.OUTCOME_UNKNOWN): s.COMPENSATING,
+        (s.UNCERTAIN, E.OUTCOME_UNKNOWN): s.UNCERTAIN,
+        (s.INTENDED, E.OUTCOME_UNKNOWN): s.UNCERTAIN,
+    }
+    for state in (s.INTENDED, s.UNCERTAIN):
+        table[state, E.OPERATION_SUCCEEDED] = s.DONE
+        table[state, E.OPERATION_FAILED_CLEAN] = s.FAILED
+        table[state, E.OPERATION_FAILED_DIRTY] = s.DIRTY
+    return Machine(
+        name="step",
+        initial=s.INTENDED,
+        transitional=frozenset({s.INTENDED, s.COMPENSATING, s.UNCERTAIN}),
+        terminal=frozenset({s.FAILED, s.COMPENSATED, s.DIRTY}),
+        unknown=E.OUTCOME_UNKNOWN,
+        table=table,
+    )
+
+
 VOLUME = _volume()
 SNAPSHOT = _object("snapshot")
 STORED_OBJECT = _object("stored object")
 STORE = _store()
 GRANT = _grant()
 HOST = _host()
+OPERATION = _operation()
+STEP = _step()
 
-MACHINES: tuple[Machine[Any, Event], ...] = (VOLUME, SNAPSHOT, STORED_OBJECT, STORE, GRANT, HOST)
+MACHINES: tuple[Machine[Any, Event], ...] = (
+    VOLUME,
+    SNAPSHOT,
+    STORED_OBJECT,
+    STORE,
+    GRANT,
+    HOST,
+    OPERATION,
+    STEP,
+)
