@@ -16,7 +16,7 @@ StateT = TypeVar("StateT", bound=enum.StrEnum)
 
 
 class Event(enum.StrEnum):
-    """What can happen to a volume, snapshot, stored object, store, host, grant, operation or step."""
+    """What can happen to any row with a machine."""
 
     CREATE_REQUESTED = "create_requested"
     RESIZE_REQUESTED = "resize_requested"
