@@ -1,0 +1,156 @@
+"""The rules of a transaction, on top of any storage: versions, states by event, own writes visible.
+
+Writes stay in a buffer until the whole commit is written, so that a function that raises costs
+nothing but its buffer.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+import msgspec
+
+from holdfast.catalogue.codec import checked
+from holdfast.catalogue.port import (
+    AlreadyInCatalogue,
+    NotInCatalogue,
+    StaleVersion,
+    StateWithoutEvent,
+    Transaction,
+)
+from holdfast.errors import UsageError
+from holdfast.model.machine import UndefinedTransition
+from holdfast.model.rows import Row
+from holdfast.model.states import Event
+
+RowT = TypeVar("RowT", bound=Row)
+
+Writes = dict[type[Row], dict[str, Row | None]]
+"""What a commit changes: the row of each id, or ``None`` where it is removed."""
+
+
+class Storage(Protocol):
+    """Committed rows, and a way to commit more; used by one thread at a time."""
+
+    def find(self, kind: type[Row], row_id: str) -> Row | None:
+        """The committed row of this id."""
+        ...
+
+    def select(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
+        """The committed rows whose columns equal these values, in any order."""
+        ...
+
+    def commit(self, writes: Writes) -> None:
+        """Make all of these writes durable, or raise and make none of them.
+
+        Every id in ``writes`` was looked up with ``find`` or ``select`` since the last commit.
+        """
+        ...
+
+    def end(self) -> None:
+        """No more reads before the next commit; what a storage held for them may go."""
+        ...
+
+
+def state_of(row: Row) -> str | None:
+    """The state of a row that has a machine."""
+    return None if row.machine is None else cast("str", getattr(row, "state"))  # noqa: B009 - Row itself has none
+
+
+class Buffer(Transaction):
+    """One transaction: its own writes, over those of the commit it is part of, over a storage."""
+
+    def __init__(self, storage: Storage, earlier: Writes) -> None:
+        self._storage = storage
+        self._earlier = earlier
+        self._own: Writes = {}
+
+    def keep(self) -> None:
+        """Let the commit, and the transactions after this one in it, have these writes."""
+        for kind, rows in self._own.items():
+            self._earlier.setdefault(kind, {}).update(rows)
+
+    def find(self, kind: type[RowT], row_id: str) -> RowT | None:
+        """The row as this transaction sees it."""
+        for writes in (self._own, self._earlier):
+            rows = writes.get(kind)
+            if rows is not None and row_id in rows:
+                return cast("RowT | None", rows[row_id])
+        return cast("RowT | None", self._storage.find(kind, row_id))
+
+    def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+        """The rows as this transaction sees them; ``UsageError`` for what is no column."""
+        for column in equals:
+            if column not in kind.columns:
+                known = ", ".join(kind.columns) or "no column"
+                raise UsageError(
+                    f"{kind.__name__} cannot be selected by {column}; it can be by {known}"
+                )
+        found = {row.id: row for row in self._storage.select(kind, equals)}
+        for writes in (self._earlier, self._own):
+            for row_id, row in writes.get(kind, {}).items():
+                if row is not None and all(getattr(row, c) == v for c, v in equals.items()):
+                    found[row_id] = row
+                else:
+                    found.pop(row_id, None)
+        return cast("list[RowT]", [found[row_id] for row_id in sorted(found)])
+
+    def insert(self, row: RowT) -> RowT:
+        """Add a row; whatever its version says, it becomes 1."""
+        kind = type(row)
+        if self.find(kind, row.id) is not None:
+            raise AlreadyInCatalogue(f"the catalogue already has a {kind.__name__} {row.id}")
+        if kind.machine is not None and state_of(row) != kind.machine.initial:
+            raise StateWithoutEvent(
+                f"a new {kind.machine.name} is {kind.machine.initial}, not {state_of(row)}"
+            )
+        return self._write(msgspec.structs.replace(row, version=1))
+
+    def update(self, row: RowT) -> RowT:
+        """Replace a row whose version and state are the stored ones."""
+        self._unchanged_since(row)
+        return self._write(msgspec.structs.replace(row, version=row.version + 1))
+
+    def fire(self, row: RowT, event: Event, **changes: Any) -> RowT:
+        """Move a row by an event; ``row`` may carry changes of its own beside ``changes``."""
+        kind = type(row)
+        if kind.machine is None:
+            raise UndefinedTransition(f"a {kind.__name__} has no states; {event} means nothing")
+        if not changes.keys().isdisjoint(("id", "version", "state")):
+            raise UsageError("an event sets state and version itself, and an id never changes")
+        self._unchanged_since(row)
+        after = kind.machine.next(getattr(row, "state"), event)  # noqa: B009 - Row itself has none
+        return self._write(
+            msgspec.structs.replace(row, version=row.version + 1, state=after, **changes)
+        )
+
+    def remove(self, row: Row) -> None:
+        """Drop a row of a kind without states."""
+        kind = type(row)
+        if kind.machine is not None:
+            raise StateWithoutEvent(
+                f"a {kind.machine.name} is never removed; an event brings it to its last state"
+            )
+        self._unchanged_since(row)
+        self._own.setdefault(kind, {})[row.id] = None
+
+    def _unchanged_since(self, row: Row) -> None:
+        """The stored row still has the version and the state that ``row`` was read with."""
+        kind = type(row)
+        stored = self.find(kind, row.id)
+        if stored is None:
+            raise NotInCatalogue(f"the catalogue has no {kind.__name__} {row.id}")
+        if stored.version != row.version:
+            raise StaleVersion(
+                f"{kind.__name__} {row.id} was changed since it was read "
+                f"(version {row.version}, now {stored.version}); read it again"
+            )
+        if state_of(stored) != state_of(row):
+            raise StateWithoutEvent(
+                f"{kind.__name__} {row.id} is {state_of(stored)}; "
+                f"only an event makes it {state_of(row)}"
+            )
+
+    def _write(self, row: RowT) -> RowT:
+        stored = checked(row)
+        self._own.setdefault(type(row), {})[row.id] = stored
+        return stored

@@ -1,0 +1,34 @@
+"""Rows as JSON documents, and back; what a row may hold is checked when it is written."""
+
+from typing import TypeVar
+
+import msgspec
+
+from holdfast.errors import UsageError
+from holdfast.model.rows import Row
+
+RowT = TypeVar("RowT", bound=Row)
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[type[Row], msgspec.json.Decoder[Row]] = {}
+
+
+def encode(row: Row) -> bytes:
+    """A row as a JSON document."""
+    return _encoder.encode(row)
+
+
+def decode(kind: type[RowT], body: bytes | str) -> RowT:
+    """The row in a JSON document; ``msgspec.ValidationError`` when it is not of this kind."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return decoder.decode(body)  # type: ignore[return-value]  # the decoder of ``kind`` makes it
+
+
+def checked(row: RowT) -> RowT:
+    """The row as it will be read back; ``UsageError`` when a field holds what it may not."""
+    try:
+        return decode(type(row), _encoder.encode(row))
+    except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
+        raise UsageError(f"{type(row).__name__} {row.id} cannot be stored: {error}") from error

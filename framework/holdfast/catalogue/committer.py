@@ -1,0 +1,148 @@
+"""Group commit: all transactions that wait become one commit, and each gets its answer after it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from holdfast.catalogue.buffer import Buffer, Storage, Writes
+from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.errors import UsageError
+from holdfast.runtime import runtime
+
+T = TypeVar("T")
+Function = Callable[[Transaction], Any]
+
+BATCH_MAX = 256
+"""Transactions in one commit; bounds how long the first of them waits for the last."""
+
+
+class CommitObserver(Protocol):
+    """Told of every commit that writes; it may raise, or end the process, at either point."""
+
+    def before(self) -> None:
+        """The functions have run; nothing is written yet."""
+
+    def after(self) -> None:
+        """The commit is durable; nobody has had an answer yet."""
+
+
+_observers: list[CommitObserver] = []
+
+
+@contextmanager
+def observe(observer: CommitObserver) -> Iterator[None]:
+    """Tell ``observer`` of every commit in this process, in all threads, inside the context."""
+    _observers.append(observer)
+    try:
+        yield
+    finally:
+        _observers.remove(observer)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a transaction function came to."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    function: Function
+    answer: asyncio.Future[Outcome]
+
+
+class BatchCommitter:
+    """Runs transaction functions on a storage, a batch of them in one commit; blocking."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def run(self, functions: list[Function]) -> list[Outcome]:
+        """The outcome of each function, after its commit.
+
+        When the commit of several fails, all of them are run again, each in a commit of its own: no
+        function suffers from another's.
+        """
+        writes: Writes = {}
+        try:
+            outcomes = [self._run_one(function, writes) for function in functions]
+            self._commit(writes)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to have it
+            if len(functions) == 1:
+                return [Outcome(error=error)]
+            return [self.run([function])[0] for function in functions]
+        finally:
+            self._storage.end()
+        return outcomes
+
+    def _run_one(self, function: Function, writes: Writes) -> Outcome:
+        buffer = Buffer(self._storage, writes)
+        try:
+            value = function(buffer)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the one who asked
+            return Outcome(error=error)
+        buffer.keep()
+        return Outcome(value=value)
+
+    def _commit(self, writes: Writes) -> None:
+        if not writes:
+            return
+        for observer in tuple(_observers):
+            observer.before()
+        self._storage.commit(writes)
+        for observer in tuple(_observers):
+            observer.after()
+
+
+class GroupCommitCatalogue(Catalogue):
+    """A catalogue on any storage.
+
+    One task commits for everybody. It lives while somebody waits for an answer, and no longer.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._committer = BatchCommitter(storage)
+        self._waiting: list[_Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def transact(self, function: Callable[[Transaction], T]) -> T:
+        """As the interface says; who is cancelled while waiting may or may not be committed."""
+        if self._closed:
+            raise UsageError("the catalogue is closed")
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(function, answer))
+        if self._task is None:
+            self._task = asyncio.create_task(self._commit_waiting(), name="catalogue commit")
+        outcome = await answer
+        if outcome.error is not None:
+            raise outcome.error
+        value: T = outcome.value
+        return value
+
+    async def aclose(self) -> None:
+        """Commit what waits, and take no more."""
+        self._closed = True
+        if self._task is not None:
+            await self._task
+
+    async def _commit_waiting(self) -> None:
+        batch: list[_Waiting] = []
+        try:
+            while self._waiting:
+                batch = [w for w in self._waiting[:BATCH_MAX] if not w.answer.done()]
+                del self._waiting[:BATCH_MAX]
+                functions = [waiting.function for waiting in batch]
+                outcomes = await runtime().run_blocking(self._committer.run, functions)
+                for waiting, outcome in zip(batch, outcomes, strict=True):
+                    if not waiting.answer.done():
+                        waiting.answer.set_result(outcome)
+                # Those just answered may now queue what they do next, for the same commit.
+                await asyncio.sleep(0)
+        finally:
+            self._task = None
+            for waiting in (*batch, *self._waiting):
+                waiting.answer.cancel()
