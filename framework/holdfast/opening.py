@@ -1,0 +1,136 @@
+"""Opening a store: from a provider and its configuration to a guarded driver, and back."""
+
+import difflib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from holdfast.errors import ConfigurationError
+from holdfast.layers.calls import typed
+from holdfast.layers.guard import (
+    ImageGuard,
+    LifeCycleGuard,
+    PrimaryGuard,
+    guard_image,
+    guard_life_cycle,
+    guard_primary,
+)
+from holdfast.ports import Provider
+from holdfast.requests import Role
+
+T = TypeVar("T")
+
+
+def nearest_names(wrong: str, known: list[str]) -> str:
+    """A hint for people: the known names closest to a wrong one, or all when none is close."""
+    if not known:
+        return "there is none"
+    near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+def parse_config(provider: Provider, mapping: Mapping[str, object]) -> msgspec.Struct:
+    """A provider's configuration from keys and values.
+
+    Raises:
+        ConfigurationError: a key is unknown (the nearest ones are named) or missing, or a value has
+            the wrong type. The message repeats no value.
+    """
+    known = [field.encode_name for field in msgspec.structs.fields(provider.config_type)]
+    for key in mapping:
+        if key not in known:
+            raise ConfigurationError(
+                f"provider {provider.name} has no configuration key {key!r}; "
+                f"{nearest_names(key, known)}"
+            )
+    required = [
+        field.encode_name
+        for field in msgspec.structs.fields(provider.config_type)
+        if field.required and field.encode_name not in mapping
+    ]
+    if required:
+        raise ConfigurationError(
+            f"provider {provider.name} needs the configuration key{'s' * (len(required) > 1)} "
+            f"{', '.join(required)}"
+        )
+    for key, value in mapping.items():
+        _check_value(provider, key, value)
+    try:
+        return msgspec.convert(dict(mapping), provider.config_type, strict=False)
+    except msgspec.ValidationError:
+        # Its text may quote a value, which may be a secret.
+        raise ConfigurationError(
+            f"provider {provider.name} cannot work with this configuration"
+        ) from None
+
+
+def _check_value(provider: Provider, key: str, value: object) -> None:
+    """Refuse one value of the wrong type, naming its key and the type it should have."""
+    field = next(
+        field for field in msgspec.structs.fields(provider.config_type) if field.encode_name == key
+    )
+    try:
+        msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError:
+        wanted = getattr(field.type, "__name__", str(field.type))
+        raise ConfigurationError(
+            f"configuration key {key!r} of provider {provider.name} has a value of type "
+            f"{type(value).__name__} that is no proper {wanted}"
+        ) from None
+
+
+def secrets_of(provider: Provider, config: msgspec.Struct) -> tuple[str, ...]:
+    """The values of a configuration's secret fields that are not empty."""
+    found = (getattr(config, field, "") for field in provider.secret_fields)
+    return tuple(value for value in found if isinstance(value, str) and value)
+
+
+@asynccontextmanager
+async def _entered(
+    manager: AbstractAsyncContextManager[T], secrets: tuple[str, ...]
+) -> AsyncIterator[T]:
+    """Enter what a provider returned and leave it again, with every error typed.
+
+    The driver is not told why it is closed, and so cannot swallow the caller's exception.
+    """
+    with typed("open", "", secrets):
+        opened = await manager.__aenter__()
+    try:
+        yield opened
+    finally:
+        with typed("close", "", secrets):
+            await manager.__aexit__(None, None, None)
+
+
+def _managed(open_store: Any, secrets: tuple[str, ...], *arguments: object) -> Any:
+    with typed("open", "", secrets):
+        return open_store(*arguments)
+
+
+@asynccontextmanager
+async def open_primary(provider: Provider, config: msgspec.Struct) -> AsyncIterator[PrimaryGuard]:
+    """A guarded driver of the primary store that ``config`` describes; any ``DriverError``."""
+    secrets = secrets_of(provider, config)
+    async with _entered(_managed(provider.primary, secrets, config), secrets) as driver:
+        yield guard_primary(driver, secrets)
+
+
+@asynccontextmanager
+async def open_image(provider: Provider, config: msgspec.Struct) -> AsyncIterator[ImageGuard]:
+    """A guarded driver of the image store that ``config`` describes; any ``DriverError``."""
+    secrets = secrets_of(provider, config)
+    async with _entered(_managed(provider.image, secrets, config), secrets) as driver:
+        yield guard_image(driver, secrets)
+
+
+@asynccontextmanager
+async def open_life_cycle(
+    provider: Provider, config: msgspec.Struct, role: Role
+) -> AsyncIterator[LifeCycleGuard]:
+    """The guarded life cycle of the store that ``config`` describes; any ``DriverError``."""
+    secrets = secrets_of(provider, config)
+    manager = _managed(provider.life_cycle, secrets, config, role)
+    async with _entered(manager, secrets) as life_cycle:
+        yield guard_life_cycle(life_cycle, secrets)

@@ -1,0 +1,138 @@
+"""Finding providers by entry point; a broken plug-in is reported, never fatal."""
+
+import importlib
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeGuard
+
+import msgspec
+
+from holdfast.errors import ConfigurationError
+from holdfast.opening import nearest_names
+from holdfast.ports import Provider
+
+GROUP = "holdfast.providers"
+_REASON_MAX = 200
+
+
+class BrokenPlugin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A plug-in that cannot be used: its name, one sentence why, and who installed it."""
+
+    name: str
+    reason: str
+    distribution: str
+
+
+def _described(error: BaseException) -> str:
+    message = " ".join(str(error).split())[:_REASON_MAX]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _distribution(found: EntryPoint) -> str:
+    return f"{found.dist.name} {found.dist.version}" if found.dist else "unknown"
+
+
+def _constructed(found: object, name: str) -> Provider:
+    """A provider from what a plug-in exports; ``ConfigurationError`` says what is wrong with it."""
+    if not _is_provider(found):
+        raise ConfigurationError(f"{name} is no class of Provider")
+    try:
+        provider = found()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise ConfigurationError(f"{name} cannot be constructed: {_described(error)}") from error
+    missing = [
+        field
+        for field in ("name", "roles", "scopes", "config_type")
+        if not hasattr(provider, field)
+    ]
+    if missing:
+        raise ConfigurationError(f"{name} does not say its {', '.join(missing)}")
+    return provider
+
+
+def _load(found: EntryPoint) -> Provider | BrokenPlugin:
+    def broken(reason: str) -> BrokenPlugin:
+        return BrokenPlugin(name=found.name, reason=reason, distribution=_distribution(found))
+
+    try:
+        loaded = found.load()
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plug-in may raise anything, SystemExit too
+        return broken(f"importing {found.value} failed with {_described(error)}")
+    try:
+        provider = _constructed(loaded, found.value)
+    except ConfigurationError as error:
+        return broken(str(error))
+    if provider.name != found.name:
+        return broken(f"{found.value} calls itself {provider.name!r}, not {found.name!r}")
+    return provider
+
+
+def _load_all(name: str, found: list[EntryPoint]) -> Provider | BrokenPlugin:
+    if len({entry.value for entry in found}) > 1:
+        owners = sorted(f"{_distribution(entry)} ({entry.value})" for entry in found)
+        return BrokenPlugin(
+            name=name,
+            reason=f"several plug-ins have this name: {', '.join(owners)}; uninstall all but one",
+            distribution=", ".join(sorted({_distribution(entry) for entry in found})),
+        )
+    return _load(found[0])
+
+
+def _by_name(found: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    grouped: dict[str, list[EntryPoint]] = {}
+    for entry in found:
+        grouped.setdefault(entry.name, []).append(entry)
+    return grouped
+
+
+def providers() -> dict[str, Provider | BrokenPlugin]:
+    """Every installed provider by name, in order of names; what cannot be loaded as a report."""
+    grouped = _by_name(entry_points(group=GROUP))
+    return {name: _load_all(name, grouped[name]) for name in sorted(grouped)}
+
+
+def load_provider(name: str) -> Provider:
+    """The provider with this entry-point name, or the class at ``module:Class``.
+
+    Only the one asked for is imported.
+
+    Raises:
+        ConfigurationError: there is none (the nearest names are given), or it is broken.
+    """
+    if ":" in name:
+        return _import_provider(name)
+    grouped = _by_name(entry_points(group=GROUP))
+    if name not in grouped:
+        raise ConfigurationError(f"no driver {name!r}; {nearest_names(name, list(grouped))}")
+    provider = _load_all(name, grouped[name])
+    if isinstance(provider, BrokenPlugin):
+        raise ConfigurationError(
+            f"driver {name!r} of {provider.distribution} cannot be used: {provider.reason}"
+        )
+    return provider
+
+
+def _import_provider(path: str) -> Provider:
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise ConfigurationError(
+            f"driver {path!r} cannot be imported: {_described(error)}"
+        ) from error
+    if not hasattr(module, attribute):
+        known = [name for name, value in vars(module).items() if _is_provider(value)]
+        raise ConfigurationError(
+            f"module {module_name} has no {attribute!r}; {nearest_names(attribute, known)}"
+        )
+    return _constructed(getattr(module, attribute), path)
+
+
+def _is_provider(value: object) -> TypeGuard[type[Provider]]:
+    return isinstance(value, type) and issubclass(value, Provider) and value is not Provider
