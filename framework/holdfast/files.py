@@ -120,8 +120,8 @@ class OpenFile:
 
 
 def open_existing(path: Path, *, writable: bool = False) -> OpenFile:
-    """Open a file that exists."""
-    flags = os.O_RDWR if writable else os.O_RDONLY
+    """Open a file that exists; never waits, not even for the other end of a pipe."""
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK
     return OpenFile(path, os.open(path, flags | os.O_CLOEXEC))
 
 

@@ -1,0 +1,182 @@
+"""Block access to a regular file on this host.
+
+Each call opens the path anew, so that a grant that was taken back is noticed, and holds a shared
+lock (``flock``) on the file meanwhile: a driver that needs a quiet moment, to copy the file or to
+take the grant back, takes the lock alone. The folder of a handle's path outlives the grant: a
+missing file means that the grant was taken back, a missing folder that the whole store cannot be
+reached.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from holdfast import files
+from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.sparse import file_extents
+from holdfast.errors import (
+    Corrupt,
+    Denied,
+    DriverError,
+    Exhausted,
+    OutOfRange,
+    Unavailable,
+    Unknown,
+)
+from holdfast.handles import FileHandle
+from holdfast.runtime import runtime
+
+_ZEROES = bytes(1 << 20)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_GONE = frozenset({errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO})
+
+
+class FileIO(BlockIO):
+    """Block access to the file behind one handle."""
+
+    def __init__(self, handle: FileHandle, inode: tuple[int, int]) -> None:
+        self.size_bytes = handle.size_bytes
+        self._handle = handle
+        self._path = Path(handle.path)
+        self._inode = inode
+
+    async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        self._check_range(offset_bytes, length_bytes)
+        return await runtime().run_blocking(self._read, offset_bytes, length_bytes)
+
+    async def write_at(self, offset_bytes: int, data: bytes) -> None:
+        self._check_range(offset_bytes, len(data))
+        self._check_writable()
+        await runtime().run_blocking(self._write, offset_bytes, data)
+
+    async def flush(self) -> None:
+        await runtime().run_blocking(self._flush)
+
+    async def discard(self, offset_bytes: int, length_bytes: int) -> None:
+        self._check_range(offset_bytes, length_bytes)
+        self._check_writable()
+        if length_bytes:
+            await runtime().run_blocking(self._discard, offset_bytes, length_bytes)
+
+    async def extents(self) -> tuple[Extent, ...]:
+        return await runtime().run_blocking(self._extents)
+
+    def _check_range(self, offset_bytes: int, length_bytes: int) -> None:
+        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
+            raise OutOfRange(
+                f"{length_bytes} bytes at {offset_bytes} are not within the "
+                f"{self.size_bytes} bytes of {self._handle.path}"
+            )
+
+    def _check_writable(self) -> None:
+        if self._handle.read_only:
+            raise Denied(f"{self._handle.path} was opened for reading only")
+
+    @contextmanager
+    def _opened(self, error_of: Callable[[OSError, Path], DriverError]) -> Iterator[files.OpenFile]:
+        try:
+            with files.open_existing(self._path, writable=not self._handle.read_only) as file:
+                fcntl.flock(file.fd, fcntl.LOCK_SH)
+                # The lock may have been waited for while the grant was taken back.
+                if inode_of(self._path.stat()) != self._inode:
+                    raise Denied(f"{self._path} is another file now")
+                yield file
+        except OSError as error:
+            raise error_of(error, self._path) from error
+
+    def _read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        parts: list[bytes] = []
+        left = length_bytes
+        with self._opened(_read_error) as file:
+            while left:
+                parts.append(os.pread(file.fd, left, offset_bytes + length_bytes - left))
+                left -= len(parts[-1])
+                if not parts[-1]:
+                    raise Corrupt(f"{self._path} is shorter than its {self.size_bytes} bytes")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _write(self, offset_bytes: int, data: bytes) -> None:
+        with self._opened(_write_error) as file:
+            files.write_at(file, offset_bytes, data)
+
+    def _flush(self) -> None:
+        with self._opened(_write_error) as file:
+            if not self._handle.read_only:
+                files.fsync_file(file)
+
+    def _discard(self, offset_bytes: int, length_bytes: int) -> None:
+        with self._opened(_write_error) as file:
+            try:
+                files.punch_hole(file, offset_bytes, length_bytes)
+            except OSError as error:
+                if error.errno not in {errno.EOPNOTSUPP, errno.ENOSYS}:
+                    raise
+                end = offset_bytes + length_bytes
+                for offset in range(offset_bytes, end, len(_ZEROES)):
+                    files.write_at(file, offset, _ZEROES[: end - offset])
+
+    def _extents(self) -> tuple[Extent, ...]:
+        with self._opened(_read_error) as file:
+            return tuple(file_extents(file.fd, self.size_bytes))
+
+
+@asynccontextmanager
+async def open_file_io(handle: FileHandle) -> AsyncIterator[BlockIO]:
+    """Open the file behind a handle.
+
+    Raises:
+        Denied: the grant was taken back, or the system refuses access.
+        Unavailable: the store's folder cannot be reached.
+        Corrupt: the file is no regular file, or shorter than the handle says.
+    """
+    yield FileIO(handle, await runtime().run_blocking(_look, handle))
+
+
+def _look(handle: FileHandle) -> tuple[int, int]:
+    path = Path(handle.path)
+    try:
+        with files.open_existing(path, writable=not handle.read_only) as file:
+            status = os.fstat(file.fd)
+    except IsADirectoryError:
+        raise Corrupt(f"{path} is a folder") from None
+    except OSError as error:
+        raise _read_error(error, path) from error
+    if not stat.S_ISREG(status.st_mode) or status.st_size < handle.size_bytes:
+        raise Corrupt(f"{path} is no file of {handle.size_bytes} bytes")
+    return inode_of(status)
+
+
+def inode_of(status: os.stat_result) -> tuple[int, int]:
+    """What tells two files of this host apart, whatever their names."""
+    return status.st_dev, status.st_ino
+
+
+def _common_error(error: OSError, path: Path) -> DriverError | None:
+    if isinstance(error, FileNotFoundError):
+        if path.parent.is_dir():
+            return Denied(f"{path} is gone: the grant was taken back")
+        return Unavailable(f"{path.parent} cannot be reached")
+    if error.errno in _REFUSED:
+        return Denied(f"{path}: {error.strerror}")
+    if error.errno in _GONE:
+        return Unavailable(f"{path}: {error.strerror}")
+    return None
+
+
+def _read_error(error: OSError, path: Path) -> DriverError:
+    if error.errno == errno.EIO:
+        return Corrupt(f"{path}: {error.strerror}")
+    return _common_error(error, path) or Unavailable(f"{path}: {error.strerror}")
+
+
+def _write_error(error: OSError, path: Path) -> DriverError:
+    if error.errno in _FULL:
+        return Exhausted(f"{path}: {error.strerror}")
+    if error.errno == errno.EFBIG:
+        return OutOfRange(f"{path}: {error.strerror}")
+    return _common_error(error, path) or Unknown(f"{path}: {error.strerror}")
