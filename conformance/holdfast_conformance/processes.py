@@ -1,0 +1,84 @@
+"""Linux process facilities that keep a driver's processes from outliving a run."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+RUN_VARIABLE = "HOLDFAST_RUN"
+"""The environment variable that marks every process of a run, whatever becomes of its parents."""
+
+
+def _prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the process ``parent``, which started it, is gone."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # The parent was already gone when the request was made.
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Have orphaned descendants become children of this process, where they can be ended."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def processes_of(run: str) -> tuple[int, ...]:
+    """The processes that carry this run's mark, this one excepted."""
+    mark = f"{RUN_VARIABLE}={run}".encode()
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # It ended meanwhile, or belongs to someone else.
+        if mark in variables:
+            found.append(int(entry.name))
+    return tuple(found)
+
+
+def children() -> tuple[int, ...]:
+    """The children of this process, adopted ones included."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            found.extend(map(int, (task / "children").read_text().split()))
+        except OSError:
+            continue  # The thread ended meanwhile.
+    return tuple(found)
+
+
+def end_processes(run: str, spared: frozenset[int] = frozenset()) -> int:
+    """Kill and reap every process that carries the run's mark; how many there were."""
+    ended: set[int] = set()
+    while remaining := set(processes_of(run)) - spared - ended:
+        for pid in remaining:
+            _kill(pid)
+            ended.add(pid)
+    for pid in ended & set(children()):
+        _reap(pid)
+    return len(ended)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return

@@ -1,0 +1,405 @@
+"""The supervisor of workers: starts, watches and replaces them, and never imports a driver."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from holdfast.capabilities import Capabilities
+from holdfast.errors import (
+    ConfigurationError,
+    EnvironmentUnavailable,
+    HoldfastError,
+    UsageError,
+)
+from holdfast.requests import Role
+from holdfast_conformance import plan as plans
+from holdfast_conformance.processes import RUN_VARIABLE, adopt_orphans, children, end_processes
+from holdfast_conformance.trace import Broken, BrokenKind, Loaded, Observed, Stepped, TraceRecord
+from holdfast_conformance.trace_lines import decode_record, encode_record
+from holdfast_conformance.worker.capture import enlarge_pipe
+from holdfast_conformance.worker.protocol import (
+    Blame,
+    Channel,
+    Command,
+    Execute,
+    Finished,
+    Load,
+    Message,
+    Opened,
+    Quit,
+    Refused,
+    Remove,
+    Report,
+    Setup,
+    Shown,
+    Stop,
+    decode_report,
+    encode,
+)
+
+TICK_S = 0.1
+_TICK_MAX_S = 0.3
+"""A tick that took longer shows a stalled machine, and the driver was stalled with it."""
+_LEAVE_S = 10.0
+_TAIL_BYTES = 600
+
+R = TypeVar("R", bound=Message)
+Sink = Callable[[TraceRecord, bytes], bool]
+"""Takes a record and its line; false when no more of this plan is wanted."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait before a driver counts as hung, in seconds.
+
+    A false alarm is worse than a late one: machines stall, and testbeds start slowly.
+    """
+
+    deadline_s: float = 10.0
+    grace_s: float = 5.0
+    start_s: float = 120.0
+
+    @property
+    def silence_s(self) -> float:
+        """How long a worker may say nothing; its own watch is to fire first where it still can."""
+        return self.deadline_s + self.grace_s + 2.0
+
+
+class WorkerLost(Exception):
+    """The worker is gone or does not answer."""
+
+    def __init__(self, how: BrokenKind, detail: str) -> None:
+        super().__init__(detail)
+        self.how = how
+        self.detail = detail
+
+
+class DriverRefused(Exception):
+    """The driver cannot even be started; the message says why."""
+
+
+class HarnessFailed(HoldfastError):
+    """The suite itself, or a testbed, does not work; nothing is said about the driver."""
+
+    exit_code = UsageError.exit_code
+
+
+def raise_refused(refused: Refused) -> NoReturn:
+    """Turn a worker's refusal into the error that its blame stands for."""
+    match refused.blame:
+        case Blame.CONFIGURATION:
+            raise ConfigurationError(refused.reason)
+        case Blame.ENVIRONMENT:
+            raise EnvironmentUnavailable(refused.reason)
+        case Blame.DRIVER:
+            raise DriverRefused(refused.reason)
+        case Blame.HARNESS:
+            raise HarnessFailed(refused.reason)
+
+
+class WorkerProcess:
+    """One worker process and its pipes.
+
+    Args:
+        run: the run whose mark the process carries.
+    """
+
+    def __init__(self, run: str) -> None:
+        adopt_orphans()
+        commands, command_end = os.pipe()
+        report_end, reports = os.pipe()
+        stdout, stdout_end = os.pipe()
+        stderr, stderr_end = os.pipe()
+        for fd in (reports, stdout_end, stderr_end):
+            enlarge_pipe(fd)
+        self._run = run
+        self._spared = frozenset(children())
+        self._ends: tuple[int, ...] = (command_end, report_end, stdout, stderr)
+        self._stderr = stderr
+        self._channel = Channel(report_end, command_end)
+        passed = (commands, reports, stdout, stderr)
+        arguments = [str(number) for number in (*passed, os.getpid())]
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
+            [sys.executable, "-m", "holdfast_conformance.worker", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout_end,
+            stderr=stderr_end,
+            pass_fds=passed,
+            start_new_session=True,
+            env={**os.environ, RUN_VARIABLE: run},
+        )
+        for fd in (commands, reports, stdout_end, stderr_end):
+            os.close(fd)
+
+    def send(self, command: Command) -> None:
+        """Send a command. ``WorkerLost`` when there is nobody to take it."""
+        try:
+            self._channel.send(encode(command))
+        except BrokenPipeError:
+            raise self._lost() from None
+
+    def receive(self, patience_s: float) -> Report | bytes:
+        """The next report, or the line of the next trace record.
+
+        Raises:
+            WorkerLost: the worker ended, spoke nonsense, or said nothing for ``patience_s``.
+        """
+        silent_s = 0.0
+        try:
+            while (frame := self._channel.take()) is None:
+                before_s = time.monotonic()
+                if select.select([self._channel.read_fd], [], [], TICK_S)[0]:
+                    if not self._channel.fill():
+                        raise self._lost()
+                    silent_s = 0.0
+                else:
+                    silent_s += min(time.monotonic() - before_s, _TICK_MAX_S)
+                if silent_s > patience_s:
+                    raise WorkerLost(
+                        BrokenKind.HUNG, f"no sign of life for {patience_s:g} s; it was killed"
+                    )
+            payload, is_record = frame
+            return payload if is_record else decode_report(payload)
+        except (ValueError, msgspec.MsgspecError) as problem:
+            detail = f"something wrote into the harness's own channel: {problem}"
+            raise WorkerLost(BrokenKind.DIED, detail) from problem
+
+    def _lost(self) -> WorkerLost:
+        """Why the channel ended."""
+        try:
+            status = self._process.wait(_LEAVE_S)
+        except subprocess.TimeoutExpired:
+            return WorkerLost(BrokenKind.DIED, "it closed the harness's own channel")
+        said = self._last_words()
+        if status < 0:
+            return WorkerLost(BrokenKind.DIED, f"killed by {signal.Signals(-status).name}{said}")
+        return WorkerLost(BrokenKind.DIED, f"exited with status {status}{said}")
+
+    def _last_words(self) -> str:
+        """The end of what was printed to standard error and not yet looked at."""
+        os.set_blocking(self._stderr, False)
+        said = bytearray()
+        try:
+            while data := os.read(self._stderr, 1 << 16):
+                said = (said + data)[-_TAIL_BYTES:]
+        except BlockingIOError:
+            pass
+        text = " ".join(said.decode(errors="replace").split())
+        return f"; it said: {text}" if text else ""
+
+    def close(self) -> None:
+        """End the worker: politely at first, then with everything it ever started."""
+        try:
+            self.send(Quit())
+            self._process.wait(_LEAVE_S)
+        except (WorkerLost, subprocess.TimeoutExpired):
+            pass  # It will be killed.
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker and everything that carries the run's mark, at once."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        end_processes(self._run, self._spared)
+        for fd in self._ends:
+            os.close(fd)
+        self._ends = ()
+
+
+class Supervisor:
+    """Keeps a worker for one provider, and replaces it when the driver has broken it.
+
+    Args:
+        provider: an entry point's name, ``module:Class`` or ``mutant:NAME``.
+        testbed: a kind of testbed, or empty for the provider's first.
+        run: the run's id, with which everything is tagged.
+        patience: when a driver counts as hung.
+    """
+
+    def __init__(
+        self, provider: str, testbed: str, run: str, patience: Patience | None = None
+    ) -> None:
+        self._patience = patience or Patience()
+        self._setup = Setup(
+            provider=provider,
+            testbed=testbed,
+            run=run,
+            deadline_s=self._patience.deadline_s,
+            grace_s=self._patience.grace_s,
+        )
+        self._worker: WorkerProcess | None = None
+        self._left: list[tuple[Role, str]] = []
+        self.opened: Opened | None = None
+
+    def start(self) -> Opened:
+        """Start a worker if none is running, and have it remove what its predecessor left.
+
+        Raises:
+            DriverRefused: the provider or its testbed cannot be started.
+            ConfigurationError: there is no such provider or testbed.
+            EnvironmentUnavailable: the testbed needs something that is missing.
+            HarnessFailed: the suite itself failed.
+        """
+        if self._worker is not None and self.opened is not None:
+            return self.opened
+        worker = self._worker = WorkerProcess(self._setup.run)
+        try:
+            worker.send(self._setup)
+            opened = self._report(worker, self._patience.start_s, Opened)
+            while self._left:
+                role, namespace = self._left[-1]
+                worker.send(Remove(role=role, namespaces=(namespace,)))
+                self._report(worker, self._patience.start_s, Finished)
+                self._left.pop()
+        except WorkerLost as lost:
+            self.kill()
+            raise DriverRefused(f"{lost.how.value} while it was loaded: {lost.detail}") from lost
+        except BaseException:
+            self.kill()
+            raise
+        self.opened = opened
+        return opened
+
+    def load(self, role: Role, namespace: str) -> Loaded:
+        """Level L0 of one role, the document of a second process included."""
+        defects: list[str] = []
+        documents: list[str] = []
+        stdout = ""
+        for process in ("first", "second"):
+            try:
+                self.start()
+                shown = self._load_once(role, f"{namespace}-{process}")
+            except (WorkerLost, DriverRefused) as problem:
+                self.kill()
+                defects.append(f"in a {process} process: {problem}")
+                break
+            if process == "first":
+                defects.extend(shown.defects)
+                documents.extend(shown.documents)
+                stdout = shown.stdout
+                self.close()
+            else:
+                documents.extend(shown.documents[:1])
+        provider = self.opened.provider if self.opened else self._setup.provider
+        return Loaded(
+            provider=provider,
+            role=role,
+            defects=tuple(defects),
+            documents=tuple(documents),
+            stdout=stdout,
+        )
+
+    def _load_once(self, role: Role, namespace: str) -> Shown:
+        worker = self._running()
+        worker.send(Load(role=role, namespace=namespace))
+        return self._report(worker, self._patience.start_s, Shown)
+
+    def execute(
+        self, plan: plans.Plan, namespace: str, capabilities: Capabilities, sink: Sink
+    ) -> int:
+        """Execute a plan; how many driver calls it took.
+
+        A broken driver is one more record, and the next plan gets a new worker. When the sink wants
+        no more, nothing further is shown to it.
+        """
+        self.start()
+        course = _Course(plan, sink)
+        try:
+            worker = self._running()
+            worker.send(Execute(plan=plan, namespace=namespace, capabilities=capabilities))
+            return self._follow(worker, course)
+        except WorkerLost as lost:
+            self.kill()
+            self._left.append((plan.role, namespace))
+            course.broke(lost)
+            return course.steps_seen
+
+    def _follow(self, worker: WorkerProcess, course: "_Course") -> int:
+        """Take records until the plan is over; how many driver calls it took."""
+        while True:
+            received = worker.receive(self._patience.silence_s)
+            if isinstance(received, bytes):
+                if course.show(received):
+                    worker.send(Stop())
+            elif isinstance(received, Finished):
+                return received.calls
+            elif isinstance(received, Refused) and received.blame is Blame.DRIVER:
+                raise WorkerLost(BrokenKind.DIED, received.reason)
+            else:
+                self.kill()
+                if isinstance(received, Refused):
+                    raise_refused(received)
+                raise HarnessFailed(f"the worker answered a plan with {received!r}")
+
+    def remove(self, role: Role, namespaces: tuple[str, ...]) -> None:
+        """Remove namespaces, whoever left them."""
+        self.start()
+        worker = self._running()
+        worker.send(Remove(role=role, namespaces=namespaces))
+        self._report(worker, self._patience.start_s, Finished)
+
+    def _running(self) -> WorkerProcess:
+        if self._worker is None:
+            raise HarnessFailed("there is no worker")
+        return self._worker
+
+    def _report(self, worker: WorkerProcess, patience_s: float, expected: type[R]) -> R:
+        received = worker.receive(patience_s)
+        if isinstance(received, Refused):
+            self.kill()
+            raise_refused(received)
+        if not isinstance(received, expected):
+            raise HarnessFailed(f"the worker answered with {received!r}")
+        return received
+
+    def close(self) -> None:
+        """End the worker politely, so that its testbed can clean up."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def kill(self) -> None:
+        """End the worker and its processes at once."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+
+
+class _Course:
+    """How far a plan has come, and whether more of it is wanted."""
+
+    def __init__(self, plan: plans.Plan, sink: Sink) -> None:
+        prepared = range(-1, -1 - len(plans.preparation(plan)), -1)
+        self._order = (*prepared, *range(len(plan.steps) + 1))
+        self._place = 0
+        self._sink = sink
+        self._wanted = True
+        self._broken = False
+        self.steps_seen = 0
+
+    def show(self, line: bytes) -> bool:
+        """Give a record to the sink; true at the moment when it wants no more."""
+        record = decode_record(line)
+        if isinstance(record, Stepped):
+            self.steps_seen += 1
+        elif isinstance(record, Observed):
+            self._place += 1
+        elif isinstance(record, Broken):
+            self._broken = True
+        if not self._wanted:
+            return False
+        self._wanted = self._sink(record, line)
+        return not self._wanted
+
+    def broke(self, lost: WorkerLost) -> None:
+        """Tell the sink, unless the worker did so itself before it ended."""
+        if self._wanted and not self._broken:
+            record = Broken(index=self._order[self._place], how=lost.how, detail=lost.detail)
+            self._sink(record, encode_record(record))

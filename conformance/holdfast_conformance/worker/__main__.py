@@ -1,0 +1,18 @@
+"""``python -m holdfast_conformance.worker COMMANDS REPORTS STDOUT STDERR PARENT``: numbers only."""
+
+import sys
+
+from holdfast_conformance.processes import die_with_parent
+from holdfast_conformance.worker.main import Worker
+from holdfast_conformance.worker.protocol import Channel
+
+
+def main(arguments: list[str]) -> None:
+    """Run a worker on inherited descriptors."""
+    commands, reports, stdout, stderr, parent = map(int, arguments)
+    die_with_parent(parent)
+    Worker(Channel(commands, reports), stdout, stderr).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,110 @@
+"""Driver calls that cannot take the harness with them: what they raise becomes a value."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from holdfast.errors import DriverError, Internal
+from holdfast_conformance.trace import Nonsense, Raised
+from holdfast_conformance.worker.canaries import Canaries
+from holdfast_conformance.worker.clock import Clock
+
+T = TypeVar("T")
+_CHAIN_MAX = 20
+_NONSENSE = "nonsense: "
+"""How the guard begins the cause of an answer that is none."""
+
+
+class DriverBroke(Exception):
+    """The driver raised something that no program is expected to survive; the message names it."""
+
+
+class Failed(Exception):
+    """A call into the driver did not succeed; ``outcome`` is how the trace tells it."""
+
+    def __init__(self, outcome: Raised | Nonsense) -> None:
+        super().__init__(str(outcome))
+        self.outcome = outcome
+
+
+class Containment:
+    """Awaits driver calls under the watch, one at a time, and counts them.
+
+    Args:
+        clock: ends the worker when a call hangs.
+        canaries: look for secrets in messages.
+    """
+
+    def __init__(self, clock: Clock, canaries: Canaries) -> None:
+        self._clock = clock
+        self._canaries = canaries
+        self.calls = 0
+
+    async def call(self, work: Awaitable[T]) -> T:
+        """The result of a driver call.
+
+        Raises:
+            Failed: the driver raised an error.
+            DriverBroke: the driver raised what is no error, such as ``SystemExit``.
+        """
+        self.calls += 1
+        self._clock.watch()
+        try:
+            return await work
+        except (DriverBroke, Failed):
+            raise
+        except Exception as problem:
+            raise Failed(self.outcome_of(problem)) from problem
+        except BaseException as problem:
+            raise DriverBroke(self._canaries.redact(described(problem))) from problem
+        finally:
+            self._clock.rest()
+
+    def outcome_of(self, problem: Exception) -> Raised | Nonsense:
+        """How a trace tells an exception; secrets in its message are noted and removed."""
+        for link in _chain(problem):
+            self._canaries.scan("message", described(link))
+        if not isinstance(problem, DriverError):
+            return Nonsense(self._canaries.redact(f"raised {described(problem)}"))
+        escaped = ""
+        if isinstance(problem, Internal):
+            if isinstance(problem.__cause__, Exception):
+                escaped = type(problem.__cause__).__name__
+            elif problem.cause.startswith(_NONSENSE):
+                return Nonsense(self._canaries.redact(problem.cause.removeprefix(_NONSENSE)))
+        return Raised(
+            kind=problem.kind,
+            verb=str(problem.verb),
+            object=self._canaries.redact(str(problem.object)),
+            cause=self._canaries.redact(str(problem.cause)),
+            final=problem.final,
+            detail=self._canaries.redact(_detail(problem)),
+            escaped=escaped,
+        )
+
+
+def _chain(problem: BaseException) -> list[BaseException]:
+    """The exception and what it was raised from: a logged traceback would show them all."""
+    chain: list[BaseException] = []
+    link: BaseException | None = problem
+    while link is not None and len(chain) < _CHAIN_MAX:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain
+
+
+def _detail(problem: DriverError) -> str:
+    """What some errors carry beside the cause: holders, a state, what has run out."""
+    for name in ("holders", "state", "what"):
+        value = getattr(problem, name, None)
+        if value:
+            return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return ""
+
+
+def described(problem: BaseException) -> str:
+    """An exception in one line, whatever its ``__str__`` does."""
+    try:
+        text = " ".join(str(problem).split())
+    except Exception:  # noqa: BLE001 - a hostile __str__ must not become our own error
+        text = "(its message cannot be shown)"
+    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__

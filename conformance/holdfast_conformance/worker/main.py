@@ -1,0 +1,191 @@
+"""The worker's life: set up, carry out commands until told to quit, end with the supervisor."""
+
+import asyncio
+import os
+import select
+import traceback
+from typing import NoReturn
+
+from holdfast_conformance.trace import Broken, BrokenKind, Record
+from holdfast_conformance.trace_lines import encode_record
+from holdfast_conformance.worker.canaries import Canaries
+from holdfast_conformance.worker.capture import Capture
+from holdfast_conformance.worker.clock import Clock
+from holdfast_conformance.worker.containment import Containment, DriverBroke, described
+from holdfast_conformance.worker.executor import Execution
+from holdfast_conformance.worker.loading import Loading
+from holdfast_conformance.worker.protocol import (
+    Blame,
+    Channel,
+    Command,
+    Execute,
+    Finished,
+    Load,
+    Message,
+    Opened,
+    Quit,
+    Refused,
+    Remove,
+    Setup,
+    Stop,
+    decode_command,
+    encode,
+)
+from holdfast_conformance.worker.session import (
+    Session,
+    Stopped,
+    distribution_of,
+    find_provider,
+    roles_of,
+    start_testbed,
+)
+from holdfast_conformance.worker.signatures import provider_defects
+
+_FRAMES_MAX = 30
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        channel: to the supervisor.
+        stdout: the read end of the pipe behind descriptor 1.
+        stderr: the read end of the pipe behind descriptor 2.
+    """
+
+    def __init__(self, channel: Channel, stdout: int, stderr: int) -> None:
+        self._channel = channel
+        self._canaries = Canaries()
+        self._capture = Capture(stdout, stderr, self._canaries.scan)
+        self._execution: Execution | None = None
+        self._stop_seen = False
+
+    def run(self) -> None:
+        """Serve until told to quit; whatever goes wrong is reported first."""
+        try:
+            asyncio.run(self._serve())
+        except Stopped as stopped:
+            self._say(stopped.refused)
+        except DriverBroke as broke:
+            self._broken(BrokenKind.BASE_EXCEPTION, str(broke))
+        except (BrokenPipeError, EOFError):
+            return  # The supervisor is gone; there is nobody left to tell.
+        except Exception as problem:  # noqa: BLE001 - our own defect, which must be seen
+            self._say(Refused(blame=Blame.HARNESS, reason=_located(problem)))
+        except BaseException as problem:  # noqa: BLE001 - a driver's task ended the loop with this
+            self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
+
+    async def _serve(self) -> None:
+        setup = await self._next()
+        if not isinstance(setup, Setup):
+            raise TypeError(f"the first command is {type(setup).__name__}")
+        provider = find_provider(setup.provider)
+        if defects := provider_defects(provider):
+            raise Stopped(Blame.DRIVER, "; ".join(defects))
+        clock = Clock(setup.deadline_s + setup.grace_s, self._hung)
+        clock.start()
+        async with start_testbed(provider, setup.testbed, setup.run) as testbed:
+            session = Session(
+                setup=setup,
+                provider=provider,
+                testbed=testbed,
+                containment=Containment(clock, self._canaries),
+                capture=self._capture,
+                canaries=self._canaries,
+            )
+            self._say(
+                Opened(
+                    provider=provider.name,
+                    distribution=distribution_of(setup.provider),
+                    roles=roles_of(provider),
+                    testbed=str(testbed.kind),
+                    identity=testbed.identity,
+                    second_path=testbed.second_path,
+                    hosts=testbed.hosts,
+                    faults=tuple(sorted(testbed.faults)),
+                    secret_fields=tuple(provider.secret_fields),
+                )
+            )
+            while not isinstance(command := await self._next(), Quit):
+                await self._carry_out(session, command)
+
+    async def _carry_out(self, session: Session, command: Command) -> None:
+        match command:
+            case Load():
+                self._say(await Loading(session, command.role, command.namespace).run())
+            case Execute():
+                before = session.containment.calls
+                execution = Execution(
+                    session, command.plan, command.namespace, self._emit, self._stopped
+                )
+                self._execution = execution
+                self._stop_seen = False
+                if not await execution.run():
+                    self._leave()
+                self._execution = None
+                self._say(Finished(calls=session.containment.calls - before))
+            case Remove():
+                for namespace in command.namespaces:
+                    await session.remove(command.role, namespace)
+                self._say(Finished())
+            case Stop():
+                return  # It crossed the end of the plan that it was meant for.
+            case Setup() | Quit():
+                raise TypeError(f"a {type(command).__name__} in the middle of a run")
+
+    async def _next(self) -> Command:
+        """The next command, while the event loop keeps running."""
+        while True:
+            frame = self._channel.take()
+            if frame is not None:
+                return decode_command(frame[0])
+            await _readable(self._channel.read_fd)
+            if not self._channel.fill():
+                raise EOFError
+
+    def _stopped(self) -> bool:
+        """Whether a ``Stop`` has arrived; nothing else is sent while a plan is being executed."""
+        if not self._stop_seen and select.select([self._channel.read_fd], [], [], 0)[0]:
+            if not self._channel.fill():
+                raise EOFError
+            self._stop_seen = self._channel.take() is not None
+        return self._stop_seen
+
+    def _say(self, message: Message) -> None:
+        self._channel.send(self._canaries.redact_bytes(encode(message)))
+
+    def _emit(self, record: Record) -> None:
+        self._channel.send(self._canaries.redact_bytes(encode_record(record)), record=True)
+
+    def _broken(self, how: BrokenKind, detail: str) -> None:
+        """Report that the driver took the process with it."""
+        if self._execution is None:
+            self._say(Refused(blame=Blame.DRIVER, reason=f"{how.value}: {detail}"))
+        else:
+            self._emit(Broken(index=self._execution.index, how=how, detail=detail[:500]))
+
+    def _hung(self) -> NoReturn:
+        self._broken(BrokenKind.HUNG, "no answer long after the deadline, while other work went on")
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End at once: nothing a broken driver left in this process is to run again."""
+        os._exit(0)
+
+
+async def _readable(fd: int) -> None:
+    """Return when there is something to read."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(fd)
+
+
+def _located(problem: Exception) -> str:
+    """An error of our own with the place where it happened."""
+    frames = traceback.extract_tb(problem.__traceback__)[-_FRAMES_MAX:]
+    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{described(problem)} ({where})"
