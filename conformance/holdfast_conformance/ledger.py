@@ -1,0 +1,92 @@
+"""What a run may leave behind if it is killed: written down before it is created.
+
+The ledger of a run lives in the user's state folder until the run has cleaned up after itself;
+``holdfast certify --cleanup RUN`` works from it.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from holdfast.errors import ConfigurationError, UsageError
+from holdfast.opening import nearest_names
+from holdfast.requests import Role
+
+_SUFFIX = ".jsonl"
+
+
+class LedgerHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The first line: which run, of what, by which process."""
+
+    run: str
+    provider: str
+    testbed: str
+    process: int
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A namespace that is about to be used."""
+
+    role: Role
+    namespace: str
+
+
+class Ledger:
+    """The ledger of a run that is under way.
+
+    Args:
+        head: what the run is.
+    """
+
+    def __init__(self, head: LedgerHead) -> None:
+        folder = ledger_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{head.run}{_SUFFIX}"
+        self._file = self.path.open("xb", buffering=0)
+        self._file.write(msgspec.json.encode(head) + b"\n")
+
+    def note(self, role: Role, namespace: str) -> None:
+        """Write a namespace down before anything is created in it."""
+        entry = LedgerEntry(role=role, namespace=namespace)
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+
+    def close(self, *, clean: bool) -> None:
+        """End the ledger; it is deleted where nothing is left behind."""
+        self._file.close()
+        if clean:
+            self.path.unlink(missing_ok=True)
+
+
+def ledger_folder() -> Path:
+    """Where ledgers are kept: ``$XDG_STATE_HOME/holdfast/runs``."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "holdfast" / "runs"
+
+
+def read_ledger(run: str) -> tuple[LedgerHead, tuple[LedgerEntry, ...]]:
+    """The ledger of a run that was not able to clean up.
+
+    Raises:
+        ConfigurationError: there is none; the nearest runs are named.
+        UsageError: the file is damaged.
+    """
+    path = ledger_folder() / f"{run}{_SUFFIX}"
+    known = sorted(found.stem for found in ledger_folder().glob(f"*{_SUFFIX}"))
+    if run not in known:
+        raise ConfigurationError(
+            f"no run {run!r} left anything behind; {nearest_names(run, known)}"
+        )
+    # A run that was killed may have left half a line.
+    lines = [line for line in path.read_bytes().split(b"\n") if line.endswith(b"}")]
+    try:
+        head = msgspec.json.decode(lines[0], type=LedgerHead)
+        entries = tuple(msgspec.json.decode(line, type=LedgerEntry) for line in lines[1:])
+    except (IndexError, msgspec.DecodeError) as problem:
+        raise UsageError(f"{path} is damaged: {problem}") from problem
+    return head, entries
+
+
+def forget_ledger(run: str) -> None:
+    """Delete the ledger of a run whose remains are removed."""
+    (ledger_folder() / f"{run}{_SUFFIX}").unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Reduction by operation: the fewest steps with which a property still fails, within a budget."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from holdfast import requests
+from holdfast_conformance import plan as plans
+from holdfast_conformance.plan import Plan
+
+OPS_MAX = 600
+"""How many steps a reduction may execute."""
+
+Fails = Callable[[Plan], bool]
+"""Whether the property fails when this plan is executed."""
+
+
+class Budget:
+    """Steps that may still be executed."""
+
+    def __init__(self, ops: int = OPS_MAX) -> None:
+        self.left = ops
+
+    def spend(self, plan: Plan) -> bool:
+        """Account for one execution; false when it does not fit any more."""
+        cost = len(plan.steps) + len(plans.preparation(plan)) + 1
+        if cost > self.left:
+            return False
+        self.left -= cost
+        return True
+
+
+def reduce_plan(plan: Plan, fails: Fails, budget: Budget, *, until: int | None = None) -> Plan:
+    """A plan of fewer and simpler steps that still fails, as far as the budget reaches.
+
+    Args:
+        plan: a plan with which the property fails.
+        fails: executes a plan.
+        budget: in executed steps.
+        until: the index of the step at which it fails; later steps are dropped at once.
+    """
+
+    def holds(candidate: Plan) -> bool:
+        return budget.spend(candidate) and fails(candidate)
+
+    if until is not None and 0 <= until < len(plan.steps) - 1:
+        cut = _with_steps(plan, plan.steps[: until + 1])
+        plan = cut if holds(cut) else plan
+    plan = _without_strangers(plan, holds)
+    plan = _fewer_steps(plan, holds)
+    plan = _simpler_arguments(plan, holds)
+    plan = _fewer_hosts(plan, holds)
+    return _fewer_steps(plan, holds)
+
+
+def _with_steps(plan: Plan, steps: tuple[plans.Step, ...]) -> Plan:
+    return msgspec.structs.replace(plan, steps=steps)
+
+
+def _fewer_steps(plan: Plan, holds: Fails) -> Plan:
+    """Delta debugging: drop ever smaller runs of steps for as long as the plan still fails."""
+    size = max(1, len(plan.steps) // 2)
+    while plan.steps:
+        # From the end: what a step needs comes before it.
+        start = len(plan.steps) - size
+        shrunk = False
+        while start > -size:
+            first, end = max(0, start), start + size
+            candidate = _with_steps(plan, plan.steps[:first] + plan.steps[end:])
+            if len(candidate.steps) < len(plan.steps) and holds(candidate):
+                plan, shrunk = candidate, True
+            start -= size
+        if size == 1 and not shrunk:
+            return plan
+        size = max(1, min(size if shrunk and size == 1 else size // 2, len(plan.steps)))
+    return plan
+
+
+_NAMES = ("key", "volume", "snapshot", "host", "target", "upload")
+
+
+def _names_of(step: plans.Step) -> set[str]:
+    """The objects that a step mentions."""
+    names = {str(getattr(step, name)) for name in _NAMES if getattr(step, name, "")}
+    source = getattr(step, "source", None)
+    if source is not None:
+        names |= {str(getattr(source, name)) for name in _NAMES if getattr(source, name, "")}
+    return names
+
+
+def _without_strangers(plan: Plan, holds: Fails) -> Plan:
+    """Keep only the steps that share an object, over any number of links, with the last one."""
+    if not plan.steps:
+        return plan
+    hosts = set(plan.hosts)
+    related = _names_of(plan.steps[-1]) - hosts
+    grown = True
+    while grown:
+        before = len(related)
+        for step in plan.steps:
+            names = _names_of(step) - hosts
+            if names & related:
+                related |= names
+        grown = len(related) > before
+    kept = tuple(
+        step for step in plan.steps if step is plan.steps[-1] or (_names_of(step) - hosts) & related
+    )
+    if len(kept) == len(plan.steps):
+        return plan
+    candidate = _with_steps(plan, kept)
+    return candidate if holds(candidate) else plan
+
+
+def _simpler_arguments(plan: Plan, holds: Fails) -> Plan:
+    """Smaller numbers and sizes, one step at a time."""
+    for index in range(len(plan.steps)):
+        for simpler in _simpler(plan.steps[index]):
+            steps = (*plan.steps[:index], simpler, *plan.steps[index + 1 :])
+            candidate = _with_steps(plan, steps)
+            if holds(candidate):
+                plan = candidate
+                break
+    return plan
+
+
+def _simpler(step: plans.Step) -> Iterator[plans.Step]:
+    """Simpler versions of a step, the simplest first; none that is equal to it."""
+    match step:
+        case plans.WriteBlocks() | plans.ReadBlocks() | plans.ReadStale():
+            if step.first or step.count > 1:
+                yield msgspec.structs.replace(step, first=0, count=1)
+            if step.count > 1:
+                yield msgspec.structs.replace(step, count=1)
+        case plans.PutObject() | plans.SendPart():
+            for size_bytes in (0, 1, step.size_bytes // 2):
+                if size_bytes < step.size_bytes:
+                    yield msgspec.structs.replace(step, size_bytes=size_bytes)
+        case requests.CreateVolume() if step.source is not None:
+            yield msgspec.structs.replace(step, source=None)
+        case _:
+            return
+
+
+def _fewer_hosts(plan: Plan, holds: Fails) -> Plan:
+    """Attach only the hosts that a step names."""
+    if not plan.ready:
+        return plan
+    named = {str(getattr(step, "host", "")) for step in plan.steps}
+    kept = tuple(host for host in plan.hosts if host in named)
+    if len(kept) == len(plan.hosts):
+        return plan
+    candidate = msgspec.structs.replace(plan, hosts=kept)
+    return candidate if holds(candidate) else plan

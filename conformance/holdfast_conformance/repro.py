@@ -1,0 +1,54 @@
+"""Replay files: the smallest known way to see one property fail, as data."""
+
+from pathlib import Path
+
+import msgspec
+
+from holdfast.errors import UsageError
+from holdfast.requests import Role
+from holdfast_conformance.plan import Plan
+
+REPRO_SCHEMA = "holdfast-repro/1"
+
+
+class Repro(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One property's failure.
+
+    ``plan`` is ``None`` where loading the driver is all it takes. ``confirmed`` says how often the
+    property failed when the plan was executed again, and how often that was tried. ``suite`` is the
+    version of Holdfast that found it.
+    """
+
+    schema: str = REPRO_SCHEMA
+    property: str
+    provider: str
+    testbed: str
+    role: Role
+    seed: int
+    suite: str
+    expected: str
+    observed: str
+    confirmed: tuple[int, int]
+    plan: Plan | None
+
+
+def encode_repro(repro: Repro) -> bytes:
+    """The bytes of a replay file: indented for people, keys in a fixed order."""
+    return msgspec.json.format(msgspec.json.encode(repro, order="sorted"), indent=2) + b"\n"
+
+
+def read_repro(path: Path) -> Repro:
+    """The replay file at ``path``.
+
+    Raises:
+        UsageError: it cannot be read, or is no replay file of this schema.
+    """
+    try:
+        repro = msgspec.json.decode(path.read_bytes(), type=Repro)
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise UsageError(f"{path} is no replay file: {problem}") from problem
+    if repro.schema != REPRO_SCHEMA:
+        raise UsageError(f"{path} has schema {repro.schema!r}; this version reads {REPRO_SCHEMA!r}")
+    return repro
