@@ -18,6 +18,46 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Lane(ABC):
+    """A place for blocking work that runs one call after another, apart from all other work."""
+
+    @abstractmethod
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run blocking work after all that was given to this lane before."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take no more work; what was begun is finished."""
+
+
+class InlineLane(Lane):
+    """Runs everything inline, after one turn of the loop."""
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it now."""
+        await asyncio.sleep(0)
+        return function(*args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _ThreadLane(Lane):
+    """Runs everything in one thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="holdfast-lane")
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it in the thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        """Let the thread end with what it was given."""
+        self._thread.shutdown(wait=False)
+
+
 class Runtime(ABC):
     """What an orchestrator's surroundings provide."""
 
@@ -41,6 +81,10 @@ class Runtime(ABC):
     ) -> T:
         """Run blocking work: in a thread in real time, inline in virtual time."""
 
+    @abstractmethod
+    def open_lane(self) -> Lane:
+        """A lane of its own for one owner's blocking work: other work never delays it."""
+
 
 class RealRuntime(Runtime):
     """Real time: threads for blocking work, the system's entropy for ids.
@@ -55,6 +99,7 @@ class RealRuntime(Runtime):
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast")
 
     def wall_clock(self) -> float:
+        """The system's clock."""
         import time  # noqa: PLC0415 - the only place that may read the clock
 
         return time.time()
@@ -62,8 +107,13 @@ class RealRuntime(Runtime):
     async def run_blocking(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        """Run it in one of the threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    def open_lane(self) -> Lane:
+        """A thread."""
+        return _ThreadLane()
 
 
 class InlineRuntime(Runtime):
@@ -73,13 +123,19 @@ class InlineRuntime(Runtime):
         self.random = random.Random(seed)  # noqa: S311
 
     def wall_clock(self) -> float:
+        """The loop's clock: virtual time starts at the epoch."""
         return self.now()
 
     async def run_blocking(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        """Run it now, after one turn of the loop."""
         await asyncio.sleep(0)
         return function(*args, **kwargs)
+
+    def open_lane(self) -> Lane:
+        """A lane that runs inline."""
+        return InlineLane()
 
 
 _current: ContextVar[Runtime] = ContextVar("holdfast_runtime")
