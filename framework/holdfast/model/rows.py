@@ -243,13 +243,15 @@ class Involved(msgspec.Struct, frozen=True, array_like=True):
 
     ``begun`` is the state its machine was put in when the operation was accepted; for a row without
     a machine it is ``new`` (the operation made it) or ``going`` (the operation removes it). What a
-    failure left behind is charged to the ``principal`` rows; the others are only borrowed.
+    failure left behind is charged to the ``principal`` rows; the others are only borrowed. A row
+    that was not ``sound`` before is not made so by a clean failure.
     """
 
     table: str
     id: str
     begun: str
     principal: bool = True
+    sound: bool = True
 
 
 class Operation(Row, frozen=True, kw_only=True):

@@ -1,0 +1,316 @@
+"""What the engine commits: intents, outcomes and the state changes they cause, in one transaction.
+
+Everything here is a pure function of a transaction and of the rows the engine holds; the engine
+alone writes operations and steps, so the versions it holds are the stored ones.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from holdfast import ledger
+from holdfast.catalogue.port import Transaction
+from holdfast.model.rows import (
+    ROWS,
+    Involved,
+    LedgerEntry,
+    Operation,
+    Row,
+    Snapshot,
+    Step,
+    Store,
+    StoredObject,
+    Volume,
+)
+from holdfast.model.states import (
+    Event,
+    ObjectState,
+    OperationState,
+    StepState,
+    StoreState,
+    VolumeState,
+)
+from holdfast.plans import Plan, plan_to_json
+from holdfast.steps.kind import RowChange
+
+NEW = "new"
+"""``Involved.begun`` of a plain row that the operation made: a clean failure drops it."""
+GOING = "going"
+"""``Involved.begun`` of a plain row that success drops."""
+TEMPORARY = "temporary"
+"""``Involved.begun`` of a plain row that both success and a clean failure drop."""
+
+TABLES: dict[str, type[Row]] = {row.table: row for row in ROWS}
+
+_encode = msgspec.json.Encoder().encode
+_GONE = frozenset({str(VolumeState.EXPUNGED), str(ObjectState.EXPUNGED), str(StoreState.REMOVED)})
+_HOLDERS = (Volume, Snapshot, StoredObject)
+
+
+class Verdict(enum.StrEnum):
+    """The four outcomes of an operation."""
+
+    SUCCEEDED = "succeeded"
+    FAILED_CLEAN = "failed-clean"
+    FAILED_DIRTY = "failed-dirty"
+    UNKNOWN = "unknown"
+
+
+EVENT_OF: dict[Verdict, Event] = {
+    Verdict.SUCCEEDED: Event.OPERATION_SUCCEEDED,
+    Verdict.FAILED_CLEAN: Event.OPERATION_FAILED_CLEAN,
+    Verdict.FAILED_DIRTY: Event.OPERATION_FAILED_DIRTY,
+    Verdict.UNKNOWN: Event.OUTCOME_UNKNOWN,
+}
+VERDICT_OF: dict[OperationState, Verdict] = {
+    OperationState.SUCCEEDED: Verdict.SUCCEEDED,
+    OperationState.FAILED_CLEAN: Verdict.FAILED_CLEAN,
+    OperationState.FAILED_DIRTY: Verdict.FAILED_DIRTY,
+}
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a workflow decided inside the accepting transaction: the plan and the rows it holds."""
+
+    plan: Plan
+    involved: tuple[Involved, ...]
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of work, before it is accepted.
+
+    ``draft`` runs inside the accepting transaction, with the operation's id: it checks, reserves,
+    moves rows by their events and returns the plan. It is pure, and may be run again or rolled back
+    (``--dry-run``). ``holds`` are the ids of existing rows it needs for itself: work on the same
+    row waits its turn.
+    """
+
+    kind: str
+    subject: str
+    holds: tuple[str, ...] = ()
+    draft: Callable[[Transaction, str], Draft]
+
+
+class Running(msgspec.Struct, frozen=True):
+    """An operation as its journal has it; ``steps`` are the rows so far."""
+
+    operation: Operation
+    plan: Plan
+    steps: tuple[Step, ...]
+
+
+def begin(
+    operation: str, workflow: Workflow, accepted_s: float
+) -> Callable[[Transaction], Running]:
+    """Accept: the workflow's decisions, the operation, and the intent of its first step."""
+
+    def commit(tx: Transaction) -> Running:
+        draft = workflow.draft(tx, operation)
+        row = tx.insert(
+            Operation(
+                id=operation,
+                kind=workflow.kind,
+                subject=workflow.subject,
+                plan=msgspec.Raw(plan_to_json(draft.plan)),
+                involved=draft.involved,
+                accepted_s=accepted_s,
+            )
+        )
+        return Running(row, draft.plan, (_intend(tx, row, 0),))
+
+    return commit
+
+
+def _intend(tx: Transaction, operation: Operation, index: int) -> Step:
+    return tx.insert(Step(id=f"{operation.id}.{index:03d}", operation=operation.id, index=index))
+
+
+def advance(
+    running: Running, result: msgspec.Struct, effects: Sequence[RowChange], ended_s: float
+) -> Callable[[Transaction], Running]:
+    """The last step is done: its result, what it decides, and the next intent or the end."""
+    *before, step = running.steps
+    encoded = msgspec.Raw(_encode(result))
+
+    def commit(tx: Transaction) -> Running:
+        done = tx.fire(step, Event.OPERATION_SUCCEEDED, result=encoded, error="")
+        for effect in effects:
+            _apply(tx, effect)
+        steps = (*before, done)
+        if len(steps) < len(running.plan):
+            operation = _resumed(tx, running.operation, Event.RESUMED)
+            return Running(operation, running.plan, (*steps, _intend(tx, operation, len(steps))))
+        operation = _conclude(tx, running.operation, Verdict.SUCCEEDED, ended_s=ended_s)
+        return Running(operation, running.plan, steps)
+
+    return commit
+
+
+def _apply(tx: Transaction, change: RowChange) -> None:
+    row = tx.get(change.row, change.id)
+    tx.update(msgspec.structs.replace(row, **change.fields))
+
+
+def _resumed(tx: Transaction, operation: Operation, event: Event) -> Operation:
+    if operation.state is OperationState.UNCERTAIN:
+        return tx.fire(operation, event)
+    return operation
+
+
+class StepEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How a step that did not succeed (or a compensation) ended.
+
+    ``undo_next`` is the number of the step to compensate next; ``None`` ends the operation.
+    """
+
+    event: Event
+    error: str = ""
+    undo_next: int | None = None
+    left: tuple[str, ...] = ()
+    """What is left behind for good, which makes the failure dirty."""
+
+
+def turn_back(
+    running: Running, index: int, end: StepEnd, ended_s: float
+) -> Callable[[Transaction], Running]:
+    """A step failed or was compensated: its end, and the next compensation or the end of all."""
+
+    def commit(tx: Transaction) -> Running:
+        steps = list(running.steps)
+        operation = running.operation
+        compensating = operation.state is OperationState.COMPENSATING
+        error = operation.error if compensating else end.error
+        left = (*operation.left, *end.left)
+        if end.undo_next != index:
+            steps[index] = tx.fire(steps[index], end.event, error=end.error)
+        if end.undo_next is None:
+            verdict = Verdict.FAILED_DIRTY if left else Verdict.FAILED_CLEAN
+            operation = _conclude(tx, operation, verdict, error=error, left=left, ended_s=ended_s)
+            return Running(operation, running.plan, tuple(steps))
+        undone = steps[end.undo_next]
+        steps[end.undo_next] = tx.fire(
+            undone, Event.COMPENSATION_REQUESTED, error=end.error or undone.error
+        )
+        if not compensating:
+            operation = tx.fire(operation, Event.COMPENSATION_REQUESTED, error=error, left=left)
+        elif end.left:
+            operation = tx.update(msgspec.structs.replace(operation, left=left))
+        return Running(operation, running.plan, tuple(steps))
+
+    return commit
+
+
+def suspend(running: Running, index: int, error: str) -> Callable[[Transaction], Running]:
+    """No answer to be trusted: step, operation and rows wait for recovery."""
+
+    def commit(tx: Transaction) -> Running:
+        steps = list(running.steps)
+        steps[index] = tx.fire(steps[index], Event.OUTCOME_UNKNOWN, error=error)
+        operation = tx.fire(running.operation, Event.OUTCOME_UNKNOWN, error=error)
+        for involved in operation.involved:
+            kind = TABLES[involved.table]
+            if kind.machine is not None:
+                tx.fire(tx.get(kind, involved.id), Event.OUTCOME_UNKNOWN)
+        return Running(operation, running.plan, tuple(steps))
+
+    return commit
+
+
+def _conclude(
+    tx: Transaction,
+    operation: Operation,
+    verdict: Verdict,
+    *,
+    error: str = "",
+    left: tuple[str, ...] = (),
+    ended_s: float,
+) -> Operation:
+    """End an operation: every row it holds leaves its transitional state, and capacity settles."""
+    for involved in operation.involved:
+        kind = TABLES[involved.table]
+        if kind.machine is None:
+            _end_plain_row(tx, kind, involved, verdict)
+        else:
+            _end_stateful_row(tx, kind, involved, verdict)
+    return tx.fire(operation, EVENT_OF[verdict], error=error, left=left, ended_s=ended_s)
+
+
+def _end_plain_row(tx: Transaction, kind: type[Row], involved: Involved, verdict: Verdict) -> None:
+    dropped = {
+        NEW: verdict is Verdict.FAILED_CLEAN,
+        GOING: verdict is Verdict.SUCCEEDED,
+        TEMPORARY: verdict is not Verdict.FAILED_DIRTY,
+    }[involved.begun]
+    if not dropped:
+        return
+    if kind is LedgerEntry:
+        ledger.release(tx, holder=involved.id)
+        return
+    row = tx.find(kind, involved.id)
+    if row is not None:
+        tx.remove(row)
+
+
+def _end_stateful_row(
+    tx: Transaction, kind: type[Row], involved: Involved, verdict: Verdict
+) -> None:
+    row = tx.get(kind, involved.id)
+    if verdict is Verdict.FAILED_DIRTY and not involved.principal:
+        verdict = Verdict.FAILED_CLEAN
+    after = tx.fire(row, _ending_event(row, involved, verdict))
+    state = _state(after)
+    if isinstance(after, _HOLDERS):
+        if state == VolumeState.READY:
+            ledger.settle(tx, holder=after.id, amount_bytes=after.size_bytes)
+        elif state in _GONE:
+            ledger.release(tx, holder=after.id)
+    elif isinstance(after, Store) and state in _GONE:
+        ledger.close_account(tx, after.id)
+
+
+def _ending_event(row: Row, involved: Involved, verdict: Verdict) -> Event:
+    """The event that ends a row's part; a row left Uncertain gets its counterpart of recovery."""
+    if verdict is Verdict.FAILED_CLEAN and not involved.sound:
+        verdict = Verdict.FAILED_DIRTY
+    event = EVENT_OF[verdict]
+    if _state(row) != "Uncertain":
+        return event
+    assert row.machine is not None
+    target = row.machine.next(type(_enum(row))(involved.begun), event)
+    for recovered in (
+        Event.RECOVERED_READY,
+        Event.RECOVERED_ABSENT,
+        Event.RECOVERED_MAINTENANCE,
+        Event.RECOVERED_DIRTY,
+    ):
+        if row.machine.table.get((_enum(row), recovered)) == target:
+            return recovered
+    return Event.RECOVERED_DIRTY
+
+
+def _enum(row: Row) -> Any:
+    return getattr(row, "state")  # noqa: B009 - Row itself has none
+
+
+def _state(row: Row) -> str:
+    return str(_enum(row))
+
+
+def load(tx: Transaction, operation: Operation) -> tuple[Step, ...]:
+    """The steps of an operation, in order."""
+    return tuple(tx.select(Step, operation=operation.id))
+
+
+def unfinished(tx: Transaction) -> list[Operation]:
+    """Every operation that has no outcome yet, oldest first."""
+    found: list[Operation] = []
+    for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN):
+        found += tx.select(Operation, state=state.value)
+    return sorted(found, key=lambda operation: (operation.accepted_s, operation.id))
+
+
+def is_undone(step: Step) -> bool:
+    """Whether a step needs no compensation any more, or never did."""
+    return step.state in (StepState.FAILED, StepState.COMPENSATED, StepState.DIRTY)

@@ -1,0 +1,134 @@
+"""Steps that are one driver call: a verb of a primary store or of an image store.
+
+The request is the plan's data; an optional second request undoes it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.infos import Absent, Answer, Partial, Undetermined
+from holdfast.model import rows
+from holdfast.ports import Driver
+from holdfast.requests import ImageRequest, PrimaryRequest, Request, verb_of
+from holdfast.steps.kind import Estimate, Happened, RowChange, StepContext, StepKind
+
+
+class VerbInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``row`` is the id of the row that the answer describes, where there is one.
+
+    ``moved_bytes`` is what the backend itself will copy at most; it stretches the deadline.
+    """
+
+    store: str
+    row: str = ""
+    moved_bytes: int = 0
+
+
+class PrimaryInputs(VerbInputs, frozen=True, kw_only=True):
+    """A call of a primary store's driver."""
+
+    request: PrimaryRequest
+    undo: PrimaryRequest | None = None
+
+
+class ImageInputs(VerbInputs, frozen=True, kw_only=True):
+    """A call of an image store's driver."""
+
+    request: ImageRequest
+    undo: ImageRequest | None = None
+
+
+class _Verb(StepKind[Any, Any]):
+    """A step that is one call of one verb."""
+
+    result = Answer
+
+    def __init__(self, role: requests.Role, request: type[Request]) -> None:
+        self.role = role
+        self.verb = str(request.__struct_config__.tag)
+        self.kind = f"{role}.{self.verb}"
+        self.inputs = PrimaryInputs if role is requests.Role.PRIMARY else ImageInputs
+
+    async def _driver(self, step: StepContext, store: str) -> Driver:
+        if self.role is requests.Role.PRIMARY:
+            return await step.stores.primary(store)
+        return await step.stores.image(store)
+
+    async def perform(self, step: StepContext, inputs: Any) -> Any:
+        driver = await self._driver(step, inputs.store)
+        return await getattr(driver, self.verb)(step.call(), inputs.request)
+
+    async def probe(
+        self, step: StepContext, inputs: Any
+    ) -> Happened[Any] | Absent | Partial | Undetermined:
+        driver = await self._driver(step, inputs.store)
+        answer = await driver.probe(step.call(), self.verb, inputs.request)
+        return Happened(answer.answer) if isinstance(answer, infos.Done) else answer
+
+    def undoes(self, inputs: Any) -> bool:
+        return inputs.undo is not None
+
+    async def compensate(self, step: StepContext, inputs: Any) -> None:
+        driver = await self._driver(step, inputs.store)
+        await getattr(driver, verb_of(inputs.undo))(step.call(), inputs.undo)
+
+    def effects(self, inputs: Any, result: Any) -> tuple[RowChange, ...]:
+        if not inputs.row:
+            return ()
+        match result:
+            case infos.VolumeInfo(id=driver_id, size_bytes=size):
+                fields = {"driver_id": driver_id, "size_bytes": size}
+                return (RowChange(rows.Volume, inputs.row, fields),)
+            case infos.SnapshotInfo(id=driver_id, size_bytes=size):
+                fields = {"driver_id": driver_id, "size_bytes": size}
+                return (RowChange(rows.Snapshot, inputs.row, fields),)
+            case infos.GrantInfo(id=driver_id):
+                return (RowChange(rows.VolumeGrant, inputs.row, {"driver_id": driver_id}),)
+            case _:
+                return ()
+
+    def describe(self, inputs: Any) -> str:
+        request = inputs.request
+        name = next(
+            (
+                f" {getattr(request, field)}"
+                for field in ("key", "volume", "upload")
+                if hasattr(request, field)
+            ),
+            "",
+        )
+        host = f" for host {request.host}" if hasattr(request, "host") else ""
+        return f"{self.verb}{name}{host} in store {inputs.store}"
+
+    def estimate(self, inputs: Any) -> Estimate:
+        return Estimate(moved_bytes=inputs.moved_bytes)
+
+
+_PRIMARY: tuple[type[Request], ...] = (
+    requests.CreateVolume,
+    requests.DeleteVolume,
+    requests.ResizeVolume,
+    requests.ModifyVolume,
+    requests.RevertVolume,
+    requests.CopyVolume,
+    requests.CreateSnapshot,
+    requests.DeleteSnapshot,
+    requests.Grant,
+    requests.Revoke,
+)
+_IMAGE: tuple[type[Request], ...] = (
+    requests.AbortUpload,
+    requests.DeleteObject,
+    requests.CopyObject,
+)
+
+
+def verb_kinds() -> list[StepKind[Any, Any]]:
+    """One kind of step for each verb that changes something."""
+    kinds: list[StepKind[Any, Any]] = [
+        _Verb(requests.Role.PRIMARY, request) for request in _PRIMARY
+    ]
+    kinds += [_Verb(requests.Role.IMAGE, request) for request in _IMAGE]
+    return kinds
