@@ -61,18 +61,22 @@ def _fewer_steps(plan: Plan, holds: Fails) -> Plan:
     """Delta debugging: drop ever smaller runs of steps for as long as the plan still fails."""
     size = max(1, len(plan.steps) // 2)
     while plan.steps:
-        # From the end: what a step needs comes before it.
-        start = len(plan.steps) - size
-        shrunk = False
-        while start > -size:
-            first, end = max(0, start), start + size
-            candidate = _with_steps(plan, plan.steps[:first] + plan.steps[end:])
-            if len(candidate.steps) < len(plan.steps) and holds(candidate):
-                plan, shrunk = candidate, True
-            start -= size
-        if size == 1 and not shrunk:
-            return plan
-        size = max(1, min(size if shrunk and size == 1 else size // 2, len(plan.steps)))
+        before = len(plan.steps)
+        plan = _without_runs(plan, min(size, before), holds)
+        if size > 1:
+            size //= 2
+        elif len(plan.steps) == before:
+            break
+    return plan
+
+
+def _without_runs(plan: Plan, size: int, holds: Fails) -> Plan:
+    """Try to drop each run of ``size`` steps, from the end: what a step needs comes before it."""
+    for start in range(len(plan.steps) - size, -size, -size):
+        steps = plan.steps[: max(0, start)] + plan.steps[start + size :]
+        candidate = _with_steps(plan, steps)
+        if holds(candidate):
+            plan = candidate
     return plan
 
 

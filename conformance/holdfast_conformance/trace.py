@@ -28,8 +28,10 @@ from holdfast.testbed import Fault, Inspected
 from holdfast_conformance.plan import Plan
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The base of everything written into a trace."""
+class Record(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
+    """The base of everything written into a trace; what has its default value is left out."""
 
 
 class BlockRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

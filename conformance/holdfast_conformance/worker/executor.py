@@ -105,8 +105,8 @@ class Execution:
             Stepped(
                 index=self.index,
                 outcome=outcome,
-                virtual_s=virtual_s,
-                real_s=real_s,
+                virtual_s=round(virtual_s, 7),
+                real_s=round(real_s, 7),
                 deadline_s=session.setup.deadline_s,
                 moved_bytes=steps.moved_bytes,
                 stdout=session.canaries.redact(stdout),
