@@ -37,7 +37,7 @@ def stamp(run: str, volume: str, number: int, generation: int) -> bytes:
 
 
 def decode(block: bytes, number: int, run: str) -> BlockRead:
-    """What was found at block ``number``: zeroes, a stamp of this run, a foreign one, or garbage."""
+    """What was found at block ``number``: zeroes, a stamp of ``run``, a foreign one, or garbage."""
     padded = block.ljust(BLOCK_BYTES, b"\0")
     if padded == _ZERO:
         return BlockRead(number, "zero")

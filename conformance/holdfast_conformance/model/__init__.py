@@ -1,1 +1,1 @@
-"""The reference model: pure values that say which answers a driver may give and what is then true."""
+"""The reference model: pure values that say what a driver may answer, and what is then so."""

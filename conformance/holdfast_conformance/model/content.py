@@ -28,12 +28,12 @@ class Content:
         return MappingProxyType(self._blocks)
 
     def written(self, volume: str, first: int, count: int, generation: int) -> "Content":
-        """This content after a write of ``count`` blocks from block ``first``."""
+        """The content after a write of ``count`` blocks from block ``first``."""
         stamp = (volume, generation)
         return Content({**self._blocks, **dict.fromkeys(range(first, first + count), stamp)})
 
     def cut(self, size_bytes: int) -> "Content":
-        """This content without the blocks that start at or after ``size_bytes``."""
+        """The content without the blocks that start at or after ``size_bytes``."""
         if all(number * BLOCK_BYTES < size_bytes for number in self._blocks):
             return self
         kept = {n: stamp for n, stamp in self._blocks.items() if n * BLOCK_BYTES < size_bytes}

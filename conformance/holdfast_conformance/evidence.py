@@ -1,0 +1,204 @@
+"""Moments: what a property is shown, one for each step, end of plan, loading, and broken process.
+
+Everything in a moment follows from trace records and the model, so that anyone can judge again.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.errors import ErrorKind
+from holdfast.infos import OwnedKind
+from holdfast.requests import Request, verb_of
+from holdfast.testbed import Inspected
+from holdfast_conformance.model.base import Expectation, ModelState
+from holdfast_conformance.model.difference import Aspect, Difference, Where
+from holdfast_conformance.plan import Plan, Step
+from holdfast_conformance.trace import (
+    Broken,
+    Ended,
+    Loaded,
+    Outcome,
+    Raised,
+    Reply,
+    Returned,
+    Stepped,
+)
+
+Capabilities: TypeAlias = PrimaryCapabilities | ImageCapabilities
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """An equal request that succeeded before, with nothing changed by anybody since."""
+
+    reply: Reply
+
+
+class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """One executed step with the observation that follows it.
+
+    ``after`` is the model's state when the outcome was allowed, else ``None``. ``differences`` are
+    all ways in which reply, backend and handles depart from ``after`` (from ``before`` when the
+    outcome was not allowed). ``inventory_after`` is ``None`` where the step was not observed.
+    ``figures`` are the store's counters when it last held exactly the same things.
+    """
+
+    capabilities: Capabilities
+    plan: Plan
+    index: int
+    step: Step
+    expectation: Expectation[ModelState]
+    before: ModelState
+    after: ModelState | None
+    stepped: Stepped
+    differences: tuple[Difference, ...]
+    inventory_before: tuple[Inspected, ...]
+    inventory_after: tuple[Inspected, ...] | None
+    outside_before: str
+    outside_after: str
+    repeats: Earlier | None
+    figures: Mapping[str, tuple[int, int]]
+    keys_before: frozenset[str]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came."""
+        return self.stepped.outcome
+
+    @property
+    def verb(self) -> str:
+        """The verb of the step."""
+        return verb_of(self.step)
+
+    @property
+    def kind(self) -> ErrorKind | None:
+        """The error that came, or ``None``."""
+        return self.outcome.kind if isinstance(self.outcome, Raised) else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the call returned an answer."""
+        return isinstance(self.outcome, Returned)
+
+    @property
+    def reply(self) -> Reply | None:
+        """The answer, where there is one."""
+        return self.outcome.reply if isinstance(self.outcome, Returned) else None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the outcome is one that the model allows."""
+        return self.after is not None
+
+    @property
+    def expected_outcome(self) -> str:
+        """The allowed outcomes, for a person."""
+        kinds = self.expectation.kinds
+        names = sorted("success" if kind is None else kind.value for kind in kinds)
+        return " or ".join(names)
+
+    @property
+    def observed_outcome(self) -> str:
+        """What came, for a person."""
+        match self.outcome:
+            case Returned():
+                return "success"
+            case Raised():
+                return f"{self.outcome.kind.value}: {self.outcome.cause}"
+            case _:
+                return f"nonsense: {self.outcome.what}"
+
+    def is_situation(self, *situations: str) -> bool:
+        """Whether the step is of one of these situations."""
+        return not self.expectation.situations.isdisjoint(situations)
+
+    def differing(
+        self,
+        *aspects: Aspect,
+        where: Where | None = None,
+        kind: OwnedKind | None = None,
+        key: str | None = None,
+    ) -> tuple[Difference, ...]:
+        """The differences of these aspects (of all, when none is named) that match the filters."""
+        return tuple(
+            difference
+            for difference in self.differences
+            if (not aspects or difference.aspect in aspects)
+            and (where is None or difference.where is where)
+            and (kind is None or difference.kind is kind)
+            and (key is None or difference.key == key)
+        )
+
+
+class EndMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a plan that never diverged, after everything was deleted through the driver."""
+
+    capabilities: Capabilities
+    plan: Plan
+    ended: Ended
+    outside_before: str
+    held: frozenset[OwnedKind]
+    """The kinds of things that were alive at some moment of the plan."""
+
+
+class LoadMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """What loading the driver showed."""
+
+    loaded: Loaded
+
+
+class BrokenMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """A step at which the driver's process had to be replaced."""
+
+    capabilities: Capabilities
+    plan: Plan
+    step: Step | None
+    broken: Broken
+
+
+Moment: TypeAlias = StepMoment | EndMoment | LoadMoment | BrokenMoment
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The property could have failed here, and held; ``aspects`` are what was thereby covered."""
+
+    aspects: tuple[str, ...] = ()
+
+
+class Violated(msgspec.Struct, frozen=True):
+    """The property does not hold: what it demands, and what was seen instead."""
+
+    expected: str
+    observed: str
+
+
+Judgement: TypeAlias = Held | Violated | None
+"""``None`` where the moment says nothing about the property."""
+
+HELD = Held()
+
+
+def violated_by(differences: tuple[Difference, ...]) -> Judgement:
+    """Violated by the first of the differences, or held where there is none."""
+    if not differences:
+        return HELD
+    first = differences[0]
+    return Violated(f"{first.subject}: {first.expected}", first.observed or "nothing")
+
+
+def outcome_judgement(moment: StepMoment) -> Judgement:
+    """Held where the outcome is allowed, else violated."""
+    if moment.allowed:
+        return HELD
+    return Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
+
+
+def object_of(step: Request) -> str:
+    """The key of the object that a step is about, or an empty string."""
+    for name in ("key", "volume", "upload", "host", "name"):
+        value = getattr(step, name, "")
+        if value:
+            return str(value)
+    return ""

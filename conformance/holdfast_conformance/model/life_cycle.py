@@ -1,0 +1,183 @@
+"""The model of a store's life cycle, shared by both roles."""
+
+import enum
+from collections.abc import Iterator
+
+import msgspec
+
+from holdfast.errors import ErrorKind
+from holdfast.infos import Gone, OwnedKind, StoreInfo
+from holdfast.requests import (
+    AttachHost,
+    CancelMaintenance,
+    DeleteStore,
+    DetachHost,
+    InitializeStore,
+    LifeCycleRequest,
+    MaintainStore,
+)
+from holdfast_conformance.model.base import Branch, Expectation, StoreModel
+from holdfast_conformance.model.difference import Aspect, Difference, Expected, Where
+from holdfast_conformance.plan import InitializeBad, InspectStore, Step
+from holdfast_conformance.trace import Refusals, Reply
+
+
+class LifeCycleSituation(enum.StrEnum):
+    """What makes a life-cycle step interesting."""
+
+    INITIALIZE_NEW = "initialize: a fresh place"
+    INITIALIZE_AGAIN = "initialize: the same name again"
+    INITIALIZE_OTHER = "initialize: another name for the same place"
+    INITIALIZE_BAD = "initialize: a place that cannot be used"
+    NO_STORE = "no store here"
+    ATTACH_NEW = "attach: a new host"
+    ATTACH_AGAIN = "attach: a host that is attached"
+    ATTACH_TOO_MANY = "attach: more hosts than declared"
+    DETACH = "detach: a host that is attached"
+    DETACH_ABSENT = "detach: a host that is not attached"
+    DETACH_GRANTED = "detach: a host with grants"
+    MAINTAIN = "maintain"
+    CANCEL = "cancel maintenance"
+    DELETE_EMPTY = "delete store: an empty one"
+    DELETE_LIVE = "delete store: with things in it"
+    DELETE_ABSENT = "delete store: an absent one"
+    INSPECT = "look at the store"
+
+
+_S = LifeCycleSituation
+LIFE_CYCLE_STEPS = (
+    InitializeStore,
+    AttachHost,
+    DetachHost,
+    MaintainStore,
+    CancelMaintenance,
+    DeleteStore,
+    InspectStore,
+    InitializeBad,
+)
+LifeCycleStep = LifeCycleRequest | InspectStore | InitializeBad
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a life-cycle step needs to know of the role: the grants, and whether it is empty."""
+
+    clock: int
+    hosts_max: int | None
+    granted_hosts: frozenset[str]
+    empty: bool
+
+
+def expect_life_cycle(
+    store: StoreModel, step: LifeCycleStep, around: Surroundings
+) -> Expectation[StoreModel]:
+    """The allowed outcomes of a life-cycle step while the backend is up, with stores as states."""
+    match step:
+        case InitializeStore():
+            return _initialize(store, step.name, around.clock)
+        case InitializeBad():
+            return _outcome(_S.INITIALIZE_BAD, store, None)
+        case DeleteStore():
+            return _delete(store, around)
+        case _ if not store.exists:
+            kinds = (
+                (ErrorKind.NOT_FOUND,)
+                if isinstance(step, InspectStore)
+                else (ErrorKind.NOT_FOUND, ErrorKind.PRECONDITION)
+            )
+            return _outcome(_S.NO_STORE, store, *kinds)
+        case AttachHost():
+            return _attach(store, step.host, around.hosts_max)
+        case DetachHost():
+            return _detach(store, step.host, around.granted_hosts)
+        case MaintainStore():
+            return _outcome(_S.MAINTAIN, msgspec.structs.replace(store, maintenance=True), None)
+        case CancelMaintenance():
+            return _outcome(_S.CANCEL, msgspec.structs.replace(store, maintenance=False), None)
+        case InspectStore():
+            return _outcome(_S.INSPECT, store, None)
+
+
+def store_things(store: StoreModel) -> tuple[Expected, ...]:
+    """The store itself, as the inspector must find it."""
+    if not store.exists:
+        return ()
+    return (Expected(kind=OwnedKind.STORE, key=store.name, born=store.born, detail=store.detail),)
+
+
+def store_reply_differences(store: StoreModel, step: Step, reply: Reply) -> Iterator[Difference]:
+    """What is wrong with the reply to a life-cycle step; ``store`` is the state after it."""
+    if isinstance(step, InitializeBad):
+        yield from _refusal_differences(reply)
+    elif isinstance(step, DeleteStore):
+        if not isinstance(reply, Gone):
+            yield wrong_type("Gone", reply)
+    elif not isinstance(reply, StoreInfo):
+        yield wrong_type("StoreInfo", reply)
+    else:
+        hosts = tuple(sorted(store.hosts, key=str.encode))
+        pairs = (
+            (Aspect.KEY, store.name, reply.name),
+            (Aspect.STATE, store.state.value, reply.state.value),
+            (Aspect.HOSTS, ",".join(hosts), ",".join(reply.hosts)),
+        )
+        for aspect, right, seen in pairs:
+            if right != seen:
+                yield Difference(Where.REPLY, OwnedKind.STORE, store.name, aspect, right, seen)
+
+
+def wrong_type(expected: str, reply: Reply) -> Difference:
+    """The difference of a reply that is of another type than its verb's."""
+    return Difference(Where.REPLY, None, "", Aspect.TYPE, expected, type(reply).__name__)
+
+
+def _refusal_differences(reply: Reply) -> Iterator[Difference]:
+    if not isinstance(reply, Refusals):
+        yield wrong_type("Refusals", reply)
+        return
+    for name, came, allowed in reply.rows:
+        right = " or ".join(kind.value for kind in allowed)
+        if came not in {kind.value for kind in allowed}:
+            yield Difference(Where.REPLY, OwnedKind.STORE, name, Aspect.STATE, right, came)
+
+
+def _outcome(
+    situation: LifeCycleSituation, store: StoreModel, *kinds: ErrorKind | None
+) -> Expectation[StoreModel]:
+    return Expectation(frozenset({situation}), tuple(Branch(kind, store) for kind in kinds))
+
+
+def _initialize(store: StoreModel, name: str, clock: int) -> Expectation[StoreModel]:
+    if not store.exists:
+        return _outcome(_S.INITIALIZE_NEW, StoreModel(name=name, born=clock), None)
+    if store.name == name:
+        return _outcome(_S.INITIALIZE_AGAIN, store, None)
+    return _outcome(_S.INITIALIZE_OTHER, store, ErrorKind.CONFLICT)
+
+
+def _attach(store: StoreModel, host: str, hosts_max: int | None) -> Expectation[StoreModel]:
+    if host in store.hosts:
+        return _outcome(_S.ATTACH_AGAIN, store, None)
+    if hosts_max is not None and len(store.hosts) >= hosts_max:
+        return _outcome(_S.ATTACH_TOO_MANY, store, ErrorKind.EXHAUSTED)
+    attached = msgspec.structs.replace(store, hosts=store.hosts | {host})
+    return _outcome(_S.ATTACH_NEW, attached, None)
+
+
+def _detach(store: StoreModel, host: str, granted_hosts: frozenset[str]) -> Expectation[StoreModel]:
+    if host not in store.hosts:
+        return _outcome(_S.DETACH_ABSENT, store, None)
+    if host in granted_hosts:
+        return _outcome(_S.DETACH_GRANTED, store, ErrorKind.IN_USE)
+    return _outcome(_S.DETACH, msgspec.structs.replace(store, hosts=store.hosts - {host}), None)
+
+
+def _delete(store: StoreModel, around: Surroundings) -> Expectation[StoreModel]:
+    if not store.exists:
+        return _outcome(_S.DELETE_ABSENT, store, None)
+    if not around.empty:
+        return _outcome(_S.DELETE_LIVE, store, ErrorKind.IN_USE)
+    gone = Expectation(frozenset({_S.DELETE_EMPTY}), (Branch(None, StoreModel()),))
+    if store.hosts:  # Whether an attached host alone keeps a store alive is the driver's choice.
+        refused = Branch(ErrorKind.IN_USE, store)
+        return msgspec.structs.replace(gone, branches=(*gone.branches, refused))
+    return gone

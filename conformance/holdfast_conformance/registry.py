@@ -1,0 +1,126 @@
+"""The registry of properties: what the suite asks of a driver, each with id, level, gate and check.
+
+A check is a pure function from a moment to held, violated or nothing. The documentation's table is
+made from this registry.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.requests import Role
+from holdfast_conformance.evidence import Capabilities, Judgement, Moment
+from holdfast_conformance.verdict import Level
+
+Check: TypeAlias = Callable[[Moment], Judgement]
+Gate: TypeAlias = Callable[[Capabilities], str | None]
+Aspects: TypeAlias = Callable[[Capabilities], tuple[str, ...]]
+
+BOTH_ROLES = (Role.PRIMARY, Role.IMAGE)
+MIN_EXERCISE = 3
+
+
+class Property(msgspec.Struct, frozen=True, kw_only=True):
+    """One property.
+
+    ``gate`` answers with the reason why the property does not apply, or ``None``. It passes when it
+    was exercised at least ``min_exercise`` times and each of ``aspects`` at least once. Without a
+    ``check`` it is ``VACUOUS`` wherever its gate is open, because of ``unchecked``.
+    """
+
+    id: str
+    level: Level
+    statement: str
+    roles: tuple[Role, ...]
+    gate: Gate
+    check: Check | None
+    min_exercise: int = MIN_EXERCISE
+    aspects: Aspects
+    unchecked: str = ""
+
+    @property
+    def category(self) -> str:
+        """The part of the id before the number."""
+        return self.id.partition("-")[0]
+
+
+_registered: dict[str, Property] = {}
+
+
+def always(_: Capabilities) -> str | None:
+    """The gate of a property that applies to every store of its roles."""
+    return None
+
+
+def no_aspects(_: Capabilities) -> tuple[str, ...]:
+    """The aspects of a property whose moments are all alike."""
+    return ()
+
+
+def checks(
+    identifier: str,
+    level: Level,
+    statement: str,
+    *,
+    roles: tuple[Role, ...] = BOTH_ROLES,
+    gate: Gate = always,
+    min_exercise: int = MIN_EXERCISE,
+    aspects: Aspects = no_aspects,
+) -> Callable[[Check], Check]:
+    """Register the decorated function as the check of a property; an id is taken only once."""
+
+    def register(check: Check) -> Check:
+        _add(
+            Property(
+                id=identifier,
+                level=level,
+                statement=statement,
+                roles=roles,
+                gate=gate,
+                check=check,
+                min_exercise=min_exercise,
+                aspects=aspects,
+            )
+        )
+        return check
+
+    return register
+
+
+def unchecked(
+    identifier: str,
+    level: Level,
+    statement: str,
+    *,
+    roles: tuple[Role, ...],
+    gate: Gate,
+    reason: str,
+) -> None:
+    """Register a property that has no check yet, because nobody declares its capability."""
+    _add(
+        Property(
+            id=identifier,
+            level=level,
+            statement=statement,
+            roles=roles,
+            gate=gate,
+            check=None,
+            aspects=no_aspects,
+            unchecked=reason,
+        )
+    )
+
+
+def all_properties() -> tuple[Property, ...]:
+    """Every property of the suite, in the order of the ids."""
+    importlib.import_module("holdfast_conformance.properties")  # registers them
+
+    return tuple(sorted(_registered.values(), key=lambda found: found.id))
+
+
+def _add(found: Property) -> None:
+    if found.id in _registered:
+        raise ValueError(f"property {found.id} is registered twice")
+    _registered[found.id] = found
