@@ -1,0 +1,156 @@
+"""What an image store holds, as the model knows it: objects, open uploads and finished ones."""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from holdfast.capabilities import ObjectKind
+from holdfast_conformance.model.base import ModelState
+from holdfast_conformance.payload import digest_of_parts
+from holdfast_conformance.plan import FinishUpload
+
+Piece = tuple[int, int]
+"""The content number and the size in bytes of one part; see ``payload``."""
+
+
+class ImageSituation(enum.StrEnum):
+    """What makes a step on an image store interesting."""
+
+    START_NEW = "start: a new upload"
+    START_AGAIN = "start: an open upload with equal arguments"
+    START_OTHER = "start: an open upload with other arguments"
+    START_SETTLED = "start: an upload that was completed"
+    BAD_KEY = "a key that no object can have"
+    KIND = "a kind the store declares"
+    KIND_UNDECLARED = "a kind the store does not declare"
+    MAINTENANCE = "new data while the store is in maintenance"
+    PART_NEW = "part: a new number"
+    PART_AGAIN = "part: a number that was sent before"
+    PART_BEFORE = "part: a number below one that was sent before"
+    PART_NUMBER = "part: a number out of range"
+    PART_LARGE = "part: more bytes than a part may have"
+    PART_LOST = "part: an unknown upload"
+    COMPLETE = "complete: right size and digest"
+    COMPLETE_ONE = "complete: one part"
+    COMPLETE_SEVERAL = "complete: several parts"
+    COMPLETE_EMPTY = "complete: no part"
+    COMPLETE_SOME = "complete: only some of the parts that were sent"
+    COMPLETE_MIXED = "complete: part numbers named in another order"
+    COMPLETE_REPLACED = "complete: a part that was sent twice"
+    COMPLETE_SMALL = "complete: a part below the minimum that is not the last"
+    COMPLETE_MINIMUM = "complete: a part of exactly the minimum, or a last one below it"
+    COMPLETE_AGAIN = "complete: repeated after success"
+    COMPLETE_LOST = "complete: an unknown upload"
+    COMPLETE_BAD_PARTS = "complete: a missing or repeated part"
+    COMPLETE_WRONG_SIZE = "complete: a wrong size"
+    COMPLETE_WRONG_DIGEST = "complete: a wrong digest"
+    OVERWRITE = "a key that holds an object already"
+    PUT = "put: an object"
+    PUT_EMPTY = "put: an object of 0 bytes"
+    PUT_LARGE = "put: an object larger than one part"
+    ABORT = "abort: an open upload"
+    ABORT_ABSENT = "abort: an absent upload"
+    GET_WHOLE = "get: a whole object"
+    GET_EMPTY = "get: an object of 0 bytes"
+    GET_JOINED = "get: an object of several parts"
+    GET_RANGE = "get: a range"
+    GET_CUT = "get: a range that is cut at the end"
+    GET_SUFFIX = "get: a range from the end"
+    GET_PAST = "get: a range past the end"
+    GET_EDGE = "get: a range at the very end"
+    GET_ABSENT = "get: an absent object"
+    HEAD = "head: an object"
+    HEAD_ABSENT = "head: an absent object"
+    OPEN = "open: an object"
+    OPEN_ABSENT = "open: an absent object"
+    LIST = "list: one page"
+    LIST_TOKEN = "list: a token that was never issued"  # noqa: S105 - a page token, no secret
+    WALK = "walk: all pages"
+    WALK_PAGES = "walk: more keys than fit into one page"
+    WALK_FOLDED = "walk: keys that are folded into prefixes"
+    WALK_ENCODED = "walk: keys that a backend has to encode"
+    DELETE = "delete: an object"
+    DELETE_JOINED = "delete: an object of several parts"
+    DELETE_ABSENT = "delete: an absent object"
+    NO_STORE = "no store here"
+    STATS = "stats: of the store"
+    ENUMERATE = "enumerate: everything"
+    HEALTH = "health: while the backend is up"
+    HEALTH_DOWN = "health: while the backend is down"
+    DOWN = "the backend is down"
+    UNDECLARED = "a capability that is not declared"
+
+
+class ObjectModel(msgspec.Struct, frozen=True):
+    """One complete object; ``parts`` is how many it was sent in."""
+
+    kind: ObjectKind
+    content_type: str
+    pieces: tuple[Piece, ...]
+    parts: int
+    born: int
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the whole."""
+        return sum(size_bytes for _, size_bytes in self.pieces)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the whole."""
+        return self.sha256_of(0, self.size_bytes)
+
+    def sha256_of(self, offset_bytes: int, length_bytes: int) -> str:
+        """The digest of a range that lies inside the object."""
+        return digest_of_parts(self.pieces, offset_bytes, length_bytes)
+
+
+class UploadModel(msgspec.Struct, frozen=True):
+    """One open upload; ``resent`` are the numbers that were sent more than once."""
+
+    key: str
+    kind: ObjectKind
+    content_type: str
+    born: int
+    parts: Mapping[int, Piece] = {}
+    resent: frozenset[int] = frozenset()
+
+
+class SettledUpload(msgspec.Struct, frozen=True):
+    """An upload that was completed, the step that did it, and the object it made."""
+
+    key: str
+    step: FinishUpload | None
+    made: ObjectModel
+
+
+class ImageState(ModelState, frozen=True, kw_only=True):
+    """The state of one image store; its maps are never changed, only replaced."""
+
+    objects: Mapping[str, ObjectModel] = {}
+    uploads: Mapping[str, UploadModel] = {}
+    settled: Mapping[str, SettledUpload] = {}
+
+    def with_object(self, key: str, made: ObjectModel) -> "ImageState":
+        """The state with one object more, or another under its key."""
+        return msgspec.structs.replace(self, objects={**self.objects, key: made})
+
+    def without_object(self, key: str) -> "ImageState":
+        """The state without an object."""
+        kept = {name: found for name, found in self.objects.items() if name != key}
+        return msgspec.structs.replace(self, objects=kept)
+
+    def with_upload(self, name: str, upload: UploadModel) -> "ImageState":
+        """The state with one open upload more, or changed."""
+        return msgspec.structs.replace(self, uploads={**self.uploads, name: upload})
+
+    def without_upload(self, name: str) -> "ImageState":
+        """The state without an open upload and its parts."""
+        kept = {key: found for key, found in self.uploads.items() if key != name}
+        return msgspec.structs.replace(self, uploads=kept)
+
+    def with_settled(self, name: str, settled: SettledUpload) -> "ImageState":
+        """The state in which an upload has become an object."""
+        done = msgspec.structs.replace(self, settled={**self.settled, name: settled})
+        return done.without_upload(name).with_object(settled.key, settled.made)
