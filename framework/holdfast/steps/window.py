@@ -1,0 +1,33 @@
+"""The first bytes of a volume as block access of their own: what a disk image covers of it."""
+
+from holdfast.data.block_io import BlockIO, Extent
+
+
+class Window(BlockIO):
+    """The first ``size_bytes`` of another block access, so that both have one digest.
+
+    A store rounds sizes up; what lies behind the image's end is not part of the image.
+    """
+
+    def __init__(self, inner: BlockIO, size_bytes: int) -> None:
+        self.size_bytes = min(size_bytes, inner.size_bytes)
+        self._inner = inner
+
+    async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        return await self._inner.read_at(offset_bytes, length_bytes)
+
+    async def write_at(self, offset_bytes: int, data: bytes) -> None:
+        await self._inner.write_at(offset_bytes, data)
+
+    async def flush(self) -> None:
+        await self._inner.flush()
+
+    async def discard(self, offset_bytes: int, length_bytes: int) -> None:
+        await self._inner.discard(offset_bytes, length_bytes)
+
+    async def extents(self) -> tuple[Extent, ...]:
+        return tuple(
+            Extent(e.offset_bytes, min(e.length_bytes, self.size_bytes - e.offset_bytes))
+            for e in await self._inner.extents()
+            if e.offset_bytes < self.size_bytes
+        )
