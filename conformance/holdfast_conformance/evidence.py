@@ -42,7 +42,9 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     ``after`` is the model's state when the outcome was allowed, else ``None``. ``differences`` are
     all ways in which reply, backend and handles depart from ``after`` (from ``before`` when the
     outcome was not allowed). ``inventory_after`` is ``None`` where the step was not observed.
-    ``figures`` are the store's counters when it last held exactly the same things.
+    ``figures`` are the allocated bytes and the number of objects, by verb, as the store reported
+    them when it last held exactly the same things. ``owned`` are the keys of the volumes, snapshots
+    and objects that live after the step.
     """
 
     capabilities: Capabilities
@@ -59,8 +61,8 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     outside_before: str
     outside_after: str
     repeats: Earlier | None
-    figures: Mapping[str, tuple[int, int]]
-    keys_before: frozenset[str]
+    figures: Mapping[str, tuple[int, ...]]
+    owned: frozenset[str]
 
     @property
     def outcome(self) -> Outcome:

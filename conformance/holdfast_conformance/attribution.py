@@ -1,0 +1,87 @@
+"""To which property a divergence belongs that no property claims: nothing is silently accepted."""
+
+from collections.abc import Mapping
+
+from holdfast.infos import OwnedKind
+from holdfast_conformance.evidence import StepMoment, Violated
+from holdfast_conformance.model.difference import Aspect, Difference
+
+_BY_VERB: Mapping[str, str] = {
+    "create_volume": "VOL-01",
+    "get_volume": "VOL-01",
+    "list_volumes": "VOL-01",
+    "walk_volumes": "VOL-01",
+    "create_from_data": "CAP-03",
+    "delete_volume": "VOL-04",
+    "resize_volume": "SIZ-02",
+    "revert_volume": "SNP-07",
+    "create_snapshot": "SNP-01",
+    "get_snapshot": "SNP-01",
+    "list_snapshots": "SNP-01",
+    "delete_snapshot": "SNP-04",
+    "grant": "ACC-01",
+    "open": "ACC-01",
+    "revoke": "ACC-06",
+    "read_stale": "ACC-06",
+    "write_blocks": "ACC-01",
+    "read_blocks": "ACC-01",
+    "pools": "CST-01",
+    "stats": "CST-01",
+    "health": "CAP-06",
+    "start_upload": "IMG-05",
+    "upload_part": "IMG-05",
+    "complete_upload": "IMG-05",
+    "abort_upload": "IMG-05",
+    "put_object": "IMG-01",
+    "send_part": "IMG-05",
+    "finish_upload": "IMG-05",
+    "get": "IMG-01",
+    "head": "IMG-01",
+    "open_object": "IMG-01",
+    "list": "IMG-10",
+    "walk_objects": "IMG-10",
+    "delete": "IMG-09",
+    "initialize": "LIF-01",
+    "initialize_bad": "LIF-02",
+    "inspect_store": "LIF-01",
+    "attach": "LIF-03",
+    "detach": "LIF-03",
+    "maintain": "LIF-05",
+    "cancel_maintenance": "LIF-05",
+    "delete_store": "LIF-08",
+}
+_BY_KIND: Mapping[OwnedKind, str] = {
+    OwnedKind.STORE: "LIF-03",
+    OwnedKind.VOLUME: "VOL-01",
+    OwnedKind.SNAPSHOT: "SNP-02",
+    OwnedKind.GRANT: "ACC-01",
+    OwnedKind.OBJECT: "IMG-01",
+    OwnedKind.UPLOAD: "IMG-05",
+    OwnedKind.TEMPORARY: "VOL-01",
+}
+_LAST = "CAP-03"
+"""Applies to every store: a declared operation does not do what it is for."""
+
+
+def attribute(moment: StepMoment, applicable: frozenset[str]) -> tuple[str, Violated]:
+    """The property that is violated by an unclaimed divergence, and how."""
+    if not moment.allowed:
+        wrong = Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
+        return _first(applicable, _BY_VERB.get(moment.verb, _LAST)), wrong
+    first = moment.differences[0]
+    wrong = Violated(f"{first.subject}: {first.expected}", first.observed)
+    return _first(applicable, *_candidates(first), _BY_VERB.get(moment.verb, _LAST)), wrong
+
+
+def _candidates(difference: Difference) -> tuple[str, ...]:
+    if difference.aspect is Aspect.OUTSIDE:
+        return ("SEC-02",)
+    if difference.aspect in {Aspect.BLOCK, Aspect.DIGEST}:
+        return ("DAT-01", "IMG-01")
+    if difference.aspect is Aspect.TYPE:
+        return ("CAP-01",)
+    return (_BY_KIND[difference.kind],) if difference.kind is not None else ()
+
+
+def _first(applicable: frozenset[str], *candidates: str) -> str:
+    return next((found for found in candidates if found in applicable), _LAST)

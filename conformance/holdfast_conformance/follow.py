@@ -1,0 +1,244 @@
+"""Following one plan: from trace records and the model to the moments that properties judge."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from holdfast.infos import OwnedKind, PoolList, StatsInfo
+from holdfast.testbed import Inspected
+from holdfast_conformance.evidence import (
+    BrokenMoment,
+    Earlier,
+    EndMoment,
+    Moment,
+    StepMoment,
+)
+from holdfast_conformance.model.base import Expectation, ModelState
+from holdfast_conformance.model.belief import Belief
+from holdfast_conformance.model.difference import (
+    Aspect,
+    Difference,
+    Expected,
+    Where,
+    backend_differences,
+)
+from holdfast_conformance.model.ids import IdBook
+from holdfast_conformance.model.of_role import model_of
+from holdfast_conformance.plan import Step, preparation
+from holdfast_conformance.trace import (
+    Broken,
+    Ended,
+    Observed,
+    Raised,
+    Reply,
+    Returned,
+    Started,
+    Stepped,
+    TraceRecord,
+)
+
+_COUNTED = (OwnedKind.VOLUME, OwnedKind.SNAPSHOT, OwnedKind.OBJECT)
+_Figures = dict[str, tuple[int, ...]]
+
+
+class PlanFollower:
+    """Pairs each step with its observation and with what the model says of both."""
+
+    def __init__(self, started: Started) -> None:
+        self._started = started
+        self._plan = started.plan
+        self._model = model_of(started.capabilities)
+        self._belief: Belief[Any] = Belief(self._model, self._model.initial(self._plan))
+        self._preparation = preparation(self._plan)
+        self._pending: Stepped | None = None
+        self._inventory: tuple[Inspected, ...] = ()
+        self._outside = ""
+        self._ids = IdBook()
+        self._earlier: dict[Step, Reply] = {}
+        self._figures: dict[tuple[Expected, ...], _Figures] = {}
+        self._held: set[OwnedKind] = set()
+
+    def feed(self, record: TraceRecord) -> Iterator[tuple[int, Moment]]:
+        """The moments that this record completes, each with the index of its step."""
+        match record:
+            case Stepped():
+                yield from self.finish()
+                self._pending = record
+            case Observed():
+                pending, self._pending = self._pending, None
+                if pending is not None:
+                    yield pending.index, self._moment(pending, record)
+            case Broken():
+                yield from self.finish()
+                yield record.index, self._broken(record)
+            case Ended():
+                yield from self.finish()
+                yield len(self._plan.steps), self._end(record)
+            case _:
+                return
+
+    def finish(self) -> Iterator[tuple[int, Moment]]:
+        """The moment of a step that was not observed, if one is waiting."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            yield pending.index, self._moment(pending, None)
+
+    def _step(self, index: int) -> Step:
+        return self._preparation[-1 - index] if index < 0 else self._plan.steps[index]
+
+    def _moment(self, stepped: Stepped, observed: Observed | None) -> StepMoment:
+        step = self._step(stepped.index)
+        expectations = self._belief.expect(step)
+        states = self._belief.states
+        inventory = self._inventory
+        if observed is not None and observed.things is not None:
+            inventory = observed.things
+        candidates = self._successors(expectations, stepped)
+        seen = inventory if observed is not None else None
+        after = self._belief.settle(candidates, self._counting(seen)) if candidates else None
+        before, expectation = _origin(states, expectations, after)
+        reference = before if after is None else after
+        alive = tuple(self._model.things(reference, self._plan.id))
+        differences = [
+            *self._reply_differences(before, after, step, stepped, alive),
+            *self._seen_differences(reference, alive, seen, observed),
+        ]
+        moment = StepMoment(
+            capabilities=self._started.capabilities,
+            plan=self._plan,
+            index=stepped.index,
+            step=step,
+            expectation=expectation,
+            before=before,
+            after=after,
+            stepped=stepped,
+            differences=tuple(differences),
+            inventory_before=self._inventory,
+            inventory_after=seen,
+            outside_before=self._outside,
+            outside_after=observed.outside_digest if observed is not None else self._outside,
+            repeats=self._repeated(step),
+            figures=dict(self._figures.get(_counted(alive), {})),
+            owned=frozenset(thing.key for thing in alive if thing.kind in _COUNTED),
+        )
+        self._remember(moment, alive)
+        return moment
+
+    def _successors(
+        self, expectations: tuple[Expectation[Any], ...], stepped: Stepped
+    ) -> tuple[Any, ...]:
+        match stepped.outcome:
+            case Returned():
+                return self._belief.successors(expectations, None)
+            case Raised(kind=kind):
+                return self._belief.successors(expectations, kind)
+            case _:
+                return ()
+
+    def _counting(self, seen: tuple[Inspected, ...] | None) -> Any:
+        def differs(state: ModelState) -> int:
+            if seen is None:
+                return 0
+            return sum(
+                1 for _ in backend_differences(self._model.things(state, self._plan.id), seen)
+            )
+
+        return differs
+
+    def _reply_differences(
+        self,
+        before: ModelState,
+        after: ModelState | None,
+        step: Step,
+        stepped: Stepped,
+        alive: tuple[Expected, ...],
+    ) -> Iterator[Difference]:
+        if after is None or not isinstance(stepped.outcome, Returned):
+            return
+        reply = stepped.outcome.reply
+        yield from self._model.reply_differences(before, after, step, reply)
+        yield from self._ids.differences(reply, alive)
+
+    def _seen_differences(
+        self,
+        reference: ModelState,
+        alive: tuple[Expected, ...],
+        seen: tuple[Inspected, ...] | None,
+        observed: Observed | None,
+    ) -> Iterator[Difference]:
+        if observed is None or seen is None:
+            return
+        yield from backend_differences(alive, seen)
+        yield from self._model.handle_differences(reference, observed)
+        if self._outside and observed.outside_digest != self._outside:
+            yield Difference(
+                Where.BACKEND, None, "", Aspect.OUTSIDE, "nothing outside changed", "it changed"
+            )
+
+    def _repeated(self, step: Step) -> Earlier | None:
+        reply = self._earlier.get(step)
+        return None if reply is None else Earlier(reply)
+
+    def _remember(self, moment: StepMoment, alive: tuple[Expected, ...]) -> None:
+        if moment.inventory_after is not None:
+            self._inventory = moment.inventory_after
+        self._outside = moment.outside_after
+        self._held.update(thing.kind for thing in alive)
+        if moment.after is None or _timeless(moment.after) != _timeless(moment.before):
+            self._earlier.clear()
+        if moment.reply is not None:
+            self._earlier[moment.step] = moment.reply
+        figures = figures_in(moment.reply)
+        if figures is not None:
+            self._figures.setdefault(_counted(alive), {})[moment.verb] = figures
+
+    def _broken(self, record: Broken) -> BrokenMoment:
+        inside = -1 - len(self._preparation) < record.index < len(self._plan.steps)
+        return BrokenMoment(
+            capabilities=self._started.capabilities,
+            plan=self._plan,
+            step=self._step(record.index) if inside else None,
+            broken=record,
+        )
+
+    def _end(self, record: Ended) -> EndMoment:
+        return EndMoment(
+            capabilities=self._started.capabilities,
+            plan=self._plan,
+            ended=record,
+            outside_before=self._outside,
+            held=frozenset(self._held),
+        )
+
+
+def figures_in(reply: Reply | None) -> tuple[int, ...] | None:
+    """The counters that must be equal whenever the store holds the same things."""
+    match reply:
+        case StatsInfo():
+            return reply.allocated_bytes, reply.objects
+        case PoolList():
+            return tuple(pool.allocated_bytes for pool in reply.items)
+        case _:
+            return None
+
+
+def _origin(
+    states: tuple[Any, ...], expectations: tuple[Expectation[Any], ...], after: ModelState | None
+) -> tuple[Any, Expectation[Any]]:
+    """The state that the outcome started from, as far as several were possible."""
+    for state, expectation in zip(states, expectations, strict=True):
+        if any(branch.state == after for branch in expectation.branches):
+            return state, expectation
+    return states[0], expectations[0]
+
+
+def _counted(alive: tuple[Expected, ...]) -> tuple[Expected, ...]:
+    """What decides the figures, without the lives of things."""
+    return tuple(
+        msgspec.structs.replace(thing, born=0) for thing in alive if thing.kind in _COUNTED
+    )
+
+
+def _timeless(state: ModelState) -> ModelState:
+    return msgspec.structs.replace(state, clock=0)

@@ -1,0 +1,257 @@
+"""The judge: one pure function from properties and traces to a verdict; nothing else decides.
+
+``PlanJudge`` reads the records of one plan as they come and stops at the first divergence from the
+model, since what follows proves nothing. ``judge`` feeds each trace to one and counts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.requests import Role
+from holdfast_conformance.attribution import attribute
+from holdfast_conformance.evidence import (
+    BrokenMoment,
+    Capabilities,
+    Held,
+    LoadMoment,
+    Moment,
+    StepMoment,
+    Violated,
+)
+from holdfast_conformance.follow import PlanFollower
+from holdfast_conformance.registry import Property
+from holdfast_conformance.trace import Loaded, Started, TraceRecord
+from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status, Verdict
+
+COMPLETE_TO = Level.L1
+"""The highest level of which every row is in the registry; none above it is awarded."""
+
+FINDINGS_MAX = 20
+"""How many findings of one property a verdict lists."""
+
+
+class PlanJudge:
+    """Judges one trace while it grows.
+
+    ``diverged`` turns true at the first step that is not as the model allows; ``findings`` are the
+    violations seen so far, at most one of each property.
+    """
+
+    def __init__(self, properties: Iterable[Property]) -> None:
+        self._all = tuple(properties)
+        self._applicable: tuple[Property, ...] = ()
+        self._follower: PlanFollower | None = None
+        self._plan = ""
+        self.role: Role | None = None
+        self.capabilities: Capabilities | None = None
+        self.diverged = False
+        self.findings: dict[str, Finding] = {}
+        self.exercised: Counter[str] = Counter()
+        self.aspects: set[tuple[str, str]] = set()
+
+    def feed(self, record: TraceRecord) -> None:
+        """Take the next record of the trace into account."""
+        if self.diverged:
+            return
+        match record:
+            case Loaded():
+                self._load(record)
+            case Started():
+                self._start(record)
+            case _ if self._follower is not None:
+                for index, moment in self._follower.feed(record):
+                    self._see(moment, index)
+            case _:
+                pass
+
+    def finish(self) -> None:
+        """Judge a last step that was never observed; the trace is over."""
+        if self._follower is not None and not self.diverged:
+            for index, moment in self._follower.finish():
+                self._see(moment, index)
+
+    def _load(self, record: Loaded) -> None:
+        self.role = record.role
+        self.capabilities = _capabilities_in(record)
+        self._plan = f"load-{record.role.value}"
+        self._applicable = tuple(found for found in self._all if record.role in found.roles)
+        self._see(LoadMoment(loaded=record), 0)
+
+    def _start(self, record: Started) -> None:
+        self.role = record.plan.role
+        self.capabilities = record.capabilities
+        self._plan = record.plan.id
+        self._applicable = tuple(
+            found
+            for found in self._all
+            if record.plan.role in found.roles and found.gate(record.capabilities) is None
+        )
+        self._follower = PlanFollower(record)
+
+    def _see(self, moment: Moment, index: int) -> None:
+        if self.diverged:
+            return
+        claimed = False
+        for found in self._applicable:
+            judgement = found.check(moment) if found.check is not None else None
+            if isinstance(judgement, Violated):
+                claimed = True
+                self._violate(found.id, index, judgement)
+            elif isinstance(judgement, Held):
+                self.exercised[found.id] += 1
+                self.aspects.update((found.id, aspect) for aspect in judgement.aspects)
+        if isinstance(moment, BrokenMoment):
+            self.diverged = True
+        elif isinstance(moment, StepMoment) and (not moment.allowed or moment.differences):
+            self.diverged = True
+            if not claimed:
+                known = frozenset(found.id for found in self._applicable)
+                identifier, judgement = attribute(moment, known)
+                self._violate(identifier, index, judgement)
+
+    def _violate(self, identifier: str, index: int, judgement: Violated) -> None:
+        self.exercised[identifier] += 1
+        finding = Finding(
+            property=identifier,
+            plan=self._plan,
+            index=index,
+            expected=judgement.expected,
+            observed=judgement.observed,
+        )
+        self.findings.setdefault(identifier, finding)
+
+
+class _Role:
+    """What all traces of one role say together."""
+
+    def __init__(self) -> None:
+        self.capabilities: Capabilities | None = None
+        self.exercised: Counter[str] = Counter()
+        self.aspects: set[tuple[str, str]] = set()
+        self.findings: dict[str, list[Finding]] = {}
+        self.loaded = False
+        self.plans = 0
+
+    def add(self, judged: PlanJudge, *, loaded: bool) -> None:
+        """Count one trace."""
+        self.capabilities = self.capabilities or judged.capabilities
+        self.exercised.update(judged.exercised)
+        self.aspects |= judged.aspects
+        self.loaded |= loaded
+        self.plans += not loaded
+        for identifier, finding in judged.findings.items():
+            self.findings.setdefault(identifier, []).append(finding)
+
+
+def judge(
+    properties: Iterable[Property],
+    traces: Iterable[Sequence[TraceRecord]],
+    *,
+    requested: Level = Level.L1,
+) -> Verdict:
+    """The verdict on everything that these traces show.
+
+    Args:
+        properties: the registry.
+        traces: one sequence of records for each plan, and one for each loaded role.
+        requested: the level asked for; properties above it are judged as far as they were seen.
+    """
+    properties = tuple(properties)
+    roles: dict[Role, _Role] = {}
+    for trace in traces:
+        judged = PlanJudge(properties)
+        for record in trace:
+            judged.feed(record)
+        judged.finish()
+        if judged.role is not None:
+            loaded = any(isinstance(record, Loaded) for record in trace)
+            roles.setdefault(judged.role, _Role()).add(judged, loaded=loaded)
+    results = tuple(
+        _combined(found, [_result(found, roles[role]) for role in found.roles if role in roles])
+        for found in properties
+    )
+    level = _level(results, exercised=any(role.plans for role in roles.values()))
+    failed = any(result.status is Status.FAIL for result in results)
+    reached = level is not None and level.value >= requested.value
+    return Verdict(level=level, requested=requested, ok=reached and not failed, results=results)
+
+
+def _result(found: Property, role: _Role) -> PropertyResult:
+    """One property's result in one role."""
+    count = role.exercised[found.id]
+    findings = tuple(role.findings.get(found.id, ())[:FINDINGS_MAX])
+    gated = found.gate(role.capabilities) if role.capabilities is not None else None
+    if findings:
+        status, reason = Status.FAIL, ""
+    elif gated is not None:
+        status, reason = Status.NOT_APPLICABLE, gated
+    elif found.check is None:
+        status, reason = Status.VACUOUS, found.unchecked
+    else:
+        reason = _lacking(found, role, count)
+        status = Status.VACUOUS if reason else Status.PASS
+    return PropertyResult(
+        id=found.id,
+        level=found.level,
+        status=status,
+        exercised=count,
+        reason=reason,
+        findings=findings,
+    )
+
+
+def _lacking(found: Property, role: _Role, count: int) -> str:
+    """Why a property that was never violated is no pass, or an empty string."""
+    if count < found.min_exercise:
+        return f"exercised {count} times, {found.min_exercise} are needed"
+    wanted = found.aspects(role.capabilities) if role.capabilities is not None else ()
+    missing = [aspect for aspect in wanted if (found.id, aspect) not in role.aspects]
+    return f"never exercised: {', '.join(missing)}" if missing else ""
+
+
+_WORST_FIRST = (Status.FAIL, Status.ERROR, Status.VACUOUS, Status.PASS, Status.NOT_APPLICABLE)
+
+
+def _combined(found: Property, results: Sequence[PropertyResult]) -> PropertyResult:
+    """One result for all roles: the worst status, and what all of them counted."""
+    if not results:
+        return PropertyResult(
+            id=found.id,
+            level=found.level,
+            status=Status.NOT_APPLICABLE,
+            exercised=0,
+            reason=f"no {' or '.join(role.value for role in found.roles)} store was opened",
+        )
+    worst = min(results, key=lambda result: _WORST_FIRST.index(result.status))
+    return msgspec.structs.replace(
+        worst,
+        exercised=sum(result.exercised for result in results),
+        findings=tuple(finding for result in results for finding in result.findings)[:FINDINGS_MAX],
+    )
+
+
+def _level(results: Sequence[PropertyResult], *, exercised: bool) -> Level | None:
+    """The highest level of which every applicable property passes."""
+    reached: Level | None = None
+    for level in Level:
+        if level.value > COMPLETE_TO.value or (level is not Level.L0 and not exercised):
+            break
+        here = [r.status for r in results if r.level is level]
+        passing = all(status in {Status.PASS, Status.NOT_APPLICABLE} for status in here)
+        if not passing or Status.PASS not in here:
+            break
+        reached = level
+    return reached
+
+
+def _capabilities_in(record: Loaded) -> Capabilities | None:
+    kind = PrimaryCapabilities if record.role is Role.PRIMARY else ImageCapabilities
+    for document in record.documents:
+        try:
+            return msgspec.json.decode(document, type=kind)
+        except msgspec.MsgspecError:
+            continue
+    return None
