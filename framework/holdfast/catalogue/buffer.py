@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from holdfast.catalogue.codec import checked
+from holdfast.catalogue.codec import checked, column_type
 from holdfast.catalogue.port import (
     AlreadyInCatalogue,
     NotInCatalogue,
@@ -79,12 +79,14 @@ class Buffer(Transaction):
 
     def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
         """The rows as this transaction sees them; ``UsageError`` for what is no column."""
-        for column in equals:
+        for column, value in equals.items():
             if column not in kind.columns:
                 known = ", ".join(kind.columns) or "no column"
                 raise UsageError(
                     f"{kind.__name__} cannot be selected by {column}; it can be by {known}"
                 )
+            if not isinstance(value, column_type(kind, column)):
+                raise UsageError(f"{kind.__name__}.{column} never equals {value!r}: another type")
         found = {row.id: row for row in self._storage.select(kind, equals)}
         for writes in (self._earlier, self._own):
             for row_id, row in writes.get(kind, {}).items():

@@ -1,5 +1,7 @@
 """Rows as JSON documents, and back; what a row may hold is checked when it is written."""
 
+import typing
+from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -32,3 +34,13 @@ def checked(row: RowT) -> RowT:
         return decode(type(row), _encoder.encode(row))
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise UsageError(f"{type(row).__name__} {row.id} cannot be stored: {error}") from error
+
+
+@cache
+def column_type(kind: type[Row], column: str) -> type[str] | type[int]:
+    """What a column holds: text (enumerations too) or whole numbers."""
+    annotation = typing.get_type_hints(kind)[column]
+    for held in (str, int):
+        if isinstance(annotation, type) and issubclass(annotation, held):
+            return held
+    raise TypeError(f"{kind.__name__}.{column} cannot be a column: it is a {annotation}")

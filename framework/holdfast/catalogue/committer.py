@@ -1,45 +1,22 @@
 """Group commit: all transactions that wait become one commit, and each gets its answer after it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from holdfast.catalogue.buffer import Buffer, Storage, Writes
+from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.errors import UsageError
-from holdfast.runtime import runtime
+from holdfast.runtime import Lane
 
 T = TypeVar("T")
 Function = Callable[[Transaction], Any]
 
 BATCH_MAX = 256
 """Transactions in one commit; bounds how long the first of them waits for the last."""
-
-
-class CommitObserver(Protocol):
-    """Told of every commit that writes; it may raise, or end the process, at either point."""
-
-    def before(self) -> None:
-        """The functions have run; nothing is written yet."""
-
-    def after(self) -> None:
-        """The commit is durable; nobody has had an answer yet."""
-
-
-_observers: list[CommitObserver] = []
-
-
-@contextmanager
-def observe(observer: CommitObserver) -> Iterator[None]:
-    """Tell ``observer`` of every commit in this process, in all threads, inside the context."""
-    _observers.append(observer)
-    try:
-        yield
-    finally:
-        _observers.remove(observer)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -69,14 +46,13 @@ class BatchCommitter:
         writes: Writes = {}
         try:
             outcomes = [self._run_one(function, writes) for function in functions]
-            self._commit(writes)
+            if writes:
+                observed(lambda: self._storage.commit(writes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to have it
-            if len(functions) == 1:
-                return [Outcome(error=error)]
-            return [self.run([function])[0] for function in functions]
+            outcomes = [Outcome(error=error)] if len(functions) == 1 else []
         finally:
             self._storage.end()
-        return outcomes
+        return outcomes or [self.run([function])[0] for function in functions]
 
     def _run_one(self, function: Function, writes: Writes) -> Outcome:
         buffer = Buffer(self._storage, writes)
@@ -87,24 +63,16 @@ class BatchCommitter:
         buffer.keep()
         return Outcome(value=value)
 
-    def _commit(self, writes: Writes) -> None:
-        if not writes:
-            return
-        for observer in tuple(_observers):
-            observer.before()
-        self._storage.commit(writes)
-        for observer in tuple(_observers):
-            observer.after()
-
 
 class GroupCommitCatalogue(Catalogue):
-    """A catalogue on any storage.
+    """A catalogue on any storage, which only ``lane`` touches.
 
     One task commits for everybody. It lives while somebody waits for an answer, and no longer.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, lane: Lane) -> None:
         self._committer = BatchCommitter(storage)
+        self._lane = lane
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -136,7 +104,7 @@ class GroupCommitCatalogue(Catalogue):
                 batch = [w for w in self._waiting[:BATCH_MAX] if not w.answer.done()]
                 del self._waiting[:BATCH_MAX]
                 functions = [waiting.function for waiting in batch]
-                outcomes = await runtime().run_blocking(self._committer.run, functions)
+                outcomes = await self._lane.run(self._committer.run, functions)
                 for waiting, outcome in zip(batch, outcomes, strict=True):
                     if not waiting.answer.done():
                         waiting.answer.set_result(outcome)

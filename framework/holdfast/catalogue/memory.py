@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from holdfast.catalogue.buffer import Writes
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.model.rows import Row
+from holdfast.runtime import InlineLane
 
 
 class _Rows:
@@ -40,4 +41,4 @@ class MemoryCatalogue(GroupCommitCatalogue):
     """A catalogue that is gone with the process; ``MemoryCatalogue()`` is open at once."""
 
     def __init__(self) -> None:
-        super().__init__(_Rows())
+        super().__init__(_Rows(), InlineLane())
