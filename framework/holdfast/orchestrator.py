@@ -13,6 +13,7 @@ import msgspec
 from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.engine import Engine, Outcome
+from holdfast.errors import HoldfastError
 from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Lease, Operation
 from holdfast.recovery import Recovered, check_plans, interrupted
@@ -44,6 +45,7 @@ class Orchestrator:
         self.stores = stores
         self.catalogue = engine.catalogue
         self._tasks = tasks
+        self._background: set[asyncio.Task[None]] = set()
         self._active: set[str] = set()
         self._turns = _Turns()
 
@@ -64,9 +66,34 @@ class Orchestrator:
             finally:
                 self._active.discard(operation)
 
-    def start(self, workflow: Workflow) -> asyncio.Task[Outcome]:
-        """Run a workflow in the background; the task ends with the orchestrator."""
-        return self._tasks.create_task(self.run(workflow), name=workflow.kind)
+    def start(self, workflow: Workflow) -> asyncio.Future[Outcome]:
+        """Run a workflow in the background, which ends with the orchestrator.
+
+        What ``run`` raises is the future's; it stops nothing else.
+        """
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        task = self._tasks.create_task(self._answer(workflow, answer), name=workflow.kind)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return answer
+
+    async def _answer(self, workflow: Workflow, answer: asyncio.Future[Outcome]) -> None:
+        try:
+            outcome = await self.run(workflow)
+        except Exception as failure:  # noqa: BLE001 - it belongs to the one who waits
+            if not answer.done():
+                answer.set_exception(failure)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        else:
+            if not answer.done():
+                answer.set_result(outcome)
+
+    def stop(self) -> None:
+        """Cancel what runs in the background; the journal keeps what is unfinished."""
+        for task in self._background:
+            task.cancel()
 
     async def plan(self, workflow: Workflow) -> Draft:
         """What a workflow would do now; nothing is written or done.
@@ -95,8 +122,12 @@ class Orchestrator:
         found = await interrupted(self.catalogue, self._active)
         check_plans(found, self.engine.registry)
         gate = asyncio.Semaphore(RECOVERIES_AT_ONCE)
-        tasks = [self._tasks.create_task(self._recover_one(one, gate)) for one in found]
-        return tuple([await task for task in tasks])
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._recover_one(one, gate)) for one in found]
+        except* HoldfastError as failures:
+            raise failures.exceptions[0] from None
+        return tuple(task.result() for task in tasks)
 
     async def _recover_one(self, operation: Operation, gate: asyncio.Semaphore) -> Recovered:
         holds = tuple(involved.id for involved in operation.involved)
@@ -142,6 +173,7 @@ async def open_orchestrator(
     """Own a catalogue and run workflows on it.
 
     Args:
+        catalogue: is owned until the context ends.
         opener: opens the stores' drivers; by default with the installed providers.
         registry: the kinds of step; by default those of the framework.
         policy: how long and how often steps are tried.
@@ -151,11 +183,19 @@ async def open_orchestrator(
     stores = OpenStores(catalogue, opener or PluginOpener())
     attempts = Attempts(stores, fence=fence, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)
+    failed: Exception | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
-            yield Orchestrator(engine, stores, tasks)
+            orchestrator = Orchestrator(engine, stores, tasks)
+            try:
+                yield orchestrator
+            except Exception as failure:  # noqa: BLE001 - raised below, not wrapped in a group
+                failed = failure
+                orchestrator.stop()
     finally:
         await stores.aclose()
+    if failed is not None:
+        raise failed
 
 
 def _next_fence(tx: Transaction, owner: str) -> int:

@@ -1,0 +1,53 @@
+"""Access: attach a volume to a host, and detach it again."""
+
+from holdfast.capabilities import AccessMode
+from holdfast.catalogue.port import Transaction
+from holdfast.journal import Draft, Workflow
+from holdfast.model.rows import Volume, VolumeGrant
+from holdfast.model.states import Event, GrantState, VolumeState
+from holdfast.requests import Grant, Revoke
+from holdfast.runtime import runtime
+from holdfast.workflows.holding import Refused, begin, create, primary_step, require
+
+
+def attach_volume(volume: str, *, host: str, mode: AccessMode = AccessMode.EXCLUSIVE) -> Workflow:
+    """Let a host use a volume."""
+    grant = runtime().new_id("grant")
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        row = tx.get(Volume, volume)
+        require(row, VolumeState.READY)
+        for held in tx.select(VolumeGrant, volume=volume, host=host):
+            if held.state is not GrantState.REVOKED:
+                raise Refused(f"volume {row.name} is attached to {host} already ({held.state})")
+        involved = create(tx, VolumeGrant(id=grant, volume=volume, host=host, mode=mode))
+        step = primary_step(
+            row.store,
+            Grant(volume=row.key, host=host, mode=mode),
+            undo=Revoke(volume=row.key, host=host),
+            row=grant,
+        )
+        return Draft(plan=(step,), involved=(involved,))
+
+    return Workflow(kind="attach_volume", subject=volume, holds=(volume,), draft=draft)
+
+
+def detach_volume(volume: str, *, host: str) -> Workflow:
+    """Take a volume from a host; its handles stop working."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        row = tx.get(Volume, volume)
+        held = [
+            grant
+            for grant in tx.select(VolumeGrant, volume=volume, host=host)
+            if grant.state is not GrantState.REVOKED
+        ]
+        if not held:
+            raise Refused(f"volume {row.name} is not attached to {host}")
+        involved = begin(tx, held[0], Event.EXPUNGE_REQUESTED)
+        step = primary_step(row.store, Revoke(volume=row.key, host=host))
+        return Draft(plan=(step,), involved=(involved,))
+
+    return Workflow(kind="detach_volume", subject=volume, holds=(volume,), draft=draft)

@@ -1,0 +1,173 @@
+"""Backups: keep a snapshot's content in an image store, restore it anywhere, delete it."""
+
+from holdfast import ledger
+from holdfast.capabilities import ObjectKind
+from holdfast.catalogue.port import Transaction
+from holdfast.journal import GOING, NEW, TEMPORARY, Draft, Workflow
+from holdfast.model.rows import (
+    Backup,
+    Involved,
+    LedgerEntry,
+    Snapshot,
+    StoredObject,
+    Volume,
+)
+from holdfast.model.states import Event, ObjectState
+from holdfast.plans import PlannedStep
+from holdfast.requests import (
+    CreateVolume,
+    DeleteObject,
+    DeleteVolume,
+    Grant,
+    Revoke,
+    Role,
+    SnapshotSource,
+)
+from holdfast.runtime import runtime
+from holdfast.steps.contents import GrantedVolume, ImageObject, SaveInputs, VerifyObjectInputs
+from holdfast.workflows.from_object import located, volume_from_object
+from holdfast.workflows.holding import (
+    Refused,
+    begin,
+    create,
+    endpoint,
+    image_step,
+    primary_capabilities,
+    primary_step,
+    reading_mode,
+    store_in_service,
+)
+
+
+def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
+    """Store a snapshot's content as an object of an image store, verified by reading it back.
+
+    The snapshot is read through a temporary clone that is named after the operation.
+    """
+    backup, located_as = runtime().new_id("bak"), runtime().new_id("obj")
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        store_in_service(tx, store, Role.IMAGE)
+        kept = tx.get(Snapshot, snapshot)
+        borrowed = begin(tx, kept, Event.COPY_REQUESTED, principal=False)
+        size = kept.size_bytes
+        tx.insert(
+            Backup(id=backup, name=name, volume=kept.volume, snapshot=snapshot, size_bytes=size)
+        )
+        involved = create(
+            tx,
+            StoredObject(
+                id=located_as,
+                owner=backup,
+                kind=ObjectKind.SNAPSHOT,
+                store=store,
+                key=backup,
+                size_bytes=size,
+            ),
+        )
+        ledger.reserve_new(tx, store=store, holder=located_as, amount_bytes=size)
+        save = SaveInputs(
+            store=store,
+            key=backup,
+            upload=operation,
+            kind=ObjectKind.SNAPSHOT,
+            size_bytes=size,
+            row=located_as,
+            owner=backup,
+        )
+        return Draft(
+            plan=_through_clone(tx, kept, f"{operation}-clone", operation, save),
+            involved=(
+                involved,
+                borrowed,
+                Involved(Backup.table, backup, NEW),
+                Involved(LedgerEntry.table, operation, TEMPORARY),
+            ),
+        )
+
+    return Workflow(kind="create_backup", subject=backup, holds=(snapshot,), draft=draft)
+
+
+def _through_clone(
+    tx: Transaction, kept: Snapshot, clone: str, operation: str, save: SaveInputs
+) -> tuple[PlannedStep, ...]:
+    """Clone the snapshot, read the clone into the object, verify, and remove the clone."""
+    store = store_in_service(tx, kept.store, Role.PRIMARY)
+    declared = primary_capabilities(store)
+    if declared.clone is None or not declared.clone.from_snapshot:
+        raise Refused(f"store {store.name} cannot clone snapshots, so none can be read")
+    needed = 0 if declared.clone.native else kept.size_bytes
+    ledger.reserve_new(tx, store=store.id, holder=operation, amount_bytes=needed)
+    host = endpoint(store)
+    delete, revoke = DeleteVolume(key=clone), Revoke(volume=clone, host=host)
+    source = SnapshotSource(kept.key)
+    volume = GrantedVolume(store=store.id, key=clone, host=host)
+    saved = SaveInputs(
+        store=save.store,
+        key=save.key,
+        upload=save.upload,
+        kind=save.kind,
+        size_bytes=save.size_bytes,
+        row=save.row,
+        owner=save.owner,
+        volume=volume,
+    )
+    verify = VerifyObjectInputs(
+        store=save.store, key=save.key, size_bytes=save.size_bytes, saved_by=2
+    )
+    return (
+        primary_step(
+            store.id,
+            CreateVolume(key=clone, size_bytes=kept.size_bytes, source=source),
+            undo=delete,
+            moved_bytes=needed,
+        ),
+        primary_step(
+            store.id, Grant(volume=clone, host=host, mode=reading_mode(declared)), undo=revoke
+        ),
+        PlannedStep("image.save", 1, saved),
+        PlannedStep("image.verify", 1, verify),
+        primary_step(store.id, revoke),
+        primary_step(store.id, delete),
+    )
+
+
+def restore_backup(backup: str, *, name: str, store: str) -> Workflow:
+    """A new volume with a backup's content, on any primary store."""
+    volume = runtime().new_id("vol")
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        kept = tx.get(Backup, backup)
+        copy = located(tx, backup)
+        borrowed = begin(tx, copy, Event.COPY_REQUESTED, principal=False)
+        row = Volume(id=volume, name=name, store=store, key=volume, size_bytes=kept.size_bytes)
+        source = ImageObject(
+            store=copy.store, key=copy.key, size_bytes=kept.size_bytes, content=kept.content
+        )
+        plan, involved = volume_from_object(tx, row, source)
+        return Draft(plan=plan, involved=(involved, borrowed))
+
+    return Workflow(kind="restore_backup", subject=volume, holds=(backup,), draft=draft)
+
+
+def delete_backup(backup: str) -> Workflow:
+    """Delete a backup wherever it is stored."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        tx.get(Backup, backup)
+        copies = [
+            row
+            for row in tx.select(StoredObject, owner=backup)
+            if row.state is not ObjectState.EXPUNGED
+        ]
+        if not copies:
+            raise Refused(f"backup {backup} is stored nowhere")
+        involved = [begin(tx, row, Event.EXPUNGE_REQUESTED) for row in copies]
+        return Draft(
+            plan=tuple(image_step(row.store, DeleteObject(key=row.key)) for row in copies),
+            involved=(*involved, Involved(Backup.table, backup, GOING)),
+        )
+
+    return Workflow(kind="delete_backup", subject=backup, holds=(backup,), draft=draft)

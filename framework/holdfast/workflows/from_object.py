@@ -1,0 +1,75 @@
+"""The plan that makes a volume from an object of an image store: for templates and for backups."""
+
+from holdfast import ledger
+from holdfast.catalogue.port import Transaction
+from holdfast.model.rows import Involved, StoredObject, Volume
+from holdfast.model.states import ObjectState
+from holdfast.plans import Plan, PlannedStep
+from holdfast.requests import CreateVolume, DeleteVolume, Grant, Revoke, Role
+from holdfast.steps.contents import (
+    CloneObjectInputs,
+    FillInputs,
+    GrantedVolume,
+    ImageObject,
+    VerifyVolumeInputs,
+)
+from holdfast.workflows.holding import (
+    Refused,
+    create,
+    endpoint,
+    primary_capabilities,
+    primary_step,
+    store_in_service,
+    writing_mode,
+)
+
+
+def located(tx: Transaction, owner: str) -> StoredObject:
+    """Where a template or backup can be read: its first Ready object, in order of ids."""
+    found = tx.select(StoredObject, owner=owner)
+    for row in found:
+        if row.state is ObjectState.READY:
+            return row
+    states = ", ".join(f"{row.state} in {row.store}" for row in found) or "in no store"
+    raise Refused(f"no copy of {owner} can be read now ({states})")
+
+
+def volume_from_object(
+    tx: Transaction, volume: Volume, source: ImageObject
+) -> tuple[Plan, Involved]:
+    """Insert the volume, reserve its bytes, and plan: create, fill, verify, hand over.
+
+    The volume becomes Ready only after its content was read back and compared. A store that takes
+    data itself (``clone.from_data``) does so; any other is filled through a grant to a host.
+    """
+    store = store_in_service(tx, volume.store, Role.PRIMARY)
+    declared = primary_capabilities(store)
+    involved = create(tx, volume)
+    ledger.reserve_new(tx, store=store.id, holder=volume.id, amount_bytes=volume.size_bytes)
+    host = endpoint(store)
+    target = GrantedVolume(store=store.id, key=volume.key, host=host)
+    grant = primary_step(
+        store.id,
+        Grant(volume=volume.key, host=host, mode=writing_mode(declared)),
+        undo=Revoke(volume=volume.key, host=host),
+    )
+    verify = PlannedStep("volume.verify", 1, VerifyVolumeInputs(source=source, target=target))
+    revoke = primary_step(store.id, Revoke(volume=volume.key, host=host))
+    if declared.clone is not None and declared.clone.from_data:
+        clone = CloneObjectInputs(
+            source=source,
+            store=store.id,
+            key=volume.key,
+            size_bytes=volume.size_bytes,
+            row=volume.id,
+        )
+        created = PlannedStep("volume.create_from_object", 1, clone)
+        return (created, grant, verify, revoke), involved
+    created = primary_step(
+        store.id,
+        CreateVolume(key=volume.key, size_bytes=volume.size_bytes),
+        undo=DeleteVolume(key=volume.key),
+        row=volume.id,
+    )
+    fill = PlannedStep("volume.fill", 1, FillInputs(source=source, target=target))
+    return (created, grant, fill, verify, revoke), involved

@@ -1,0 +1,137 @@
+"""Taking hold of rows for an operation: checks that read well, and the events that begin it."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from holdfast.capabilities import AccessMode, Capabilities, ImageCapabilities, PrimaryCapabilities
+from holdfast.catalogue.port import Transaction
+from holdfast.errors import HoldfastError
+from holdfast.model.machine import UndefinedTransition
+from holdfast.model.rows import Involved, Row, Store
+from holdfast.model.states import Event, StoreState
+from holdfast.plans import PlannedStep
+from holdfast.requests import Role, verb_of
+from holdfast.steps.life_cycle import LifeCycleInputs
+from holdfast.steps.verbs import ImageInputs, PrimaryInputs
+
+RowT = TypeVar("RowT", bound=Row)
+
+_UNSOUND = frozenset({"Error", "Lost"})
+_capabilities = msgspec.json.Decoder(Capabilities)
+
+
+class Refused(HoldfastError):
+    """The catalogue does not allow this now; nothing was written or done."""
+
+
+def begin(tx: Transaction, row: Row, event: Event, *, principal: bool = True) -> Involved:
+    """Move a row by the event that begins an operation on it.
+
+    Raises:
+        Refused: its state does not allow that.
+    """
+    state = state_of(row)
+    try:
+        after = tx.fire(row, event)
+    except UndefinedTransition:
+        noun = type(row).__name__.lower()
+        raise Refused(
+            f"{noun} {name_of(row)} is {state} and cannot take {event} now; wait for the operation "
+            "that works on it, or run recover"
+        ) from None
+    return Involved(row.table, row.id, state_of(after), principal, state not in _UNSOUND)
+
+
+def create(tx: Transaction, row: Row) -> Involved:
+    """Insert a row whose creation begins."""
+    return begin(tx, tx.insert(row), Event.CREATE_REQUESTED)
+
+
+def require(row: Row, *states: str) -> None:
+    """``Refused`` unless the row is in one of these states."""
+    if state_of(row) not in states:
+        raise Refused(
+            f"{type(row).__name__.lower()} {name_of(row)} is {state_of(row)}, "
+            f"and this needs it {' or '.join(states)}"
+        )
+
+
+def store_in_service(tx: Transaction, store: str, role: Role) -> Store:
+    """A store of this role that may be allocated from; ``Refused`` otherwise."""
+    found = tx.get(Store, store)
+    if found.role is not role:
+        raise Refused(f"store {found.name} is an {found.role} store, and this needs {role}")
+    require(found, StoreState.UP)
+    return found
+
+
+def primary_capabilities(store: Store) -> PrimaryCapabilities:
+    """What a primary store declared when it was added."""
+    found = _capabilities.decode(store.capabilities)
+    assert isinstance(found, PrimaryCapabilities), store.name
+    return found
+
+
+def image_capabilities(store: Store) -> ImageCapabilities:
+    """What an image store declared when it was added."""
+    found = _capabilities.decode(store.capabilities)
+    assert isinstance(found, ImageCapabilities), store.name
+    return found
+
+
+def endpoint(store: Store) -> str:
+    """The host through which content is moved: the first that the store is attached to."""
+    if not store.hosts:
+        raise Refused(f"store {store.name} is attached to no host, so nobody can move its bytes")
+    return store.hosts[0]
+
+
+def writing_mode(capabilities: PrimaryCapabilities) -> AccessMode:
+    """A mode of access in which a volume can be filled."""
+    modes = capabilities.access.modes
+    return AccessMode.EXCLUSIVE if AccessMode.EXCLUSIVE in modes else modes[0]
+
+
+def reading_mode(capabilities: PrimaryCapabilities) -> AccessMode:
+    """The weakest mode of access in which a volume can be read."""
+    modes = capabilities.access.modes
+    return AccessMode.READ_ONLY if AccessMode.READ_ONLY in modes else modes[0]
+
+
+def primary_step(
+    store: str,
+    request: Any,
+    *,
+    undo: Any = None,
+    row: str = "",
+    moved_bytes: int = 0,
+) -> PlannedStep:
+    """A planned call of a primary store's driver."""
+    inputs = PrimaryInputs(
+        store=store, request=request, undo=undo, row=row, moved_bytes=moved_bytes
+    )
+    return PlannedStep(f"primary.{verb_of(request)}", 1, inputs)
+
+
+def image_step(store: str, request: Any, *, undo: Any = None) -> PlannedStep:
+    """A planned call of an image store's driver."""
+    return PlannedStep(
+        f"image.{verb_of(request)}", 1, ImageInputs(store=store, request=request, undo=undo)
+    )
+
+
+def life_cycle_step(store: str, request: Any, *, undo: Any = None) -> PlannedStep:
+    """A planned call of a store's life cycle."""
+    inputs = LifeCycleInputs(store=store, request=request, undo=undo)
+    return PlannedStep(f"life_cycle.{verb_of(request)}", 1, inputs)
+
+
+def state_of(row: Row) -> str:
+    """The state of a row with a machine, as text."""
+    return str(getattr(row, "state"))  # noqa: B009 - Row itself has none
+
+
+def name_of(row: Row) -> str:
+    """What people call a row: its name where it has one, else its id."""
+    return str(getattr(row, "name", "")) or row.id

@@ -1,0 +1,124 @@
+"""Stores: add, remove, take into maintenance and back."""
+
+import msgspec
+
+from holdfast import ledger
+from holdfast.catalogue.port import Transaction
+from holdfast.journal import Draft, Workflow
+from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
+from holdfast.model.states import Event, StoreState
+from holdfast.plans import PlannedStep
+from holdfast.requests import (
+    AttachHost,
+    CancelMaintenance,
+    DeleteStore,
+    DetachHost,
+    InitializeStore,
+    MaintainStore,
+    Role,
+)
+from holdfast.runtime import runtime
+from holdfast.steps.life_cycle import StoreToDescribe
+from holdfast.workflows.holding import (
+    Refused,
+    begin,
+    create,
+    life_cycle_step,
+    name_of,
+    require,
+    state_of,
+)
+
+_NO_BYTES = frozenset({"Expunged", "Lost"})
+
+
+def add_store(
+    *,
+    name: str,
+    role: Role,
+    provider: str,
+    config: msgspec.Struct,
+    scope: Scope,
+    hosts: tuple[str, ...] = (),
+) -> Workflow:
+    """Make a place a store, attach it to hosts, and keep what it declares.
+
+    ``config`` is the provider's configuration, already checked (``holdfast.opening``).
+    """
+    store = runtime().new_id("store")
+    document = msgspec.Raw(msgspec.json.encode(config))
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        for other in tx.select(Store, name=name):
+            if other.state is not StoreState.REMOVED:
+                raise Refused(f"there is a store named {name} already ({other.id})")
+        row = Store(id=store, name=name, role=role, provider=provider, scope=scope, config=document)
+        involved = create(tx, row)
+        ledger.open_account(tx, store)
+        attach = [
+            life_cycle_step(store, AttachHost(host=host), undo=DetachHost(host=host))
+            for host in hosts
+        ]
+        return Draft(
+            plan=(
+                life_cycle_step(store, InitializeStore(name=name), undo=DeleteStore()),
+                *attach,
+                PlannedStep("store.describe", 1, StoreToDescribe(store=store, role=role)),
+            ),
+            involved=(involved,),
+        )
+
+    return Workflow(kind="add_store", subject=store, draft=draft)
+
+
+def remove_store(store: str) -> Workflow:
+    """Give a store's place back; it must be in service and hold nothing that a row knows."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        row = tx.get(Store, store)
+        require(row, StoreState.UP, StoreState.ERROR)
+        inside = [
+            name_of(held)
+            for kind in (Volume, Snapshot, StoredObject)
+            for held in tx.select(kind, store=store)
+            if state_of(held) not in _NO_BYTES
+        ]
+        if inside:
+            raise Refused(
+                f"store {row.name} still holds {len(inside)}: {', '.join(inside[:5])}; "
+                "delete them first"
+            )
+        involved = begin(tx, row, Event.EXPUNGE_REQUESTED)
+        detach = [
+            life_cycle_step(store, DetachHost(host=host), undo=AttachHost(host=host))
+            for host in row.hosts
+        ]
+        return Draft(plan=(*detach, life_cycle_step(store, DeleteStore())), involved=(involved,))
+
+    return Workflow(kind="remove_store", subject=store, holds=(store,), draft=draft)
+
+
+def maintain_store(store: str) -> Workflow:
+    """Stop new allocation in a store; what is granted keeps working."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        involved = begin(tx, tx.get(Store, store), Event.MAINTENANCE_REQUESTED)
+        step = life_cycle_step(store, MaintainStore(), undo=CancelMaintenance())
+        return Draft(plan=(step,), involved=(involved,))
+
+    return Workflow(kind="maintain_store", subject=store, holds=(store,), draft=draft)
+
+
+def cancel_maintenance(store: str) -> Workflow:
+    """Return a store to service."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        involved = begin(tx, tx.get(Store, store), Event.CANCEL_REQUESTED)
+        step = life_cycle_step(store, CancelMaintenance(), undo=MaintainStore())
+        return Draft(plan=(step,), involved=(involved,))
+
+    return Workflow(kind="cancel_maintenance", subject=store, holds=(store,), draft=draft)

@@ -1,0 +1,88 @@
+"""Templates: register a raw disk image, and create volumes from it."""
+
+from holdfast import ledger
+from holdfast.capabilities import ObjectKind
+from holdfast.catalogue.port import Transaction
+from holdfast.journal import NEW, Draft, Workflow
+from holdfast.model.rows import Involved, StoredObject, Template, Volume, VolumeKind
+from holdfast.plans import PlannedStep
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.steps.contents import ImageObject, SaveInputs, VerifyObjectInputs
+from holdfast.workflows.from_object import located, volume_from_object
+from holdfast.workflows.holding import create, store_in_service
+
+
+def register_template(*, name: str, store: str, path: str, size_bytes: int) -> Workflow:
+    """Put a raw disk image of this host into an image store, and verify it by reading it back.
+
+    ``path`` is a regular file of ``size_bytes`` that does not change meanwhile.
+    """
+    template, located_as = runtime().new_id("tmpl"), runtime().new_id("obj")
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        store_in_service(tx, store, Role.IMAGE)
+        tx.insert(Template(id=template, name=name, size_bytes=size_bytes))
+        involved = create(
+            tx,
+            StoredObject(
+                id=located_as,
+                owner=template,
+                kind=ObjectKind.TEMPLATE,
+                store=store,
+                key=template,
+                size_bytes=size_bytes,
+            ),
+        )
+        ledger.reserve_new(tx, store=store, holder=located_as, amount_bytes=size_bytes)
+        save = SaveInputs(
+            store=store,
+            key=template,
+            upload=operation,
+            kind=ObjectKind.TEMPLATE,
+            size_bytes=size_bytes,
+            row=located_as,
+            owner=template,
+            path=path,
+        )
+        verify = VerifyObjectInputs(store=store, key=template, size_bytes=size_bytes, saved_by=0)
+        return Draft(
+            plan=(PlannedStep("image.save", 1, save), PlannedStep("image.verify", 1, verify)),
+            involved=(involved, Involved(Template.table, template, NEW)),
+        )
+
+    return Workflow(kind="register_template", subject=template, draft=draft)
+
+
+def create_volume_from_template(
+    *, name: str, store: str, template: str, size_bytes: int | None = None
+) -> Workflow:
+    """A new root volume with a template's bytes, at least as large as the template."""
+    volume = runtime().new_id("vol")
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        image = tx.get(Template, template)
+        source = located(tx, template)
+        row = Volume(
+            id=volume,
+            name=name,
+            kind=VolumeKind.ROOT,
+            store=store,
+            key=volume,
+            size_bytes=max(size_bytes or 0, image.size_bytes),
+            template=template,
+        )
+        plan, involved = volume_from_object(
+            tx,
+            row,
+            ImageObject(
+                store=source.store,
+                key=source.key,
+                size_bytes=image.size_bytes,
+                content=image.content,
+            ),
+        )
+        return Draft(plan=plan, involved=(involved,))
+
+    return Workflow(kind="create_volume_from_template", subject=volume, draft=draft)
