@@ -72,7 +72,7 @@ class BackendFacts(Part, frozen=True, kw_only=True):
 
 
 class RunFacts(Part, frozen=True, kw_only=True):
-    """When and how the run took place; ``started`` is UTC in ISO 8601, ``ops`` are executed steps."""
+    """When and how the run took place; ``started`` is UTC in ISO 8601, ``ops`` are steps."""
 
     id: str
     profile: str
@@ -127,7 +127,7 @@ class Coverage(Part, frozen=True, kw_only=True):
 
 
 class Leak(Part, frozen=True, kw_only=True):
-    """Something left when a plan was over; ``seen_by`` is ``inspector``, ``driver`` or ``cleanup``."""
+    """Something left when a plan was over, as ``inspector``, ``driver`` or ``cleanup`` saw it."""
 
     plan: str
     seen_by: str

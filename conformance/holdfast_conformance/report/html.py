@@ -30,6 +30,12 @@ CATEGORIES = {
     "CON": "Concurrency",
     "CRS": "Crash and recovery",
 }
+_BACKENDS = {
+    TestbedKind.EMBEDDED: "an embedded backend",
+    TestbedKind.CONTAINER: "a backend in a container",
+    TestbedKind.LIVE: "a live backend",
+    TestbedKind.SIM: "a simulated backend",
+}
 _LABELS = {status.value: status.value.replace("_", " ").lower() for status in Status}
 _TONES = {
     status.value: "none" if status in {Status.NOT_APPLICABLE, Status.SKIP} else status.value
@@ -40,7 +46,7 @@ _TONES = {
 def headline(report: Report) -> str:
     """The verdict in one line: what reached, or did not reach, which level where."""
     verdict = report.verdict
-    where = f"on {report.backend.kind.value}"
+    where = f"on {_BACKENDS[report.backend.kind]}"
     name = report.driver.reference
     if verdict.ok:
         return f"{name} reached {verdict.requested.value} {where}"
@@ -50,7 +56,9 @@ def headline(report: Report) -> str:
 
 def render_html(report: Report) -> bytes:
     """The bytes of ``report.html``."""
-    source = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
+    source = (
+        resources.files("holdfast_conformance.report").joinpath("report.html.j2").read_text("utf-8")
+    )
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )

@@ -8,10 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.infos import OwnedKind
 from holdfast.requests import Role, verb_of
 from holdfast.testbed import TestbedKind
-from holdfast_conformance.plan import Plan, encode_plan
+from holdfast_conformance.plan import Plan, encode_plan, preparation
 from holdfast_conformance.report.document import (
     Coverage,
     Latency,
@@ -25,7 +24,6 @@ from holdfast_conformance.trace import Ended, Raised, Started, Stepped, TraceRec
 from holdfast_conformance.verdict import Status, Verdict
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
-PREPARATION = "prepare"
 
 
 def executed_plans(records: Iterable[TraceRecord]) -> tuple[Plan, ...]:
@@ -39,7 +37,7 @@ def executed_ops(records: Iterable[TraceRecord]) -> int:
 
 
 def coverage_of(records: Iterable[TraceRecord]) -> Coverage:
-    """How often each verb answered and each kind of error was seen."""
+    """How often each verb answered and each kind of error was seen, preparation included."""
     ops: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     for verb, stepped in _steps(records):
@@ -50,13 +48,12 @@ def coverage_of(records: Iterable[TraceRecord]) -> Coverage:
 
 
 def performance_of(records: Sequence[TraceRecord]) -> Performance:
-    """Latency percentiles per verb, preparation left out."""
+    """Latency percentiles per verb, preparation included."""
     started = next((record for record in records if isinstance(record, Started)), None)
     virtual = started is not None and started.testbed == TestbedKind.SIM
     seconds: dict[str, list[float]] = defaultdict(list)
     for verb, stepped in _steps(records):
-        if verb != PREPARATION:
-            seconds[verb].append(stepped.virtual_s if virtual else stepped.real_s)
+        seconds[verb].append(stepped.virtual_s if virtual else stepped.real_s)
     return Performance(
         clock="virtual" if virtual else "real",
         verbs=tuple(_latency(verb, sorted(taken)) for verb, taken in sorted(seconds.items())),
@@ -74,12 +71,10 @@ def leaks_of(records: Iterable[TraceRecord]) -> tuple[Leak, ...]:
             left = [
                 Leak(plan=plan, seen_by="inspector", what=f"{thing.kind.value} {thing.key!r}")
                 for thing in record.left
-                if thing.kind is not OwnedKind.STORE
             ]
             owned = [
                 Leak(plan=plan, seen_by="driver", what=f"{thing.kind.value} {thing.key!r}")
                 for thing in record.enumerated
-                if thing.kind is not OwnedKind.STORE
             ]
             failed = [
                 Leak(plan=plan, seen_by="cleanup", what=failure) for failure in record.failures
@@ -158,10 +153,14 @@ def _steps(records: Iterable[TraceRecord]) -> Iterable[tuple[str, Stepped]]:
     for record in records:
         if isinstance(record, Started):
             plan = record.plan
-        elif isinstance(record, Stepped):
-            inside = plan is not None and 0 <= record.index < len(plan.steps)
-            verb = verb_of(plan.steps[record.index]) if plan and inside else PREPARATION
-            yield verb, record
+        elif isinstance(record, Stepped) and plan is not None:
+            yield _verb(plan, record.index), record
+
+
+def _verb(plan: Plan, index: int) -> str:
+    """The verb of a step; negative indices are explained at ``Stepped``."""
+    steps, place = (plan.steps, index) if index >= 0 else (preparation(plan), -1 - index)
+    return verb_of(steps[place]) if place < len(steps) else "?"
 
 
 def _latency(verb: str, taken_s: list[float]) -> Latency:

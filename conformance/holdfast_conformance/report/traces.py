@@ -8,8 +8,7 @@ import msgspec
 from holdfast.errors import UsageError
 from holdfast_conformance.report.document import TRACES_NAME
 from holdfast_conformance.trace import TraceRecord
-
-_decoder = msgspec.json.Decoder(TraceRecord)
+from holdfast_conformance.trace_lines import decode_record, encode_record
 
 
 def trace_files(directory: Path) -> list[Path]:
@@ -17,16 +16,24 @@ def trace_files(directory: Path) -> list[Path]:
     return sorted((directory / TRACES_NAME).glob("*.jsonl"), key=lambda path: path.name.encode())
 
 
-def read_traces(directory: Path) -> tuple[TraceRecord, ...]:
-    """All records of all traces, in order; ``UsageError`` names the line that is none."""
-    return tuple(record for path in trace_files(directory) for record in read_trace(path))
+def read_traces(directory: Path) -> tuple[tuple[TraceRecord, ...], ...]:
+    """The records of every trace file; ``UsageError`` names a line that is none."""
+    return tuple(tuple(read_trace(path)) for path in trace_files(directory))
 
 
 def read_trace(path: Path) -> Iterator[TraceRecord]:
-    """The records of one trace file; ``UsageError`` names the line that is none."""
+    """The records of one trace file.
+
+    Raises:
+        UsageError: a line is no record as the suite writes it; the message names it.
+    """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            where = f"{path.name} line {number}"
             try:
-                yield _decoder.decode(line)
+                record = decode_record(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-                raise UsageError(f"{path.name} line {number} is no trace record: {problem}") from None
+                raise UsageError(f"{where} is no trace record: {problem}") from None
+            if encode_record(record) + b"\n" != line:
+                raise UsageError(f"{where} is no trace record as the suite writes it")
+            yield record
