@@ -13,6 +13,13 @@ from holdfast_conformance.evidence import (
     outcome_judgement,
     violated_by,
 )
+from holdfast_conformance.image_limits import (
+    LARGE_MAX_BYTES,
+    binding_minimum,
+    can_exceed_part,
+    can_join,
+    large_bytes,
+)
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.image_state import ImageSituation, ImageState
 from holdfast_conformance.registry import checks, unchecked
@@ -20,9 +27,6 @@ from holdfast_conformance.verdict import Level
 
 _S = ImageSituation
 _IMAGE = (Role.IMAGE,)
-LARGE_MAX_BYTES = 32 << 20
-"""The largest object that the suite stores in order to exceed one part."""
-
 _CONTENT = (
     Aspect.TYPE,
     Aspect.SIZE,
@@ -47,9 +51,10 @@ def _one_part_only(declared: Capabilities) -> str | None:
 
 
 def _parts_too_large(declared: Capabilities) -> str | None:
-    if isinstance(declared, ImageCapabilities) and declared.upload.part_max_bytes > LARGE_MAX_BYTES:
-        return f"one part holds more than the {LARGE_MAX_BYTES >> 20} MiB that the suite stores"
-    return _one_part_only(declared)
+    if isinstance(declared, ImageCapabilities) and large_bytes(declared) is None:
+        too_large = f"one part holds all of the {LARGE_MAX_BYTES >> 20} MiB that a plan stores"
+        return _one_part_only(declared) or too_large
+    return None
 
 
 def _url_undeclared(declared: Capabilities) -> str | None:
@@ -180,17 +185,27 @@ _PARTS = {
     _S.COMPLETE_REPLACED: "a part that replaced another",
     _S.COMPLETE_MINIMUM: "parts at the minimum",
     _S.COMPLETE_SMALL: "a part below the minimum",
+    _S.COMPLETE_BAD_PARTS: "a part that is missing or named twice",
 }
+
+
+_ONLY_JOINED = (
+    _S.PART_BEFORE,
+    _S.COMPLETE_SEVERAL,
+    _S.COMPLETE_SOME,
+    _S.COMPLETE_MIXED,
+)
 
 
 def _part_aspects(declared: Capabilities) -> tuple[str, ...]:
     names = dict(_PARTS)
     if isinstance(declared, ImageCapabilities):
-        if declared.upload.part_max_bytes > LARGE_MAX_BYTES:
+        if not can_exceed_part(declared):
             del names[_S.PART_LARGE]
-        if declared.upload.part_min_bytes > LARGE_MAX_BYTES:
-            del names[_S.COMPLETE_SEVERAL]
-        if not 1 < declared.upload.part_min_bytes <= LARGE_MAX_BYTES:
+        if not can_join(declared):
+            for situation in _ONLY_JOINED:
+                del names[situation]
+        if binding_minimum(declared) is None:
             del names[_S.COMPLETE_MINIMUM], names[_S.COMPLETE_SMALL]
     return tuple(names.values())
 
@@ -199,7 +214,7 @@ def _part_aspects(declared: Capabilities) -> tuple[str, ...]:
     "IMG-05",
     Level.L1,
     "Parts come in any order, may be sent again, and have sizes down to the declared minimum; the "
-    "object is their concatenation by number.",
+    "object is their concatenation by number, and a missing or repeated part is refused.",
     roles=_IMAGE,
     gate=_one_part_only,
     min_exercise=10,
@@ -260,7 +275,7 @@ _DELETES = {
 
 def _delete_aspects(declared: Capabilities) -> tuple[str, ...]:
     names = dict(_DELETES)
-    if _parts_too_large(declared) and _one_part_only(declared):
+    if isinstance(declared, ImageCapabilities) and not can_join(declared):
         del names[_S.DELETE_JOINED]
     return tuple(names.values())
 

@@ -1,0 +1,126 @@
+"""Writing plans for image stores: steps with sizes from the store's limits and fresh names."""
+
+from holdfast.capabilities import ImageCapabilities, ObjectKind
+from holdfast.requests import KEY_MAX_BYTES, StartUpload
+from holdfast_conformance.image_limits import can_join, part_bytes
+from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
+
+KEY = "images/debian.qcow2"
+TYPE = "application/x-qcow2"
+
+HOSTILE_KEYS = (
+    "../outside",
+    "..",
+    ".",
+    "/etc/holdfast",
+    "a/../../b",
+    "a//b/",
+    "%2e%2e%2foutside",
+    "name with spaces ",
+    "line\nbreak\ttab\x7f",
+    "; touch outside",
+    "$(touch outside)",
+    "-rf",
+    "*?[a]",
+    "quote'\"`\\",
+    "name.part",
+    "name.json",
+    "é-e\u0301",
+    "日本語/\U0001f4be",
+    "UPPER",
+    "upper",
+    "x" * KEY_MAX_BYTES,
+    "é" * (KEY_MAX_BYTES // 2),
+)
+"""Keys that the contract allows and that a careless backend mixes up, loses or obeys."""
+
+BAD_KEYS = ("", "y" * (KEY_MAX_BYTES + 1), "é" * (KEY_MAX_BYTES // 2) + "z")
+"""Keys that the contract does not allow."""
+
+ORDERED_KEYS = ("a", "a-b", "a/b", "a/b/c", "a/c", "a0", "b", "\uffff", "\U00010000", "é", "z")
+"""Keys whose order differs between bytes, UTF-16 and a tree of folders."""
+
+
+class Script:
+    """Makes the steps of one plan.
+
+    Args:
+        declared: what the store declares.
+    """
+
+    def __init__(self, declared: ImageCapabilities) -> None:
+        self.declared = declared
+        self.limits = declared.upload
+        self.kind = declared.upload.kinds[0] if declared.upload.kinds else ObjectKind.TEMPLATE
+        self._contents = 0
+        self._uploads = 0
+
+    @property
+    def can_join(self) -> bool:
+        """Whether objects of three parts can be made."""
+        return can_join(self.declared)
+
+    @property
+    def part_bytes(self) -> int:
+        """The size of an ordinary part."""
+        return part_bytes(self.declared)
+
+    def content(self) -> int:
+        """A content number that no other step of this plan has."""
+        self._contents += 1
+        return self._contents
+
+    def upload(self) -> str:
+        """An upload key that no other step of this plan has."""
+        self._uploads += 1
+        return f"upload-{self._uploads}"
+
+    def put(
+        self,
+        key: str = KEY,
+        size_bytes: int = 1000,
+        *,
+        kind: ObjectKind | None = None,
+        content_type: str = TYPE,
+    ) -> PutObject:
+        """Store a whole object of new content."""
+        return PutObject(
+            upload=self.upload(),
+            key=key,
+            kind=kind or self.kind,
+            content_type=content_type,
+            content=self.content(),
+            size_bytes=size_bytes,
+        )
+
+    def start(
+        self, key: str = KEY, *, upload: str | None = None, kind: ObjectKind | None = None
+    ) -> StartUpload:
+        """Open an upload, by default under a new upload key."""
+        return StartUpload(
+            upload=upload or self.upload(), key=key, kind=kind or self.kind, content_type=TYPE
+        )
+
+    def part(self, start: StartUpload, number: int, size_bytes: int | None = None) -> SendPart:
+        """Send a part of new content."""
+        return SendPart(
+            upload=start.upload,
+            number=number,
+            content=self.content(),
+            size_bytes=self.part_bytes if size_bytes is None else size_bytes,
+        )
+
+    def finish(
+        self,
+        start: StartUpload,
+        *numbers: int,
+        size_error_bytes: int = 0,
+        wrong_digest: bool = False,
+    ) -> FinishUpload:
+        """Complete an upload from these parts."""
+        return FinishUpload(
+            upload=start.upload,
+            numbers=numbers,
+            size_error_bytes=size_error_bytes,
+            wrong_digest=wrong_digest,
+        )
