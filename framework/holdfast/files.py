@@ -135,6 +135,18 @@ def create_exclusive(path: Path, *, mode: int = 0o600) -> OpenFile:
     return OpenFile(path, fd)
 
 
+def read_at(file: OpenFile, offset_bytes: int, length_bytes: int) -> bytes:
+    """The bytes of a range; fewer only where the file ends."""
+    parts: list[bytes] = []
+    while length_bytes:
+        parts.append(os.pread(file.fd, length_bytes, offset_bytes))
+        if not parts[-1]:
+            break
+        length_bytes -= len(parts[-1])
+        offset_bytes += len(parts[-1])
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def _write_once(file: OpenFile, offset_bytes: int, data: memoryview) -> int:
     return mutation(
         lambda: Mutation(

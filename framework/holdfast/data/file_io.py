@@ -90,15 +90,11 @@ class FileIO(BlockIO):
             raise error_of(error, self._path) from error
 
     def _read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        parts: list[bytes] = []
-        left = length_bytes
         with self._opened(_read_error) as file:
-            while left:
-                parts.append(os.pread(file.fd, left, offset_bytes + length_bytes - left))
-                left -= len(parts[-1])
-                if not parts[-1]:
-                    raise Corrupt(f"{self._path} is shorter than its {self.size_bytes} bytes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            data = files.read_at(file, offset_bytes, length_bytes)
+        if len(data) != length_bytes:
+            raise Corrupt(f"{self._path} is shorter than its {self.size_bytes} bytes")
+        return data
 
     def _write(self, offset_bytes: int, data: bytes) -> None:
         with self._opened(_write_error) as file:

@@ -1,0 +1,76 @@
+"""What the ``local`` driver is told, and what it declares for the file system it finds."""
+
+from typing import Final
+
+import msgspec
+
+from holdfast.capabilities import (
+    AccessCapabilities,
+    AccessMode,
+    CloneCapabilities,
+    Enforcer,
+    ImageCapabilities,
+    ListCapabilities,
+    PrimaryCapabilities,
+    RangeCapabilities,
+    ResizeCapabilities,
+    SnapshotCapabilities,
+    StatsCapabilities,
+    UploadCapabilities,
+    VolumeCapabilities,
+)
+from holdfast_drivers.local.features import Features
+
+BLOCK_BYTES: Final = 4096
+PART_MAX_BYTES: Final = 16 << 20
+PARTS_MAX: Final = 1 << 16
+
+
+class LocalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A store in a folder of this host.
+
+    Args:
+        root: the absolute path of a folder that exists.
+        namespace: the part of it that belongs to this store; nothing else is ever touched.
+        capacity_bytes: how much may be promised to volumes and snapshots together, or to objects;
+            without it, what the file system has.
+    """
+
+    root: str
+    namespace: str
+    capacity_bytes: int | None = None
+
+
+def primary_capabilities(config: LocalConfig, features: Features) -> PrimaryCapabilities:
+    """What a primary store in this folder can do."""
+    return PrimaryCapabilities(
+        volume=VolumeCapabilities(
+            size_min_bytes=1,
+            size_max_bytes=features.file_max_bytes,
+            size_granularity_bytes=BLOCK_BYTES,
+            thin=config.capacity_bytes is None,
+        ),
+        access=AccessCapabilities(
+            modes=(AccessMode.EXCLUSIVE, AccessMode.READ_ONLY),
+            enforced_at=Enforcer.CONSUMER,
+            hosts_max=1,
+        ),
+        stats=StatsCapabilities(volume=True),
+        resize=ResizeCapabilities(shrink=True),
+        snapshot=SnapshotCapabilities(revert=True, native=features.reflink),
+        clone=CloneCapabilities(from_snapshot=True, from_volume=True, native=features.reflink),
+    )
+
+
+def image_capabilities(features: Features) -> ImageCapabilities:
+    """What an image store in this folder can do."""
+    return ImageCapabilities(
+        upload=UploadCapabilities(
+            object_max_bytes=min(features.file_max_bytes, PART_MAX_BYTES * PARTS_MAX),
+            part_min_bytes=1,
+            part_max_bytes=PART_MAX_BYTES,
+            parts_max=PARTS_MAX,
+        ),
+        list=ListCapabilities(page_max=1000),
+        range=RangeCapabilities(),
+    )

@@ -1,0 +1,52 @@
+"""The one table from what the operating system says to what Holdfast says."""
+
+import errno
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+from holdfast.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    DriverError,
+    Exhausted,
+    Invalid,
+    OutOfRange,
+    Unknown,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ERRORS: Final[dict[int, type[DriverError]]] = {
+    errno.ENOSPC: Exhausted,
+    errno.EDQUOT: Exhausted,
+    errno.EMFILE: Exhausted,
+    errno.ENFILE: Exhausted,
+    errno.EMLINK: Exhausted,
+    errno.EFBIG: OutOfRange,
+    errno.EACCES: Denied,
+    errno.EPERM: Denied,
+    errno.EROFS: Denied,
+    errno.ENAMETOOLONG: Invalid,
+    errno.ELOOP: Invalid,
+    errno.EEXIST: Conflict,
+    errno.ENOTDIR: Corrupt,
+    errno.EISDIR: Corrupt,
+}
+"""What is not here, an input/output error above all, leaves the outcome ``Unknown``."""
+
+
+def driver_error(error: OSError, key: str = "") -> DriverError:
+    """The driver error that says what an ``OSError`` means; its cause names the file."""
+    kind = ERRORS.get(error.errno or 0, Unknown)
+    where = f"{error.filename}: " if error.filename else ""
+    return kind(f"{where}{error.strerror or error}", object=key)
+
+
+def attempt(key: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call ``function`` and let only driver errors out."""
+    try:
+        return function(*args, **kwargs)
+    except OSError as error:
+        raise driver_error(error, key) from error

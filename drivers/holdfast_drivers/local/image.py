@@ -1,0 +1,91 @@
+"""The image store's driver: each verb is one blocking function, run where blocking is allowed."""
+
+from collections.abc import AsyncIterator
+
+from holdfast import infos, requests
+from holdfast.capabilities import ImageCapabilities
+from holdfast.handles import Handle
+from holdfast.ports import ImageDriver
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.local.errors import attempt
+from holdfast_drivers.local.figures import health_of, space_of
+from holdfast_drivers.local.objects import Objects
+from holdfast_drivers.local.owned import owned_by_image
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.probing import probe_image, settled
+from holdfast_drivers.local.uploads import Uploads
+
+
+class LocalImageDriver(ImageDriver):
+    """A driver bound to one store's folder; it holds nothing else."""
+
+    def __init__(self, place: Place, capabilities: ImageCapabilities) -> None:
+        self._place = place
+        self._objects = Objects(place)
+        self._uploads = Uploads(place, self._objects)
+        self._capabilities = capabilities
+
+    @property
+    def capabilities(self) -> ImageCapabilities:
+        return self._capabilities
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        return await runtime().run_blocking(attempt, "", self._stats)
+
+    def _stats(self) -> infos.StatsInfo:
+        self._place.row()
+        return space_of(self._place, list(self._objects.shelf.statuses()))
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+        return await runtime().run_blocking(health_of, self._place)
+
+    async def start_upload(
+        self, ctx: CallContext, request: requests.StartUpload
+    ) -> infos.UploadInfo:
+        fresh = runtime().new_id("up")
+        return await runtime().run_blocking(
+            attempt, request.upload, self._uploads.start, request, ctx.operation, fresh
+        )
+
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+        return await runtime().run_blocking(attempt, request.upload, self._uploads.send, request)
+
+    async def complete_upload(
+        self, ctx: CallContext, request: requests.CompleteUpload
+    ) -> infos.ObjectInfo:
+        fresh = runtime().new_id("obj")
+        return await runtime().run_blocking(
+            attempt, request.upload, self._uploads.complete, request, ctx.operation, fresh
+        )
+
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+        return await runtime().run_blocking(attempt, request.upload, self._uploads.abort, request)
+
+    async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
+        return await runtime().run_blocking(attempt, request.key, self._objects.get, request)
+
+    async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
+        return await runtime().run_blocking(attempt, request.key, self._objects.open, request)
+
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+        return await runtime().run_blocking(attempt, request.key, self._objects.head, request)
+
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+        return await runtime().run_blocking(attempt, "", self._objects.list, request)
+
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+        return await runtime().run_blocking(attempt, request.key, self._objects.delete, request)
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        return await runtime().run_blocking(settled, lambda: probe_image(self._uploads, request))
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        for thing in await runtime().run_blocking(
+            attempt, "", lambda: [*owned_by_image(self._uploads)]
+        ):
+            yield thing

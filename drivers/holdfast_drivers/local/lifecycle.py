@@ -1,0 +1,205 @@
+"""How a folder becomes a store, serves hosts, rests and is given back. Blocking inside."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from holdfast import files, requests
+from holdfast.errors import Busy, Conflict, Exhausted, InUse, Invalid, NotFound, Unavailable
+from holdfast.infos import Gone, StoreInfo, StoreState
+from holdfast.ports import LifeCycle
+from holdfast.requests import CallContext, Role
+from holdfast.runtime import runtime
+from holdfast_drivers.local.errors import ERRORS, attempt
+from holdfast_drivers.local.grants import Grants, host_name
+from holdfast_drivers.local.locks import STORE_ALONE
+from holdfast_drivers.local.place import Place, StoreRow
+
+_SHELVES = {Role.PRIMARY: ("volumes", "snapshots"), Role.IMAGE: ("objects", "uploads")}
+
+
+class LocalLifeCycle(LifeCycle):
+    """The life cycle of one store's folder.
+
+    Args:
+        make_place: gives the place, or raises ``Invalid`` for one that cannot be.
+        hosts_max: how many hosts may be attached at once.
+    """
+
+    def __init__(self, make_place: Callable[[], Place], hosts_max: int | None) -> None:
+        self._make_place = make_place
+        self._hosts_max = hosts_max
+
+    async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
+        fresh = runtime().new_id("store")
+        row = StoreRow(id=fresh, name=request.name, operation=ctx.operation)
+        return await runtime().run_blocking(attempt, "", self._initialize, row)
+
+    def _initialize(self, row: StoreRow) -> StoreInfo:
+        place = self._make_place()
+        if not place.root.is_dir():
+            raise Invalid(f"root {place.root} is no folder; create it first")
+        with _root_alone(place.root):
+            try:
+                found = place.row()
+            except NotFound:
+                _build(place, row)
+                return row.info()
+        if found.name != row.name:
+            raise Conflict(f"the folder is store {found.name!r} already")
+        return found.info()
+
+    async def get(self, ctx: CallContext) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", lambda: self._make_place().row().info())
+
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
+        return await runtime().run_blocking(
+            attempt, "", self._change, lambda _, row: self._attached(row, request.host)
+        )
+
+    def _attached(self, row: StoreRow, host: str) -> StoreRow:
+        if host in row.hosts:
+            return row
+        if self._hosts_max is not None and len(row.hosts) >= self._hosts_max:
+            raise Exhausted(
+                f"a store on one host's own disk serves {self._hosts_max}: {row.hosts[0]}",
+                object=host,
+                what="hosts",
+            )
+        hosts = tuple(sorted((*row.hosts, host), key=str.encode))
+        return msgspec.structs.replace(row, hosts=hosts)
+
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
+        return await runtime().run_blocking(
+            attempt, "", self._change, lambda place, row: _detached(place, row, request.host)
+        )
+
+    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
+        return await self._set_state(StoreState.MAINTENANCE)
+
+    async def cancel_maintenance(
+        self, ctx: CallContext, request: requests.CancelMaintenance
+    ) -> StoreInfo:
+        return await self._set_state(StoreState.UP)
+
+    async def _set_state(self, state: StoreState) -> StoreInfo:
+        return await runtime().run_blocking(
+            attempt, "", self._change, lambda _, row: msgspec.structs.replace(row, state=state)
+        )
+
+    def _change(self, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
+        place = self._make_place()
+        with place.locked(store=STORE_ALONE):
+            row = place.row()
+            changed = change(place, row)
+            return (place.replace(changed) if changed != row else row).info()
+
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
+        return await runtime().run_blocking(attempt, "", self._delete)
+
+    def _delete(self) -> Gone:
+        place = self._make_place()
+        with _root_alone(place.root), contextlib.suppress(NotFound):
+            files.remove_tree(_leaving(place))
+            with place.locked(store=STORE_ALONE):
+                name = place.row().name
+                holders = tuple(
+                    f"{shelf}/{path.name}"
+                    for shelf in _SHELVES[place.role]
+                    for path in sorted((place.folder / shelf).iterdir())
+                )
+                if holders:
+                    raise InUse(
+                        f"store {name} is not empty: {', '.join(holders[:5])}",
+                        object=name,
+                        holders=holders,
+                    )
+                files.publish(place.folder, _leaving(place))
+                files.remove_tree(_leaving(place))
+                _leave(place)
+        return Gone(key="")
+
+
+def _detached(place: Place, row: StoreRow, host: str) -> StoreRow:
+    if host not in row.hosts:
+        return row
+    if place.role is Role.PRIMARY:
+        held = [granted for granted in Grants(place).all() if granted.host == host_name(host)]
+        if held:
+            raise InUse(
+                f"host {host} has {len(held)} grants; revoke them first",
+                object=host,
+                holders=tuple(granted.id for granted in held),
+            )
+    hosts = tuple(other for other in row.hosts if other != host)
+    return msgspec.structs.replace(row, hosts=hosts)
+
+
+def _coming(place: Place) -> Path:
+    """Where a store's folder is built."""
+    return place.namespace / f".{place.role.value}.coming"
+
+
+def _leaving(place: Place) -> Path:
+    """Where a store's folder is taken apart."""
+    return place.namespace / f".{place.role.value}.leaving"
+
+
+@contextlib.contextmanager
+def _root_alone(root: Path) -> Iterator[None]:
+    """Hold the lock of the root, for as long as a store comes or goes."""
+    try:
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Unavailable(f"root {root} cannot be reached: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Busy(f"another call makes or removes a store in {root}; try again") from None
+    finally:
+        os.close(fd)
+
+
+def _build(place: Place, row: StoreRow) -> None:
+    """Make the store's folder appear whole, or leave nothing."""
+    coming = _coming(place)
+    try:
+        _make_namespace(place)
+        files.remove_tree(coming)
+        files.remove_tree(_leaving(place))
+        files.mkdir(coming)
+        for name in (*_SHELVES[place.role], "grants", "staging"):
+            files.mkdir(coming / name)
+        files.write_new(coming / "lock", b"")
+        files.write_new(coming / "store.json", msgspec.json.encode(row))
+        files.fsync_directory(coming)
+        files.publish(coming, place.folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove_tree(coming)
+            files.remove_tree(place.folder)
+            _leave(place)
+        raise
+
+
+def _make_namespace(place: Place) -> None:
+    try:
+        with contextlib.suppress(FileExistsError):
+            files.mkdir(place.namespace)
+            files.fsync_directory(place.root)
+    except OSError as error:
+        if error.errno in ERRORS:
+            raise
+        raise Invalid(f"nothing can be made in {place.root}: {error.strerror}") from error
+
+
+def _leave(place: Place) -> None:
+    """Remove the namespace's folder where nothing else is in it."""
+    with contextlib.suppress(OSError):  # the other role's store is in it, or it is gone
+        files.rmdir(place.namespace)
+        files.fsync_directory(place.root)

@@ -1,0 +1,93 @@
+"""Locks between driver instances, in one process or many: byte ranges of one file per store.
+
+Each object has a byte of its own, so that no lock files come and go. The locks belong to the open
+file and end with it, whatever kills the process.
+"""
+
+import contextlib
+import enum
+import errno
+import fcntl
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import Busy
+
+_REFUSED = frozenset({errno.EACCES, errno.EAGAIN})
+_SLOT_BYTES = 7
+_STORE_SLOT = 0
+_SPACE_SLOT = 1
+
+
+class LockKind(enum.StrEnum):
+    """What a lock is for."""
+
+    STORE = "store"
+    SPACE = "space"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    OBJECT = "object"
+    UPLOAD = "upload"
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """One lock: ``shared`` with others of its kind, or held alone."""
+
+    kind: LockKind
+    key: str = ""
+    shared: bool = False
+
+    @property
+    def slot(self) -> int:
+        """The byte of the lock file that stands for the object."""
+        if self.kind is LockKind.STORE:
+            return _STORE_SLOT
+        if self.kind is LockKind.SPACE:
+            return _SPACE_SLOT
+        digest = hashlib.blake2b(f"{self.kind}\0{self.key}".encode(), digest_size=_SLOT_BYTES)
+        return _SPACE_SLOT + 1 + int.from_bytes(digest.digest(), "little")
+
+
+STORE_SHARED: Final = Lock(LockKind.STORE, shared=True)
+STORE_ALONE: Final = Lock(LockKind.STORE)
+
+
+class Locks:
+    """The locks that one call holds; closing the file gives them all back."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def take(self, lock: Lock) -> None:
+        """Take a lock at once, or raise ``Busy``."""
+        try:
+            self._set(fcntl.F_OFD_SETLK, lock)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            what = f"{lock.kind} {lock.key!r}" if lock.key else f"the {lock.kind}"
+            raise Busy(f"another call is at work on {what}; try again", object=lock.key) from None
+
+    def wait_for_space(self) -> None:
+        """Wait until no other call promises space; take it last, so that nobody waits in a ring."""
+        self._set(fcntl.F_OFD_SETLKW, Lock(LockKind.SPACE))
+
+    def _set(self, command: int, lock: Lock) -> None:
+        kind = fcntl.F_RDLCK if lock.shared else fcntl.F_WRLCK
+        fcntl.fcntl(self._fd, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, lock.slot, 1, 0))
+
+
+@contextlib.contextmanager
+def open_locks(path: Path) -> Iterator[Locks]:
+    """The locks in this file; they end with the context."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield Locks(fd)
+    finally:
+        os.close(fd)

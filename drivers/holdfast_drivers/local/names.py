@@ -1,0 +1,38 @@
+"""File names for keys: every key has one of its own, whatever the key and the file system.
+
+Lower-case letters, digits, ``_`` and ``-`` stand for themselves and every other byte for ``%`` and
+two digits. So no name contains a slash or a dot, and file systems that fold case or normalise
+Unicode see nothing to fold. What becomes too long ends in ``~`` and a digest of the key.
+"""
+
+import hashlib
+from typing import Final
+
+NAME_MAX: Final = 165
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
+_DIGEST_BYTES = 32
+
+
+def name_of(key: str, *, longest: int = NAME_MAX) -> str:
+    """The file name for a key, of at most ``longest`` (65 or more) ASCII characters."""
+    data = key.encode()
+    name = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data)
+    if len(name) <= longest:
+        return name
+    digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{name[: longest - len(digest) - 1]}~{digest}"
+
+
+def key_of(name: str) -> str | None:
+    """The key a name stands for; ``None`` where the name holds only its digest, or is no name."""
+    if "~" in name:
+        return None
+    head, *escaped = name.split("%")
+    try:
+        data = head.encode() + b"".join(
+            bytes.fromhex(piece[:2]) + piece[2:].encode() for piece in escaped
+        )
+        key = data.decode()
+    except ValueError:
+        return None
+    return key if name_of(key) == name else None

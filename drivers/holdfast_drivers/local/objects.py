@@ -1,0 +1,148 @@
+"""Objects as files with a recorded size and digest. Blocking functions."""
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast import files, infos, requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Corrupt, OutOfRange
+from holdfast.handles import FileHandle
+from holdfast_drivers.local.locks import LockKind
+from holdfast_drivers.local.pages import page_of
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.shelf import Row, Shelf
+
+
+class ObjectRow(Row, frozen=True, kw_only=True):
+    """What is recorded of an object; ``upload_id`` is the id of the upload it was made by."""
+
+    kind: ObjectKind
+    content_type: str
+    size_bytes: int
+    sha256: str
+    upload: str
+    upload_id: str
+
+    def info(self) -> infos.ObjectInfo:
+        """What is reported of the object."""
+        return infos.ObjectInfo(
+            key=self.key,
+            id=self.id,
+            kind=self.kind,
+            content_type=self.content_type,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+        )
+
+
+class Objects:
+    """The objects of one store."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.shelf = Shelf(place, LockKind.OBJECT, ObjectRow)
+
+    def used_bytes(self) -> int:
+        """The sizes of all objects together."""
+        return sum(status.st_size for status in self.shelf.statuses())
+
+    def made_by(self, upload: str, request: requests.CompleteUpload) -> ObjectRow | None:
+        """The object that this completion of an upload made, while it is there."""
+        wanted = upload, request.size_bytes, request.sha256
+        rows = self.shelf.rows()
+        return next(
+            (row for row in rows if (row.upload, row.size_bytes, row.sha256) == wanted), None
+        )
+
+    def publish(self, made: ObjectRow, fill: Callable[[Path], ObjectRow]) -> None:
+        """Make an object visible in place of another, at once; ``fill`` writes its file."""
+        old = self.shelf.find(made.key)
+        if old is None:
+            self.shelf.put(made.key, fill)
+            return
+        staged = self.shelf.stage(made.key)
+        try:
+            fill(staged)
+            files.publish(staged / made.data, self.shelf.data(made))
+            self.shelf.replace_row(made.key, made)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.shelf.purge(made.key)
+            raise
+        files.unlink(self.shelf.data(old))
+        files.fsync_directory(self.shelf.folder(made.key))
+
+    def head(self, request: requests.HeadObject) -> infos.ObjectInfo:
+        """What is recorded of an object, and true of its file's size."""
+        self.place.row()
+        return self.shelf.describe(request.key, self._checked).info()
+
+    def _checked(self, row: ObjectRow) -> ObjectRow:
+        size_bytes = self.shelf.data(row).stat().st_size
+        if size_bytes != row.size_bytes:
+            raise Corrupt(
+                f"{self.shelf.data(row)} has {size_bytes} bytes, not {row.size_bytes}",
+                object=row.key,
+            )
+        return row
+
+    def open(self, request: requests.OpenObject) -> FileHandle:
+        """A read-only handle of an object's file."""
+        self.place.row()
+        row = self.shelf.describe(request.key, self._checked)
+        return FileHandle(path=str(self.shelf.data(row)), size_bytes=row.size_bytes, read_only=True)
+
+    def get(self, request: requests.GetObject) -> infos.ObjectData:
+        """The bytes of an object or of a range; the digest is checked where all is read."""
+        self.place.row()
+        return self.shelf.describe(request.key, lambda row: self._read(row, request))
+
+    def _read(self, row: ObjectRow, request: requests.GetObject) -> infos.ObjectData:
+        self._checked(row)
+        offset = request.offset_bytes
+        if offset < 0:
+            offset = max(0, row.size_bytes + offset)
+        if offset > row.size_bytes:
+            raise OutOfRange(f"offset {offset} is past the end at {row.size_bytes}", object=row.key)
+        left = row.size_bytes - offset
+        length = left if request.length_bytes is None else min(left, request.length_bytes)
+        with files.open_existing(self.shelf.data(row)) as file:
+            data = files.read_at(file, offset, length)
+        if length == row.size_bytes and hashlib.sha256(data).hexdigest() != row.sha256:
+            raise Corrupt(f"{self.shelf.data(row)} is damaged: another SHA-256", object=row.key)
+        return infos.ObjectData(object=row.info(), offset_bytes=offset, data=data)
+
+    def list(self, request: requests.ListObjects) -> infos.ObjectPage:
+        """Objects, and prefixes where keys are folded, in byte order."""
+        store = self.place.row()
+        found = [key for key in self.shelf.all_keys() if key.startswith(request.prefix)]
+        names = sorted({_folded(key, request) for key in found}, key=str.encode)
+        scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
+        page = page_of(names, scope, token=request.token, limit=request.limit)
+        keys = set(found)
+        rows = (self.shelf.find(name) for name in page.names if not _is_folded(name, request))
+        return infos.ObjectPage(
+            items=tuple(row.info() for row in rows if row is not None and row.key in keys),
+            prefixes=tuple(name for name in page.names if _is_folded(name, request)),
+            token=page.token,
+        )
+
+    def delete(self, request: requests.DeleteObject) -> infos.Gone:
+        """Delete an object."""
+        with self.place.locked(self.shelf.lock(request.key)):
+            self.place.row()
+            self.shelf.remove(request.key)
+            return infos.Gone(key=request.key)
+
+
+def _folded(key: str, request: requests.ListObjects) -> str:
+    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
+    head, delimiter, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
+    return f"{request.prefix}{head}{delimiter}" if request.delimiter else key
+
+
+def _is_folded(name: str, request: requests.ListObjects) -> bool:
+    tail = name[len(request.prefix) :]
+    return bool(request.delimiter) and request.delimiter in tail

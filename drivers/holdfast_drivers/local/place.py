@@ -1,0 +1,115 @@
+"""The folder of one store: where things are, what state it is in, and who works in it.
+
+<root>/<namespace>/<role>/
+    store.json      name, id, state and attached hosts
+    lock            see :mod:`holdfast_drivers.local.locks`
+    volumes/        a folder for each; so in snapshots/, objects/ and uploads/
+    grants/         one more name of a volume's file for each grant
+    staging/        what is not finished, or not gone yet
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from holdfast import files
+from holdfast.errors import Corrupt, Invalid, NotFound, Precondition, Unavailable
+from holdfast.infos import StoreInfo, StoreState
+from holdfast.requests import KEY_MAX_BYTES, Role
+from holdfast_drivers.local.config import LocalConfig
+from holdfast_drivers.local.locks import STORE_SHARED, Lock, Locks, open_locks
+from holdfast_drivers.local.names import name_of
+
+
+class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``store.json`` says."""
+
+    id: str
+    name: str
+    state: StoreState = StoreState.UP
+    hosts: tuple[str, ...] = ()
+    operation: str
+
+    def info(self) -> StoreInfo:
+        """What is reported of the store."""
+        return StoreInfo(id=self.id, name=self.name, state=self.state, hosts=self.hosts)
+
+
+class Place:
+    """The folder of one store, bound to its configuration.
+
+    Raises:
+        Invalid: the configuration names no place that could ever be a store.
+    """
+
+    def __init__(self, config: LocalConfig, role: Role) -> None:
+        self.root = Path(config.root)
+        self.role = role
+        self.capacity_bytes = config.capacity_bytes
+        if "\0" in config.root or not self.root.is_absolute():
+            raise Invalid(f"root {config.root!r} is no absolute path")
+        if not 1 <= len(config.namespace.encode()) <= KEY_MAX_BYTES:
+            raise Invalid(f"the namespace must have 1 to {KEY_MAX_BYTES} bytes")
+        if config.capacity_bytes is not None and config.capacity_bytes <= 0:
+            raise Invalid(f"a capacity of {config.capacity_bytes} bytes holds nothing")
+        self.namespace = self.root / name_of(config.namespace)
+        self.folder = self.namespace / role.value
+        self.staging = self.folder / "staging"
+        self.grants = self.folder / "grants"
+
+    def row(self) -> StoreRow:
+        """The store's state now.
+
+        Raises:
+            NotFound: the folder is reachable, and it is no store.
+            Unavailable: the folder cannot be reached.
+            Corrupt: ``store.json`` is damaged or lost.
+        """
+        try:
+            data = (self.folder / "store.json").read_bytes()
+        except OSError as error:
+            raise self.absent(error) from error
+        try:
+            return msgspec.json.decode(data, type=StoreRow)
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"{self.folder / 'store.json'} is damaged: {error}") from error
+
+    def absent(self, error: OSError) -> NotFound | Unavailable | Corrupt:
+        """What it means that something of the store itself could not be opened."""
+        if isinstance(error, FileNotFoundError) and self.root.is_dir():
+            if self.folder.is_dir():
+                return Corrupt(f"{error.filename} is lost; restore it from a backup")
+            return NotFound(f"there is no {self.role} store in {self.folder}; initialize it first")
+        return Unavailable(f"{self.root} cannot be reached: {error.strerror}")
+
+    def allocating(self) -> StoreRow:
+        """The store's state, for a new allocation; ``Precondition`` in maintenance."""
+        row = self.row()
+        if row.state is StoreState.MAINTENANCE:
+            raise Precondition(
+                f"store {row.name} is in maintenance; cancel it first", state=row.state.value
+            )
+        return row
+
+    def replace(self, row: StoreRow) -> StoreRow:
+        """Make this the store's state, durably."""
+        files.publish_bytes(
+            self.staging / "store", self.folder / "store.json", msgspec.json.encode(row)
+        )
+        return row
+
+    @contextlib.contextmanager
+    def locked(self, *locks: Lock, store: Lock = STORE_SHARED) -> Iterator[Locks]:
+        """Hold the store's lock and these, all taken at once or ``Busy``."""
+        try:
+            context = open_locks(self.folder / "lock")
+            held = context.__enter__()
+        except OSError as error:
+            raise self.absent(error) from error
+        with contextlib.ExitStack() as stack:
+            stack.push(context)
+            for lock in (store, *locks):
+                held.take(lock)
+            yield held

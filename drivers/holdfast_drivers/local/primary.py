@@ -1,0 +1,175 @@
+"""The primary store's driver: each verb is one blocking function, run where blocking is allowed."""
+
+from collections.abc import AsyncIterator
+
+from holdfast import infos, requests
+from holdfast.capabilities import AccessMode, PrimaryCapabilities
+from holdfast.errors import Denied
+from holdfast.handles import FileHandle, Handle
+from holdfast.ports import PrimaryDriver
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.local.errors import attempt
+from holdfast_drivers.local.figures import health_of, space_of, volume_figures
+from holdfast_drivers.local.owned import owned_by_primary
+from holdfast_drivers.local.pages import page_of
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.probing import probe_primary, settled
+from holdfast_drivers.local.volumes import Volumes
+
+
+class LocalPrimaryDriver(PrimaryDriver):
+    """A driver bound to one store's folder; it holds nothing else."""
+
+    def __init__(self, place: Place, capabilities: PrimaryCapabilities) -> None:
+        self._place = place
+        self._volumes = Volumes(place)
+        self._capabilities = capabilities
+
+    @property
+    def capabilities(self) -> PrimaryCapabilities:
+        return self._capabilities
+
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
+        figures = await self.stats(ctx, requests.GetStats())
+        pool = infos.PoolInfo(
+            name="folder",
+            total_bytes=figures.total_bytes,
+            used_bytes=figures.used_bytes,
+            allocated_bytes=figures.allocated_bytes,
+        )
+        return infos.PoolList(items=(pool,))
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        return await runtime().run_blocking(attempt, request.volume, self._stats, request)
+
+    def _stats(self, request: requests.GetStats) -> infos.StatsInfo:
+        self._place.row()
+        if request.volume:
+            return self._volumes.volumes.describe(
+                request.volume, lambda row: volume_figures(self._volumes.volumes.data(row))
+            )
+        return space_of(self._place, list(self._volumes.statuses()))
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+        return await runtime().run_blocking(health_of, self._place)
+
+    async def create_volume(
+        self, ctx: CallContext, request: requests.CreateVolume
+    ) -> infos.VolumeInfo:
+        fresh = runtime().new_id("vol")
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.create, request, ctx.operation, fresh
+        )
+
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+        return await runtime().run_blocking(attempt, request.key, self._volumes.get, request)
+
+    async def list_volumes(
+        self, ctx: CallContext, request: requests.ListVolumes
+    ) -> infos.VolumePage:
+        return await runtime().run_blocking(attempt, "", self._list_volumes, request)
+
+    def _list_volumes(self, request: requests.ListVolumes) -> infos.VolumePage:
+        shelf, scope = self._volumes.volumes, f"{self._place.row().id}\0volumes"
+        page = page_of(shelf.all_keys(), scope, token=request.token, limit=request.limit)
+        items = tuple(shelf.describe_all(page.names, self._volumes.info))
+        return infos.VolumePage(items=items, token=page.token)
+
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+        return await runtime().run_blocking(attempt, request.key, self._volumes.delete, request)
+
+    async def resize_volume(
+        self, ctx: CallContext, request: requests.ResizeVolume
+    ) -> infos.VolumeInfo:
+        return await runtime().run_blocking(attempt, request.key, self._volumes.resize, request)
+
+    async def revert_volume(
+        self, ctx: CallContext, request: requests.RevertVolume
+    ) -> infos.VolumeInfo:
+        fresh = runtime().new_id("rev")
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.revert, request, ctx.operation, fresh
+        )
+
+    async def create_snapshot(
+        self, ctx: CallContext, request: requests.CreateSnapshot
+    ) -> infos.SnapshotInfo:
+        fresh = runtime().new_id("snap")
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.create_snapshot, request, ctx.operation, fresh
+        )
+
+    async def get_snapshot(
+        self, ctx: CallContext, request: requests.GetSnapshot
+    ) -> infos.SnapshotInfo:
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.get_snapshot, request
+        )
+
+    async def list_snapshots(
+        self, ctx: CallContext, request: requests.ListSnapshots
+    ) -> infos.SnapshotPage:
+        return await runtime().run_blocking(attempt, "", self._list_snapshots, request)
+
+    def _list_snapshots(self, request: requests.ListSnapshots) -> infos.SnapshotPage:
+        shelf = self._volumes.snapshots
+        scope = f"{self._place.row().id}\0snapshots\0{request.volume}"
+        names = shelf.all_keys()
+        if request.volume:
+            names = [row.key for row in shelf.rows() if row.volume == request.volume]
+        page = page_of(names, scope, token=request.token, limit=request.limit)
+        items = tuple(shelf.describe_all(page.names, self._volumes.snapshot_info))
+        return infos.SnapshotPage(items=items, token=page.token)
+
+    async def delete_snapshot(
+        self, ctx: CallContext, request: requests.DeleteSnapshot
+    ) -> infos.Gone:
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.delete_snapshot, request
+        )
+
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+        fresh = runtime().new_id("grant")
+        return await runtime().run_blocking(
+            attempt, request.volume, self._volumes.grant, request, ctx.operation, fresh
+        )
+
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
+        return await runtime().run_blocking(attempt, request.volume, self._volumes.revoke, request)
+
+    async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
+        return await runtime().run_blocking(attempt, request.volume, self._open, request)
+
+    def _open(self, request: requests.Open) -> FileHandle:
+        self._place.row()
+        self._volumes.volumes.get(request.volume)
+        granted = self._volumes.grants.find(request.volume, request.host)
+        if granted is None:
+            raise Denied(
+                f"host {request.host} has no grant; grant the volume first", object=request.volume
+            )
+        try:
+            size_bytes = granted.path.stat().st_size
+        except FileNotFoundError:
+            raise Denied("the grant was taken back", object=request.volume) from None
+        return FileHandle(
+            path=str(granted.path),
+            size_bytes=size_bytes,
+            read_only=granted.mode is AccessMode.READ_ONLY,
+        )
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        return await runtime().run_blocking(
+            settled, lambda: probe_primary(self._volumes, ctx.operation, request)
+        )
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        for thing in await runtime().run_blocking(
+            attempt, "", lambda: list(owned_by_primary(self._volumes))
+        ):
+            yield thing

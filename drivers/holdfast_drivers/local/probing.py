@@ -1,0 +1,150 @@
+"""What became of a call whose answer was lost, read from the disk. Blocking functions."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from holdfast import infos, requests
+from holdfast.errors import DriverError
+from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast_drivers.local.shelf import Row, Shelf
+from holdfast_drivers.local.uploads import Uploads, is_same_upload, part_of, tag_of
+from holdfast_drivers.local.volumes import Volumes, rounded
+
+R = TypeVar("R", bound=Row)
+
+
+def settled(probe: Callable[[], ProbeResult]) -> ProbeResult:
+    """The result of a probe; ``Undetermined`` where the store cannot be asked."""
+    try:
+        return probe()
+    except (DriverError, OSError) as error:
+        return Undetermined(reason=str(error))
+
+
+def _left(leftovers: list[Path]) -> ProbeResult:
+    """``Absent``, or ``Partial`` where something unfinished is there."""
+    names = tuple(f"{path.parent.name}/{path.name}" for path in leftovers)
+    return Partial(names=names) if names else Absent()
+
+
+def _gone(shelf: Shelf[R], key: str) -> ProbeResult:
+    """What became of a deletion."""
+    if shelf.folder(key).exists():
+        return Absent()
+    left = _left(shelf.leftovers(key))
+    return left if isinstance(left, Partial) else Done(answer=Gone(key=key))
+
+
+def probe_primary(  # noqa: C901 - one short arm per verb reads best
+    volumes: Volumes, operation: str, request: requests.Request
+) -> ProbeResult:
+    """What became of a call to a primary store."""
+    volumes.place.row()
+    match request:
+        case requests.CreateVolume():
+            return _probe_create(volumes, request)
+        case requests.DeleteVolume(key=key):
+            return _gone(volumes.volumes, key)
+        case requests.ResizeVolume():
+            return _probe_resize(volumes, request)
+        case requests.RevertVolume():
+            return _probe_revert(volumes, operation, request)
+        case requests.CreateSnapshot():
+            snapshot = volumes.snapshots.find(request.key)
+            if snapshot is not None and snapshot.volume == request.volume:
+                return Done(answer=volumes.snapshot_info(snapshot))
+            return _left(volumes.snapshots.leftovers(request.key))
+        case requests.DeleteSnapshot(key=key):
+            return _gone(volumes.snapshots, key)
+        case requests.Grant():
+            return _probe_grant(volumes, request)
+        case requests.Revoke():
+            if volumes.grants.find(request.volume, request.host) is None:
+                return Done(answer=Gone(key=request.volume))
+            return Absent()
+        case _:
+            return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+
+
+def _probe_create(volumes: Volumes, request: requests.CreateVolume) -> ProbeResult:
+    row = volumes.volumes.find(request.key)
+    if row is None:
+        return _left(volumes.volumes.leftovers(request.key))
+    info = volumes.info(row)
+    same = info.size_bytes == rounded(request.size_bytes) and row.source == request.source
+    return Done(answer=info) if same else Absent()
+
+
+def _probe_resize(volumes: Volumes, request: requests.ResizeVolume) -> ProbeResult:
+    row = volumes.volumes.find(request.key)
+    if row is None:
+        return Absent()
+    info = volumes.info(row)
+    wanted = rounded(request.size_bytes)
+    reached = info.size_bytes == wanted or (info.size_bytes > wanted and not request.shrink)
+    return Done(answer=info) if reached else Absent()
+
+
+def _probe_revert(volumes: Volumes, operation: str, request: requests.RevertVolume) -> ProbeResult:
+    row = volumes.volumes.find(request.key)
+    if row is not None and row.reverted == operation:
+        return Done(answer=volumes.info(row))
+    return _left(volumes.volumes.leftovers(request.key))
+
+
+def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
+    granted = volumes.grants.find(request.volume, request.host)
+    if granted is None or granted.mode is not request.mode:
+        return Absent()
+    return Done(
+        answer=infos.GrantInfo(
+            id=granted.id, volume=request.volume, host=request.host, mode=granted.mode
+        )
+    )
+
+
+def probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:
+    """What became of a call to an image store."""
+    uploads.place.row()
+    match request:
+        case requests.StartUpload():
+            row = uploads.shelf.find(request.upload)
+            if row is not None and is_same_upload(row, request):
+                return Done(answer=infos.UploadInfo(upload=row.key, key=row.target))
+            return _left(uploads.shelf.leftovers(request.upload))
+        case requests.UploadPart():
+            return _probe_part(uploads, request)
+        case requests.CompleteUpload():
+            return _probe_complete(uploads, request)
+        case requests.AbortUpload(upload=upload):
+            return _gone(uploads.shelf, upload)
+        case requests.DeleteObject(key=key):
+            return _gone(uploads.objects.shelf, key)
+        case _:
+            return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+
+
+def _probe_part(uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
+    part = part_of(request)
+    try:
+        stored = tag_of(uploads.part(request.upload, request.number))
+    except FileNotFoundError:
+        stored = ""
+    if stored == part.tag:
+        return Done(answer=infos.PartInfo(part=part))
+    return _left(uploads.shelf.leftovers(request.upload))
+
+
+def _probe_complete(uploads: Uploads, request: requests.CompleteUpload) -> ProbeResult:
+    objects = uploads.objects
+    row = uploads.shelf.find(request.upload)
+    made = objects.made_by(request.upload, request)
+    if row is None and made is not None:
+        left = _left(uploads.shelf.leftovers(request.upload))
+        return left if isinstance(left, Partial) else Done(answer=made.info())
+    if row is None:
+        return Absent()
+    if made is not None and made.upload_id == row.id:
+        return Partial(names=(f"uploads/{uploads.shelf.folder(row.key).name}",))
+    return _left(objects.shelf.leftovers(row.target))

@@ -1,0 +1,227 @@
+"""Uploads as folders of part files, and the joining of parts into an object. Blocking functions."""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import xxhash
+
+from holdfast import files, infos, requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
+from holdfast.requests import PartReference
+from holdfast_drivers.local.locks import LockKind
+from holdfast_drivers.local.objects import ObjectRow, Objects
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.shelf import Row, Shelf
+
+_READ_BYTES = 1 << 20
+_PART_NAME = re.compile(r"part\.(\d{6})")
+
+
+class UploadRow(Row, frozen=True, kw_only=True):
+    """What is recorded of an open upload; ``target`` is the key of the object it will be."""
+
+    target: str
+    kind: ObjectKind
+    content_type: str
+
+
+class Uploads:
+    """The open uploads of one store."""
+
+    def __init__(self, place: Place, objects: Objects) -> None:
+        self.place = place
+        self.shelf = Shelf(place, LockKind.UPLOAD, UploadRow)
+        self.objects = objects
+
+    def start(self, request: requests.StartUpload, operation: str, fresh: str) -> infos.UploadInfo:
+        """Open an upload; ``fresh`` is its id."""
+        with self.place.locked(self.shelf.lock(request.upload)):
+            self.place.allocating()
+            row = self.shelf.find(request.upload)
+            if row is None:
+                row = UploadRow(
+                    key=request.upload,
+                    id=fresh,
+                    operation=operation,
+                    data="",
+                    target=request.key,
+                    kind=request.kind,
+                    content_type=request.content_type,
+                )
+                self.shelf.put(request.upload, lambda _: row)
+            elif not is_same_upload(row, request):
+                raise Conflict("the upload key is taken by another upload", object=request.upload)
+            return infos.UploadInfo(upload=row.key, key=row.target)
+
+    def parts(self, upload: str) -> dict[int, Path]:
+        """The file of every part that is stored, by number."""
+        found: dict[int, Path] = {}
+        with contextlib.suppress(FileNotFoundError):
+            for path in self.shelf.folder(upload).iterdir():
+                named = _PART_NAME.fullmatch(path.name)
+                if named is not None:
+                    found[int(named[1])] = path
+        return found
+
+    def part(self, upload: str, number: int) -> Path:
+        """The file of one part."""
+        return self.shelf.folder(upload) / f"part.{number:06}"
+
+    def send(self, request: requests.UploadPart) -> infos.PartInfo:
+        """Store one part, in place of an earlier one of its number."""
+        with self.place.locked(self.shelf.lock(request.upload)):
+            self.place.row()
+            self.shelf.get(request.upload)
+            staged = self.shelf.stage(request.upload)
+            try:
+                self._promise(len(request.data))
+                files.write_new(staged / "part", request.data)
+                files.publish(staged / "part", self.part(request.upload, request.number))
+            finally:
+                self.shelf.purge(request.upload)
+            return infos.PartInfo(part=part_of(request))
+
+    def _promise(self, more_bytes: int) -> None:
+        capacity = self.place.capacity_bytes
+        if capacity is not None and self.used_bytes() + more_bytes > capacity:
+            raise Exhausted(f"{more_bytes} bytes more do not fit into {capacity}")
+
+    def used_bytes(self) -> int:
+        """The sizes of all objects and of all parts of open uploads together."""
+        used_bytes = self.objects.used_bytes()
+        for key in self.shelf.all_keys():
+            for path in self.parts(key).values():
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    used_bytes += path.stat().st_size
+        return used_bytes
+
+    def complete(
+        self, request: requests.CompleteUpload, operation: str, fresh: str
+    ) -> infos.ObjectInfo:
+        """Join parts into an object, replacing what is under its key; ``fresh`` is its id."""
+        with self.place.locked(self.shelf.lock(request.upload)) as held:
+            self.place.row()
+            row = self.shelf.find(request.upload)
+            if row is None:
+                made = self.objects.made_by(request.upload, request)
+                if made is None:
+                    raise NotFound("there is no open upload under this key", object=request.upload)
+                return made.info()
+            held.take(self.objects.shelf.lock(row.target))
+            made = self.objects.shelf.find(row.target)
+            if made is None or made.upload_id != row.id:
+                made = self._join(row, request, operation, fresh)
+            self.shelf.remove(request.upload)
+            return made.info()
+
+    def _join(
+        self, row: UploadRow, request: requests.CompleteUpload, operation: str, fresh: str
+    ) -> ObjectRow:
+        chosen = self._chosen(request)
+        promised = sum(part.size_bytes for part in request.parts)
+        if promised != request.size_bytes:
+            raise Corrupt(
+                f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
+            )
+        self._promise(promised)
+        made = ObjectRow(
+            key=row.target,
+            id=fresh,
+            operation=operation,
+            data=f"data.{fresh}",
+            kind=row.kind,
+            content_type=row.content_type,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256,
+            upload=row.key,
+            upload_id=row.id,
+        )
+
+        def fill(folder: Path) -> ObjectRow:
+            with files.create_exclusive(folder / made.data) as target:
+                found = _joined(chosen, target, request.upload)
+                if found != made.sha256:
+                    raise Corrupt(
+                        f"the parts have SHA-256 {found}, not {made.sha256}", object=made.key
+                    )
+                files.fsync_file(target)
+            return made
+
+        self.objects.publish(made, fill)
+        return made
+
+    def _chosen(self, request: requests.CompleteUpload) -> list[tuple[PartReference, Path]]:
+        """The parts that are named and their files, by number."""
+        stored = self.parts(request.upload)
+        chosen = {part.number: part for part in request.parts}
+        if len(chosen) < len(request.parts):
+            raise Invalid("a part is named twice", object=request.upload)
+        for part in request.parts:
+            path = stored.get(part.number)
+            if path is None or path.stat().st_size != part.size_bytes:
+                raise _foreign(part, request.upload)
+        return [(chosen[number], stored[number]) for number in sorted(chosen)]
+
+    def abort(self, request: requests.AbortUpload) -> infos.Gone:
+        """Drop an upload and its parts."""
+        with self.place.locked(self.shelf.lock(request.upload)):
+            self.place.row()
+            self.shelf.remove(request.upload)
+            return infos.Gone(key=request.upload)
+
+
+def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
+    """Whether a request asks for the upload that is open."""
+    asked = request.key, request.kind, request.content_type
+    return (row.target, row.kind, row.content_type) == asked
+
+
+def part_of(request: requests.UploadPart) -> PartReference:
+    """What is acknowledged of a part; the tag is the XXH3-128 of its bytes."""
+    return PartReference(
+        number=request.number,
+        size_bytes=len(request.data),
+        tag=xxhash.xxh3_128_hexdigest(request.data),
+    )
+
+
+def tag_of(path: Path) -> str:
+    """The tag of a part as it is stored."""
+    digest = xxhash.xxh3_128()
+    with files.open_existing(path) as part:
+        for data in _chunks(part):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _chunks(file: files.OpenFile) -> Iterator[bytes]:
+    offset = 0
+    while data := files.read_at(file, offset, _READ_BYTES):
+        yield data
+        offset += len(data)
+
+
+def _foreign(part: PartReference, upload: str) -> Invalid:
+    return Invalid(
+        f"part {part.number} is not stored with tag {part.tag}; send it again", object=upload
+    )
+
+
+def _joined(parts: list[tuple[PartReference, Path]], target: files.OpenFile, upload: str) -> str:
+    """Append parts to an empty file; returns the SHA-256 of the whole."""
+    whole, offset = hashlib.sha256(), 0
+    for part, path in parts:
+        tag = xxhash.xxh3_128()
+        with files.open_existing(path) as file:
+            for data in _chunks(file):
+                whole.update(data)
+                tag.update(data)
+                files.write_at(target, offset, data)
+                offset += len(data)
+        if tag.hexdigest() != part.tag:
+            raise _foreign(part, upload)
+    return whole.hexdigest()
