@@ -1,4 +1,4 @@
-"""The catalogue of properties in words: when each applies."""
+"""The catalogue of properties in words: its categories, and where each property applies."""
 
 from holdfast.capabilities import (
     AccessCapabilities,
@@ -11,6 +11,27 @@ from holdfast.capabilities import (
 from holdfast.requests import Role
 from holdfast_conformance.evidence import Capabilities
 from holdfast_conformance.registry import Property
+
+CATEGORIES = {
+    "CAP": "Capability and identity",
+    "LIF": "Store life cycle",
+    "VOL": "Volumes",
+    "SIZ": "Size",
+    "ACC": "Access",
+    "SNP": "Snapshot, revert, clone",
+    "CPY": "Copy",
+    "CST": "Capacity and statistics",
+    "QOS": "Quality of service",
+    "IMG": "Image store",
+    "IDM": "Idempotency",
+    "DAT": "Data integrity",
+    "ERR": "Errors",
+    "SEC": "Security",
+    "PRF": "Performance",
+    "CON": "Concurrency",
+    "CRS": "Crash and recovery",
+}
+"""The categories of properties, in the order in which they are shown."""
 
 _BARE: dict[Role, Capabilities] = {
     Role.PRIMARY: PrimaryCapabilities(

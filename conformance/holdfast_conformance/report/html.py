@@ -7,29 +7,11 @@ import jinja2
 import msgspec
 
 from holdfast.testbed import TestbedKind
+from holdfast_conformance.catalogue_text import CATEGORIES
 from holdfast_conformance.report.document import Report, canonical_json
 from holdfast_conformance.report.wording import visible, xml_safe
 from holdfast_conformance.verdict import PropertyResult, Status
 
-CATEGORIES = {
-    "CAP": "Capability and identity",
-    "LIF": "Store life cycle",
-    "VOL": "Volumes",
-    "SIZ": "Size",
-    "ACC": "Access",
-    "SNP": "Snapshot, revert, clone",
-    "CPY": "Copy",
-    "CST": "Capacity and statistics",
-    "QOS": "Quality of service",
-    "IMG": "Image store",
-    "IDM": "Idempotency",
-    "DAT": "Data integrity",
-    "ERR": "Errors",
-    "SEC": "Security",
-    "PRF": "Performance",
-    "CON": "Concurrency",
-    "CRS": "Crash and recovery",
-}
 _BACKENDS = {
     TestbedKind.EMBEDDED: "an embedded backend",
     TestbedKind.CONTAINER: "a backend in a container",
