@@ -1,0 +1,126 @@
+"""A primary store that does nothing, at once: what is left of an operation's cost is Holdfast's."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from holdfast import infos, requests
+from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
+from holdfast.errors import Unsupported
+from holdfast.handles import Handle
+from holdfast.layers.guard import guard_primary
+from holdfast.model.rows import Store
+from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.requests import CallContext
+
+_CAPABILITIES = PrimaryCapabilities(
+    volume=VolumeCapabilities(size_min_bytes=0, size_max_bytes=1 << 50, size_granularity_bytes=1),
+    access=AccessCapabilities(),
+)
+
+
+class NullDriver(PrimaryDriver):
+    """Answers every verb with success."""
+
+    @property
+    def capabilities(self) -> PrimaryCapabilities:
+        return _CAPABILITIES
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        return infos.StatsInfo(total_bytes=1 << 60, used_bytes=0, allocated_bytes=0, objects=0)
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+        return infos.HealthInfo(state=infos.HealthState.UP)
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        return infos.Absent()
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        nothing: tuple[infos.OwnedThing, ...] = ()
+        for thing in nothing:
+            yield thing
+
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
+        return infos.PoolList(items=())
+
+    async def create_volume(
+        self, ctx: CallContext, request: requests.CreateVolume
+    ) -> infos.VolumeInfo:
+        return infos.VolumeInfo(key=request.key, id=request.key, size_bytes=request.size_bytes)
+
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+        return infos.VolumeInfo(key=request.key, id=request.key, size_bytes=0)
+
+    async def list_volumes(
+        self, ctx: CallContext, request: requests.ListVolumes
+    ) -> infos.VolumePage:
+        return infos.VolumePage(items=())
+
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+        return infos.Gone(key=request.key)
+
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+        return infos.GrantInfo(
+            id=request.volume, volume=request.volume, host=request.host, mode=request.mode
+        )
+
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
+        return infos.Gone(key=request.volume)
+
+    async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
+        raise Unsupported("there are no bytes behind a null store", object=request.volume)
+
+
+class NullLifeCycle(LifeCycle):
+    """A store that is always what was asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _info(self, state: infos.StoreState = infos.StoreState.UP) -> infos.StoreInfo:
+        return infos.StoreInfo(id=self._name, name=self._name, state=state, hosts=("host-1",))
+
+    async def initialize(
+        self, ctx: CallContext, request: requests.InitializeStore
+    ) -> infos.StoreInfo:
+        return self._info()
+
+    async def get(self, ctx: CallContext) -> infos.StoreInfo:
+        return self._info()
+
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+        return self._info()
+
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+        return self._info()
+
+    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+        return self._info(infos.StoreState.MAINTENANCE)
+
+    async def cancel_maintenance(
+        self, ctx: CallContext, request: requests.CancelMaintenance
+    ) -> infos.StoreInfo:
+        return self._info()
+
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
+        return infos.Gone(key=self._name)
+
+
+class NullOpener:
+    """Opens every primary store as a null store."""
+
+    @asynccontextmanager
+    async def primary(self, store: Store) -> AsyncIterator[PrimaryDriver]:
+        yield guard_primary(NullDriver())
+
+    @asynccontextmanager
+    async def image(self, store: Store) -> AsyncIterator[ImageDriver]:
+        raise Unsupported("a null store holds no objects", object=store.name)
+        yield  # the type of the manager needs it
+
+    @asynccontextmanager
+    async def life_cycle(self, store: Store) -> AsyncIterator[LifeCycle]:
+        yield NullLifeCycle(store.name)

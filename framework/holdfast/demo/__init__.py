@@ -1,0 +1,1 @@
+"""``holdfast demo``: the whole story on real input, in one catalogue file."""

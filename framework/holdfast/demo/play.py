@@ -1,0 +1,106 @@
+"""Sets the stage for the story in a folder, plays it, and clears what was only staging."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+from holdfast import files
+from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.data.block_io import open_block_io
+from holdfast.data.digest import content_digest
+from holdfast.demo.image import build_image
+from holdfast.demo.story import Cast, Chapter, Comparison, StoreConfig, Story
+from holdfast.errors import UsageError
+from holdfast.handles import FileHandle
+from holdfast.opening import parse_config
+from holdfast.orchestrator import open_orchestrator
+from holdfast.plugins import load_provider
+from holdfast.requests import Role
+
+CATALOGUE = "catalogue.sqlite"
+_STAGING = "staging"
+_PROVIDER = "local"
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """How the story ended."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every digest agrees, and there was one."""
+        return bool(self.comparisons) and all(one.agrees for one in self.comparisons)
+
+
+async def play(folder: Path, image: Path | None, tell: Callable[[Chapter], None]) -> Played:
+    """Play the story in an empty folder; the catalogue and the stores stay there.
+
+    Raises:
+        UsageError: the folder is not empty: a story is told once.
+        HoldfastError: what went wrong, for people.
+    """
+    prepare_folder(folder)
+    async with staged_image(folder, image) as cast, open_catalogue(folder / CATALOGUE) as catalogue:
+        async with open_orchestrator(catalogue) as orchestrator:
+            story = Story(orchestrator, cast, tell)
+            await story.play()
+    return Played(comparisons=tuple(story.comparisons))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, or see that it is empty."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise UsageError(
+                f"{folder} is not empty, and a story is told once. Choose another folder; to look "
+                f"into this one: holdfast operations --catalogue {folder / CATALOGUE}"
+            )
+        return
+    if folder.exists():
+        raise UsageError(f"{folder} is no folder")
+    if not folder.parent.is_dir():
+        raise UsageError(f"there is no folder {folder.parent} in which to make {folder.name}")
+    files.mkdir(folder)
+
+
+@contextlib.asynccontextmanager
+async def staged_image(folder: Path, image: Path | None) -> AsyncIterator[Cast]:
+    """The raw disk of the story, and where its stores go; what was staged is removed again."""
+    staging = folder / _STAGING
+    files.mkdir(staging)
+    try:
+        raw = await build_image(staging) if image is None else await raw_image(image, staging)
+        yield await _cast(folder, raw)
+    finally:
+        files.remove_tree(staging)
+
+
+async def raw_image(image: Path, staging: Path) -> Path:
+    """The user's image as a raw disk: itself, or converted into ``staging``."""
+    del staging
+    return image
+
+
+async def _cast(folder: Path, raw: Path) -> Cast:
+    size = os.stat(raw).st_size
+    handle = FileHandle(path=str(raw.absolute()), size_bytes=size, read_only=True)
+    async with open_block_io(handle) as content:
+        digest = await content_digest(content)
+    return Cast(
+        image=raw.absolute(),
+        image_bytes=size,
+        image_digest=digest,
+        primary=_store(folder, "primary-1", Role.PRIMARY),
+        images=_store(folder, "images", Role.IMAGE),
+        second=_store(folder, "primary-2", Role.PRIMARY),
+    )
+
+
+def _store(folder: Path, name: str, role: Role) -> StoreConfig:
+    provider = load_provider(_PROVIDER)
+    config = parse_config(provider, {"root": str(folder.absolute()), "namespace": name})
+    return StoreConfig(name=name, role=role, provider=_PROVIDER, config=config)
