@@ -46,16 +46,23 @@ class Ledger:
         self._file = self.path.open("xb", buffering=0)
         self._file.write(msgspec.json.encode(head) + b"\n")
 
+    @classmethod
+    def begin(cls, run: str, provider: str, testbed: str) -> "Ledger":
+        """The ledger of a run that this process begins now."""
+        head = LedgerHead(run=run, provider=provider, testbed=testbed, process=os.getpid())
+        return cls(head)
+
     def note(self, role: Role, namespace: str) -> None:
         """Write a namespace down before anything is created in it."""
         entry = LedgerEntry(role=role, namespace=namespace)
         self._file.write(msgspec.json.encode(entry) + b"\n")
 
-    def close(self, *, clean: bool) -> None:
-        """End the ledger; it is deleted where nothing is left behind."""
+    def close(self, *, clean: bool) -> bool:
+        """End the ledger, and delete it where nothing is left behind; ``clean`` again."""
         self._file.close()
         if clean:
             self.path.unlink(missing_ok=True)
+        return clean
 
 
 def ledger_folder() -> Path:

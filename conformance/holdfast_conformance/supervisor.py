@@ -11,7 +11,6 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from holdfast.capabilities import Capabilities
 from holdfast.errors import (
     ConfigurationError,
     EnvironmentUnavailable,
@@ -193,14 +192,21 @@ class WorkerProcess:
         text = " ".join(said.decode(errors="replace").split())
         return f"; it said: {text}" if text else ""
 
-    def close(self) -> None:
-        """End the worker: politely at first, then with everything it ever started."""
+    def close(self) -> bool:
+        """End the worker politely, so that its testbed can clean up, and then whatever is left.
+
+        False when it had to be killed.
+        """
         try:
+            self.send(Stop())  # in case a plan is under way
             self.send(Quit())
             self._process.wait(_LEAVE_S)
         except (WorkerLost, subprocess.TimeoutExpired):
-            pass  # It will be killed.
-        self.kill()
+            return False
+        else:
+            return True
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """End the worker and everything that carries the run's mark, at once."""
@@ -236,6 +242,7 @@ class Supervisor:
         )
         self._worker: WorkerProcess | None = None
         self._left: list[tuple[Role, str]] = []
+        self._current: tuple[Role, str] | None = None
         self.opened: Opened | None = None
 
     def start(self) -> Opened:
@@ -267,12 +274,12 @@ class Supervisor:
         self.opened = opened
         return opened
 
-    def load(self, role: Role, namespace: str) -> Loaded:
-        """Level L0 of one role, the document of a second process included."""
+    def load(self, role: Role, namespace: str, *, twice: bool = True) -> Loaded:
+        """Level L0 of one role; with ``twice`` the document of a second process is included."""
         defects: list[str] = []
         documents: list[str] = []
         stdout = ""
-        for process in ("first", "second"):
+        for process in ("first", "second") if twice else ("first",):
             try:
                 self.start()
                 shown = self._load_once(role, f"{namespace}-{process}")
@@ -284,7 +291,8 @@ class Supervisor:
                 defects.extend(shown.defects)
                 documents.extend(shown.documents)
                 stdout = shown.stdout
-                self.close()
+                if twice:
+                    self.close()
             else:
                 documents.extend(shown.documents[:1])
         provider = self.opened.provider if self.opened else self._setup.provider
@@ -301,9 +309,7 @@ class Supervisor:
         worker.send(Load(role=role, namespace=namespace))
         return self._report(worker, self._patience.start_s, Shown)
 
-    def execute(
-        self, plan: plans.Plan, namespace: str, capabilities: Capabilities, sink: Sink
-    ) -> int:
+    def execute(self, plan: plans.Plan, namespace: str, sink: Sink) -> int:
         """Execute a plan; how many driver calls it took.
 
         A broken driver is one more record, and the next plan gets a new worker. When the sink wants
@@ -311,13 +317,15 @@ class Supervisor:
         """
         self.start()
         course = _Course(plan, sink)
+        self._current = plan.role, namespace
         try:
             worker = self._running()
-            worker.send(Execute(plan=plan, namespace=namespace, capabilities=capabilities))
+            worker.send(Execute(plan=plan, namespace=namespace))
             return self._follow(worker, course)
         except WorkerLost as lost:
             self.kill()
             self._left.append((plan.role, namespace))
+            self._current = None
             course.broke(lost)
             return course.steps_seen
 
@@ -359,11 +367,24 @@ class Supervisor:
             raise HarnessFailed(f"the worker answered with {received!r}")
         return received
 
-    def close(self) -> None:
-        """End the worker politely, so that its testbed can clean up."""
+    def close(self) -> bool:
+        """End the worker politely, so that its testbed can clean up; whether nothing is left."""
         worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.close()
+        clean = worker is None or worker.close()
+        if not clean and self._current is not None:
+            self._left.append(self._current)
+        if self._left:
+            clean = self._remove_left()
+        return clean
+
+    def _remove_left(self) -> bool:
+        """Start one more worker, only to remove what broken ones left; whether that worked."""
+        try:
+            self.start()
+        except (HoldfastError, DriverRefused):
+            return False
+        worker, self._worker = self._worker, None
+        return worker is None or worker.close()
 
     def kill(self) -> None:
         """End the worker and its processes at once."""

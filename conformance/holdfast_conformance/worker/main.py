@@ -14,6 +14,7 @@ from holdfast_conformance.worker.clock import Clock
 from holdfast_conformance.worker.containment import Containment, DriverBroke, described
 from holdfast_conformance.worker.executor import Execution
 from holdfast_conformance.worker.loading import Loading
+from holdfast_conformance.worker.origin import origin_of
 from holdfast_conformance.worker.protocol import (
     Blame,
     Channel,
@@ -34,7 +35,6 @@ from holdfast_conformance.worker.protocol import (
 from holdfast_conformance.worker.session import (
     Session,
     Stopped,
-    distribution_of,
     find_provider,
     roles_of,
     start_testbed,
@@ -82,6 +82,7 @@ class Worker:
         provider = find_provider(setup.provider)
         if defects := provider_defects(provider):
             raise Stopped(Blame.DRIVER, "; ".join(defects))
+        origin = origin_of(provider)
         clock = Clock(setup.deadline_s + setup.grace_s, self._hung)
         clock.start()
         async with start_testbed(provider, setup.testbed, setup.run) as testbed:
@@ -96,7 +97,9 @@ class Worker:
             self._say(
                 Opened(
                     provider=provider.name,
-                    distribution=distribution_of(setup.provider),
+                    distribution=origin.distribution,
+                    distribution_version=origin.version,
+                    source_sha256=origin.source_sha256,
                     roles=roles_of(provider),
                     testbed=str(testbed.kind),
                     identity=testbed.identity,

@@ -10,7 +10,6 @@ import struct
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.requests import Role
 from holdfast.testbed import BackendIdentity
 from holdfast_conformance.plan import Plan
@@ -50,7 +49,6 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
 
     plan: Plan
     namespace: str
-    capabilities: PrimaryCapabilities | ImageCapabilities
 
 
 class Stop(Message, frozen=True, kw_only=True, tag="stop"):
@@ -76,6 +74,8 @@ class Opened(Message, frozen=True, kw_only=True, tag="opened"):
 
     provider: str
     distribution: str
+    distribution_version: str
+    source_sha256: str
     roles: tuple[Role, ...]
     testbed: str
     identity: BackendIdentity

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import distribution, entry_points, packages_distributions
+from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
@@ -138,16 +138,3 @@ def testbed_failed(part: str, problem: Exception) -> Stopped:
 def roles_of(provider: Provider) -> tuple[Role, ...]:
     """The provider's roles, each once."""
     return tuple(dict.fromkeys(Role(role) for role in provider.roles))
-
-
-def distribution_of(reference: str) -> str:
-    """The distribution that brings a provider, with its version; empty where none is known."""
-    module_name, colon, _ = reference.partition(":")
-    if not colon:
-        found = [point.dist for point in entry_points(group=GROUP) if point.name == reference]
-    else:
-        top = module_name.partition(".")[0]
-        found = [
-            distribution(name) for name in dict.fromkeys(packages_distributions().get(top, ()))
-        ]
-    return ", ".join(f"{dist.name} {dist.version}" for dist in found if dist is not None)

@@ -1,0 +1,64 @@
+"""Removing what a killed run left: its processes, then its namespaces."""
+
+import os
+
+import msgspec
+
+from holdfast.errors import UsageError
+from holdfast_conformance.ledger import forget_ledger, read_ledger
+from holdfast_conformance.processes import RUN_VARIABLE, end_processes
+from holdfast_conformance.supervisor import DriverRefused, Supervisor
+
+
+class Cleaned(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was removed."""
+
+    processes: int
+    namespaces: int
+
+
+def clean_up(run: str) -> Cleaned:
+    """Remove whatever a run left behind, and forget the run.
+
+    Raises:
+        ConfigurationError: no such run left anything.
+        UsageError: the run is still going, or its driver cannot be started any more.
+        EnvironmentUnavailable: the testbed needs something that is missing.
+    """
+    head, entries = read_ledger(run)
+    if _is_alive(head.process, run):
+        raise UsageError(f"run {run} is still going, in process {head.process}; stop that first")
+    processes = end_processes(run)
+    supervisor = Supervisor(head.provider, head.testbed, run)
+    try:
+        for entry in entries:
+            supervisor.remove(entry.role, (entry.namespace,))
+    except DriverRefused as refused:
+        raise UsageError(
+            f"run {run} cannot be cleaned up, because its driver {head.provider} "
+            f"cannot be started: {refused}"
+        ) from refused
+    finally:
+        supervisor.close()
+    forget_ledger(run)
+    return Cleaned(processes=processes, namespaces=len(entries))
+
+
+def _is_alive(process: int, run: str) -> bool:
+    """Whether the supervisor of the run still lives: one of its workers' parents."""
+    if process == os.getpid():
+        return False
+    try:
+        with open(f"/proc/{process}/task/{process}/children", encoding="ascii") as file:  # noqa: PTH123 - procfs
+            children = [int(child) for child in file.read().split()]
+    except OSError:
+        return False
+    return any(_carries(child, run) for child in children)
+
+
+def _carries(process: int, run: str) -> bool:
+    try:
+        with open(f"/proc/{process}/environ", "rb") as file:  # noqa: PTH123 - procfs
+            return f"{RUN_VARIABLE}={run}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False

@@ -1,0 +1,11 @@
+"""The suite's sub-commands, contributed to ``holdfast`` by entry point."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the suite's commands to the program."""
+    from holdfast_conformance.cli import certify, reduce, replay, verify  # noqa: PLC0415 - on demand
+
+    for module in (certify, replay, reduce, verify):
+        module.register(app)

@@ -1,0 +1,164 @@
+"""``holdfast certify``: run the suite on a driver and write the report."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import ConfigurationError, UsageError
+from holdfast.opening import nearest_names
+from holdfast_conformance.cleanup import clean_up
+from holdfast_conformance.cli.durations import duration_s
+from holdfast_conformance.profiles import find_profile
+from holdfast_conformance.progress import watcher
+from holdfast_conformance.report.document import Report, canonical_json
+from holdfast_conformance.run import CertifyRequest, RunInterrupted, certify
+from holdfast_conformance.verdict import Level, PropertyResult, Status
+
+_OUT = Path("holdfast-report")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast certify``."""
+    app.command("certify")(run_certify)
+
+
+def run_certify(  # noqa: PLR0917 - typer makes options of parameters
+    driver: Annotated[
+        str, typer.Argument(help="An installed driver's name, or module:Class.")
+    ] = "",
+    backend: Annotated[
+        str, typer.Option(help="embedded, container, live or sim; by default the driver's first.")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",
+    level: Annotated[str, typer.Option(help="The level to reach: L0 to L4.")] = "L1",
+    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0)] = 0,
+    time_budget: Annotated[
+        str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder; must not exist or be empty.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the verdict for machines.")
+    ] = False,
+    cleanup: Annotated[
+        str, typer.Option(metavar="RUN", help="Remove what a killed run left, and do nothing else.")
+    ] = "",
+) -> None:
+    """Certify a driver: execute the suite's plans on it, judge every step, write a report.
+
+    Exit codes: 0 the level is reached, 1 a property failed, 2 bad usage or a defect of the suite,
+    3 the backend is not available, 4 too little was exercised, 5 bad configuration.
+    """
+    if cleanup:
+        _clean_up(cleanup)
+        return
+    if not driver:
+        raise UsageError("certify which driver? `holdfast drivers` shows what is installed")
+    request = CertifyRequest(
+        provider=driver,
+        testbed=backend,
+        profile=find_profile(profile),
+        level=_level(level),
+        seed=seed,
+        out=out or _fresh_folder(driver),
+        time_budget_s=duration_s(time_budget) if time_budget else None,
+    )
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with watcher() as shown:
+            certified = certify(request, shown)
+    except RunInterrupted as interrupted:
+        _tell(_what_is_left(interrupted), error=True)
+        raise
+    if as_json:
+        _tell(canonical_json(certified.report.verdict).decode())
+    else:
+        _tell("\n".join(_summary(certified.report, request.out)))
+    raise typer.Exit(certified.exit_code)
+
+
+def _clean_up(run: str) -> None:
+    cleaned = clean_up(run)
+    _tell(f"{run}: {cleaned.processes} processes ended, {cleaned.namespaces} namespaces removed")
+
+
+def _level(name: str) -> Level:
+    if name not in tuple(Level):
+        raise ConfigurationError(f"no level {name!r}; {nearest_names(name, list(Level))}")
+    return Level(name)
+
+
+def _fresh_folder(driver: str) -> Path:
+    """A folder for the report, named after the driver, that is not there yet."""
+    name = "".join(char if char.isalnum() or char in "-_." else "-" for char in driver)
+    number = 1
+    while (folder := _OUT / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat a polite request to end like Ctrl-C, so that the run cleans up."""
+    raise KeyboardInterrupt
+
+
+def _what_is_left(interrupted: RunInterrupted) -> str:
+    if interrupted.clean:
+        return f"holdfast: run {interrupted.run} is interrupted; nothing of it is left behind"
+    return (
+        f"holdfast: run {interrupted.run} is interrupted and may have left something behind; "
+        f"remove it with: holdfast certify --cleanup {interrupted.run}"
+    )
+
+
+def _summary(report: Report, out: Path) -> list[str]:
+    """The verdict for a person, failures first."""
+    verdict = report.verdict
+    count = dict.fromkeys(Status, 0)
+    for result in verdict.results:
+        count[result.status] += 1
+    lines: list[str] = []
+    for result in verdict.results:
+        if result.status in {Status.FAIL, Status.ERROR}:
+            lines += _failure(result, report)
+    vacuous = [result for result in verdict.results if result.status is Status.VACUOUS]
+    lines += [
+        f"VACUOUS {result.id}: {result.reason}"
+        for result in vacuous
+        if result.level <= verdict.requested
+    ]
+    reached = verdict.level.value if verdict.level else "no level"
+    told = ", ".join(f"{number} {status.value}" for status, number in count.items() if number)
+    lines.append(
+        f"{report.driver.reference}: {reached} reached, {verdict.requested.value} requested"
+    )
+    lines.append(
+        f"  {told}; {report.run.ops} steps in {report.run.wall_s:.1f} s, seed {report.run.seed}"
+    )
+    lines.append(f"  report: {out / 'report.html'}")
+    return lines
+
+
+def _failure(result: PropertyResult, report: Report) -> list[str]:
+    statement = next((text.statement for text in report.properties if text.id == result.id), "")
+    lines = [f"{result.status.value} {result.id}: {statement}"]
+    for finding in result.findings[:1]:
+        lines.append(f"  expected: {finding.expected}")
+        lines.append(f"  observed: {finding.observed}")
+    for failure in report.failures:
+        if failure.property == result.id:
+            lines += [f"    {step}" for step in failure.steps]
+            lines.append(f"  {failure.replay}")
+    return lines
+
+
+def _tell(text: str, *, error: bool = False) -> None:
+    """Print; hostile names in it cannot steer the terminal."""
+    safe = "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+    typer.echo(safe, err=error)

@@ -1,0 +1,41 @@
+"""``holdfast replay``: execute a replay file again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import ExitCode
+from holdfast_conformance.replay import replay
+from holdfast_conformance.report.wording import describe_step, visible
+from holdfast_conformance.repro import read_repro
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast replay``."""
+    app.command("replay")(run_replay)
+
+
+def run_replay(
+    file: Annotated[Path, typer.Argument(help="A replay file: repro/PROPERTY.json of a report.")],
+    driver: Annotated[
+        str, typer.Option(help="Another driver than the one the failure was found with.")
+    ] = "",
+    times: Annotated[int, typer.Option(help="How often to execute it.", min=1)] = 1,
+) -> None:
+    """Execute a failure's minimal plan again: exit 1 when the property fails again, else 0."""
+    repro = read_repro(file)
+    replayed = replay(repro, provider=driver, times=times)
+    steps = repro.plan.steps if repro.plan else ()
+    lines = [describe_step(step) for step in steps] or ["(loading the driver is all it takes)"]
+    for number, line in enumerate(lines):
+        typer.echo(f"{number:3} {visible(line)}")
+    name = driver or repro.provider
+    if replayed.finding is None:
+        typer.echo(f"{repro.property} holds on {name} ({times} of {times})")
+        return
+    typer.echo(f"{repro.property} fails on {name} ({replayed.failed} of {times})")
+    typer.echo(f"  at step {replayed.finding.index}")
+    typer.echo(f"  expected: {visible(replayed.finding.expected)}")
+    typer.echo(f"  observed: {visible(replayed.finding.observed)}")
+    raise typer.Exit(ExitCode.FAILED)

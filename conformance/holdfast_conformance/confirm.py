@@ -1,0 +1,110 @@
+"""From a failure to a replay file: execute it again, reduce it, and execute the result again."""
+
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import msgspec
+
+from holdfast.capabilities import Capabilities
+from holdfast.requests import Role
+from holdfast_conformance.campaign import Campaign, PlanResult, unwritten
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.reduce import OPS_MAX, Budget, reduce_plan
+from holdfast_conformance.repro import Repro
+from holdfast_conformance.verdict import Finding
+
+CONFIRMATIONS = 3
+_PROPERTY_S = 20.0
+_BROKEN_MAX = 3
+"""How often a reduction may break the driver's process, which costs seconds each time."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay file says of the run that found it."""
+
+    provider: str
+    testbed: str
+    seed: int
+
+
+class Reducer:
+    """Makes replay files of failures, by executing plans in the same run.
+
+    Args:
+        campaign: executes plans.
+        declared: the capabilities of each role.
+        origin: what the run is of.
+        ops_max: how many steps the reduction of one property may execute.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        declared: Mapping[Role, Capabilities],
+        origin: Origin,
+        ops_max: int = OPS_MAX,
+    ) -> None:
+        self._campaign = campaign
+        self._declared = declared
+        self._origin = origin
+        self._ops_max = ops_max
+
+    def reduced(self, finding: Finding, plan: Plan) -> Repro:
+        """The replay file of one finding."""
+        attempt = _Attempt(self, finding.property)
+        again = sum(attempt.fails(plan) for _ in range(CONFIRMATIONS))
+        small = plan
+        if again == CONFIRMATIONS:
+            # What does not fail every time would be reduced to whatever failed by chance.
+            until = finding.index if finding.index < len(plan.steps) else None
+            small = reduce_plan(plan, attempt.fails, Budget(self._ops_max), until=until)
+        last = attempt.last if small != plan and attempt.last is not None else finding
+        return self._repro(last, small, plan.role, (again, CONFIRMATIONS))
+
+    def loaded(self, finding: Finding, role: Role) -> Repro:
+        """The replay file of a finding that loading alone showed."""
+        return self._repro(finding, None, role, (1, 1))
+
+    def run(self, plan: Plan) -> PlanResult:
+        """Execute a plan without a trace."""
+        return self._campaign.execute(plan, self._declared[plan.role], unwritten)
+
+    def _repro(
+        self, finding: Finding, plan: Plan | None, role: Role, confirmed: tuple[int, int]
+    ) -> Repro:
+        return Repro(
+            property=finding.property,
+            provider=self._origin.provider,
+            testbed=self._origin.testbed,
+            role=role,
+            seed=self._origin.seed,
+            suite=version("holdfast"),
+            expected=finding.expected,
+            observed=finding.observed,
+            confirmed=confirmed,
+            plan=plan,
+        )
+
+
+class _Attempt:
+    """The executions for one property, within their limits."""
+
+    def __init__(self, reducer: Reducer, identifier: str) -> None:
+        self._reducer = reducer
+        self._property = identifier
+        self._until_s = time.monotonic() + _PROPERTY_S
+        self._broken = 0
+        self.last: Finding | None = None
+        """What was seen when the property last failed."""
+
+    def fails(self, plan: Plan) -> bool:
+        """Whether the property fails with this plan; false once the limits are reached."""
+        if time.monotonic() > self._until_s or self._broken >= _BROKEN_MAX:
+            return False
+        result = self._reducer.run(plan)
+        self._broken += result.broken is not None
+        found = [found for found in result.findings if found.property == self._property]
+        if found:
+            self.last = found[0]
+        return bool(found)

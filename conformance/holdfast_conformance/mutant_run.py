@@ -1,0 +1,167 @@
+"""One mutant through the suite: whether the property named for it fails, and how soon."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+import msgspec
+
+from holdfast.capabilities import Capabilities
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.testbed import Fault
+from holdfast_conformance.campaign import Campaign, unwritten
+from holdfast_conformance.confirm import Origin, Reducer
+from holdfast_conformance.generate import generate_plans
+from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.profiles import Profile
+from holdfast_conformance.registry import Property, all_properties
+from holdfast_conformance.repro import Repro
+from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.verdict import Finding, Level
+
+MUTANT_PREFIX = "mutant:"
+_PATIENCE = Patience(deadline_s=3.0, grace_s=2.0)
+"""A mutant may hang on purpose; it runs in memory, where a call takes microseconds."""
+
+
+class MutantTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A mutant and ``target``, the property that must fail on it.
+
+    With ``reduce`` its repro is made, too.
+    """
+
+    name: str
+    target: str
+    profile: Profile
+    seed: int
+    reduce: bool = True
+
+
+class MutantRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a mutant.
+
+    ``killed`` says whether ``target``, its own property, failed, after ``ops`` executed steps (all
+    of the profile's when it survived); ``others`` are the properties that failed on the way.
+    """
+
+    name: str
+    target: str
+    killed: bool
+    ops: int
+    others: tuple[str, ...]
+    wall_s: float
+    repro: Repro | None = None
+
+    @property
+    def repro_steps(self) -> int | None:
+        """How many steps the repro has; 0 where loading is enough."""
+        if self.repro is None:
+            return None
+        return len(self.repro.plan.steps) if self.repro.plan else 0
+
+
+def run_mutant(task: MutantTask) -> MutantRun:
+    """Run one mutant through a profile and stop when its own property fails.
+
+    Raises:
+        ConfigurationError: there is no such mutant.
+        StopIteration: there is no such property.
+    """
+    run = runtime().new_id("run")
+    reference = f"{MUTANT_PREFIX}{task.name}"
+    supervisor = Supervisor(reference, "", run, _PATIENCE)
+    ledger = Ledger.begin(run, reference, "")
+    try:
+        return _Hunt(task, supervisor, Campaign(supervisor, run, ledger)).run()
+    finally:
+        ledger.close(clean=supervisor.close())
+
+
+def run_mutants(
+    tasks: Sequence[MutantTask], *, jobs: int, done: Callable[[MutantRun], object]
+) -> tuple[MutantRun, ...]:
+    """Run mutants, several at once, each in a process of its own; in the order of the tasks."""
+    results: dict[str, MutantRun] = {}
+    # A fork would copy whatever threads and locks the caller has.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_mutant, task) for task in tasks]):
+            result = future.result()
+            results[result.name] = result
+            done(result)
+    return tuple(results[task.name] for task in tasks)
+
+
+class _Hunt:
+    """The execution of one mutant's plans until its property fails."""
+
+    def __init__(self, task: MutantTask, supervisor: Supervisor, campaign: Campaign) -> None:
+        self._task = task
+        self._supervisor = supervisor
+        self._campaign = campaign
+        self._target = _property(task.target)
+        self._declared: dict[Role, Capabilities] = {}
+        self._others: set[str] = set()
+        self._began_s = time.monotonic()
+
+    def run(self) -> MutantRun:
+        """Load and execute until the property fails or the plans run out."""
+        try:
+            opened = self._supervisor.start()
+        except DriverRefused:
+            return self._result(killed=self._target.level is Level.L0)
+        faults = tuple(Fault(fault) for fault in opened.faults)
+        for role in opened.roles:
+            if role not in self._target.roles:
+                continue
+            loading = self._campaign.load(role, twice=self._target.level is Level.L0)
+            if found := self._hit(loading.findings):
+                return self._killed(found, role, None)
+            if loading.capabilities is None:
+                continue
+            self._declared[role] = loading.capabilities
+            plans = generate_plans(
+                role, loading.capabilities, self._task.profile, self._task.seed, faults
+            )
+            for plan in plans:
+                result = self._campaign.execute(plan, loading.capabilities, unwritten)
+                if found := self._hit(result.findings):
+                    return self._killed(found, role, plan)
+        return self._result(killed=False)
+
+    def _hit(self, findings: Iterable[Finding]) -> Finding | None:
+        """The finding of the property that is hunted; the others are noted."""
+        found: Finding | None = None
+        for finding in findings:
+            if finding.property == self._task.target:
+                found = finding
+            else:
+                self._others.add(finding.property)
+        return found
+
+    def _killed(self, finding: Finding, role: Role, plan: Plan | None) -> MutantRun:
+        result = self._result(killed=True)
+        if not self._task.reduce:
+            return result
+        origin = Origin(
+            provider=f"{MUTANT_PREFIX}{self._task.name}", testbed="", seed=self._task.seed
+        )
+        reducer = Reducer(self._campaign, self._declared, origin)
+        repro = reducer.reduced(finding, plan) if plan else reducer.loaded(finding, role)
+        return msgspec.structs.replace(result, repro=repro)
+
+    def _result(self, *, killed: bool) -> MutantRun:
+        return MutantRun(
+            name=self._task.name,
+            target=self._task.target,
+            killed=killed,
+            ops=self._campaign.steps,
+            others=tuple(sorted(self._others)),
+            wall_s=round(time.monotonic() - self._began_s, 3),
+        )
+
+
+def _property(identifier: str) -> Property:
+    return next(found for found in all_properties() if found.id == identifier)

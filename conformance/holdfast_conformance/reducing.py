@@ -1,0 +1,121 @@
+"""Reducing a recorded failure anew: from a trace or a replay file to a smaller replay file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from holdfast.errors import UsageError
+from holdfast.runtime import runtime
+from holdfast_conformance.campaign import Campaign
+from holdfast_conformance.confirm import Origin, Reducer
+from holdfast_conformance.judge import PlanJudge
+from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.registry import all_properties
+from holdfast_conformance.repro import Repro, read_repro
+from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.trace import Started, TraceRecord
+from holdfast_conformance.trace_lines import decode_record
+from holdfast_conformance.verdict import Finding
+
+TRACE_SUFFIX = ".jsonl"
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A failure as a file tells it."""
+
+    provider: str
+    testbed: str
+    seed: int
+    plan: Plan
+    finding: Finding
+
+
+def recorded_failure(path: Path, wanted: str) -> Recorded:
+    """The failure in a trace or replay file; ``wanted`` is a property, or empty for the first.
+
+    Raises:
+        UsageError: the file cannot be read, or shows no such failure.
+    """
+    if path.suffix == TRACE_SUFFIX:
+        return _from_trace(path, wanted)
+    repro = read_repro(path)
+    if repro.plan is None:
+        raise UsageError(
+            f"{path}: loading the driver is all it takes, so there is nothing to reduce"
+        )
+    finding = Finding(
+        property=wanted or repro.property,
+        plan=repro.plan.id,
+        index=len(repro.plan.steps),
+        expected=repro.expected,
+        observed=repro.observed,
+    )
+    return Recorded(
+        provider=repro.provider,
+        testbed=repro.testbed,
+        seed=repro.seed,
+        plan=repro.plan,
+        finding=finding,
+    )
+
+
+def _from_trace(path: Path, wanted: str) -> Recorded:
+    try:
+        records = [decode_record(line) for line in path.read_bytes().splitlines()]
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror}") from problem
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise UsageError(f"{path} is no trace: {problem}") from problem
+    started = records[0] if records else None
+    if not isinstance(started, Started):
+        raise UsageError(f"{path} holds no plan")
+    findings = _judged(records)
+    chosen = [finding for finding in findings if wanted in {"", finding.property}]
+    if not chosen:
+        seen = ", ".join(finding.property for finding in findings) or "no property"
+        raise UsageError(f"{path} does not show {wanted or 'a failure'}; {seen} fails in it")
+    return Recorded(
+        provider=started.provider,
+        testbed=started.testbed,
+        seed=0,
+        plan=started.plan,
+        finding=chosen[0],
+    )
+
+
+def _judged(records: Sequence[TraceRecord]) -> tuple[Finding, ...]:
+    judge = PlanJudge(all_properties())
+    for record in records:
+        judge.feed(record)
+    judge.finish()
+    return judge.findings
+
+
+def reduce_recorded(
+    recorded: Recorded, *, provider: str = "", ops_max: int, patience: Patience | None = None
+) -> Repro:
+    """Reduce a recorded failure by executing it on its driver, or on another one.
+
+    Raises:
+        UsageError: the driver cannot be loaded.
+    """
+    run = runtime().new_id("run")
+    reference = provider or recorded.provider
+    testbed = "" if provider else recorded.testbed
+    supervisor = Supervisor(reference, testbed, run, patience)
+    ledger = Ledger.begin(run, reference, testbed)
+    try:
+        campaign = Campaign(supervisor, run, ledger)
+        role = recorded.plan.role
+        loading = campaign.load(role, twice=False)
+        if loading.capabilities is None:
+            raise UsageError(f"{reference} cannot be loaded: {'; '.join(loading.loaded.defects)}")
+        origin = Origin(provider=reference, testbed=testbed, seed=recorded.seed)
+        reducer = Reducer(campaign, {role: loading.capabilities}, origin, ops_max)
+        return reducer.reduced(recorded.finding, recorded.plan)
+    except DriverRefused as refused:
+        raise UsageError(f"{reference} cannot be loaded: {refused}") from refused
+    finally:
+        ledger.close(clean=supervisor.close())

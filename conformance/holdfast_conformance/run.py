@@ -1,0 +1,266 @@
+"""Certifying a driver: load it, execute the plans of a profile, judge, reduce, report."""
+
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from holdfast.capabilities import Capabilities
+from holdfast.errors import ExitCode, UsageError
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.testbed import BackendIdentity, Fault, TestbedKind
+from holdfast_conformance.campaign import Campaign, PlanResult, TraceFolder
+from holdfast_conformance.confirm import Origin, Reducer
+from holdfast_conformance.generate import generate_plans
+from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.profiles import Profile
+from holdfast_conformance.progress import Watcher
+from holdfast_conformance.report.compose import ReportInputs
+from holdfast_conformance.report.document import (
+    REPRO_NAME,
+    TRACES_NAME,
+    BackendFacts,
+    DriverFacts,
+    Report,
+    RunFacts,
+)
+from holdfast_conformance.report.write import write_report
+from holdfast_conformance.repro import encode_repro
+from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.trace import Loaded
+from holdfast_conformance.trace_lines import encode_record
+from holdfast_conformance.verdict import Finding, Level, Status, Verdict
+from holdfast_conformance.worker.protocol import Opened
+
+DIVERGED_MAX = 100
+"""After so many plans that left the model's paths, a role is known to be wrong."""
+BROKEN_MAX = 3
+"""After so many broken processes a role is known to be wrong, too; each costs seconds."""
+
+
+class CertifyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to certify and how; ``testbed`` is empty for the provider's first."""
+
+    provider: str
+    testbed: str
+    profile: Profile
+    level: Level
+    seed: int
+    out: Path
+    time_budget_s: float | None = None
+    patience: Patience = Patience()
+
+
+class Certified(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome: the report, and the exit code that says it."""
+
+    report: Report
+    exit_code: ExitCode
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Somebody pressed Ctrl-C; ``clean`` says whether everything of the run was removed."""
+
+    def __init__(self, run: str, *, clean: bool) -> None:
+        super().__init__(run)
+        self.run = run
+        self.clean = clean
+
+
+def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
+    """Certify a driver and write the report directory.
+
+    Raises:
+        ConfigurationError: there is no such provider or testbed.
+        EnvironmentUnavailable: the testbed needs something that is missing.
+        HarnessFailed: the suite or the testbed failed.
+        UsageError: the report directory cannot be used.
+    """
+    run = runtime().new_id("run")
+    supervisor = Supervisor(request.provider, request.testbed, run, request.patience)
+    ledger = Ledger.begin(run, request.provider, request.testbed)
+    try:
+        certification = _Certification(
+            request, watcher, supervisor, Campaign(supervisor, run, ledger), run
+        )
+        return certification.run()
+    except KeyboardInterrupt as interrupt:
+        raise RunInterrupted(run, clean=ledger.close(clean=supervisor.close())) from interrupt
+    finally:
+        ledger.close(clean=supervisor.close())
+
+
+class _Certification:
+    """One certification, from loading to the report."""
+
+    def __init__(
+        self,
+        request: CertifyRequest,
+        watcher: Watcher,
+        supervisor: Supervisor,
+        campaign: Campaign,
+        run: str,
+    ) -> None:
+        self._request = request
+        self._watcher = watcher
+        self._supervisor = supervisor
+        self._campaign = campaign
+        self._run = run
+        self._began_s = time.monotonic()
+        self._started = datetime.now(UTC)
+        self._opened: Opened | None = None
+        self._declared: dict[Role, Capabilities] = {}
+        self._failures: dict[str, tuple[Finding, Plan]] = {}
+        """For each property the finding with the shortest way to it, and its plan."""
+        self._loading: list[tuple[Finding, Role]] = []
+        """What loading alone showed."""
+
+    def run(self) -> Certified:
+        """Do all of it."""
+        try:
+            # Before anything is written: a wrong name leaves no report behind.
+            self._opened = self._supervisor.start()
+        except DriverRefused as refused:
+            self._traces = _trace_folder(self._request.out)
+            self._record(refused_at_loading(self._request.provider, str(refused)))
+            return self._conclude()
+        self._traces = _trace_folder(self._request.out)
+        for role in self._opened.roles:
+            self._run_role(role, self._opened)
+        return self._conclude()
+
+    def _record(self, loaded: Loaded) -> None:
+        with self._traces.open(f"{loaded.role.value}-load") as write:
+            write(encode_record(loaded) + b"\n")
+
+    def _run_role(self, role: Role, opened: Opened) -> None:
+        self._watcher.phase(f"{role.value}: loading", 1)
+        loading = self._campaign.load(role)
+        self._record(loading.loaded)
+        self._loading.extend((finding, role) for finding in loading.findings)
+        if loading.capabilities is None:
+            return
+        capabilities = self._declared[role] = loading.capabilities
+        if self._request.level is Level.L0:
+            return
+        faults = tuple(Fault(fault) for fault in opened.faults)
+        plans = tuple(
+            generate_plans(role, capabilities, self._request.profile, self._request.seed, faults)
+        )
+        self._watcher.phase(f"{role.value}: executing", len(plans))
+        diverged = broken = 0
+        for plan in plans:
+            with self._traces.open(role.value) as write:
+                result = self._campaign.execute(plan, capabilities, write)
+            self._keep(result)
+            diverged += result.diverged
+            broken += result.broken is not None
+            self._watcher.advance(1, len(self._failures))
+            if diverged >= DIVERGED_MAX or broken >= BROKEN_MAX or self._out_of_time():
+                return
+
+    def _keep(self, result: PlanResult) -> None:
+        for finding in result.findings:
+            known = self._failures.get(finding.property)
+            if known is None or finding.index < known[0].index:
+                self._failures[finding.property] = finding, result.plan
+
+    def _out_of_time(self) -> bool:
+        budget_s = self._request.time_budget_s
+        return budget_s is not None and time.monotonic() - self._began_s > budget_s
+
+    def _conclude(self) -> Certified:
+        self._reduce()
+        inputs = ReportInputs(
+            driver=self._driver_facts(),
+            backend=self._backend_facts(),
+            run=self._run_facts(),
+            requested=self._request.level,
+        )
+        report = write_report(self._request.out, inputs)
+        return Certified(report=report, exit_code=exit_code_of(report.verdict))
+
+    def _reduce(self) -> None:
+        if not self._failures and not self._loading:
+            return
+        folder = self._request.out / REPRO_NAME
+        folder.mkdir()
+        origin = Origin(
+            provider=self._request.provider,
+            testbed=self._opened.testbed if self._opened else self._request.testbed,
+            seed=self._request.seed,
+        )
+        reducer = Reducer(self._campaign, self._declared, origin)
+        for finding, role in self._loading:
+            repro = reducer.loaded(finding, role)
+            (folder / f"{finding.property}.json").write_bytes(encode_repro(repro))
+        self._watcher.phase("reducing failures", len(self._failures))
+        for identifier, (finding, plan) in sorted(self._failures.items()):
+            repro = reducer.reduced(finding, plan)
+            (folder / f"{identifier}.json").write_bytes(encode_repro(repro))
+            self._watcher.advance(1, len(self._failures))
+
+    def _driver_facts(self) -> DriverFacts:
+        opened = self._opened
+        return DriverFacts(
+            reference=self._request.provider,
+            provider=opened.provider if opened else self._request.provider,
+            distribution=opened.distribution if opened else "",
+            distribution_version=opened.distribution_version if opened else "",
+            source_sha256=opened.source_sha256 if opened else "",
+        )
+
+    def _backend_facts(self) -> BackendFacts:
+        opened = self._opened
+        if opened is None:
+            identity = BackendIdentity(vendor="none", product="not started", version="")
+            return BackendFacts(kind=TestbedKind.EMBEDDED, identity=identity, inspector="none")
+        return BackendFacts(
+            kind=TestbedKind(opened.testbed),
+            identity=opened.identity,
+            inspector=opened.second_path or "there is no second path to this backend",
+        )
+
+    def _run_facts(self) -> RunFacts:
+        return RunFacts(
+            id=self._run,
+            profile=self._request.profile.name,
+            seed=self._request.seed,
+            started=self._started.isoformat(timespec="seconds"),
+            wall_s=round(time.monotonic() - self._began_s, 3),
+            ops=0,
+            python=platform.python_version(),
+            hypothesis=version("hypothesis"),
+        )
+
+
+def refused_at_loading(provider: str, reason: str) -> Loaded:
+    """The loading record of a driver that could not even be started; it has no role yet."""
+    return Loaded(provider=provider, role=Role.PRIMARY, defects=(reason,), documents=())
+
+
+def exit_code_of(verdict: Verdict) -> ExitCode:
+    """The exit code that says a verdict."""
+    if verdict.ok:
+        return ExitCode.DONE
+    statuses = {result.status for result in verdict.results}
+    if Status.FAIL in statuses:
+        return ExitCode.FAILED
+    if Status.ERROR in statuses:
+        return ExitCode.USAGE
+    return ExitCode.NOTHING_EXERCISED
+
+
+def _trace_folder(out: Path) -> TraceFolder:
+    """The folder for traces below a report directory that holds no report yet."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
+    try:
+        return TraceFolder(out / TRACES_NAME)
+    except OSError as problem:
+        raise UsageError(f"{out}: {problem.strerror}") from problem
