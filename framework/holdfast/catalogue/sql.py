@@ -166,6 +166,10 @@ class SqlStorage:
     def end(self) -> None:
         """Leave the read transaction, and keep only so many rows."""
         transaction, self._transaction = self._transaction, None
+        if self._cursor is not None:
+            # An open cursor would keep the file open past the connection's end.
+            self._cursor.close()
+            self._cursor = None
         if transaction is not None:
             transaction.rollback()
         for kept in self._kept.values():
