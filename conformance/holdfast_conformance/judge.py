@@ -48,9 +48,14 @@ class PlanJudge:
         self.role: Role | None = None
         self.capabilities: Capabilities | None = None
         self.diverged = False
-        self.findings: dict[str, Finding] = {}
+        self._findings: dict[str, Finding] = {}
         self.exercised: Counter[str] = Counter()
         self.aspects: set[tuple[str, str]] = set()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The first violation of each property."""
+        return tuple(self._findings.values())
 
     def feed(self, record: TraceRecord) -> None:
         """Take the next record of the trace into account."""
@@ -121,7 +126,7 @@ class PlanJudge:
             expected=judgement.expected,
             observed=judgement.observed,
         )
-        self.findings.setdefault(identifier, finding)
+        self._findings.setdefault(identifier, finding)
 
 
 class _Role:
@@ -142,8 +147,8 @@ class _Role:
         self.aspects |= judged.aspects
         self.loaded |= loaded
         self.plans += not loaded
-        for identifier, finding in judged.findings.items():
-            self.findings.setdefault(identifier, []).append(finding)
+        for finding in judged.findings:
+            self.findings.setdefault(finding.property, []).append(finding)
 
 
 def judge(
@@ -248,10 +253,11 @@ def _level(results: Sequence[PropertyResult], *, exercised: bool) -> Level | Non
 
 
 def _capabilities_in(record: Loaded) -> Capabilities | None:
-    kind = PrimaryCapabilities if record.role is Role.PRIMARY else ImageCapabilities
     for document in record.documents:
         try:
-            return msgspec.json.decode(document, type=kind)
+            if record.role is Role.PRIMARY:
+                return msgspec.json.decode(document, type=PrimaryCapabilities)
+            return msgspec.json.decode(document, type=ImageCapabilities)
         except msgspec.MsgspecError:
             continue
     return None
