@@ -204,7 +204,8 @@ class Steps:
     async def _finish(self, step: plans.FinishUpload, ctx: CallContext) -> Reply:
         sent = self._parts.get(step.upload, {})
         parts = [sent.get(number, (_never_sent(number), b"")) for number in step.numbers]
-        whole = hashlib.sha256(b"".join(data for _, data in parts))
+        in_order = sorted(parts, key=lambda part: part[0].number)
+        whole = hashlib.sha256(b"".join(data for _, data in in_order))
         if step.wrong_digest:
             whole.update(b"wrong")
         size_bytes = sum(len(data) for _, data in parts) + step.size_error_bytes
