@@ -34,8 +34,17 @@ from holdfast_conformance.model.life_cycle import (
     store_reply_differences,
     wrong_type,
 )
-from holdfast_conformance.plan import FinishUpload, PutObject, SendPart, Step, WalkObjects
-from holdfast_conformance.trace import Enumerated, HandleAnswer, ObjectBytes, Reply, Walked
+from holdfast_conformance.plan import (
+    FinishUpload,
+    HealFault,
+    InjectFault,
+    PutObject,
+    Reopen,
+    SendPart,
+    Step,
+    WalkObjects,
+)
+from holdfast_conformance.trace import Enumerated, HandleAnswer, ObjectBytes, Ok, Reply, Walked
 
 _Found = Iterator[Difference]
 
@@ -67,7 +76,10 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
             size = after.objects[opening.key].size_bytes
             kind = OwnedKind.OBJECT
             yield from _same(kind, opening.key, Aspect.SIZE, size, handle.size_bytes)
-        case (DeleteObject(), Gone()) | (AbortUpload(), Gone()):
+        case (DeleteObject() | AbortUpload(), Gone()) | (
+            Reopen() | InjectFault() | HealFault(),
+            Ok(),
+        ):
             pass
         case ListObjects() as listing, ObjectPage() as page:
             yield from _page(after, listing, page)
