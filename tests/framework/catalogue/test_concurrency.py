@@ -119,3 +119,18 @@ def test_a_waiter_who_leaves_disturbs_nobody(run: Run) -> None:
         }
 
     run(check)
+
+
+def test_transactions_run_in_the_order_asked(run: Run) -> None:
+    """Waiting transactions run in the order in which they were asked for, over several commits."""
+
+    async def check(catalogue: Catalogue) -> None:
+        def note(_tx: Transaction, number: int) -> None:
+            order.append(number)
+
+        order: list[int] = []
+        await asyncio.gather(*(catalogue.transact(partial(note, number=n)) for n in range(600)))
+
+        assert order == list(range(600))
+
+    run(check)
