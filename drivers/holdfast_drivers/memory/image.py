@@ -1,0 +1,300 @@
+"""The image store's driver: uploads in parts, and objects that appear at once and whole."""
+
+import hashlib
+from collections.abc import AsyncIterator
+
+from holdfast import infos, requests
+from holdfast.capabilities import ImageCapabilities
+from holdfast.errors import (
+    Conflict,
+    Corrupt,
+    Exhausted,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    Precondition,
+)
+from holdfast.handles import ExtentHandle, Handle
+from holdfast.ports import ImageDriver
+from holdfast.requests import CallContext, PartReference, Role
+from holdfast.runtime import runtime
+from holdfast_drivers.memory.backend import (
+    OBJECT_TOKEN,
+    Backend,
+    Part,
+    Store,
+    StoredObject,
+    Upload,
+)
+from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, TOTAL_BYTES
+from holdfast_drivers.memory.enumeration import owned_things
+from holdfast_drivers.memory.pages import page_of
+from holdfast_drivers.memory.probing import probe_image
+from holdfast_drivers.memory.rows import health_of
+
+
+class MemoryImageDriver(ImageDriver):
+    """A driver bound to one namespace of a backend; it holds nothing else.
+
+    Each decision is a small method of its own, so that a planted defect replaces exactly one.
+    """
+
+    def __init__(self, backend: Backend, namespace: str) -> None:
+        self.backend = backend
+        self.namespace = namespace
+
+    @property
+    def capabilities(self) -> ImageCapabilities:
+        return IMAGE_CAPABILITIES
+
+    def store(self) -> Store:
+        """The driver's store; ``Unavailable`` when down, ``NotFound`` before ``initialize``."""
+        self.backend.reach()
+        store = self.backend.stores.get((Role.IMAGE, self.namespace))
+        if store is None:
+            raise NotFound("the store is not initialized; initialize it first")
+        return store
+
+    def allocating_store(self) -> Store:
+        """The driver's store for a new upload; ``Precondition`` in maintenance."""
+        store = self.store()
+        if store.state is infos.StoreState.MAINTENANCE:
+            raise Precondition(
+                f"store {store.name} is in maintenance; cancel it first", state=store.state.value
+            )
+        return store
+
+    def row_key(self, key: str) -> str:
+        """The name of a key's row in the backend: the key itself."""
+        return key
+
+    def upload(self, store: Store, key: str) -> Upload:
+        """The open upload under a key, or ``NotFound``."""
+        found = store.uploads.get(key)
+        if found is None:
+            raise NotFound("there is no open upload under this key", object=key)
+        return found
+
+    def stored(self, store: Store, key: str) -> StoredObject:
+        """The object under a key, or ``NotFound``."""
+        found = store.objects.get(self.row_key(key))
+        if found is None:
+            raise NotFound("there is no object under this key", object=key)
+        return found
+
+    def made_by(self, store: Store, upload: str) -> StoredObject | None:
+        """The object that a completed upload made, while it is still the current one."""
+        return next((row for row in store.objects.values() if row.upload == upload), None)
+
+    def info(self, stored: StoredObject) -> infos.ObjectInfo:
+        """What is reported of an object."""
+        return infos.ObjectInfo(
+            key=stored.key,
+            id=stored.id,
+            kind=stored.kind,
+            content_type=stored.content_type,
+            size_bytes=len(stored.data),
+            sha256=stored.sha256,
+        )
+
+    # Uploads
+
+    def same_upload(self, upload: Upload, request: requests.StartUpload) -> bool:
+        """Whether starting again under the same upload key asks for what is open."""
+        asked = (request.key, request.kind, request.content_type)
+        return (upload.key, upload.kind, upload.content_type) == asked
+
+    async def start_upload(
+        self, ctx: CallContext, request: requests.StartUpload
+    ) -> infos.UploadInfo:
+        store = self.allocating_store()
+        found = store.uploads.get(request.upload)
+        if found is None:
+            store.uploads[request.upload] = Upload(
+                request.upload,
+                runtime().new_id("upload"),
+                request.key,
+                request.kind,
+                request.content_type,
+                ctx.operation,
+            )
+        elif not self.same_upload(found, request):
+            raise Conflict("the upload's key is taken by another upload", object=request.upload)
+        return infos.UploadInfo(upload=request.upload, key=request.key)
+
+    def keep_part(self, upload: Upload, part: Part) -> None:
+        """Keep a part, in place of one with the same number."""
+        upload.parts[part.reference.number] = part
+
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+        store = self.store()
+        upload = self.upload(store, request.upload)
+        if self.used_bytes(store) + len(request.data) > TOTAL_BYTES:
+            raise Exhausted(f"the store has no {len(request.data)} bytes left", what="space")
+        reference = PartReference(
+            number=request.number,
+            size_bytes=len(request.data),
+            tag=hashlib.sha256(request.data).hexdigest()[:32],
+        )
+        self.keep_part(upload, Part(reference, request.data))
+        return infos.PartInfo(part=reference)
+
+    def check_parts(self, upload: Upload, named: tuple[PartReference, ...]) -> None:
+        """``Invalid`` for a part that is missing, not as it was acknowledged, or named twice."""
+        seen: set[int] = set()
+        for part in named:
+            kept = upload.parts.get(part.number)
+            if kept is None:
+                raise Invalid(f"part {part.number} was never sent", object=upload.upload)
+            if kept.reference != part:
+                raise Invalid(f"part {part.number} is not the one sent last", object=upload.upload)
+            if part.number in seen:
+                raise Invalid(f"part {part.number} is named twice", object=upload.upload)
+            seen.add(part.number)
+
+    def join(self, upload: Upload, named: tuple[PartReference, ...]) -> bytes:
+        """The parts' bytes, by number."""
+        numbers = sorted(part.number for part in named)
+        return b"".join(upload.parts[number].data for number in numbers)
+
+    def check_content(self, data: bytes, sha256: str, request: requests.CompleteUpload) -> None:
+        """``Corrupt`` where size or SHA-256 differ from what the caller says it sent."""
+        if len(data) != request.size_bytes:
+            raise Corrupt(f"{len(data)} bytes arrived, not {request.size_bytes}")
+        if sha256 != request.sha256.lower():
+            raise Corrupt("what arrived has another SHA-256 than what was sent")
+
+    async def complete_upload(
+        self, ctx: CallContext, request: requests.CompleteUpload
+    ) -> infos.ObjectInfo:
+        store = self.store()
+        made = self.made_by(store, request.upload)
+        if made is not None and request.upload not in store.uploads:
+            return self.info(made)
+        upload = self.upload(store, request.upload)
+        self.check_parts(upload, request.parts)
+        data = self.join(upload, request.parts)
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.check_content(data, sha256, request)
+        stored = StoredObject(
+            upload.key,
+            runtime().new_id("object"),
+            upload.kind,
+            upload.content_type,
+            data,
+            sha256,
+            request.upload,
+            ctx.operation,
+        )
+        self.publish(store, upload, stored)
+        return self.info(stored)
+
+    def publish(self, store: Store, upload: Upload, stored: StoredObject) -> None:
+        """Make the object visible, and drop the upload with all its parts."""
+        store.objects[self.row_key(stored.key)] = stored
+        del store.uploads[upload.upload]
+
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+        self.store().uploads.pop(request.upload, None)
+        return infos.Gone(key=request.upload)
+
+    # Objects
+
+    def cut(self, data: bytes, offset_bytes: int, length_bytes: int | None) -> tuple[int, bytes]:
+        """Where a range starts, and its bytes: cut at the end, a negative offset from the end."""
+        size = len(data)
+        start = max(0, size + offset_bytes) if offset_bytes < 0 else offset_bytes
+        if start and start >= size:
+            raise OutOfRange(f"offset {start} is past the end of {size} bytes")
+        end = size if length_bytes is None else min(size, start + length_bytes)
+        return start, data[start:end]
+
+    async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
+        stored = self.stored(self.store(), request.key)
+        if stored.true_sha256() != stored.sha256:
+            raise Corrupt("the stored bytes no longer have the object's SHA-256")
+        start, data = self.cut(stored.data, request.offset_bytes, request.length_bytes)
+        return infos.ObjectData(object=self.info(stored), offset_bytes=start, data=data)
+
+    async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
+        stored = self.stored(self.store(), request.key)
+        return ExtentHandle(
+            space=self.backend.name,
+            token=f"{OBJECT_TOKEN}:{stored.id}",
+            size_bytes=len(stored.data),
+            read_only=True,
+        )
+
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+        return self.info(self.stored(self.store(), request.key))
+
+    def folded(self, key: str, request: requests.ListObjects) -> tuple[str, bool]:
+        """The name a key is listed under, and whether it is a common prefix up to the delimiter."""
+        if not request.delimiter:
+            return key, False
+        head, found, _ = key[len(request.prefix) :].partition(request.delimiter)
+        return (f"{request.prefix}{head}{found}", True) if found else (key, False)
+
+    def names(self, store: Store, request: requests.ListObjects) -> list[tuple[str, bool]]:
+        """What is listed, in byte order: each name, and whether it is a common prefix."""
+        found: dict[str, bool] = {}
+        for row in store.objects.values():
+            if row.key.startswith(request.prefix):
+                name, is_prefix = self.folded(row.key, request)
+                found[name] = is_prefix
+        return sorted(found.items())
+
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+        store = self.store()
+        named = dict(self.names(store, request))
+        scope = f"{store.id} objects {request.prefix!r} {request.delimiter!r}"
+        limit = min(request.limit, IMAGE_CAPABILITIES.list.page_max)
+        page, token = page_of(list(named), scope, request.token, limit)
+        return infos.ObjectPage(
+            items=tuple(self.info(self.stored(store, name)) for name in page if not named[name]),
+            prefixes=tuple(name for name in page if named[name]),
+            token=token,
+        )
+
+    def remove(self, store: Store, key: str) -> None:
+        """Take the object's row out; absent is fine."""
+        store.objects.pop(self.row_key(key), None)
+
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+        self.remove(self.store(), request.key)
+        return infos.Gone(key=request.key)
+
+    # The store as a whole
+
+    def used_bytes(self, store: Store) -> int:
+        """What objects and the parts of open uploads occupy."""
+        return sum(len(row.data) for row in store.objects.values()) + sum(
+            len(part.data) for upload in store.uploads.values() for part in upload.parts.values()
+        )
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        store = self.store()
+        used = self.used_bytes(store)
+        return infos.StatsInfo(
+            total_bytes=TOTAL_BYTES,
+            used_bytes=used,
+            allocated_bytes=used,
+            objects=len(store.objects),
+        )
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+        return health_of(self.backend, Role.IMAGE, self.namespace)
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        if self.backend.down:
+            return infos.Undetermined(reason=f"memory space {self.backend.name} is down")
+        return probe_image(self, self.store(), request)
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        self.backend.reach()
+        for thing in owned_things(self.backend.stores.get((Role.IMAGE, self.namespace))):
+            yield thing

@@ -1,0 +1,104 @@
+"""What became of a call whose answer was lost, told from the state it would have left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import requests
+from holdfast.errors import Unsupported
+from holdfast.infos import Absent, Answer, Done, Gone, PartInfo, ProbeResult, UploadInfo
+from holdfast_drivers.memory.backend import Store
+
+if TYPE_CHECKING:
+    from holdfast_drivers.memory.image import MemoryImageDriver
+    from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+
+
+def _done_if(answer: Answer | None) -> ProbeResult:
+    return Absent() if answer is None else Done(answer=answer)
+
+
+def probe_primary(
+    driver: MemoryPrimaryDriver, store: Store, request: requests.Request
+) -> ProbeResult:
+    """Whether a primary store's call took effect: its row, size or absence is there."""
+    match request:
+        case requests.CreateVolume(key=key):
+            found = store.volumes.get(key)
+            if found is None or not driver.compatible(found, request):
+                return Absent()
+            return Done(answer=driver.info(found))
+        case requests.DeleteVolume(key=key):
+            return _done_if(None if key in store.volumes else Gone(key=key))
+        case requests.ResizeVolume() | requests.RevertVolume():
+            return _probe_change(driver, store, request)
+        case _:
+            return _probe_dependent(driver, store, request)
+
+
+def _probe_dependent(
+    driver: MemoryPrimaryDriver, store: Store, request: requests.Request
+) -> ProbeResult:
+    """As above, for snapshots and grants."""
+    match request:
+        case requests.CreateSnapshot(key=key, volume=volume):
+            taken = store.snapshots.get(key)
+            if taken is None or taken.volume != volume:
+                return Absent()
+            return Done(answer=driver.snapshot_info(taken))
+        case requests.DeleteSnapshot(key=key):
+            return _done_if(None if key in store.snapshots else Gone(key=key))
+        case requests.Grant(volume=volume, host=host, mode=mode):
+            granted = store.grants.get((volume, host))
+            if granted is None or granted.mode is not mode:
+                return Absent()
+            return Done(answer=driver.grant_info(granted))
+        case requests.Revoke(volume=volume, host=host):
+            return _done_if(None if (volume, host) in store.grants else Gone(key=volume))
+        case _:
+            raise Unsupported(f"this driver cannot probe a {type(request).__name__}")
+
+
+def _probe_change(
+    driver: MemoryPrimaryDriver,
+    store: Store,
+    request: requests.ResizeVolume | requests.RevertVolume,
+) -> ProbeResult:
+    volume = store.volumes.get(request.key)
+    if volume is None:
+        return Absent()
+    if isinstance(request, requests.RevertVolume):
+        snapshot = store.snapshots.get(request.snapshot)
+        reached = snapshot is not None and volume.content.same_as(snapshot.content)
+    else:
+        wanted = driver.rounded(request.size_bytes)
+        size = volume.content.size_bytes
+        reached = size == wanted if request.shrink else size >= wanted
+    return Done(answer=driver.info(volume)) if reached else Absent()
+
+
+def probe_image(driver: MemoryImageDriver, store: Store, request: requests.Request) -> ProbeResult:
+    """Whether an image store's call took effect."""
+    match request:
+        case requests.StartUpload(upload=key):
+            upload = store.uploads.get(key)
+            opened = upload is not None and driver.same_upload(upload, request)
+            finished = driver.made_by(store, key) is not None
+            started = opened or (upload is None and finished)
+            return _done_if(UploadInfo(upload=key, key=request.key) if started else None)
+        case requests.UploadPart(upload=key, number=number, data=data):
+            upload = store.uploads.get(key)
+            part = upload.parts.get(number) if upload else None
+            same = part is not None and part.data == data
+            return Done(answer=PartInfo(part=part.reference)) if part and same else Absent()
+        case requests.CompleteUpload(upload=key):
+            made = driver.made_by(store, key)
+            if made is None or made.sha256 != request.sha256:
+                return Absent()
+            return Done(answer=driver.info(made))
+        case requests.AbortUpload(upload=key):
+            return _done_if(None if key in store.uploads else Gone(key=key))
+        case requests.DeleteObject(key=key):
+            return _done_if(None if key in store.objects else Gone(key=key))
+        case _:
+            raise Unsupported(f"this driver cannot probe a {type(request).__name__}")

@@ -1,0 +1,108 @@
+"""The primary driver's snapshots: a copy of a volume's table of blocks, and the way back."""
+
+from holdfast import infos, requests
+from holdfast.errors import Conflict, Exhausted, Invalid
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.memory.backend import Snapshot, Store, Volume
+from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
+from holdfast_drivers.memory.content import Content
+from holdfast_drivers.memory.pages import page_of
+from holdfast_drivers.memory.rows import PrimaryRows
+
+
+class SnapshotVerbs(PrimaryRows):
+    """Snapshot verbs and revert."""
+
+    def snapshot_info(self, snapshot: Snapshot) -> infos.SnapshotInfo:
+        """What is reported of a snapshot."""
+        return infos.SnapshotInfo(
+            key=snapshot.key,
+            id=snapshot.id,
+            volume=snapshot.volume,
+            size_bytes=snapshot.content.size_bytes,
+        )
+
+    def frozen(self, volume: Volume) -> Content:
+        """The volume's bytes as they are now."""
+        return volume.content.copy()
+
+    def existing_snapshot(
+        self, store: Store, request: requests.CreateSnapshot
+    ) -> infos.SnapshotInfo | None:
+        """The answer where the key is taken: the same snapshot, or ``Conflict``."""
+        found = store.snapshots.get(request.key)
+        if found is None:
+            return None
+        if found.volume != request.volume:
+            raise Conflict("the key is taken by a snapshot of another volume", object=request.key)
+        return self.snapshot_info(found)
+
+    async def create_snapshot(
+        self, ctx: CallContext, request: requests.CreateSnapshot
+    ) -> infos.SnapshotInfo:
+        store = self.allocating_store()
+        existing = self.existing_snapshot(store, request)
+        if existing is not None:
+            return existing
+        volume = self.volume(store, request.volume)
+        self.check_snapshot_limits(store, volume)
+        snapshot = Snapshot(
+            request.key,
+            runtime().new_id("snap"),
+            volume.key,
+            self.frozen(volume),
+            ctx.operation,
+        )
+        store.snapshots[request.key] = snapshot
+        return self.snapshot_info(snapshot)
+
+    def check_snapshot_limits(self, store: Store, volume: Volume) -> None:
+        """``Exhausted`` when the volume has as many snapshots as it may have."""
+        declared = PRIMARY_CAPABILITIES.snapshot
+        most = declared.snapshots_per_volume_max if declared else None
+        if most is not None and len(self.snapshots_of(store, volume.key)) >= most:
+            raise Exhausted(f"the volume has {most} snapshots already", what="snapshots")
+
+    async def get_snapshot(
+        self, ctx: CallContext, request: requests.GetSnapshot
+    ) -> infos.SnapshotInfo:
+        return self.snapshot_info(self.snapshot(self.store(), request.key))
+
+    async def list_snapshots(
+        self, ctx: CallContext, request: requests.ListSnapshots
+    ) -> infos.SnapshotPage:
+        store = self.store()
+        rows = store.snapshots.values()
+        names = sorted(row.key for row in rows if request.volume in ("", row.volume))
+        scope = f"{store.id} snapshots {request.volume}"
+        keys, token = page_of(names, scope, request.token, request.limit)
+        return infos.SnapshotPage(
+            items=tuple(self.snapshot_info(store.snapshots[key]) for key in keys), token=token
+        )
+
+    def remove_snapshot(self, store: Store, key: str) -> None:
+        """Take the snapshot's row out; absent is fine."""
+        store.snapshots.pop(key, None)
+
+    async def delete_snapshot(
+        self, ctx: CallContext, request: requests.DeleteSnapshot
+    ) -> infos.Gone:
+        self.remove_snapshot(self.store(), request.key)
+        return infos.Gone(key=request.key)
+
+    def restore(self, volume: Volume, snapshot: Snapshot) -> None:
+        """Give a volume the bytes and the size of its snapshot."""
+        volume.content = snapshot.content.copy()
+
+    async def revert_volume(
+        self, ctx: CallContext, request: requests.RevertVolume
+    ) -> infos.VolumeInfo:
+        store = self.store()
+        volume = self.volume(store, request.key)
+        snapshot = self.snapshot(store, request.snapshot)
+        if snapshot.volume != volume.key:
+            raise Invalid(f"{request.snapshot!r} is a snapshot of another volume")
+        self.refuse_in_use(store, request.key)
+        self.restore(volume, snapshot)
+        return self.info(volume)
