@@ -10,7 +10,6 @@ from holdfast.infos import OwnedKind
 from holdfast.requests import (
     AbortUpload,
     CheckHealth,
-    CopyObject,
     DeleteObject,
     EnumerateOwned,
     GetObject,
@@ -20,11 +19,11 @@ from holdfast.requests import (
     OpenObject,
     Role,
     StartUpload,
-    TemporaryUrl,
 )
 from holdfast_conformance.model import image_reply
 from holdfast_conformance.model.base import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.difference import Difference, Expected
+from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.image_state import ImageSituation, ImageState, ObjectModel
 from holdfast_conformance.model.image_upload import (
     Expecting,
@@ -34,7 +33,6 @@ from holdfast_conformance.model.image_upload import (
     expect_put,
     expect_start,
     expecting,
-    good_key,
 )
 from holdfast_conformance.model.life_cycle import (
     LIFE_CYCLE_STEPS,
@@ -43,6 +41,7 @@ from holdfast_conformance.model.life_cycle import (
     expect_life_cycle,
     store_things,
 )
+from holdfast_conformance.model.primary_state import good_key, plain_key
 from holdfast_conformance.plan import (
     FinishUpload,
     HealFault,
@@ -68,6 +67,7 @@ class ImageModel(Model[ImageState]):
 
     def __init__(self, capabilities: ImageCapabilities) -> None:
         self._capabilities = capabilities
+        self._declared = declared_features(capabilities)
 
     def initial(self, plan: Plan) -> ImageState:  # noqa: ARG002 - no plan starts with a store
         """The state of a fresh namespace."""
@@ -78,15 +78,17 @@ class ImageModel(Model[ImageState]):
         state = msgspec.structs.replace(state, clock=state.clock + 1)
         match step:
             case Reopen():
-                return expecting(state, set(), None)
+                return expecting(state, {_S.HARNESS}, None)
             case InjectFault():
                 down = msgspec.structs.replace(state, down=True)
-                return expecting(state, set(), None, then=down)
+                return expecting(state, {_S.HARNESS}, None, then=down)
             case HealFault():
                 up = msgspec.structs.replace(state, down=False)
-                return expecting(state, set(), None, then=up)
+                return expecting(state, {_S.HARNESS}, None, then=up)
             case CheckHealth():
                 return expecting(state, {_S.HEALTH_DOWN if state.down else _S.HEALTH}, None)
+            case _ if isinstance(step, LIFE_CYCLE_STEPS):
+                return self._life_cycle(state, step)
             case _:
                 return self._while_down(state, step) if state.down else self._while_up(state, step)
 
@@ -138,18 +140,25 @@ class ImageModel(Model[ImageState]):
         return Expectation(frozenset({_S.DOWN}), (*branches, *refused))
 
     def _while_up(self, state: ImageState, step: Step) -> Expecting:
-        if isinstance(step, LIFE_CYCLE_STEPS):
-            return self._life_cycle(state, step)
-        undeclared = self._undeclared(step)
-        if undeclared:
-            refusal = only(state, ErrorKind.UNSUPPORTED)
-            return Expectation(frozenset({_S.UNDECLARED, undeclared}), refusal)
+        names = tuple(_names(step))
+        malformed = () if all(map(good_key, names)) else (ErrorKind.INVALID,)
+        if any(feature not in self._declared for feature in features_of(step)):
+            refusal = only(state, ErrorKind.UNSUPPORTED, *malformed)
+            return Expectation(frozenset({_S.UNDECLARED}), refusal)
         if not state.store.exists:
-            missing = only(state, ErrorKind.NOT_FOUND, ErrorKind.PRECONDITION)
-            return Expectation(frozenset({_S.NO_STORE}), missing)
+            kinds = (ErrorKind.NOT_FOUND, ErrorKind.PRECONDITION, ErrorKind.UNAVAILABLE)
+            return Expectation(frozenset({_S.NO_STORE}), only(state, *kinds))
+        if malformed:
+            return Expectation(frozenset({_S.BAD_KEY}), only(state, *malformed))
+        found = self._declared_verb(state, step)
+        if all(map(plain_path, names)):
+            return found
+        return Expectation(found.situations | {_S.HOSTILE}, found.branches)
+
+    def _declared_verb(self, state: ImageState, step: Step) -> Expecting:
         match step:
             case StartUpload():
-                return expect_start(state, self._capabilities, step)
+                return expect_start(state, step)
             case SendPart():
                 return expect_part(state, self._capabilities, step)
             case FinishUpload():
@@ -172,8 +181,6 @@ class ImageModel(Model[ImageState]):
             case WalkObjects():
                 return _walk(state, step)
             case GetObject() | HeadObject() | OpenObject() | DeleteObject():
-                if not good_key(step.key):
-                    return expecting(state, {_S.BAD_KEY}, ErrorKind.INVALID)
                 return _one_object(state, step)
             case _:
                 raise ValueError(f"{type(step).__name__} is no step of an image store's plan")
@@ -190,24 +197,21 @@ class ImageModel(Model[ImageState]):
             Branch(branch.kind, msgspec.structs.replace(state, store=branch.state))
             for branch in found.branches
         )
+        if state.down:
+            branches = (*branches, *down_branches(state, branches[0].state))
         return Expectation(found.situations, branches)
 
-    def _undeclared(self, step: Step) -> str:
-        """The name of the undeclared capability that a step needs, or an empty string."""
-        declared = self._capabilities
-        match step:
-            case GetObject() if step.offset_bytes or step.length_bytes is not None:
-                if declared.range is None:
-                    return "range"
-                return "" if step.offset_bytes >= 0 or declared.range.suffix else "range.suffix"
-            case ListObjects() | WalkObjects() if step.delimiter:
-                return "" if declared.list.delimiter else "list.delimiter"
-            case CopyObject():
-                return "" if declared.copy else "copy"
-            case TemporaryUrl():
-                return "" if declared.url else "url"
-            case _:
-                return ""
+
+def plain_path(name: str) -> bool:
+    """Whether a name is one that no backend has trouble with, folders included."""
+    return all(map(plain_key, name.split("/")))
+
+
+def _names(step: Step) -> Iterator[str]:
+    for field in ("key", "upload", "target"):
+        name = getattr(step, field, None)
+        if isinstance(name, str):
+            yield name
 
 
 def _started(step: PutObject) -> StartUpload:

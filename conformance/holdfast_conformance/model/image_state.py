@@ -15,16 +15,16 @@ Piece = tuple[int, int]
 
 
 class ImageSituation(enum.StrEnum):
-    """What makes a step on an image store interesting."""
+    """What makes a step on an image store interesting; both roles have one name for one thing."""
 
     START_NEW = "start: a new upload"
     START_AGAIN = "start: an open upload with equal arguments"
     START_OTHER = "start: an open upload with other arguments"
     START_SETTLED = "start: an upload that was completed"
-    BAD_KEY = "a key that no object can have"
+    BAD_KEY = "a key that nothing can have"
+    HOSTILE = "a key that a careless backend mixes up, loses or obeys"
     KIND = "a kind the store declares"
-    KIND_UNDECLARED = "a kind the store does not declare"
-    MAINTENANCE = "new data while the store is in maintenance"
+    MAINTENANCE = "something new while the store is in maintenance"
     PART_NEW = "part: a new number"
     PART_AGAIN = "part: a number that was sent before"
     PART_BEFORE = "part: a number below one that was sent before"
@@ -74,12 +74,13 @@ class ImageSituation(enum.StrEnum):
     DELETE_JOINED = "delete: an object of several parts"
     DELETE_ABSENT = "delete: an absent object"
     NO_STORE = "no store here"
-    STATS = "stats: of the store"
+    STATS = "stats"
     ENUMERATE = "enumerate: everything"
     HEALTH = "health: while the backend is up"
     HEALTH_DOWN = "health: while the backend is down"
     DOWN = "the backend is down"
-    UNDECLARED = "a capability that is not declared"
+    UNDECLARED = "a feature that is not declared"
+    HARNESS = "a step of the harness"
 
 
 class ObjectModel(msgspec.Struct, frozen=True):

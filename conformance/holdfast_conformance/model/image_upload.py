@@ -2,7 +2,7 @@
 
 from holdfast.capabilities import ImageCapabilities, ObjectKind, UploadCapabilities
 from holdfast.errors import ErrorKind
-from holdfast.requests import KEY_MAX_BYTES, AbortUpload, StartUpload
+from holdfast.requests import AbortUpload, StartUpload
 from holdfast_conformance.model.base import Branch, Expectation, only
 from holdfast_conformance.model.image_state import (
     ImageSituation,
@@ -18,11 +18,6 @@ Expecting = Expectation[ImageState]
 _S = ImageSituation
 
 
-def good_key(key: str) -> bool:
-    """Whether a key is one that the contract allows."""
-    return 1 <= len(key.encode()) <= KEY_MAX_BYTES
-
-
 def expecting(
     state: ImageState, situations: set[_S], *kinds: ErrorKind | None, then: ImageState | None = None
 ) -> Expecting:
@@ -32,29 +27,16 @@ def expecting(
     return Expectation(frozenset(situations), branches)
 
 
-def start_problem(
-    state: ImageState, capabilities: ImageCapabilities, start: StartUpload | PutObject
-) -> Expecting | None:
+def start_problem(state: ImageState) -> Expecting | None:
     """The refusal of new data, whatever becomes of it later, or ``None``."""
-    kinds: list[ErrorKind] = []
-    situations: set[_S] = set()
-    if not (good_key(start.key) and good_key(start.upload)):
-        kinds.append(ErrorKind.INVALID)
-        situations.add(_S.BAD_KEY)
-    if start.kind not in capabilities.upload.kinds:
-        kinds.append(ErrorKind.UNSUPPORTED)
-        situations.add(_S.KIND_UNDECLARED)
-    if state.store.maintenance:
-        kinds.append(ErrorKind.PRECONDITION)
-        situations.add(_S.MAINTENANCE)
-    return Expectation(frozenset(situations), only(state, *kinds)) if kinds else None
+    if not state.store.maintenance:
+        return None
+    return expecting(state, {_S.MAINTENANCE}, ErrorKind.PRECONDITION)
 
 
-def expect_start(
-    state: ImageState, capabilities: ImageCapabilities, step: StartUpload
-) -> Expecting:
+def expect_start(state: ImageState, step: StartUpload) -> Expecting:
     """``start_upload``."""
-    refusal = start_problem(state, capabilities, step)
+    refusal = start_problem(state)
     refused = refusal.branches if refusal else ()
     situations = refusal.situations if refusal else frozenset[str]()
     known = state.uploads.get(step.upload)
@@ -139,7 +121,7 @@ def expect_abort(state: ImageState, step: AbortUpload) -> Expecting:
 
 def expect_put(state: ImageState, capabilities: ImageCapabilities, step: PutObject) -> Expecting:
     """The framework's put helper: start, parts and complete in one."""
-    refusal = start_problem(state, capabilities, step)
+    refusal = start_problem(state)
     if refusal is not None:
         return refusal
     if step.upload in state.uploads or step.upload in state.settled:
