@@ -1,11 +1,5 @@
 """The supervisor of workers: starts, watches and replaces them, and never imports a driver."""
 
-import os
-import select
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
@@ -19,35 +13,22 @@ from holdfast.errors import (
 )
 from holdfast.requests import Role
 from holdfast_conformance import plan as plans
-from holdfast_conformance.processes import RUN_VARIABLE, adopt_orphans, children, end_processes
 from holdfast_conformance.trace import Broken, BrokenKind, Loaded, Observed, Stepped, TraceRecord
 from holdfast_conformance.trace_lines import decode_record, encode_record
-from holdfast_conformance.worker.capture import enlarge_pipe
 from holdfast_conformance.worker.protocol import (
     Blame,
-    Channel,
-    Command,
     Execute,
     Finished,
     Load,
     Message,
     Opened,
-    Quit,
     Refused,
     Remove,
-    Report,
     Setup,
     Shown,
     Stop,
-    decode_report,
-    encode,
 )
-
-TICK_S = 0.1
-_TICK_MAX_S = 0.3
-"""A tick that took longer shows a stalled machine, and the driver was stalled with it."""
-_LEAVE_S = 10.0
-_TAIL_BYTES = 600
+from holdfast_conformance.worker_process import WorkerLost, WorkerProcess
 
 R = TypeVar("R", bound=Message)
 Sink = Callable[[TraceRecord, bytes], bool]
@@ -68,15 +49,6 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     def silence_s(self) -> float:
         """How long a worker may say nothing; its own watch is to fire first where it still can."""
         return self.deadline_s + self.grace_s + 2.0
-
-
-class WorkerLost(Exception):
-    """The worker is gone or does not answer."""
-
-    def __init__(self, how: BrokenKind, detail: str) -> None:
-        super().__init__(detail)
-        self.how = how
-        self.detail = detail
 
 
 class DriverRefused(Exception):
@@ -100,123 +72,6 @@ def raise_refused(refused: Refused) -> NoReturn:
             raise DriverRefused(refused.reason)
         case Blame.HARNESS:
             raise HarnessFailed(refused.reason)
-
-
-class WorkerProcess:
-    """One worker process and its pipes.
-
-    Args:
-        run: the run whose mark the process carries.
-    """
-
-    def __init__(self, run: str) -> None:
-        adopt_orphans()
-        commands, command_end = os.pipe()
-        report_end, reports = os.pipe()
-        stdout, stdout_end = os.pipe()
-        stderr, stderr_end = os.pipe()
-        for fd in (reports, stdout_end, stderr_end):
-            enlarge_pipe(fd)
-        self._run = run
-        self._spared = frozenset(children())
-        self._ends: tuple[int, ...] = (command_end, report_end, stdout, stderr)
-        self._stderr = stderr
-        self._channel = Channel(report_end, command_end)
-        passed = (commands, reports, stdout, stderr)
-        arguments = [str(number) for number in (*passed, os.getpid())]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
-            [sys.executable, "-m", "holdfast_conformance.worker", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout_end,
-            stderr=stderr_end,
-            pass_fds=passed,
-            start_new_session=True,
-            env={**os.environ, RUN_VARIABLE: run},
-        )
-        for fd in (commands, reports, stdout_end, stderr_end):
-            os.close(fd)
-
-    def send(self, command: Command) -> None:
-        """Send a command. ``WorkerLost`` when there is nobody to take it."""
-        try:
-            self._channel.send(encode(command))
-        except BrokenPipeError:
-            raise self._lost() from None
-
-    def receive(self, patience_s: float) -> Report | bytes:
-        """The next report, or the line of the next trace record.
-
-        Raises:
-            WorkerLost: the worker ended, spoke nonsense, or said nothing for ``patience_s``.
-        """
-        silent_s = 0.0
-        try:
-            while (frame := self._channel.take()) is None:
-                before_s = time.monotonic()
-                if select.select([self._channel.read_fd], [], [], TICK_S)[0]:
-                    if not self._channel.fill():
-                        raise self._lost()
-                    silent_s = 0.0
-                else:
-                    silent_s += min(time.monotonic() - before_s, _TICK_MAX_S)
-                if silent_s > patience_s:
-                    raise WorkerLost(
-                        BrokenKind.HUNG, f"no sign of life for {patience_s:g} s; it was killed"
-                    )
-            payload, is_record = frame
-            return payload if is_record else decode_report(payload)
-        except (ValueError, msgspec.MsgspecError) as problem:
-            detail = f"something wrote into the harness's own channel: {problem}"
-            raise WorkerLost(BrokenKind.DIED, detail) from problem
-
-    def _lost(self) -> WorkerLost:
-        """Why the channel ended."""
-        try:
-            status = self._process.wait(_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            return WorkerLost(BrokenKind.DIED, "it closed the harness's own channel")
-        said = self._last_words()
-        if status < 0:
-            return WorkerLost(BrokenKind.DIED, f"killed by {signal.Signals(-status).name}{said}")
-        return WorkerLost(BrokenKind.DIED, f"exited with status {status}{said}")
-
-    def _last_words(self) -> str:
-        """The end of what was printed to standard error and not yet looked at."""
-        os.set_blocking(self._stderr, False)
-        said = bytearray()
-        try:
-            while data := os.read(self._stderr, 1 << 16):
-                said = (said + data)[-_TAIL_BYTES:]
-        except BlockingIOError:
-            pass
-        text = " ".join(said.decode(errors="replace").split())
-        return f"; it said: {text}" if text else ""
-
-    def close(self) -> bool:
-        """End the worker politely, so that its testbed can clean up, and then whatever is left.
-
-        False when it had to be killed.
-        """
-        try:
-            self.send(Stop())  # in case a plan is under way
-            self.send(Quit())
-            self._process.wait(_LEAVE_S)
-        except (WorkerLost, subprocess.TimeoutExpired):
-            return False
-        else:
-            return True
-        finally:
-            self.kill()
-
-    def kill(self) -> None:
-        """End the worker and everything that carries the run's mark, at once."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        end_processes(self._run, self._spared)
-        for fd in self._ends:
-            os.close(fd)
-        self._ends = ()
 
 
 class Supervisor:

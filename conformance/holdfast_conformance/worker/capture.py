@@ -137,7 +137,7 @@ def _words(arguments: Iterable[Any]) -> Iterable[str]:
         if isinstance(argument, bytes):
             yield argument.decode(errors="replace")
         elif isinstance(argument, (list, tuple)):
-            yield from _words(argument)  # pyright: ignore[reportUnknownArgumentType]
+            yield from _words(argument)  # pyright: ignore[reportUnknownArgumentType] - whatever a driver gives
         else:
             yield str(argument)
 

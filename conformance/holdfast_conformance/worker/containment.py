@@ -97,7 +97,7 @@ def _detail(problem: DriverError) -> str:
     for name in ("holders", "state", "what"):
         value = getattr(problem, name, None)
         if value:
-            return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - whatever a driver gives
     return ""
 
 

@@ -98,7 +98,7 @@ class Loading:
                 context.close()
                 self._defects.append(f"Provider.{verb} is async, and must return a context manager")
                 return None
-            return await stack.enter_async_context(context)  # pyright: ignore[reportUnknownVariableType]
+            return await stack.enter_async_context(context)  # pyright: ignore[reportUnknownVariableType] - whatever a driver gives
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
             self._defects.append(f"Provider.{verb} fails: {described(problem)}")
             return None

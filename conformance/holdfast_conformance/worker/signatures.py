@@ -84,9 +84,9 @@ def provider_defects(provider: Any) -> tuple[str, ...]:
     """What keeps a provider from being asked for anything at all."""
     defects: list[str] = []
     roles: Any = getattr(provider, "roles", ())
-    if not isinstance(roles, (tuple, list)) or not roles:  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(roles, (tuple, list)) or not roles:  # pyright: ignore[reportUnknownVariableType] - whatever a driver gives
         defects.append("Provider.roles is not a tuple with at least one role")
-    elif unknown := [role for role in roles if role not in tuple(Role)]:  # pyright: ignore[reportUnknownVariableType]
+    elif unknown := [role for role in roles if role not in tuple(Role)]:  # pyright: ignore[reportUnknownVariableType] - whatever a driver gives
         defects.append(f"Provider.roles has {unknown!r}; roles are primary and image")
     wanted = {"primary": 1, "image": 1, "life_cycle": 2, "testbeds": 0}
     for name, count in wanted.items():

@@ -1,0 +1,37 @@
+"""Providers that cannot even be started, each in its own way."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+from odd_driver import OddProvider
+
+from holdfast.requests import Role
+from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
+
+an_object = object()
+
+
+class WrongConstructor(OddProvider):
+    def __init__(self) -> None:
+        raise OSError("no such array")
+
+
+class NoTestbed(OddProvider):
+    def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
+        return {}
+
+
+@asynccontextmanager
+async def _broken_testbed(run: str) -> AsyncIterator[Testbed]:
+    raise ConnectionError("nobody there")
+    yield
+
+
+class BrokenTestbed(OddProvider):
+    def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
+        return {TestbedKind.EMBEDDED: _broken_testbed}
+
+
+class NoRole(OddProvider):
+    roles = cast("tuple[Role]", ())

@@ -1,0 +1,282 @@
+"""What a driver can do to the process it runs in, and what the supervisor makes of it."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from holdfast import requests
+from holdfast.capabilities import AccessMode
+from holdfast.errors import ConfigurationError, ErrorKind
+from holdfast.requests import Role
+from holdfast_conformance import plan as plans
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.processes import processes_of
+from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.trace import (
+    Broken,
+    BrokenKind,
+    Ended,
+    Nonsense,
+    Observed,
+    Raised,
+    Returned,
+    Stepped,
+    TraceRecord,
+)
+
+RUN = "run-of-a-test"
+QUICK = Patience(deadline_s=0.3, grace_s=0.3, start_s=30.0)
+
+pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    found = Supervisor("odd_driver:OddProvider", "", RUN, QUICK)
+    yield found
+    found.close()
+    assert processes_of(RUN) == ()
+
+
+def plan_of(*steps: plans.Step) -> Plan:
+    return Plan(
+        id="plan",
+        role=Role.PRIMARY,
+        origin="test",
+        store="store",
+        hosts=("host-a",),
+        ready=True,
+        steps=steps,
+    )
+
+
+def create(key: str) -> requests.CreateVolume:
+    return requests.CreateVolume(key=key, size_bytes=4096)
+
+
+def execute(supervisor: Supervisor, *steps: plans.Step) -> list[TraceRecord]:
+    """All records of a plan; the namespace is told apart by the number of steps and the clock."""
+    records: list[TraceRecord] = []
+
+    def sink(record: TraceRecord, _: bytes) -> bool:
+        records.append(record)
+        return True
+
+    supervisor.execute(plan_of(*steps), f"ns-{time.monotonic_ns()}", sink)
+    return records
+
+
+def stepped(records: list[TraceRecord], index: int) -> Stepped:
+    return next(r for r in records if isinstance(r, Stepped) and r.index == index)
+
+
+def test_a_plan_is_prepared_executed_observed_and_cleaned_up(supervisor: Supervisor) -> None:
+    """Each step has one answer and one observation, and the end leaves nothing."""
+    records = execute(supervisor, create("a"), requests.GetVolume(key="a"))
+
+    indices = [r.index for r in records if isinstance(r, Stepped | Observed)]
+    assert indices == [-1, -1, -2, -2, 0, 0, 1, 1]
+    assert records[-1] == Ended(left=(), enumerated=(), failures=(), outside_digest="")
+
+
+@pytest.mark.parametrize(
+    ("key", "how"),
+    [
+        ("sleeps", BrokenKind.HUNG),
+        ("spins", BrokenKind.HUNG),
+        ("waits", BrokenKind.HUNG),
+        ("exits", BrokenKind.DIED),
+        ("is-killed", BrokenKind.DIED),
+        ("crashes", BrokenKind.DIED),
+        ("closes-everything", BrokenKind.DIED),
+        ("writes-everywhere", BrokenKind.DIED),
+        ("interrupts", BrokenKind.BASE_EXCEPTION),
+        ("leaves", BrokenKind.BASE_EXCEPTION),
+        ("raises-outlandish", BrokenKind.BASE_EXCEPTION),
+        ("stops-the-loop", BrokenKind.BASE_EXCEPTION),
+    ],
+)
+def test_a_driver_that_takes_its_process_along_is_replaced(
+    supervisor: Supervisor, key: str, how: BrokenKind
+) -> None:
+    """The trace says at which step and how it broke, and the next plan runs in a new process."""
+    records = execute(supervisor, create("a"), create(key))
+    afterwards = execute(supervisor, create("a"))
+
+    broken = records[-1]
+    assert isinstance(broken, Broken)
+    assert (broken.index, broken.how) == (1, how)
+    assert isinstance(afterwards[-1], Ended)
+
+
+@pytest.mark.parametrize("key", ["answers-none", "answers-a-lie", "answers-bad-types"])
+def test_an_answer_that_is_none_is_recorded_as_nonsense(supervisor: Supervisor, key: str) -> None:
+    """Nothing, a wrong key and wrong types are told apart from answers."""
+    records = execute(supervisor, create(key), create("a"))
+
+    assert isinstance(stepped(records, 0).outcome, Nonsense)
+    assert isinstance(stepped(records, 1).outcome, Returned)
+
+
+def test_a_foreign_exception_is_named(supervisor: Supervisor) -> None:
+    """What is no driver error is recorded as Internal, with the name of what escaped."""
+    outcome = stepped(execute(supervisor, create("raises-foreign")), 0).outcome
+
+    assert isinstance(outcome, Raised)
+    assert (outcome.kind, outcome.escaped) == (ErrorKind.INTERNAL, "ZeroDivisionError")
+
+
+def test_what_a_driver_prints_belongs_to_its_step(supervisor: Supervisor) -> None:
+    """Standard output is the driver's alone, kept with the step that printed it."""
+    records = execute(supervisor, create("a"), create("odd"), create("b"))
+
+    said = [stepped(records, index).stdout for index in range(3)]
+    assert said == ["", "hello from the driver\n", ""]
+
+
+def test_a_flood_of_output_is_cut_and_harms_nobody(supervisor: Supervisor) -> None:
+    """Four megabytes on standard output leave two kilobytes in the trace."""
+    said = stepped(execute(supervisor, create("floods"), create("a")), 0).stdout
+
+    assert len(said) < 3000
+    assert said.endswith("bytes more")
+
+
+def test_a_fork_is_noticed_and_the_copy_ends_at_once(supervisor: Supervisor) -> None:
+    """The forked copy never speaks on the harness's channel."""
+    records = execute(supervisor, create("forks"), create("a"))
+
+    assert [stepped(records, index).forked for index in range(2)] == [True, False]
+    assert isinstance(records[-1], Ended)
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("tells-its-password", "message"),
+        ("logs-its-password", "log"),
+        ("shows-its-password", "argv"),
+    ],
+)
+def test_a_secret_is_seen_wherever_it_leaks_and_never_recorded(
+    supervisor: Supervisor, key: str, place: str
+) -> None:
+    """The step names the place, and no line of the trace holds the secret."""
+    lines: list[bytes] = []
+    seen: list[TraceRecord] = []
+
+    def sink(record: TraceRecord, line: bytes) -> bool:
+        lines.append(line)
+        seen.append(record)
+        return True
+
+    supervisor.execute(plan_of(create(key)), "ns-secret", sink)
+
+    assert stepped(seen, 0).canaries == (place,)
+    assert b"correct-horse" not in b"".join(lines)
+
+
+def test_a_granted_secret_is_planted_and_seen(supervisor: Supervisor) -> None:
+    """The placeholder of a plan becomes a secret of the run, which is looked for like any other."""
+    grant = requests.Grant(
+        volume="a", host="host-a", mode=AccessMode.EXCLUSIVE, secret="a placeholder"
+    )
+    found = stepped(execute(supervisor, create("a"), grant), 1)
+
+    assert found.canaries == ("stdout",)
+    assert found.stdout == "granting with [redacted]\n"
+
+
+def test_a_list_that_never_ends_is_nonsense(supervisor: Supervisor) -> None:
+    """A walk over pages gives up after ten thousand."""
+    outcome = stepped(execute(supervisor, plans.WalkVolumes(limit=2)), 0).outcome
+
+    assert outcome == Nonsense("list_volumes does not end after 10000 pages")
+
+
+def test_a_plan_stops_when_the_sink_wants_no_more(supervisor: Supervisor) -> None:
+    """After the sink has said so it is shown nothing, and the next plan runs as usual."""
+    shown: list[TraceRecord] = []
+
+    def sink(record: TraceRecord, _: bytes) -> bool:
+        shown.append(record)
+        return len(shown) < 3
+
+    steps = tuple(create(f"v{number}") for number in range(500))
+    supervisor.execute(plan_of(*steps), "ns-stopped", sink)
+
+    assert len(shown) == 3
+    assert isinstance(execute(supervisor, create("a"))[-1], Ended)
+
+
+def test_nothing_a_driver_started_outlives_the_worker() -> None:
+    """A process that left the worker's session ends with the worker all the same."""
+    supervisor = Supervisor("odd_driver:OddProvider", "", RUN, QUICK)
+    execute(supervisor, create("leaves-a-process"))
+    during = len(processes_of(RUN))
+
+    supervisor.close()
+
+    assert during == 2
+    assert processes_of(RUN) == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "cause"),
+    [
+        ("refused_providers:an_object", "Provider"),
+        ("refused_providers:WrongConstructor", "cannot be constructed"),
+        ("refused_providers:NoTestbed", "no testbed"),
+        ("refused_providers:BrokenTestbed", "testbed does not start"),
+        ("refused_providers:NoRole", "roles"),
+        ("raises_at_import:Provider", "cannot be imported"),
+        ("exits_at_import:Provider", "exited with status 9"),
+        ("hangs_at_import:Provider", "no sign of life"),
+    ],
+)
+def test_a_provider_that_cannot_start_is_refused_with_the_cause(provider: str, cause: str) -> None:
+    """Whatever goes wrong before the first plan is one sentence about the driver."""
+    patience = Patience(deadline_s=0.3, grace_s=0.3, start_s=3.0)
+    supervisor = Supervisor(provider, "", RUN, patience)
+
+    with pytest.raises(DriverRefused, match=cause):
+        supervisor.start()
+
+    assert processes_of(RUN) == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "testbed", "cause"),
+    [
+        ("no-such-driver", "", "no driver 'no-such-driver'"),
+        ("no_such_module:Provider", "", "cannot be imported"),
+        ("odd_driver:Odd", "", "known: OddProvider"),
+        ("odd_driver:OddProvider", "container", "it offers: embedded"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_a_configuration_error(
+    provider: str, testbed: str, cause: str
+) -> None:
+    """A typing error is nobody's defect: the nearest names are given."""
+    with pytest.raises(ConfigurationError, match=cause):
+        Supervisor(provider, testbed, RUN, QUICK).start()
+
+
+def test_no_worker_outlives_its_supervisor() -> None:
+    """The kernel ends a worker whose supervisor is killed."""
+    read, write = os.pipe()
+    supervisor_pid = os.fork()
+    if supervisor_pid == 0:
+        supervisor = Supervisor("odd_driver:OddProvider", "", RUN, QUICK)
+        supervisor.start()
+        os.write(write, b"started")
+        os.kill(os.getpid(), 9)
+    assert os.read(read, 16) == b"started"
+    os.waitpid(supervisor_pid, 0)
+    until_s = time.monotonic() + 10
+    while processes_of(RUN) and time.monotonic() < until_s:
+        pass
+
+    assert processes_of(RUN) == ()
