@@ -29,8 +29,8 @@ AnyMachine = Machine[Any, Event]
 
 
 def states_of(machine: AnyMachine) -> list[enum.StrEnum]:
-    kind: type[enum.StrEnum] = type(machine.initial)
-    return list(kind)
+    initial: enum.StrEnum = machine.initial
+    return list(type(initial))
 
 
 def reached(machine: AnyMachine, start: Any, events: set[Event]) -> set[Any]:
