@@ -2,9 +2,10 @@
 
 import typer
 
-from holdfast.cli import drivers
+from holdfast.cli import demo, drivers, operations, recover, scrub
 
 
 def register(app: typer.Typer) -> None:
     """Add the framework's commands to the program."""
-    drivers.register(app)
+    for module in (demo, drivers, operations, recover, scrub):
+        module.register(app)

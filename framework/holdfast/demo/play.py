@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,9 @@ import msgspec
 from holdfast import files
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.data.block_io import open_block_io
+from holdfast.data.convert import make_raw
 from holdfast.data.digest import content_digest
+from holdfast.data.images import ImageFormat, inspect_image
 from holdfast.demo.image import build_image
 from holdfast.demo.story import Cast, Chapter, Comparison, StoreConfig, Story
 from holdfast.errors import UsageError
@@ -19,6 +21,7 @@ from holdfast.opening import parse_config
 from holdfast.orchestrator import open_orchestrator
 from holdfast.plugins import load_provider
 from holdfast.requests import Role
+from holdfast.runtime import runtime
 
 CATALOGUE = "catalogue.sqlite"
 _STAGING = "staging"
@@ -43,28 +46,39 @@ async def play(folder: Path, image: Path | None, tell: Callable[[Chapter], None]
         UsageError: the folder is not empty: a story is told once.
         HoldfastError: what went wrong, for people.
     """
-    prepare_folder(folder)
-    async with staged_image(folder, image) as cast, open_catalogue(folder / CATALOGUE) as catalogue:
-        async with open_orchestrator(catalogue) as orchestrator:
+    with prepared_folder(folder):
+        async with (
+            staged_image(folder, image) as cast,
+            open_catalogue(folder / CATALOGUE) as catalogue,
+            open_orchestrator(catalogue) as orchestrator,
+        ):
             story = Story(orchestrator, cast, tell)
             await story.play()
     return Played(comparisons=tuple(story.comparisons))
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder, or see that it is empty."""
+@contextlib.contextmanager
+def prepared_folder(folder: Path) -> Iterator[None]:
+    """Make the folder, or see that it is empty; what was made in vain goes again."""
     if folder.is_dir():
         if any(folder.iterdir()):
             raise UsageError(
                 f"{folder} is not empty, and a story is told once. Choose another folder; to look "
                 f"into this one: holdfast operations --catalogue {folder / CATALOGUE}"
             )
+        yield
         return
     if folder.exists():
         raise UsageError(f"{folder} is no folder")
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent} in which to make {folder.name}")
     files.mkdir(folder)
+    try:
+        yield
+    except Exception:
+        if not any(folder.iterdir()):
+            files.rmdir(folder)
+        raise
 
 
 @contextlib.asynccontextmanager
@@ -74,24 +88,37 @@ async def staged_image(folder: Path, image: Path | None) -> AsyncIterator[Cast]:
     files.mkdir(staging)
     try:
         raw = await build_image(staging) if image is None else await raw_image(image, staging)
-        yield await _cast(folder, raw)
+        yield await _cast(_absolute(folder), _absolute(raw))
     finally:
         files.remove_tree(staging)
 
 
 async def raw_image(image: Path, staging: Path) -> Path:
-    """The user's image as a raw disk: itself, or converted into ``staging``."""
-    del staging
-    return image
+    """The user's image as a raw disk: itself, or converted into ``staging``.
+
+    Raises:
+        UsageError: the file is missing, unreadable, no image, or cut off.
+        EnvironmentUnavailable: it is qcow2 and qemu-img is not installed.
+    """
+    found = await runtime().run_blocking(inspect_image, image)
+    if found.format is ImageFormat.RAW:
+        return image
+    raw = staging / "image.raw"
+    await make_raw(found, raw)
+    return raw
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
 
 
 async def _cast(folder: Path, raw: Path) -> Cast:
-    size = os.stat(raw).st_size
-    handle = FileHandle(path=str(raw.absolute()), size_bytes=size, read_only=True)
+    size = await runtime().run_blocking(os.path.getsize, raw)
+    handle = FileHandle(path=str(raw), size_bytes=size, read_only=True)
     async with open_block_io(handle) as content:
         digest = await content_digest(content)
     return Cast(
-        image=raw.absolute(),
+        image=raw,
         image_bytes=size,
         image_digest=digest,
         primary=_store(folder, "primary-1", Role.PRIMARY),
@@ -102,5 +129,5 @@ async def _cast(folder: Path, raw: Path) -> Cast:
 
 def _store(folder: Path, name: str, role: Role) -> StoreConfig:
     provider = load_provider(_PROVIDER)
-    config = parse_config(provider, {"root": str(folder.absolute()), "namespace": name})
+    config = parse_config(provider, {"root": str(folder), "namespace": name})
     return StoreConfig(name=name, role=role, provider=_PROVIDER, config=config)

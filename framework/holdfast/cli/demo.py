@@ -1,0 +1,158 @@
+"""``holdfast demo``: the whole story on real input, with each digest."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from holdfast.demo.play import CATALOGUE, Played, play
+from holdfast.demo.rehearsal import rehearse
+from holdfast.demo.story import Chapter, Comparison
+from holdfast.errors import ExitCode
+from holdfast.plan_text import human_bytes
+
+INTERRUPTED = 130
+
+
+class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The demo for machines."""
+
+    passed: bool
+    directory: str
+    """Where catalogue and stores are; empty when they were removed."""
+    chapters: tuple[Chapter, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast demo``."""
+    app.command("demo")(run_demo)
+
+
+def run_demo(
+    image: Annotated[
+        Path | None,
+        typer.Option(help="A raw or qcow2 disk image; without it a file system is built."),
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="Keep catalogue and stores here; must be empty or not exist yet."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every plan; touch nothing.")
+    ] = False,
+) -> None:
+    """Play the whole story: stores, template, volume, write, snapshot, backup, grow, revert,
+    restore.
+
+    Without --directory it plays in a temporary folder that is removed at the end.
+    """
+    if dry_run:
+        _rehearse(image, as_json=as_json)
+        return
+    if directory is not None:
+        _play(directory, image, kept=True, as_json=as_json)
+        return
+    with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
+        _play(Path(folder), image, kept=False, as_json=as_json)
+
+
+def _rehearse(image: Path | None, *, as_json: bool) -> None:
+    plans = asyncio.run(rehearse(image))
+    if as_json:
+        print(msgspec.json.encode(plans).decode())  # noqa: T201 - the command's answer
+        return
+    for plan in plans:
+        print("\n".join(plan.lines()))  # noqa: T201 - the command's answer
+    moved = sum(plan.moved_bytes for plan in plans)
+    seconds = sum(plan.seconds for plan in plans)
+    steps = sum(len(plan.steps) for plan in plans)
+    print(  # noqa: T201 - the command's answer
+        f"In all {steps} steps, at most {human_bytes(moved)} moved, about {seconds:.1f} s "
+        "(assuming 200 MiB/s and 20 ms a call). Nothing was touched."
+    )
+
+
+def _play(folder: Path, image: Path | None, *, kept: bool, as_json: bool) -> None:
+    chapters: list[Chapter] = []
+
+    def tell(chapter: Chapter) -> None:
+        chapters.append(chapter)
+        if not as_json:
+            print(_line(chapter), flush=True)  # noqa: T201 - the command's answer
+        _progress(f"{chapter.number}: {chapter.title}")
+
+    try:
+        played = asyncio.run(play(folder, image, tell))
+    except KeyboardInterrupt:
+        _say(_advice_after_interrupt(folder, kept=kept))
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _progress("")
+    where = str(folder) if kept else ""
+    if as_json:
+        report = DemoReport(
+            passed=played.passed,
+            directory=where,
+            chapters=tuple(chapters),
+            comparisons=played.comparisons,
+        )
+        print(msgspec.json.encode(report).decode())  # noqa: T201 - the command's answer
+    else:
+        _conclude(played, folder, kept=kept)
+    if not played.passed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _line(chapter: Chapter) -> str:
+    size = human_bytes(chapter.size_bytes) if chapter.size_bytes else ""
+    line = f"{chapter.number:3d}  {chapter.title:<36} {size:>10}  {chapter.digest}"
+    return line.rstrip()
+
+
+def _conclude(played: Played, folder: Path, *, kept: bool) -> None:
+    for one in played.comparisons:
+        if not one.agrees:
+            print(f"     {one.what}: expected {one.expected}, found {one.found}")  # noqa: T201 - the command's answer
+    agreeing = sum(one.agrees for one in played.comparisons)
+    verdict = "PASS" if played.passed else "FAIL"
+    print(f"{verdict}  {agreeing} of {len(played.comparisons)} digests agree")  # noqa: T201 - the command's answer
+    if kept:
+        catalogue = folder / CATALOGUE
+        print(  # noqa: T201 - the command's answer
+            "Next: "
+            f"holdfast operations --catalogue {catalogue}   what was done\n"
+            f"      holdfast scrub --deep --catalogue {catalogue}   does it still agree\n"
+            f"      holdfast recover --catalogue {catalogue}   after a crash or Ctrl-C"
+        )
+    else:
+        print(  # noqa: T201 - the command's answer
+            "The temporary folder was removed; keep it with --directory DIR, and then try "
+            "holdfast operations, scrub and recover on it"
+        )
+
+
+def _advice_after_interrupt(folder: Path, *, kept: bool) -> str:
+    if not kept:
+        return "interrupted; the temporary folder was removed"
+    if not (folder / CATALOGUE).exists():
+        return f"interrupted before anything was accepted; remove {folder} and start again"
+    return (
+        "interrupted; what is unfinished is in the journal. Finish it with: "
+        f"holdfast recover --catalogue {folder / CATALOGUE}"
+    )
+
+
+def _say(message: str) -> None:
+    print(f"holdfast: {message}", file=sys.stderr)  # noqa: T201 - the program's own voice
+
+
+def _progress(text: str) -> None:
+    """The last chapter on stderr, where a person looks and stdout goes elsewhere."""
+    if sys.stderr.isatty() and not sys.stdout.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201 - progress

@@ -1,0 +1,119 @@
+"""``holdfast operations``: the journal, for people."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.cli.zone import CatalogueOption, JsonOption, check_exists
+from holdfast.model.rows import Operation, Step
+
+
+class StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One journalled step."""
+
+    number: int
+    kind: str
+    state: str
+    error: str
+
+
+class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of the journal; the times are seconds since the epoch."""
+
+    id: str
+    kind: str
+    subject: str
+    state: str
+    accepted_s: float
+    ended_s: float
+    error: str
+    left: tuple[str, ...]
+    steps: tuple[StepRow, ...]
+    planned: int
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """What is read of a planned step, whether or not its kind is installed."""
+
+    kind: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast operations``."""
+    app.command("operations")(run_operations)
+
+
+def run_operations(
+    catalogue: CatalogueOption,
+    steps: Annotated[bool, typer.Option("--steps", help="Show each step too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was done, in the order it was accepted, and how it ended."""
+    rows = asyncio.run(_read(catalogue))
+    if as_json:
+        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's answer
+        return
+    for row in rows:
+        for line in _lines(row, with_steps=steps):
+            print(line)  # noqa: T201 - the command's answer
+    unfinished = sum(not row.ended_s for row in rows)
+    tail = f", {unfinished} unfinished: run holdfast recover" if unfinished else ""
+    print(f"{len(rows)} operations{tail}")  # noqa: T201 - the command's answer
+
+
+async def _read(path: Path) -> list[OperationRow]:
+    check_exists(path)
+    async with open_catalogue(path) as catalogue:
+        return await catalogue.transact(_rows)
+
+
+def _rows(tx: Transaction) -> list[OperationRow]:
+    found = sorted(tx.select(Operation), key=lambda row: (row.accepted_s, row.id))
+    return [_row(operation, tx.select(Step, operation=operation.id)) for operation in found]
+
+
+def _row(operation: Operation, steps: list[Step]) -> OperationRow:
+    plan = msgspec.json.decode(operation.plan, type=tuple[_Kind, ...])
+    return OperationRow(
+        id=operation.id,
+        kind=operation.kind,
+        subject=operation.subject,
+        state=operation.state.value,
+        accepted_s=operation.accepted_s,
+        ended_s=operation.ended_s,
+        error=operation.error,
+        left=operation.left,
+        steps=tuple(
+            StepRow(
+                number=step.index + 1,
+                kind=plan[step.index].kind,
+                state=step.state.value,
+                error=step.error,
+            )
+            for step in steps
+        ),
+        planned=len(plan),
+    )
+
+
+def _lines(row: OperationRow, *, with_steps: bool) -> list[str]:
+    when = datetime.fromtimestamp(row.accepted_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    lines = [
+        f"{when}  {row.id}  {row.kind:<28} {row.subject:<22} "
+        f"step {len(row.steps)} of {row.planned}  {row.state}"
+        + (f": {row.error}" if row.error else "")
+    ]
+    lines += [f"    left behind: {name}" for name in row.left]
+    if with_steps:
+        lines += [
+            f"    {step.number:2d}  {step.kind:<28} {step.state}"
+            + (f": {step.error}" if step.error else "")
+            for step in row.steps
+        ]
+    return lines

@@ -1,0 +1,58 @@
+"""``holdfast scrub``: whether the catalogue agrees with what the stores hold."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
+from holdfast.errors import ExitCode
+from holdfast.scrub import ScrubReport, scrub
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast scrub``."""
+    app.command("scrub")(run_scrub)
+
+
+def run_scrub(
+    catalogue: CatalogueOption,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every object and compare its digests.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare catalogue and stores both ways. Nothing is deleted; unknown things get an age.
+
+    Exits with 1 when they do not agree.
+    """
+    report = asyncio.run(_scrub(catalogue, deep=deep))
+    if as_json:
+        document = msgspec.to_builtins(report) | {"clean": report.clean}
+        print(msgspec.json.encode(document).decode())  # noqa: T201 - the command's answer
+    else:
+        for line in _lines(report):
+            print(line)  # noqa: T201 - the command's answer
+    if not report.clean:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _scrub(path: Path, *, deep: bool) -> ScrubReport:
+    async with open_zone(path) as orchestrator:
+        return await scrub(orchestrator, deep=deep)
+
+
+def _lines(report: ScrubReport) -> list[str]:
+    lines = [
+        f"{one.kind.value:<12} {one.store} {one.what} {one.key}: {one.detail}"
+        + (f", for {one.age_s:.0f} s" if one.age_s >= 1 else "")
+        for one in report.findings
+    ]
+    compared = (
+        f"{report.stores} stores, {report.things} things there, {report.rows} rows with bytes, "
+        f"{report.digests} objects read"
+    )
+    verdict = "clean" if report.clean else f"{len(report.findings)} disagreements"
+    return [*lines, f"{verdict}: {compared}"]

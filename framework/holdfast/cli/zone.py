@@ -1,0 +1,38 @@
+"""What the commands on a catalogue share: opening the one the user names."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.errors import ConfigurationError
+from holdfast.orchestrator import Orchestrator, open_orchestrator
+
+CatalogueOption = Annotated[
+    Path, typer.Option("--catalogue", help="The catalogue: a SQLite file that exists.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@asynccontextmanager
+async def open_zone(path: Path) -> AsyncIterator[Orchestrator]:
+    """Own an existing catalogue.
+
+    Raises:
+        ConfigurationError: there is no such file (it is not created by mistake), or it is no
+            catalogue, or another process holds it.
+    """
+    check_exists(path)
+    async with open_catalogue(path) as catalogue, open_orchestrator(catalogue) as orchestrator:
+        yield orchestrator
+
+
+def check_exists(path: Path) -> None:
+    """Refuse a path at which there is nothing, instead of creating a catalogue there."""
+    if not path.exists():
+        raise ConfigurationError(
+            f"{path}: there is no such catalogue; holdfast demo --directory DIR makes one"
+        )
