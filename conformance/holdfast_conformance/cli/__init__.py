@@ -5,7 +5,14 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the suite's commands to the program."""
-    from holdfast_conformance.cli import certify, reduce, replay, verify  # noqa: PLC0415 - on demand
+    from holdfast_conformance.cli import (  # noqa: PLC0415 - on demand
+        certify,
+        explain,
+        mutants,
+        reduce,
+        replay,
+        verify,
+    )
 
-    for module in (certify, replay, reduce, verify):
+    for module in (certify, replay, reduce, verify, explain, mutants):
         module.register(app)

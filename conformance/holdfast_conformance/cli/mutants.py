@@ -1,0 +1,128 @@
+"""``holdfast mutants``: measure the suite itself on drivers with one planted defect each."""
+
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from holdfast.errors import ExitCode
+from holdfast_conformance.mutant_run import MutantRun, MutantTask, run_mutants
+from holdfast_conformance.planted import planted_mutants
+from holdfast_conformance.profiles import Profile, find_profile
+from holdfast_conformance.progress import watcher
+from holdfast_conformance.strength import (
+    SMALL_STEPS,
+    Matrix,
+    chosen_mutants,
+    matrix_of,
+    tasks_of,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``holdfast mutants``."""
+    app.command("mutants")(hunt_mutants)
+
+
+def hunt_mutants(  # noqa: PLR0917 - typer makes options of parameters
+    profile: Annotated[
+        list[str] | None, typer.Option(help="smoke, ci, certify or soak; may be repeated.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only the mutant of this name; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0)] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(help="How many at once; by default one per processor.", min=1)
+    ] = None,
+    reduce: Annotated[
+        bool, typer.Option(help="Reduce what kills a mutant, to count the steps.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Run every installed mutant through the suite and print the kill matrix.
+
+    A mutant is killed when the property that it is named for fails. Exit codes: 0 enough are
+    killed, 1 not (all must be; 90 % under smoke), 4 there is no mutant, 5 an unknown name.
+    """
+    profiles = [find_profile(name) for name in profile or ["ci"]]
+    mutants = chosen_mutants(planted_mutants(), only or ())
+    if not mutants:
+        typer.echo("no mutants are installed, so nothing was measured", err=True)
+        raise typer.Exit(ExitCode.NOTHING_EXERCISED)
+    matrices: list[Matrix] = []
+    for chosen in profiles:
+        runs = _hunt(chosen, tasks_of(mutants, chosen, seed, reduce=reduce), jobs)
+        matrices.append(matrix_of(mutants, runs, chosen, seed))
+    if as_json:
+        typer.echo(msgspec.json.encode(matrices).decode())
+    else:
+        _show(matrices)
+    if not all(matrix.strong_enough for matrix in matrices):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _hunt(profile: Profile, tasks: Sequence[MutantTask], jobs: int | None) -> tuple[MutantRun, ...]:
+    """Run the tasks, with a bar on standard error that counts the survivors."""
+    survived = 0
+    with watcher() as shown:
+        shown.phase(f"{profile.name}: mutants", len(tasks))
+
+        def done(run: MutantRun) -> None:
+            nonlocal survived
+            survived += not run.killed
+            shown.advance(1, survived)
+
+        return run_mutants(tasks, jobs=jobs or os.cpu_count() or 1, done=done)
+
+
+def _show(matrices: Sequence[Matrix]) -> None:
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=200)
+    for matrix in matrices:
+        console.print(_rows_table(matrix))
+    console.print(_categories_table(matrices))
+    for matrix in matrices:
+        console.print(_closing(matrix))
+        for row in matrix.survivors:
+            seen = f"; failed instead: {', '.join(row.others)}" if row.others else ""
+            console.print(f"  survived: {row.mutant}, named for {row.property}{seen}")
+
+
+def _rows_table(matrix: Matrix) -> Table:
+    table = Table("mutant", "property", matrix.profile, box=None, pad_edge=False)
+    for heading in ("steps executed", "steps of repro"):
+        table.add_column(heading, justify="right")
+    for row in matrix.rows:
+        steps = "-" if row.repro_steps is None else str(row.repro_steps)
+        killed = "killed" if row.killed else "SURVIVED"
+        table.add_row(row.mutant, row.property, killed, str(row.ops), steps)
+    return table
+
+
+def _categories_table(matrices: Sequence[Matrix]) -> Table:
+    table = Table("category", box=None, pad_edge=False)
+    for matrix in matrices:
+        table.add_column(matrix.profile, justify="right")
+    counts = [
+        {found.category: (found.killed, found.mutants) for found in matrix.strength.categories}
+        for matrix in matrices
+    ]
+    for category in counts[0]:
+        cells = (count[category] for count in counts)
+        table.add_row(category, *(f"{killed}/{mutants}" for killed, mutants in cells))
+    return table
+
+
+def _closing(matrix: Matrix) -> str:
+    wall_s = sum(row.wall_s for row in matrix.rows)
+    return (
+        f"{matrix.profile}, seed {matrix.seed}: {matrix.killed} of {len(matrix.rows)} killed by "
+        f"their own property, {matrix.small} with a repro of at most {SMALL_STEPS} steps; "
+        f"{wall_s:.0f} s of work"
+    )
