@@ -83,13 +83,14 @@ class Grants:
             )
         for granted in self.of(request.volume):
             if granted.host == host_name(request.host):
+                self.settle()
                 return _again(granted, request)
             if AccessMode.EXCLUSIVE in {granted.mode, request.mode}:
                 self.refuse_in_use(request.volume)
         path = self._folder / _grant_name(request, operation, fresh)
         files.link(data, path)
         try:
-            files.fsync_directory(self._folder)
+            self.settle()
         except BaseException:
             files.unlink(path)
             raise
@@ -98,11 +99,14 @@ class Grants:
     def revoke(self, volume: str, host: str) -> bool:
         """Remove the name of a host's grant; returns whether there was one."""
         granted = self.find(volume, host)
-        if granted is None:
-            return False
-        files.unlink(granted.path)
+        if granted is not None:
+            files.unlink(granted.path)
+        self.settle()
+        return granted is not None
+
+    def settle(self) -> None:
+        """Make durable what can be seen; a killed call may not have come to that."""
         files.fsync_directory(self._folder)
-        return True
 
 
 def _grant_name(request: requests.Grant, operation: str, fresh: str) -> str:

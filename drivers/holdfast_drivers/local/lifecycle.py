@@ -51,6 +51,7 @@ class LocalLifeCycle(LifeCycle):
                 return row.info()
         if found.name != row.name:
             raise Conflict(f"the folder is store {found.name!r} already")
+        files.fsync_directory(place.namespace)  # a killed call may not have come to that
         return found.info()
 
     async def get(self, ctx: CallContext) -> StoreInfo:
@@ -96,32 +97,44 @@ class LocalLifeCycle(LifeCycle):
         with place.locked(store=STORE_ALONE):
             row = place.row()
             changed = change(place, row)
-            return (place.replace(changed) if changed != row else row).info()
+            if changed == row:
+                files.fsync_directory(place.folder)  # a killed call may not have come to that
+                return row.info()
+            return place.replace(changed).info()
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
         return await runtime().run_blocking(attempt, "", self._delete)
 
     def _delete(self) -> Gone:
         place = self._make_place()
-        with _root_alone(place.root), contextlib.suppress(NotFound):
-            files.remove_tree(_leaving(place))
-            with place.locked(store=STORE_ALONE):
-                name = place.row().name
-                holders = tuple(
-                    f"{shelf}/{path.name}"
-                    for shelf in _SHELVES[place.role]
-                    for path in sorted((place.folder / shelf).iterdir())
-                )
-                if holders:
-                    raise InUse(
-                        f"store {name} is not empty: {', '.join(holders[:5])}",
-                        object=name,
-                        holders=holders,
-                    )
-                files.publish(place.folder, _leaving(place))
+        with _root_alone(place.root):
+            with contextlib.suppress(NotFound):
                 files.remove_tree(_leaving(place))
-                _leave(place)
+                _take_down(place)
+            _leave(place)
+            for folder in (place.namespace, place.root):  # a killed call may not have come to that
+                with contextlib.suppress(FileNotFoundError):
+                    files.fsync_directory(folder)
         return Gone(key="")
+
+
+def _take_down(place: Place) -> None:
+    """Make an empty store's folder disappear at once."""
+    with place.locked(store=STORE_ALONE):
+        name = place.row().name
+        holders = tuple(
+            f"{shelf}/{path.name}"
+            for shelf in _SHELVES[place.role]
+            for path in sorted((place.folder / shelf).iterdir())
+        )
+        if holders:
+            raise InUse(
+                f"store {name} is not empty: {', '.join(holders[:5])}",
+                object=name,
+                holders=holders,
+            )
+        files.publish(place.folder, _leaving(place))
+        files.remove_tree(_leaving(place))
 
 
 def _detached(place: Place, row: StoreRow, host: str) -> StoreRow:
@@ -191,7 +204,7 @@ def _make_namespace(place: Place) -> None:
     try:
         with contextlib.suppress(FileExistsError):
             files.mkdir(place.namespace)
-            files.fsync_directory(place.root)
+        files.fsync_directory(place.root)
     except OSError as error:
         if error.errno in ERRORS:
             raise
@@ -202,4 +215,3 @@ def _leave(place: Place) -> None:
     """Remove the namespace's folder where nothing else is in it."""
     with contextlib.suppress(OSError):  # the other role's store is in it, or it is gone
         files.rmdir(place.namespace)
-        files.fsync_directory(place.root)

@@ -48,9 +48,9 @@ class Objects:
         """The sizes of all objects together."""
         return sum(status.st_size for status in self.shelf.statuses())
 
-    def made_by(self, upload: str, request: requests.CompleteUpload) -> ObjectRow | None:
+    def made_by(self, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
-        wanted = upload, request.size_bytes, request.sha256
+        wanted = request.upload, request.size_bytes, request.sha256
         rows = self.shelf.rows()
         return next(
             (row for row in rows if (row.upload, row.size_bytes, row.sha256) == wanted), None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast import infos, requests
+from holdfast import files, infos, requests
 from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast_drivers.local.shelf import Row, Shelf
@@ -22,18 +22,23 @@ def settled(probe: Callable[[], ProbeResult]) -> ProbeResult:
         return Undetermined(reason=str(error))
 
 
-def _left(leftovers: list[Path]) -> ProbeResult:
-    """``Absent``, or ``Partial`` where something unfinished is there."""
+def _left(leftovers: list[Path], otherwise: ProbeResult | None = None) -> ProbeResult:
+    """``Partial`` where something unfinished is there, else what else is true: ``Absent``."""
     names = tuple(f"{path.parent.name}/{path.name}" for path in leftovers)
-    return Partial(names=names) if names else Absent()
+    return Partial(names=names) if names else otherwise or Absent()
+
+
+def _done(shelf: Shelf[R], key: str, answer: infos.Answer) -> ProbeResult:
+    """``Done`` where nothing unfinished is left, and only once it is durable."""
+    shelf.settle(key)
+    return _left(shelf.leftovers(key), Done(answer=answer))
 
 
 def _gone(shelf: Shelf[R], key: str) -> ProbeResult:
     """What became of a deletion."""
     if shelf.folder(key).exists():
-        return Absent()
-    left = _left(shelf.leftovers(key))
-    return left if isinstance(left, Partial) else Done(answer=Gone(key=key))
+        return _left(shelf.leftovers(key))
+    return _done(shelf, key, Gone(key=key))
 
 
 def probe_primary(  # noqa: C901 - one short arm per verb reads best
@@ -53,13 +58,14 @@ def probe_primary(  # noqa: C901 - one short arm per verb reads best
         case requests.CreateSnapshot():
             snapshot = volumes.snapshots.find(request.key)
             if snapshot is not None and snapshot.volume == request.volume:
-                return Done(answer=volumes.snapshot_info(snapshot))
+                return _done(volumes.snapshots, request.key, volumes.snapshot_info(snapshot))
             return _left(volumes.snapshots.leftovers(request.key))
         case requests.DeleteSnapshot(key=key):
             return _gone(volumes.snapshots, key)
         case requests.Grant():
             return _probe_grant(volumes, request)
         case requests.Revoke():
+            volumes.grants.settle()
             if volumes.grants.find(request.volume, request.host) is None:
                 return Done(answer=Gone(key=request.volume))
             return Absent()
@@ -73,7 +79,7 @@ def _probe_create(volumes: Volumes, request: requests.CreateVolume) -> ProbeResu
         return _left(volumes.volumes.leftovers(request.key))
     info = volumes.info(row)
     same = info.size_bytes == rounded(request.size_bytes) and row.source == request.source
-    return Done(answer=info) if same else Absent()
+    return _done(volumes.volumes, request.key, info) if same else Absent()
 
 
 def _probe_resize(volumes: Volumes, request: requests.ResizeVolume) -> ProbeResult:
@@ -83,13 +89,17 @@ def _probe_resize(volumes: Volumes, request: requests.ResizeVolume) -> ProbeResu
     info = volumes.info(row)
     wanted = rounded(request.size_bytes)
     reached = info.size_bytes == wanted or (info.size_bytes > wanted and not request.shrink)
-    return Done(answer=info) if reached else Absent()
+    if not reached:
+        return Absent()
+    with files.open_existing(volumes.volumes.data(row)) as file:
+        files.fsync_file(file)
+    return Done(answer=info)
 
 
 def _probe_revert(volumes: Volumes, operation: str, request: requests.RevertVolume) -> ProbeResult:
     row = volumes.volumes.find(request.key)
     if row is not None and row.reverted == operation:
-        return Done(answer=volumes.info(row))
+        return _done(volumes.volumes, request.key, volumes.info(row))
     return _left(volumes.volumes.leftovers(request.key))
 
 
@@ -97,6 +107,7 @@ def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
     granted = volumes.grants.find(request.volume, request.host)
     if granted is None or granted.mode is not request.mode:
         return Absent()
+    volumes.grants.settle()
     return Done(
         answer=infos.GrantInfo(
             id=granted.id, volume=request.volume, host=request.host, mode=granted.mode
@@ -111,7 +122,8 @@ def probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:
         case requests.StartUpload():
             row = uploads.shelf.find(request.upload)
             if row is not None and is_same_upload(row, request):
-                return Done(answer=infos.UploadInfo(upload=row.key, key=row.target))
+                opened = infos.UploadInfo(upload=row.key, key=row.target)
+                return _done(uploads.shelf, request.upload, opened)
             return _left(uploads.shelf.leftovers(request.upload))
         case requests.UploadPart():
             return _probe_part(uploads, request)
@@ -132,17 +144,18 @@ def _probe_part(uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
     except FileNotFoundError:
         stored = ""
     if stored == part.tag:
-        return Done(answer=infos.PartInfo(part=part))
+        return _done(uploads.shelf, request.upload, infos.PartInfo(part=part))
     return _left(uploads.shelf.leftovers(request.upload))
 
 
 def _probe_complete(uploads: Uploads, request: requests.CompleteUpload) -> ProbeResult:
     objects = uploads.objects
     row = uploads.shelf.find(request.upload)
-    made = objects.made_by(request.upload, request)
+    made = objects.made_by(request)
     if row is None and made is not None:
-        left = _left(uploads.shelf.leftovers(request.upload))
-        return left if isinstance(left, Partial) else Done(answer=made.info())
+        left = uploads.shelf.leftovers(request.upload) + objects.shelf.leftovers(made.key)
+        uploads.shelf.settle(request.upload)
+        return _left(left, Done(answer=made.info()))
     if row is None:
         return Absent()
     if made is not None and made.upload_id == row.id:

@@ -160,9 +160,20 @@ class Shelf(Generic[R]):
         return found
 
     def purge(self, key: str) -> None:
-        """Remove what a killed call left of this key."""
-        for path in self.leftovers(key):
+        """Remove what a killed call left of this key, once what it did is durable."""
+        leftovers = self.leftovers(key)
+        if leftovers:
+            self.settle(key)
+        for path in leftovers:
             files.remove_tree(path)
+            if path.parent == self.folder(key):
+                files.fsync_directory(path.parent)
+
+    def settle(self, key: str) -> None:
+        """Make durable what can be seen of this key; a killed call may not have come to that."""
+        with contextlib.suppress(FileNotFoundError):
+            files.fsync_directory(self.folder(key))
+        files.fsync_directory(self.path)
 
     def put(self, key: str, fill: Callable[[Path], R]) -> R:
         """Make a thing appear: ``fill`` writes its files, durably, and gives its row."""

@@ -12,7 +12,7 @@ from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
 from holdfast.requests import PartReference
-from holdfast_drivers.local.locks import LockKind
+from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.objects import ObjectRow, Objects
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.shelf import Row, Shelf
@@ -55,6 +55,8 @@ class Uploads:
                 self.shelf.put(request.upload, lambda _: row)
             elif not is_same_upload(row, request):
                 raise Conflict("the upload key is taken by another upload", object=request.upload)
+            else:
+                self.shelf.purge(request.upload)
             return infos.UploadInfo(upload=row.key, key=row.target)
 
     def parts(self, upload: str) -> dict[int, Path]:
@@ -107,16 +109,24 @@ class Uploads:
             self.place.row()
             row = self.shelf.find(request.upload)
             if row is None:
-                made = self.objects.made_by(request.upload, request)
-                if made is None:
-                    raise NotFound("there is no open upload under this key", object=request.upload)
-                return made.info()
+                return self._completed(request, held).info()
             held.take(self.objects.shelf.lock(row.target))
             made = self.objects.shelf.find(row.target)
             if made is None or made.upload_id != row.id:
                 made = self._join(row, request, operation, fresh)
+            self.objects.shelf.purge(row.target)
             self.shelf.remove(request.upload)
             return made.info()
+
+    def _completed(self, request: requests.CompleteUpload, held: Locks) -> ObjectRow:
+        """The object that this completion made before, free of what a killed call left."""
+        made = self.objects.made_by(request)
+        if made is None:
+            raise NotFound("there is no open upload under this key", object=request.upload)
+        held.take(self.objects.shelf.lock(made.key))
+        self.objects.shelf.purge(made.key)
+        self.shelf.purge(request.upload)
+        return made
 
     def _join(
         self, row: UploadRow, request: requests.CompleteUpload, operation: str, fresh: str

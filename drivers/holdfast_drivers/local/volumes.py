@@ -161,12 +161,14 @@ class Volumes:
             row = self.volumes.get(request.key)
             self.volumes.purge(request.key)
             size_bytes, now_bytes = rounded(request.size_bytes), self.info(row).size_bytes
-            if size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes):
+            changes = size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes)
+            if changes:
                 self.grants.refuse_in_use(request.key)
                 self._promise(held, size_bytes - now_bytes)
-                with files.open_existing(self.volumes.data(row), writable=True) as file:
+            with files.open_existing(self.volumes.data(row), writable=True) as file:
+                if changes:
                     files.truncate(file, size_bytes)
-                    files.fsync_file(file)
+                files.fsync_file(file)
             return self.info(row)
 
     def revert(
