@@ -100,7 +100,7 @@ class DriverError(HoldfastError):
     final: ClassVar[bool] = True
     retry: ClassVar[Retry] = Retry.NEVER
 
-    def __init__(self, cause: str, *, object: str = "", verb: str = "") -> None:  # noqa: A002
+    def __init__(self, cause: str, *, object: str = "", verb: str = "") -> None:
         super().__init__(cause)
         self.cause = cause
         self.object = object
@@ -167,7 +167,7 @@ class InUse(DriverError):
         self,
         cause: str,
         *,
-        object: str = "",  # noqa: A002
+        object: str = "",
         verb: str = "",
         holders: tuple[str, ...] = (),
     ) -> None:
@@ -185,7 +185,7 @@ class Precondition(DriverError):
         self,
         cause: str,
         *,
-        object: str = "",  # noqa: A002
+        object: str = "",
         verb: str = "",
         state: str = "",
     ) -> None:
@@ -203,7 +203,7 @@ class Exhausted(DriverError):
         self,
         cause: str,
         *,
-        object: str = "",  # noqa: A002
+        object: str = "",
         verb: str = "",
         what: str = "space",
     ) -> None:

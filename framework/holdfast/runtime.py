@@ -95,7 +95,7 @@ class RealRuntime(Runtime):
     """
 
     def __init__(self, *, seed: int | None = None, threads: int = 8) -> None:
-        self.random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311
+        self.random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast")
 
     def wall_clock(self) -> float:
@@ -120,7 +120,7 @@ class InlineRuntime(Runtime):
     """Virtual time: blocking work runs inline, ids and random numbers come from the seed."""
 
     def __init__(self, *, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
 
     def wall_clock(self) -> float:
         """The loop's clock: virtual time starts at the epoch."""
