@@ -114,7 +114,9 @@ class Uploads:
             made = self.objects.shelf.find(row.target)
             if made is None or made.upload_id != row.id:
                 made = self._join(row, request, operation, fresh)
-            self.objects.shelf.purge(row.target)
+            else:
+                self.objects.shelf.purge(row.target)
+                self.objects.shelf.settle(row.target)
             self.shelf.remove(request.upload)
             return made.info()
 

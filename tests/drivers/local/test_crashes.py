@@ -17,7 +17,7 @@ from holdfast import requests
 from holdfast.capabilities import ObjectKind
 from holdfast.data import content_digest, open_block_io
 from holdfast.files import Mutation, observe
-from holdfast.infos import Absent, Done, OwnedKind, OwnedThing, Partial, ProbeResult
+from holdfast.infos import Absent, Done, OwnedKind, Partial, ProbeResult
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.power_cut import PowerCut, Recorder
 from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
@@ -245,10 +245,10 @@ def temporary(things: list[Inspected]) -> list[Inspected]:
     return [thing for thing in things if thing.kind is OwnedKind.TEMPORARY]
 
 
-async def _enumerated(opened: Opened, role: Role) -> list[OwnedThing]:
+async def _leftovers(opened: Opened, role: Role) -> int:
     driver = opened.primary if role is Role.PRIMARY else opened.image
     stream = driver.enumerate(context(), requests.EnumerateOwned())
-    return [thing async for thing in stream if thing.kind is OwnedKind.TEMPORARY]
+    return len([thing async for thing in stream if thing.kind is OwnedKind.TEMPORARY])
 
 
 def check_converges(root: Path, case: Case, expected: list[Inspected], answer: object) -> None:
@@ -256,9 +256,8 @@ def check_converges(root: Path, case: Case, expected: list[Inspected], answer: o
     left = inventory(root, case.role)
     store_is_there = any(thing.kind is OwnedKind.STORE for thing in left)
     if store_is_there:
-        shown = run(root, case.role, lambda opened: _enumerated(opened, case.role))
-        assert isinstance(shown, list)
-        assert len(shown) == len(temporary(left))
+        shown = run(root, case.role, lambda opened: _leftovers(opened, case.role))
+        assert shown == len(temporary(left))
         probed = run(root, case.role, lambda opened: probe(opened, case))
         if isinstance(probed, Done):
             assert (type(probed.answer), left) == (type(answer), expected)
