@@ -15,6 +15,7 @@ from holdfast_conformance.campaign import Campaign, unwritten
 from holdfast_conformance.confirm import Origin, Reducer
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.mutants import MUTANT_PREFIX
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.registry import Property, all_properties
@@ -22,7 +23,6 @@ from holdfast_conformance.repro import Repro
 from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
 from holdfast_conformance.verdict import Finding, Level
 
-MUTANT_PREFIX = "mutant:"
 _PATIENCE = Patience(deadline_s=3.0, grace_s=2.0)
 """A mutant may hang on purpose; it runs in memory, where a call takes microseconds."""
 

@@ -3,10 +3,14 @@
 import ctypes
 import os
 import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_STARTING_SCANS_MAX = 20
+_STARTING_S = 0.001
 RUN_VARIABLE = "HOLDFAST_RUN"
 """The environment variable that marks every process of a run, whatever becomes of its parents."""
 
@@ -34,17 +38,25 @@ def adopt_orphans() -> None:
 def processes_of(run: str) -> tuple[int, ...]:
     """The processes that carry this run's mark, this one excepted."""
     mark = f"{RUN_VARIABLE}={run}".encode()
-    found: list[int] = []
+    environments: dict[int, bytes] = {}
+    for _ in range(_STARTING_SCANS_MAX):
+        environments = dict(_environments())
+        if all(environments.values()):
+            break
+        time.sleep(_STARTING_S)
+    return tuple(pid for pid, found in environments.items() if mark in found.split(b"\0"))
+
+
+def _environments() -> Iterator[tuple[int, bytes]]:
+    """Each other process with its environment, empty only for the instant in which it starts."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
         try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
+            entry.joinpath("exe").readlink()  # which neither kernel threads nor zombies have
+            yield int(entry.name), entry.joinpath("environ").read_bytes()
         except OSError:
             continue  # It ended meanwhile, or belongs to someone else.
-        if mark in variables:
-            found.append(int(entry.name))
-    return tuple(found)
 
 
 def children() -> tuple[int, ...]:

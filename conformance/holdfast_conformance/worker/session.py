@@ -13,6 +13,7 @@ from holdfast.plugins import GROUP, load_provider
 from holdfast.ports import Provider
 from holdfast.requests import Role
 from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedKind
+from holdfast_conformance.mutants import MUTANT_PREFIX, find_mutant
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
 from holdfast_conformance.worker.containment import Containment, described
@@ -78,6 +79,8 @@ def find_provider(reference: str) -> Provider:
         Stopped: there is none of this name, or it cannot be loaded.
     """
     try:
+        if reference.startswith(MUTANT_PREFIX):
+            return find_mutant(reference.removeprefix(MUTANT_PREFIX)).provider()
         return load_provider(reference)
     except ConfigurationError as problem:
         blame = Blame.DRIVER if _exists(reference, problem) else Blame.CONFIGURATION
@@ -86,6 +89,8 @@ def find_provider(reference: str) -> Provider:
 
 def _exists(reference: str, problem: ConfigurationError) -> bool:
     """Whether what was asked for is there and broken, as against not there at all."""
+    if reference.startswith(MUTANT_PREFIX):
+        return False
     module_name, colon, attribute = reference.partition(":")
     if not colon:
         return any(found.name == reference for found in entry_points(group=GROUP))

@@ -1,0 +1,76 @@
+"""The ledger of a run, and what is cleaned up from it."""
+
+import os
+import subprocess
+
+import pytest
+
+from holdfast.errors import ConfigurationError, UsageError
+from holdfast.requests import Role
+from holdfast_conformance.cleanup import clean_up
+from holdfast_conformance.ledger import Ledger, LedgerEntry, LedgerHead, read_ledger
+from holdfast_conformance.processes import RUN_VARIABLE, processes_of
+
+ODD_PROVIDER = "odd_driver:OddProvider"
+
+pytestmark = pytest.mark.usefixtures("odd")
+
+
+def test_a_run_that_cleaned_up_leaves_no_ledger() -> None:
+    """There is nothing to clean up, and the message says so."""
+    Ledger.begin("run-1", ODD_PROVIDER, "").close(clean=True)
+
+    with pytest.raises(ConfigurationError, match="no run 'run-1'"):
+        read_ledger("run-1")
+
+
+def test_a_mistyped_run_is_answered_with_the_nearest() -> None:
+    """Run ids are long, and people type."""
+    Ledger.begin("run-00aa", ODD_PROVIDER, "").close(clean=False)
+
+    with pytest.raises(ConfigurationError, match="did you mean run-00aa"):
+        read_ledger("run-00ab")
+
+
+def test_a_namespace_is_written_down_before_it_is_used() -> None:
+    """What another process reads at any moment is complete, but for half a line at most."""
+    ledger = Ledger.begin("run-1", ODD_PROVIDER, "embedded")
+    ledger.note(Role.PRIMARY, "run-1-p1")
+    head, entries = read_ledger("run-1")
+    with ledger.path.open("ab") as file:
+        file.write(b'{"role":"pri')
+    ledger.close(clean=False)
+
+    assert head == LedgerHead(
+        run="run-1", provider=ODD_PROVIDER, testbed="embedded", process=os.getpid()
+    )
+    assert entries == (LedgerEntry(role=Role.PRIMARY, namespace="run-1-p1"),)
+    assert read_ledger("run-1")[1] == entries
+
+
+def test_a_damaged_ledger_is_named() -> None:
+    """A file that is no ledger is no reason for a traceback."""
+    ledger = Ledger.begin("run-1", ODD_PROVIDER, "")
+    ledger.path.write_text("nothing of the kind")
+    ledger.close(clean=False)
+
+    with pytest.raises(UsageError, match="is damaged"):
+        read_ledger("run-1")
+
+
+@pytest.mark.slow
+def test_cleaning_up_ends_processes_and_removes_namespaces() -> None:
+    """Processes that carry the run's mark are killed, and the ledger is gone afterwards."""
+    ledger = Ledger.begin("run-killed", ODD_PROVIDER, "")
+    ledger.note(Role.PRIMARY, "run-killed-p1")
+    ledger.close(clean=False)
+    subprocess.Popen(
+        ["sleep", "600"], env={**os.environ, RUN_VARIABLE: "run-killed"}, start_new_session=True
+    )
+
+    cleaned = clean_up("run-killed")
+
+    assert (cleaned.processes, cleaned.namespaces) == (1, 1)
+    assert processes_of("run-killed") == ()
+    with pytest.raises(ConfigurationError):
+        read_ledger("run-killed")
