@@ -1,7 +1,7 @@
 """The ledger of a run, and what is cleaned up from it."""
 
 import os
-import subprocess
+import shutil
 
 import pytest
 
@@ -64,9 +64,8 @@ def test_cleaning_up_ends_processes_and_removes_namespaces() -> None:
     ledger = Ledger.begin("run-killed", ODD_PROVIDER, "")
     ledger.note(Role.PRIMARY, "run-killed-p1")
     ledger.close(clean=False)
-    subprocess.Popen(
-        ["sleep", "600"], env={**os.environ, RUN_VARIABLE: "run-killed"}, start_new_session=True
-    )
+    sleep = shutil.which("sleep") or "sleep"
+    os.posix_spawn(sleep, ["sleep", "600"], {RUN_VARIABLE: "run-killed"}, setsid=True)
 
     cleaned = clean_up("run-killed")
 
