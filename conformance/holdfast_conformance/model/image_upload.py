@@ -165,15 +165,17 @@ def _complete_problems(
     """Why this completion must fail; a wrong size or digest shows in the situations only."""
     kinds: list[ErrorKind] = []
     situations: set[_S] = set()
-    known = sorted(number for number in set(step.numbers) if number in upload.parts)
+    known = {number for number in step.numbers if number in upload.parts}
     if len(known) != len(step.numbers):
         kinds.append(ErrorKind.INVALID)
         situations.add(_S.COMPLETE_BAD_PARTS)
-    sizes = [upload.parts[number][1] for number in known]
-    if any(size_bytes < limits.part_min_bytes for size_bytes in sizes[:-1]):
+    # A part that was never sent is named with a size of 0 bytes.
+    sizes = {number: upload.parts.get(number, (0, 0))[1] for number in step.numbers}
+    last = max(sizes, default=0)
+    if any(size < limits.part_min_bytes for number, size in sizes.items() if number != last):
         kinds += [ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE]
         situations.add(_S.COMPLETE_SMALL)
-    if sum(sizes) + step.size_error_bytes > limits.object_max_bytes:
+    if sum(sizes.values()) + step.size_error_bytes > limits.object_max_bytes:
         kinds.append(ErrorKind.OUT_OF_RANGE)
     if step.size_error_bytes:
         situations.add(_S.COMPLETE_WRONG_SIZE)
