@@ -1,38 +1,26 @@
-"""The installed mutants: drivers with one defect planted each, by which the suite is measured."""
-
-from importlib.metadata import entry_points
+"""Mutants and the properties that they are named for."""
 
 from holdfast.errors import ConfigurationError
 from holdfast.mutant import Mutant
 from holdfast.opening import nearest_names
+from holdfast_conformance.mutants import installed_mutants
 from holdfast_conformance.registry import Property, all_properties
-
-MUTANT_GROUP = "holdfast.mutants"
 
 
 def planted_mutants() -> tuple[Mutant, ...]:
     """Every installed mutant, in the order of the properties they are named for.
 
     Raises:
-        ConfigurationError: a plug-in's mutants cannot be loaded, or are named for no property.
+        ConfigurationError: a mutant is named for a property that does not exist.
     """
-    found: list[Mutant] = []
     known = {each.id for each in all_properties()}
-    for point in entry_points(group=MUTANT_GROUP):
-        try:
-            listed = tuple(point.load())
-        except Exception as problem:
-            reason = f"{type(problem).__name__}: {problem}"
+    found = tuple(installed_mutants().values())
+    for mutant in found:
+        if mutant.property not in known:
             raise ConfigurationError(
-                f"the mutants of {point.name} ({point.value}) cannot be loaded: {reason}"
-            ) from problem
-        for mutant in listed:
-            if mutant.property not in known:
-                raise ConfigurationError(
-                    f"mutant {mutant.name} is named for {mutant.property}, "
-                    "which is no property of this suite"
-                )
-        found += listed
+                f"mutant {mutant.name} is named for {mutant.property}, "
+                "which is no property of this suite"
+            )
     return tuple(sorted(found, key=lambda mutant: (mutant.property, mutant.name)))
 
 

@@ -43,7 +43,7 @@ class ImageChance:
     def __init__(self, declared: ImageCapabilities, choices: Choices) -> None:
         self._declared = declared
         self._choices = choices
-        self._script = Script(declared)
+        self._script = Script(declared, choices)
         hostile = tuple(choices.pick(HOSTILE_KEYS) for _ in range(2))
         self._keys = tuple(dict.fromkeys((*_PLAIN_KEYS, *hostile)))
         self._kinds = declared.upload.kinds or (ObjectKind.TEMPLATE,)

@@ -5,19 +5,18 @@ from collections.abc import Callable, Iterator
 from holdfast.capabilities import ImageCapabilities, ObjectKind
 from holdfast.requests import (
     AbortUpload,
-    CancelMaintenance,
     CopyObject,
     DeleteObject,
-    DeleteStore,
     EnumerateOwned,
     GetObject,
     GetStats,
     HeadObject,
     ListObjects,
-    MaintainStore,
     OpenObject,
+    Role,
     TemporaryUrl,
 )
+from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.image_limits import (
     binding_minimum,
     can_exceed_part,
@@ -25,11 +24,12 @@ from holdfast_conformance.image_limits import (
     object_max_bytes,
 )
 from holdfast_conformance.model.image import NEVER_ISSUED
-from holdfast_conformance.plan import Reopen, Step, WalkObjects
+from holdfast_conformance.plan import Plan, Reopen, Step, WalkObjects
+from holdfast_conformance.scenarios import image_stores
 from holdfast_conformance.scenarios.image_script import (
     BAD_KEYS,
+    HOST,
     HOSTILE_KEYS,
-    KEY,
     ORDERED_KEYS,
     Script,
 )
@@ -38,27 +38,46 @@ Story = Callable[[Script], Iterator[Step]]
 
 
 def image_scenarios(declared: ImageCapabilities) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """The name and the steps of each scenario that makes sense for such a store."""
-    for story in _STORIES:
+    """The name and the steps of each story that makes sense for such a store."""
+    for story in IMAGE_STORIES:
         steps = tuple(story(Script(declared)))
-        if steps:
+        if steps and story not in image_stores.FRESH_STORIES:
             yield story.__name__.replace("_", "-"), steps
+
+
+def image_scenario(
+    story: Story, declared: ImageCapabilities, choices: Choices, identifier: str
+) -> Plan | None:
+    """The plan of one story, or ``None`` where the store declares too little for it."""
+    steps = tuple(story(Script(declared, choices)))
+    if not steps:
+        return None
+    ready = story not in image_stores.FRESH_STORIES
+    return Plan(
+        id=identifier,
+        role=Role.IMAGE,
+        origin=story.__name__.replace("_", "-"),
+        store=f"store-{identifier}",
+        hosts=(HOST,) if ready else (),
+        ready=ready,
+        steps=steps,
+    )
 
 
 def round_trip(script: Script) -> Iterator[Step]:
     """Put, look, read, open."""
     yield script.put()
-    yield HeadObject(key=KEY)
-    yield GetObject(key=KEY)
-    yield OpenObject(key=KEY)
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
+    yield OpenObject(key=script.key)
     yield EnumerateOwned()
 
 
 def empty_object(script: Script) -> Iterator[Step]:
     """An object of 0 bytes, put and completed from no part."""
     yield script.put(size_bytes=0)
-    yield HeadObject(key=KEY)
-    yield GetObject(key=KEY)
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
     start = script.start("empty/too")
     yield start
     yield script.finish(start)
@@ -69,8 +88,8 @@ def overwrite(script: Script) -> Iterator[Step]:
     """A key that is put again holds the new object only."""
     yield script.put(size_bytes=999, content_type="text/plain")
     yield script.put(size_bytes=500)
-    yield GetObject(key=KEY)
-    yield HeadObject(key=KEY)
+    yield GetObject(key=script.key)
+    yield HeadObject(key=script.key)
 
 
 def hidden_until_complete(script: Script) -> Iterator[Step]:
@@ -78,12 +97,12 @@ def hidden_until_complete(script: Script) -> Iterator[Step]:
     start = script.start()
     yield start
     yield script.part(start, 1)
-    yield HeadObject(key=KEY)
-    yield GetObject(key=KEY)
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
     yield WalkObjects(prefix="", delimiter="", limit=2)
     yield EnumerateOwned()
     yield script.finish(start, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def wrong_size_or_digest(script: Script) -> Iterator[Step]:
@@ -93,7 +112,7 @@ def wrong_size_or_digest(script: Script) -> Iterator[Step]:
         yield start
         yield script.part(start, 1)
         yield script.finish(start, 1, size_error_bytes=error_bytes, wrong_digest=not error_bytes)
-        yield HeadObject(key=KEY)
+        yield HeadObject(key=script.key)
 
 
 def wrong_over_another(script: Script) -> Iterator[Step]:
@@ -104,15 +123,15 @@ def wrong_over_another(script: Script) -> Iterator[Step]:
         yield start
         yield script.part(start, 1)
         yield script.finish(start, 1, size_error_bytes=error_bytes, wrong_digest=not error_bytes)
-        yield GetObject(key=KEY)
+        yield GetObject(key=script.key)
         yield AbortUpload(upload=start.upload)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def ranges(script: Script) -> Iterator[Step]:
     """Reads from every edge of a small object."""
     yield script.put(size_bytes=100)
-    yield from _edges(KEY, 100, (1, 99))
+    yield from _edges(script.key, 100, (1, 99))
     yield script.put("empty", 0)
     yield from (GetObject(key="empty", length_bytes=5), GetObject(key="empty", offset_bytes=1))
     yield GetObject(key="absent", offset_bytes=1, length_bytes=1)
@@ -128,8 +147,8 @@ def ranges_over_parts(script: Script) -> Iterator[Step]:
     for number in (1, 2, 3):
         yield script.part(start, number)
     yield script.finish(start, 1, 2, 3)
-    yield GetObject(key=KEY)
-    yield from _edges(KEY, 3 * size, (size - 1, size, 2 * size - 1, 2 * size))
+    yield GetObject(key=script.key)
+    yield from _edges(script.key, 3 * size, (size - 1, size, 2 * size - 1, 2 * size))
 
 
 def _edges(key: str, size: int, borders: tuple[int, ...]) -> Iterator[GetObject]:
@@ -158,7 +177,7 @@ def parts_in_any_order(script: Script) -> Iterator[Step]:
     for number in (last, 1, 2):
         yield script.part(start, number)
     yield script.finish(start, 1, 2, last)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def parts_named_in_any_order(script: Script) -> Iterator[Step]:
@@ -170,7 +189,7 @@ def parts_named_in_any_order(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield script.part(start, 2)
     yield script.finish(start, 2, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def part_sent_again(script: Script) -> Iterator[Step]:
@@ -180,7 +199,7 @@ def part_sent_again(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield script.part(start, 1, script.part_bytes - 1)
     yield script.finish(start, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def parts_left_out(script: Script) -> Iterator[Step]:
@@ -192,7 +211,7 @@ def parts_left_out(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield script.part(start, 2)
     yield script.finish(start, 2)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
     yield EnumerateOwned()
 
 
@@ -206,7 +225,7 @@ def parts_at_the_minimum(script: Script) -> Iterator[Step]:
     yield script.part(start, 1, minimum)
     yield script.part(start, 2, minimum - 1)
     yield script.finish(start, 1, 2)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
     small = script.start("small")
     yield small
     yield script.part(small, 1, minimum - 1)
@@ -235,7 +254,7 @@ def bad_completions(script: Script) -> Iterator[Step]:
     yield script.finish(start, 1, 2)
     yield script.finish(start, 1, 1)
     yield script.finish(start, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def two_uploads_of_one_key(script: Script) -> Iterator[Step]:
@@ -245,9 +264,9 @@ def two_uploads_of_one_key(script: Script) -> Iterator[Step]:
     yield script.part(first, 1)
     yield script.part(second, 1)
     yield script.finish(second, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
     yield script.finish(first, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def large_object(script: Script) -> Iterator[Step]:
@@ -256,25 +275,25 @@ def large_object(script: Script) -> Iterator[Step]:
     if size_bytes is None:
         return
     yield script.put(size_bytes=size_bytes)
-    yield HeadObject(key=KEY)
-    yield GetObject(key=KEY)
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
     if 2 * size_bytes <= object_max_bytes(script.declared):
         yield script.put("larger", 2 * size_bytes)
         yield GetObject(key="larger")
-    yield DeleteObject(key=KEY)
-    yield HeadObject(key=KEY)
+    yield DeleteObject(key=script.key)
+    yield HeadObject(key=script.key)
 
 
 def delete(script: Script) -> Iterator[Step]:
     """Deleted is gone, and deleting again is fine."""
     yield script.put()
-    yield DeleteObject(key=KEY)
-    yield DeleteObject(key=KEY)
-    yield GetObject(key=KEY)
-    yield HeadObject(key=KEY)
-    yield OpenObject(key=KEY)
+    yield DeleteObject(key=script.key)
+    yield DeleteObject(key=script.key)
+    yield GetObject(key=script.key)
+    yield HeadObject(key=script.key)
+    yield OpenObject(key=script.key)
     yield script.put()
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def delete_joined(script: Script) -> Iterator[Step]:
@@ -286,7 +305,7 @@ def delete_joined(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield script.part(start, 2)
     yield script.finish(start, 1, 2)
-    yield DeleteObject(key=KEY)
+    yield DeleteObject(key=script.key)
     yield EnumerateOwned()
 
 
@@ -296,9 +315,9 @@ def delete_beside_upload(script: Script) -> Iterator[Step]:
     start = script.start()
     yield start
     yield script.part(start, 1)
-    yield DeleteObject(key=KEY)
+    yield DeleteObject(key=script.key)
     yield script.finish(start, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def abort(script: Script) -> Iterator[Step]:
@@ -320,7 +339,7 @@ def abort_after_complete(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield script.finish(start, 1)
     yield AbortUpload(upload=start.upload)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def repeats(script: Script) -> Iterator[Step]:
@@ -330,8 +349,8 @@ def repeats(script: Script) -> Iterator[Step]:
     finish = script.finish(start, 1)
     for step in (start, part, finish, finish):
         yield from (step, step)
-    yield GetObject(key=KEY)
-    gone = DeleteObject(key=KEY)
+    yield GetObject(key=script.key)
+    gone = DeleteObject(key=script.key)
     yield from (gone, gone, gone)
 
 
@@ -342,7 +361,7 @@ def upload_with_other_arguments(script: Script) -> Iterator[Step]:
     yield script.start("another", upload=start.upload)
     yield script.part(start, 1)
     yield script.finish(start, 1)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def lists(script: Script) -> Iterator[Step]:
@@ -388,16 +407,16 @@ def undeclared(script: Script) -> Iterator[Step]:
         if kind not in declared.upload.kinds:
             yield script.put("undeclared", 100, kind=kind)
     if declared.copy is None:
-        yield CopyObject(key=KEY, target="copy")
+        yield CopyObject(key=script.key, target="copy")
     if declared.url is None:
-        yield TemporaryUrl(key=KEY, expires_s=60.0)
+        yield TemporaryUrl(key=script.key, expires_s=60.0)
     if declared.range is None:
-        yield GetObject(key=KEY, offset_bytes=1, length_bytes=1)
+        yield GetObject(key=script.key, offset_bytes=1, length_bytes=1)
     elif not declared.range.suffix:
-        yield GetObject(key=KEY, offset_bytes=-1)
+        yield GetObject(key=script.key, offset_bytes=-1)
     if not declared.list.delimiter:
         yield WalkObjects(prefix="", delimiter="/", limit=2)
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def hostile_keys(script: Script) -> Iterator[Step]:
@@ -429,26 +448,6 @@ def bad_keys(script: Script) -> Iterator[Step]:
         yield HeadObject(key=key)
 
 
-def maintenance(script: Script) -> Iterator[Step]:
-    """In maintenance nothing new is let in, and what is there is read."""
-    yield script.put()
-    yield MaintainStore()
-    yield script.start("new")
-    yield script.put("new", 10)
-    yield GetObject(key=KEY)
-    yield CancelMaintenance()
-    yield script.put("new", 10)
-    yield GetObject(key=KEY)
-
-
-def delete_store(script: Script) -> Iterator[Step]:
-    """A store with objects is not given back, and stays whole."""
-    yield script.put()
-    yield DeleteStore()
-    yield GetObject(key=KEY)
-    yield DeleteObject(key=KEY)
-
-
 def reopen(script: Script) -> Iterator[Step]:
     """Nothing is kept in the memory of a driver."""
     start = script.start()
@@ -457,7 +456,7 @@ def reopen(script: Script) -> Iterator[Step]:
     yield Reopen()
     yield script.finish(start, 1)
     yield Reopen()
-    yield GetObject(key=KEY)
+    yield GetObject(key=script.key)
 
 
 def figures(script: Script) -> Iterator[Step]:
@@ -465,11 +464,11 @@ def figures(script: Script) -> Iterator[Step]:
     yield GetStats()
     yield script.put(size_bytes=script.part_bytes)
     yield GetStats()
-    yield DeleteObject(key=KEY)
+    yield DeleteObject(key=script.key)
     yield GetStats()
 
 
-_STORIES: tuple[Story, ...] = (
+IMAGE_STORIES: tuple[Story, ...] = (
     round_trip,
     empty_object,
     overwrite,
@@ -502,8 +501,8 @@ _STORIES: tuple[Story, ...] = (
     hostile_keys,
     hostile_uploads,
     bad_keys,
-    maintenance,
-    delete_store,
     reopen,
     figures,
+    *image_stores.STORIES,
+    *image_stores.FRESH_STORIES,
 )

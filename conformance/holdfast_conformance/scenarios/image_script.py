@@ -2,10 +2,15 @@
 
 from holdfast.capabilities import ImageCapabilities, ObjectKind
 from holdfast.requests import KEY_MAX_BYTES, StartUpload
+from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.image_limits import can_join, part_bytes
 from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
 
+HOST = "host-a"
+"""The host that a ready plan attaches."""
+
 KEY = "images/debian.qcow2"
+_KEYS = (KEY, "base", "iso/rescue-1.iso", "Backup.2026", "a/b/c/d")
 TYPE = "application/x-qcow2"
 
 HOSTILE_KEYS = (
@@ -41,15 +46,22 @@ ORDERED_KEYS = ("a", "a-b", "a/b", "a/b/c", "a/c", "a0", "b", "\uffff", "\U00010
 """Keys whose order differs between bytes, UTF-16 and a tree of folders."""
 
 
+_FIRST = Choices(b"")
+"""Decides for the first option every time."""
+
+
 class Script:
     """Makes the steps of one plan.
 
     Args:
         declared: what the store declares.
+        choices: the decisions of this plan.
     """
 
-    def __init__(self, declared: ImageCapabilities) -> None:
+    def __init__(self, declared: ImageCapabilities, choices: Choices = _FIRST) -> None:
         self.declared = declared
+        self.choices = choices
+        self.key = choices.pick(_KEYS)
         self.limits = declared.upload
         self.kind = declared.upload.kinds[0] if declared.upload.kinds else ObjectKind.TEMPLATE
         self._contents = 0
@@ -61,9 +73,18 @@ class Script:
         return can_join(self.declared)
 
     @property
+    def several(self) -> bool:
+        """Whether objects of three parts can be made."""
+        return self.can_join
+
+    @property
     def part_bytes(self) -> int:
         """The size of an ordinary part."""
         return part_bytes(self.declared)
+
+    def small_bytes(self) -> int:
+        """The size of an object that fits into one part."""
+        return min(901 + self.choices.below(200), self.limits.part_max_bytes)
 
     def content(self) -> int:
         """A content number that no other step of this plan has."""
@@ -77,8 +98,8 @@ class Script:
 
     def put(
         self,
-        key: str = KEY,
-        size_bytes: int = 1000,
+        key: str | None = None,
+        size_bytes: int | None = None,
         *,
         kind: ObjectKind | None = None,
         content_type: str = TYPE,
@@ -86,19 +107,22 @@ class Script:
         """Store a whole object of new content."""
         return PutObject(
             upload=self.upload(),
-            key=key,
+            key=self.key if key is None else key,
             kind=kind or self.kind,
             content_type=content_type,
             content=self.content(),
-            size_bytes=size_bytes,
+            size_bytes=self.small_bytes() if size_bytes is None else size_bytes,
         )
 
     def start(
-        self, key: str = KEY, *, upload: str | None = None, kind: ObjectKind | None = None
+        self, key: str | None = None, *, upload: str | None = None, kind: ObjectKind | None = None
     ) -> StartUpload:
         """Open an upload, by default under a new upload key."""
         return StartUpload(
-            upload=upload or self.upload(), key=key, kind=kind or self.kind, content_type=TYPE
+            upload=upload or self.upload(),
+            key=self.key if key is None else key,
+            kind=kind or self.kind,
+            content_type=TYPE,
         )
 
     def part(self, start: StartUpload, number: int, size_bytes: int | None = None) -> SendPart:
