@@ -14,7 +14,10 @@ class Window(BlockIO):
         self._inner = inner
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
-        return await self._inner.read_at(offset_bytes, length_bytes)
+        inside = max(0, min(length_bytes, self._inner.size_bytes - offset_bytes))
+        data = await self._inner.read_at(offset_bytes, inside) if inside else b""
+        # A window that was made larger than what it shows reads zeroes behind the end.
+        return data.ljust(length_bytes, b"\0")
 
     async def write_at(self, offset_bytes: int, data: bytes) -> None:
         await self._inner.write_at(offset_bytes, data)
