@@ -196,7 +196,7 @@ class Shelf(Generic[R]):
         # The system refused something; what is left after it refuses this too shows in enumerate.
         with contextlib.suppress(OSError):
             files.remove_tree(final)
-            self.purge(key)
+            files.remove_tree(self.staged(key))
 
     def replace_row(self, key: str, row: R) -> None:
         """Record something else of a thing, durably and at once."""

@@ -126,7 +126,7 @@ class Volumes:
     def _again(
         self, found: VolumeRow, request: requests.CreateVolume, size_bytes: int
     ) -> infos.VolumeInfo:
-        info = self.info(found)
+        info = self.volumes.describe(request.key, self.info)
         if info.size_bytes != size_bytes or found.source != request.source:
             raise Conflict("the key is taken by another volume", object=request.key)
         self.volumes.purge(request.key)
@@ -160,7 +160,10 @@ class Volumes:
             self.place.row()
             row = self.volumes.get(request.key)
             self.volumes.purge(request.key)
-            size_bytes, now_bytes = rounded(request.size_bytes), self.info(row).size_bytes
+            size_bytes, now_bytes = (
+                rounded(request.size_bytes),
+                self.volumes.describe(row.key, self.info).size_bytes,
+            )
             changes = size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes)
             if changes:
                 self.grants.refuse_in_use(request.key)
@@ -225,7 +228,7 @@ class Volumes:
                         object=request.key,
                     )
                 self.snapshots.purge(request.key)
-                return self.snapshot_info(found)
+                return self.snapshots.describe(request.key, self.snapshot_info)
             volume = self.volumes.get(request.volume)
             row = SnapshotRow(key=request.key, id=fresh, volume=request.volume, operation=operation)
             with quiet(self.volumes.data(volume)) as source:

@@ -214,7 +214,7 @@ class Killer:
         self._record = record
         self._done: list[Mutation] = []
 
-    def before(self, _: Mutation) -> None:
+    def before(self, mutation: Mutation) -> None:  # noqa: ARG002 - the port's name
         self._step()
 
     def after(self, mutation: Mutation) -> None:

@@ -1,0 +1,546 @@
+"""The local driver beyond what the conformance suite asks: sharing, limits, damage, figures."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from holdfast import requests
+from holdfast.capabilities import ObjectKind
+from holdfast.data import open_block_io
+from holdfast.data.put import ObjectName, put_object, read_object
+from holdfast.errors import (
+    Busy,
+    Corrupt,
+    Denied,
+    Exhausted,
+    InUse,
+    Invalid,
+    NotFound,
+    Precondition,
+    Unavailable,
+    Unknown,
+)
+from holdfast.files import Mutation, MutationKind, observe
+from holdfast.handles import FileHandle
+from holdfast.infos import HealthState, Undetermined, VolumeInfo
+from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.requests import CallContext, Role
+from holdfast_drivers.local import LocalProvider
+from holdfast_drivers.local.config import LocalConfig
+
+T = TypeVar("T")
+MIB = 1 << 20
+CTX = CallContext(operation="op-test", deadline=1e12)
+
+
+def context() -> CallContext:
+    return CTX
+
+
+class Store:
+    """A store in a folder; each ``primary`` or ``image`` is one more driver on it."""
+
+    def __init__(self, config: LocalConfig, stack: AsyncExitStack) -> None:
+        self.config = config
+        self.folder = Path(config.root) / config.namespace
+        self._stack = stack
+
+    async def life_cycle(self, role: Role) -> LifeCycle:
+        opened = LocalProvider().life_cycle(self.config, role)
+        return await self._stack.enter_async_context(opened)
+
+    async def primary(self) -> PrimaryDriver:
+        return await self._stack.enter_async_context(LocalProvider().primary(self.config))
+
+    async def image(self) -> ImageDriver:
+        return await self._stack.enter_async_context(LocalProvider().image(self.config))
+
+
+def with_store(
+    root: Path, use: Callable[[Store], Awaitable[T]], *, capacity_bytes: int | None = None
+) -> T:
+    """Use a fresh store of both roles in ``root``, with one host attached."""
+
+    async def main() -> T:
+        config = LocalConfig(root=str(root), namespace="space", capacity_bytes=capacity_bytes)
+        async with AsyncExitStack() as stack:
+            store = Store(config, stack)
+            for role in Role:
+                life_cycle = await store.life_cycle(role)
+                await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
+                await life_cycle.attach(CTX, requests.AttachHost(host="host"))
+            return await use(store)
+
+    return asyncio.run(main())
+
+
+async def create(driver: PrimaryDriver, key: str, size_bytes: int = MIB) -> VolumeInfo:
+    return await driver.create_volume(CTX, requests.CreateVolume(key=key, size_bytes=size_bytes))
+
+
+async def opened(driver: PrimaryDriver, key: str) -> FileHandle:
+    await driver.grant(CTX, requests.Grant(volume=key, host="host"))
+    handle = await driver.open(CTX, requests.Open(volume=key, host="host"))
+    assert isinstance(handle, FileHandle)
+    return handle
+
+
+async def put(driver: ImageDriver, key: str, data: bytes, upload: str = "up") -> str:
+    async def source() -> AsyncIterator[bytes]:
+        yield data
+
+    name = ObjectName(upload=upload, key=key, kind=ObjectKind.TEMPLATE)
+    return (await put_object(driver, context, name, source())).sha256
+
+
+def test_two_drivers_on_one_store_make_one_volume(tmp_path: Path) -> None:
+    """However many create the same volume at once, there is one, and nobody gets another answer."""
+
+    async def use(store: Store) -> tuple[set[str], set[type[BaseException]], int]:
+        drivers = [await store.primary() for _ in range(8)]
+        answers = await asyncio.gather(
+            *(create(driver, "one") for driver in drivers), return_exceptions=True
+        )
+        ids = {answer.id for answer in answers if isinstance(answer, VolumeInfo)}
+        errors = {type(answer) for answer in answers if isinstance(answer, BaseException)}
+        listed = await drivers[0].list_volumes(CTX, requests.ListVolumes())
+        return ids, errors, len(listed.items)
+
+    ids, errors, listed = with_store(tmp_path, use)
+    assert (len(ids), listed) == (1, 1)
+    assert errors <= {Busy}
+
+
+def test_a_key_that_is_at_work_is_busy_and_another_is_not(tmp_path: Path) -> None:
+    """While one call works on a volume another is refused at once, on that volume only."""
+
+    async def use(store: Store) -> None:
+        driver, other = await store.primary(), await store.primary()
+        await create(driver, "one")
+        loop = asyncio.get_running_loop()
+        tried: list[object] = []
+
+        class Trying:
+            def before(self, mutation: Mutation) -> None:
+                if mutation.kind is MutationKind.TRUNCATE and not tried:
+                    tried.append(None)
+                    for key in ("one", "two"):
+                        work = asyncio.run_coroutine_threadsafe(attempt(key), loop)
+                        tried.append(work.result())
+
+            def after(self, mutation: Mutation) -> None:
+                """Nothing to see."""
+
+        async def attempt(key: str) -> str:
+            try:
+                await create(other, key)
+            except Busy as error:
+                return error.object
+            return "created"
+
+        with observe(Trying()):
+            resize = requests.ResizeVolume(key="one", size_bytes=2 * MIB)
+            await driver.resize_volume(CTX, resize)
+        assert tried == [None, "one", "created"]
+
+    with_store(tmp_path, use)
+
+
+def test_a_snapshot_waits_for_the_write_that_is_under_way(tmp_path: Path) -> None:
+    """A snapshot holds a whole write or nothing of it, however the file is copied."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        await create(driver, "one", 8 * MIB)
+        async with open_block_io(await opened(driver, "one")) as content:
+            for round_number in range(1, 6):
+                written = bytes([round_number]) * (8 * MIB)
+                key = f"snap-{round_number}"
+                await asyncio.gather(
+                    content.write_at(0, written),
+                    driver.create_snapshot(CTX, requests.CreateSnapshot(key=key, volume="one")),
+                )
+                (data,) = (store.folder / "primary/snapshots" / key).glob("data")
+                assert len(set(data.read_bytes())) == 1
+
+    with_store(tmp_path, use)
+
+
+def test_a_revoked_handle_is_dead_for_good(tmp_path: Path) -> None:
+    """After revoke a handle stays useless, also once the host is granted the volume again."""
+
+    async def use(store: Store) -> bytes:
+        driver = await store.primary()
+        await create(driver, "one")
+        old = await opened(driver, "one")
+        async with open_block_io(old) as content:
+            await driver.revoke(CTX, requests.Revoke(volume="one", host="host"))
+            new = await opened(driver, "one")
+            with pytest.raises(Denied):
+                await content.write_at(0, b"late")
+        async with open_block_io(new) as content:
+            return await content.read_at(0, 4)
+
+    assert with_store(tmp_path, use) == bytes(4)
+
+
+def test_a_promise_beyond_the_capacity_is_exhausted(tmp_path: Path) -> None:
+    """With a capacity nothing beyond it is promised, by eight drivers at once neither."""
+
+    async def use(store: Store) -> tuple[int, int, int]:
+        drivers = [await store.primary() for _ in range(8)]
+        answers = await asyncio.gather(
+            *(create(driver, f"v{n}") for n, driver in enumerate(drivers)), return_exceptions=True
+        )
+        refused = [answer for answer in answers if isinstance(answer, Exhausted)]
+        figures = await drivers[0].stats(CTX, requests.GetStats())
+        await drivers[0].delete_volume(CTX, requests.DeleteVolume(key="v0"))
+        await drivers[0].delete_volume(CTX, requests.DeleteVolume(key="v1"))
+        await create(drivers[0], "afterwards")
+        return len(refused), figures.allocated_bytes, figures.total_bytes
+
+    assert with_store(tmp_path, use, capacity_bytes=3 * MIB) == (5, 3 * MIB, 3 * MIB)
+
+
+def test_a_capacity_bounds_growth_and_snapshots(tmp_path: Path) -> None:
+    """Growing and snapshots promise space too."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        assert driver.capabilities.volume.thin is False
+        await create(driver, "one", 2 * MIB)
+        with pytest.raises(Exhausted):
+            await driver.create_snapshot(CTX, requests.CreateSnapshot(key="s", volume="one"))
+        resize = requests.ResizeVolume(key="one", size_bytes=4 * MIB)
+        with pytest.raises(Exhausted):
+            await driver.resize_volume(CTX, resize)
+
+    with_store(tmp_path, use, capacity_bytes=3 * MIB)
+
+
+class Failing:
+    """Refuses one kind of mutation as a full or broken disk would."""
+
+    def __init__(self, kind: MutationKind, number: int) -> None:
+        self._kind = kind
+        self._number = number
+
+    def before(self, mutation: Mutation) -> None:
+        if mutation.kind is self._kind:
+            raise OSError(self._number, os.strerror(self._number), mutation.path)
+
+    def after(self, mutation: Mutation) -> None:
+        """Nothing to see."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        MutationKind.MKDIR,
+        MutationKind.CREATE,
+        MutationKind.TRUNCATE,
+        MutationKind.WRITE,
+        MutationKind.FSYNC_FILE,
+        MutationKind.RENAME,
+        MutationKind.FSYNC_DIRECTORY,
+    ],
+)
+def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: MutationKind) -> None:
+    """Whatever step finds no space, the error is ``Exhausted`` and nothing is left."""
+
+    async def use(store: Store) -> list[str]:
+        driver = await store.primary()
+        with observe(Failing(kind, errno.ENOSPC)), pytest.raises(Exhausted):
+            await create(driver, "one")
+        stream = driver.enumerate(CTX, requests.EnumerateOwned())
+        left = [thing.kind async for thing in stream]
+        assert (await create(driver, "one")).size_bytes == MIB
+        return [str(kind) for kind in left]
+
+    assert with_store(tmp_path, use) == ["store"]
+
+
+def test_an_unreadable_answer_of_the_disk_is_unknown(tmp_path: Path) -> None:
+    """After an input/output error nobody claims to know the outcome."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        failing = Failing(MutationKind.FSYNC_DIRECTORY, errno.EIO)
+        with observe(failing), pytest.raises(Unknown):
+            await create(driver, "one")
+
+    with_store(tmp_path, use)
+
+
+def test_a_store_that_is_away_is_unavailable_and_nothing_is_absent(tmp_path: Path) -> None:
+    """While the root is away every verb says so; no thing is called absent."""
+    root = tmp_path / "root"
+    root.mkdir()
+
+    async def use(store: Store) -> None:
+        driver, image = await store.primary(), await store.image()
+        await create(driver, "one")
+        root.rename(tmp_path / "away")
+        calls: list[Awaitable[object]] = [
+            driver.get_volume(CTX, requests.GetVolume(key="two")),
+            driver.delete_volume(CTX, requests.DeleteVolume(key="two")),
+            driver.revoke(CTX, requests.Revoke(volume="two", host="host")),
+            driver.list_volumes(CTX, requests.ListVolumes()),
+            driver.stats(CTX, requests.GetStats()),
+            image.head(CTX, requests.HeadObject(key="two")),
+            image.abort_upload(CTX, requests.AbortUpload(upload="two")),
+        ]
+        for call in calls:
+            with pytest.raises(Unavailable):
+                await call
+        health = await driver.health(CTX, requests.CheckHealth())
+        assert (health.state, health.dependency) == (HealthState.DOWN, f"folder {root}")
+        request = requests.DeleteVolume(key="one")
+        assert isinstance(await driver.probe(CTX, "delete_volume", request), Undetermined)
+        (tmp_path / "away").rename(root)
+        await driver.get_volume(CTX, requests.GetVolume(key="one"))
+
+    with_store(root, use)
+
+
+@pytest.mark.parametrize("damage", ["row.json", "data"])
+def test_a_lost_file_is_corrupt_and_never_absent(tmp_path: Path, damage: str) -> None:
+    """What the driver recorded and cannot find again is ``Corrupt``; it can still be deleted."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        await create(driver, "one")
+        (store.folder / "primary/volumes/one" / damage).unlink()
+        with pytest.raises(Corrupt):
+            await driver.get_volume(CTX, requests.GetVolume(key="one"))
+        with pytest.raises(Corrupt):
+            await create(driver, "one")
+        await driver.delete_volume(CTX, requests.DeleteVolume(key="one"))
+        await create(driver, "one")
+
+    with_store(tmp_path, use)
+
+
+def test_a_lost_store_file_is_corrupt(tmp_path: Path) -> None:
+    """A store whose own record is gone or damaged is ``Corrupt``, not a fresh place."""
+
+    async def use(store: Store) -> None:
+        driver, life_cycle = await store.primary(), await store.life_cycle(Role.PRIMARY)
+        record = store.folder / "primary/store.json"
+        for spoil in (lambda: record.write_bytes(b"{}"), record.unlink):
+            spoil()
+            with pytest.raises(Corrupt):
+                await driver.list_volumes(CTX, requests.ListVolumes())
+            with pytest.raises(Corrupt):
+                await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
+
+    with_store(tmp_path, use)
+
+
+def test_a_damaged_object_is_never_handed_out(tmp_path: Path) -> None:
+    """A changed byte is noticed when all is read, another length always."""
+
+    async def use(store: Store) -> None:
+        driver = await store.image()
+        await put(driver, "key", b"content")
+        (data,) = (store.folder / "image/objects/key").glob("data*")
+        data.write_bytes(b"c0ntent")
+        with pytest.raises(Corrupt):
+            await driver.get(CTX, requests.GetObject(key="key"))
+        with pytest.raises(Corrupt):
+            assert [chunk async for chunk in read_object(driver, context, "key")]
+        data.write_bytes(b"cont")
+        for call in (
+            driver.get(CTX, requests.GetObject(key="key", offset_bytes=1, length_bytes=1)),
+            driver.head(CTX, requests.HeadObject(key="key")),
+            driver.open_object(CTX, requests.OpenObject(key="key")),
+        ):
+            with pytest.raises(Corrupt):
+                await call
+
+    with_store(tmp_path, use)
+
+
+def test_a_reader_finds_the_old_object_or_the_new_one(tmp_path: Path) -> None:
+    """While an object is replaced again and again every reader gets one of them whole."""
+
+    async def use(store: Store) -> set[str]:
+        writer, reader = await store.image(), await store.image()
+        wanted = {await put(writer, "key", b"0" * 5000)}
+        seen: set[str] = set()
+        done = asyncio.Event()
+
+        async def read() -> None:
+            while not done.is_set():
+                answer = await reader.get(CTX, requests.GetObject(key="key"))
+                seen.add(hashlib.sha256(answer.data).hexdigest())
+
+        async def write() -> None:
+            for number in range(1, 20):
+                wanted.add(await put(writer, "key", bytes([number]) * 5000, f"up{number}"))
+            done.set()
+
+        await asyncio.gather(read(), read(), write())
+        return seen - wanted
+
+    assert with_store(tmp_path, use) == set()
+
+
+def test_parts_that_were_replaced_are_foreign(tmp_path: Path) -> None:
+    """A completion that names a part by an old tag is ``Invalid``, and the upload stays open."""
+
+    async def use(store: Store) -> None:
+        driver = await store.image()
+        start = requests.StartUpload(upload="up", key="key", kind=ObjectKind.ISO)
+        await driver.start_upload(CTX, start)
+        sent = [
+            (
+                await driver.upload_part(CTX, requests.UploadPart(upload="up", number=1, data=data))
+            ).part
+            for data in (b"old", b"new")
+        ]
+        for part, expected in zip(sent, (Invalid, None), strict=True):
+            finish = requests.CompleteUpload(
+                upload="up", parts=(part,), size_bytes=3, sha256=hashlib.sha256(b"new").hexdigest()
+            )
+            if expected is None:
+                await driver.complete_upload(CTX, finish)
+            else:
+                with pytest.raises(expected):
+                    await driver.complete_upload(CTX, finish)
+        with pytest.raises(NotFound):
+            await driver.upload_part(CTX, requests.UploadPart(upload="up", number=1, data=b""))
+
+    with_store(tmp_path, use)
+
+
+def test_a_store_is_given_back_only_when_it_is_empty(tmp_path: Path) -> None:
+    """Nothing of the root is left, and nothing beside the store was touched."""
+    (tmp_path / "beside").write_bytes(b"mine")
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        await create(driver, "one")
+        life_cycle = await store.life_cycle(Role.PRIMARY)
+        with pytest.raises(InUse) as caught:
+            await life_cycle.delete_store(CTX, requests.DeleteStore())
+        assert caught.value.holders == ("volumes/one",)
+        await driver.delete_volume(CTX, requests.DeleteVolume(key="one"))
+        for role in Role:
+            again = await store.life_cycle(role)
+            await again.delete_store(CTX, requests.DeleteStore())
+            await again.delete_store(CTX, requests.DeleteStore())
+        with pytest.raises(NotFound):
+            await create(driver, "one")
+
+    with_store(tmp_path, use)
+    assert [path.name for path in tmp_path.iterdir()] == ["beside"]
+
+
+def test_a_store_at_rest_allocates_nothing(tmp_path: Path) -> None:
+    """In maintenance nothing new is made, and what is granted keeps working."""
+
+    async def use(store: Store) -> bytes:
+        driver, image = await store.primary(), await store.image()
+        await create(driver, "one")
+        handle = await opened(driver, "one")
+        for role in Role:
+            life_cycle = await store.life_cycle(role)
+            await life_cycle.maintain(CTX, requests.MaintainStore())
+        start = requests.StartUpload(upload="up", key="key", kind=ObjectKind.ISO)
+        for call in (create(driver, "two"), image.start_upload(CTX, start)):
+            with pytest.raises(Precondition):
+                await call
+        async with open_block_io(handle) as content:
+            await content.write_at(0, b"still")
+            return await content.read_at(0, 5)
+
+    assert with_store(tmp_path, use) == b"still"
+
+
+@pytest.fixture
+def reflink_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system that shares blocks; skips where none can be mounted."""
+    image, folder = tmp_path / "xfs.img", tmp_path / "mounted"
+    image.touch()
+    os.truncate(image, 512 * MIB)
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mkfs.xfs") is None:
+        pytest.skip("mounting an XFS image needs root and mkfs.xfs")
+    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", image], check=True)
+    mounted = subprocess.run(
+        ["mount", "-o", "loop", image, folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"an XFS image cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow
+def test_where_blocks_can_be_shared_snapshots_and_clones_are_native(reflink_folder: Path) -> None:
+    """On such a file system the capability is declared, and a clone of much data costs nothing."""
+
+    async def use(store: Store) -> tuple[bool, bool, int, bytes]:
+        driver = await store.primary()
+        await create(driver, "one", 64 * MIB)
+        async with open_block_io(await opened(driver, "one")) as content:
+            await content.write_at(0, os.urandom(48 * MIB))
+            await content.flush()
+            free = os.statvfs(reflink_folder).f_bavail * os.statvfs(reflink_folder).f_frsize
+            await driver.create_snapshot(CTX, requests.CreateSnapshot(key="s", volume="one"))
+            source = requests.SnapshotSource("s")
+            await driver.create_volume(
+                CTX, requests.CreateVolume(key="c", size_bytes=64 * MIB, source=source)
+            )
+            left = os.statvfs(reflink_folder).f_bavail * os.statvfs(reflink_folder).f_frsize
+            await content.write_at(0, b"changed")
+            await content.flush()
+            before = await content.read_at(7, MIB)
+        async with open_block_io(await opened(driver, "c")) as content:
+            same = await content.read_at(7, MIB) == before
+            first = await content.read_at(0, 7)
+        assert same
+        declared = driver.capabilities
+        assert declared.snapshot is not None
+        assert declared.clone is not None
+        return declared.snapshot.native, declared.clone.native, (free - left) // MIB, first
+
+    native, clones, used_mib, first = with_store(reflink_folder, use)
+    assert (native, clones) == (True, True)
+    assert used_mib < 8
+    assert first != b"changed"
+
+
+def test_nothing_is_written_but_through_the_observed_functions(tmp_path: Path) -> None:
+    """Every file the driver leaves behind was seen to be created or given its name."""
+    names: set[str] = set()
+
+    class Watching:
+        def before(self, mutation: Mutation) -> None:
+            """Only what happened counts."""
+
+        def after(self, mutation: Mutation) -> None:
+            names.add(mutation.target or mutation.path)
+
+    async def use(store: Store) -> None:
+        driver, image = await store.primary(), await store.image()
+        await create(driver, "one")
+        await opened(driver, "one")
+        await put(image, "key", b"content")
+
+    with observe(Watching()):
+        with_store(tmp_path, use)
+    roots = {Path(name) for name in names}
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    unseen = [path for path in left if path not in roots and path.parent not in roots]
+    assert unseen == []
