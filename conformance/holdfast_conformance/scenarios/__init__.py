@@ -1,0 +1,1 @@
+"""Scenarios: short stories, each with an intent that chance alone would rarely find."""
