@@ -1,0 +1,229 @@
+"""What the engine does with one operation: outcomes, probes, compensation, turns, dry runs."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from holdfast import errors
+from holdfast.engine import OperationFailed
+from holdfast.journal import Verdict
+from holdfast.model.rows import ROWS, Lease, Operation, Snapshot, Step, Volume
+from holdfast.model.states import OperationState, StepState, VolumeState
+from holdfast.orchestrator import Orchestrator
+from holdfast.requests import Role
+from holdfast.workflows import (
+    Refused,
+    attach_volume,
+    create_snapshot,
+    create_volume,
+    delete_volume,
+    resize_volume,
+)
+from stories import ACTS, Props, script, write_image
+from zones import HOST, Faults, Planned, Zone, disagreements, memory_zone, recovered, run_inline
+
+
+async def with_volume(zone: Zone, orchestrator: Orchestrator) -> str:
+    """A primary store with one volume; the volume's id."""
+    store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+    made = await orchestrator.run(create_volume(name="v", store=store, size_bytes=8192))
+    return made.expect().subject
+
+
+@pytest.mark.parametrize(
+    ("after", "log"),
+    [
+        (True, ["create_snapshot", "probe"]),
+        (False, ["create_snapshot", "probe", "create_snapshot"]),
+    ],
+)
+def test_a_lost_answer_is_probed_before_anything_is_repeated(after: bool, log: list[str]) -> None:
+    """What had happened is not done again; what had not is done after the probe said so."""
+
+    async def story() -> tuple[Verdict, list[str]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=errors.Unknown("lost"), after=after
+            )
+            zone.faults.log.clear()
+            outcome = await orchestrator.run(create_snapshot(volume, name="s"))
+            return outcome.verdict, zone.faults.log
+
+    assert run_inline(story()) == (Verdict.SUCCEEDED, log)
+
+
+def test_recovery_probes_before_it_repeats() -> None:
+    """A call that was cut off is asked about first by the process that comes after."""
+
+    async def story() -> list[str]:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                volume = await with_volume(zone, orchestrator)
+                zone.faults.planned = Planned(
+                    call=len(zone.faults.calls) + 1, cancel=True, after=True
+                )
+                task = asyncio.create_task(orchestrator.run(create_snapshot(volume, name="s")))
+                await asyncio.wait([task])
+            zone.faults.log.clear()
+            await recovered(zone)
+            return zone.faults.log
+
+    assert run_inline(story()) == ["probe"]
+
+
+def test_what_nobody_can_tell_leaves_the_rows_uncertain() -> None:
+    """No answer and no probe: the volume is Uncertain, and nothing may touch it until recovery."""
+
+    async def story() -> tuple[Verdict, list[VolumeState], str]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=errors.Unknown("lost"), lasting=True
+            )
+            outcome = await orchestrator.run(resize_volume(volume, size_bytes=16384))
+            states = [row.state for row in await zone.rows(Volume)]
+            with pytest.raises(Refused) as refused:
+                await orchestrator.run(delete_volume(volume))
+            zone.faults.planned = None
+            await orchestrator.recover()
+            states += [row.state for row in await zone.rows(Volume)]
+            return outcome.verdict, states, str(refused.value)
+
+    verdict, states, refusal = run_inline(story())
+
+    assert verdict is Verdict.UNKNOWN
+    assert states == [VolumeState.UNCERTAIN, VolumeState.READY]
+    assert "is Uncertain" in refusal
+    assert "recover" in refusal
+
+
+def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
+    """A late failure takes back all earlier steps, the last one first."""
+
+    async def story() -> tuple[list[str], list[StepState], OperationState]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            props = Props(zone, write_image(tmp_path))
+            await script(props, 7)(orchestrator)
+            before = len(zone.faults.calls)
+            zone.faults.planned = Planned(
+                call=before + 1, error=errors.Exhausted("full"), verb="start_upload", lasting=True
+            )
+            zone.faults.log.clear()
+            with pytest.raises(OperationFailed):
+                await script_backup(props, orchestrator)
+            (operation,) = [
+                row for row in await zone.rows(Operation) if row.kind == "create_backup"
+            ]
+            steps = [row for row in await zone.rows(Step) if row.operation == operation.id]
+            return zone.faults.log, [step.state for step in steps], operation.state
+
+    log, steps, operation = run_inline(story())
+
+    assert log == [
+        "create_volume",
+        "grant",
+        "open",
+        "start_upload",
+        "abort_upload",
+        "delete",
+        "revoke",
+        "delete_volume",
+    ]
+    assert steps == [StepState.COMPENSATED] * 3
+    assert operation is OperationState.FAILED_CLEAN
+
+
+async def script_backup(props: Props, orchestrator: Orchestrator) -> None:
+    """The act that comes after the first seven."""
+    name, _, act = ACTS[7]
+    await props.run(orchestrator, name, act(props))
+
+
+def test_work_on_one_row_takes_turns() -> None:
+    """Snapshots of one volume that are asked for at once are taken one after another."""
+
+    async def story() -> tuple[set[Verdict], int]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            asked = [orchestrator.start(create_snapshot(volume, name=f"s{n}")) for n in range(5)]
+            outcomes = await asyncio.gather(*asked)
+            return {one.verdict for one in outcomes}, len(await zone.rows(Snapshot))
+
+    assert asyncio.run(story()) == ({Verdict.SUCCEEDED}, 5)
+
+
+def test_a_refusal_stops_nothing_else() -> None:
+    """What is refused in the background is its own future's; the orchestrator goes on."""
+
+    async def story() -> tuple[str, Verdict]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            refused = orchestrator.start(attach_volume("vol-unknown", host=HOST))
+            with pytest.raises(errors.HoldfastError) as problem:
+                await refused
+            outcome = await orchestrator.run(attach_volume(volume, host=HOST))
+            return str(problem.value), outcome.verdict
+
+    assert run_inline(story()) == ("the catalogue has no Volume vol-unknown", Verdict.SUCCEEDED)
+
+
+def test_a_failure_in_the_body_is_raised_as_it_is() -> None:
+    """The orchestrator's task group does not wrap what its user raises."""
+
+    async def story() -> None:
+        async with memory_zone() as zone, zone.orchestrator():
+            raise errors.UsageError("mine")
+
+    with pytest.raises(errors.UsageError, match="mine"):
+        run_inline(story())
+
+
+def test_a_dry_run_writes_nothing() -> None:
+    """Drafting a plan leaves every table and the backend as they were."""
+
+    async def story() -> tuple[list[str], bool, list[str]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            before = [await zone.rows(kind) for kind in ROWS]
+            zone.faults = Faults()
+            draft = await orchestrator.plan(delete_volume(volume))
+            after = [await zone.rows(kind) for kind in ROWS]
+            return [step.kind for step in draft.plan], before == after, zone.faults.calls
+
+    assert run_inline(story()) == (["primary.delete_volume"], True, [])
+
+
+def test_every_owner_of_a_catalogue_has_a_higher_fence() -> None:
+    """Drivers can tell a later orchestrator's calls from an earlier one's."""
+
+    async def story() -> list[int]:
+        async with memory_zone() as zone:
+            fences: list[int] = []
+            for _ in range(3):
+                async with zone.orchestrator():
+                    fences += [row.fence for row in await zone.rows(Lease)]
+            return fences
+
+    assert run_inline(story()) == [1, 2, 3]
+
+
+def test_a_volume_in_error_can_be_deleted() -> None:
+    """What a dirty failure left is removed by deleting the row that answers for it."""
+
+    async def story() -> tuple[Verdict, list[VolumeState], list[str]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=errors.Internal("broken"), after=True
+            )
+            made = await orchestrator.run(create_volume(name="v", store=store, size_bytes=1))
+            await orchestrator.run(attach_volume(made.subject, host=HOST))
+            return (
+                made.verdict,
+                [row.state for row in await zone.rows(Volume)],
+                await disagreements(zone),
+            )
+
+    assert run_inline(story()) == (Verdict.SUCCEEDED, [VolumeState.READY], [])

@@ -1,0 +1,322 @@
+"""A zone on the memory driver for tests: one catalogue, one backend, faults and kills on demand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from holdfast.attempts import Policy
+from holdfast.catalogue.memory import MemoryCatalogue
+from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.engine import Outcome
+from holdfast.errors import DriverError, Unknown
+from holdfast.infos import OwnedKind
+from holdfast.journal import unfinished
+from holdfast.model.rows import (
+    ROWS,
+    LedgerEntry,
+    LedgerState,
+    Row,
+    Scope,
+    Snapshot,
+    Store,
+    StoredObject,
+    Volume,
+    VolumeGrant,
+)
+from holdfast.orchestrator import Orchestrator, open_orchestrator
+from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.requests import Role, ScopeKind
+from holdfast.runtime import InlineRuntime, use_runtime
+from holdfast.scrub import scrub
+from holdfast.stores import PluginOpener
+from holdfast.testbed import Testbed, TestbedKind
+from holdfast.workflows import add_store
+from holdfast_drivers.memory import MemoryProvider
+
+T = TypeVar("T")
+
+HOST = "host-1"
+PATIENT = Policy(backoff_s=0.01, backoff_max_s=0.05)
+GONE = {"Allocated", "Expunged", "Removed", "Revoked"}
+
+
+class Killed(BaseException):
+    """The process is no more; nothing that runs in it gets anywhere."""
+
+
+class Switch:
+    """Counts the points at which a process can die, and kills it at one of them."""
+
+    def __init__(self, kill_at: int | None = None) -> None:
+        self.kill_at = kill_at
+        self.points = 0
+
+    @property
+    def dead(self) -> bool:
+        return self.kill_at is not None and self.points >= self.kill_at
+
+    def point(self) -> None:
+        """One point; ``Killed`` at the chosen one and at every one after it."""
+        self.points += 1
+        if self.dead:
+            raise Killed
+
+
+class MortalCatalogue(Catalogue):
+    """A catalogue whose process can die before and after each commit; the rows survive it."""
+
+    def __init__(self, inner: Catalogue, switch: Switch) -> None:
+        self._inner = inner
+        self._switch = switch
+
+    async def transact(self, function: Callable[[Transaction], T]) -> T:
+        self._switch.point()
+        answer = await self._inner.transact(function)
+        self._switch.point()
+        return answer
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to the ``call``-th driver call (from 1), or to all from it on.
+
+    ``error`` is raised: before the call has an effect, or ``after`` it (the answer is lost). With
+    ``cancel`` the calling task is cancelled instead.
+    """
+
+    call: int
+    error: DriverError | None = None
+    after: bool = False
+    cancel: bool = False
+    lasting: bool = False
+    verb: str = ""
+
+
+class Faults:
+    """Counts the driver calls that change something, and makes one of them go wrong."""
+
+    def __init__(self, planned: Planned | None = None) -> None:
+        self.planned = planned
+        self.calls: list[str] = []
+        self.log: list[str] = []
+        """The calls and the probes, in order."""
+
+    def due(self, verb: str) -> Planned | None:
+        """Count one call; what is planned for it."""
+        planned = self.planned
+        self.log.append(verb)
+        if verb == "probe":
+            # While a fault lasts, nobody can be asked either.
+            lasting = planned is not None and planned.lasting and len(self.calls) >= planned.call
+            return planned if lasting else None
+        self.calls.append(verb)
+        number = len(self.calls)
+        if planned is None or (planned.verb and planned.verb != verb):
+            return None
+        hit = number >= planned.call if planned.lasting else number == planned.call
+        return planned if hit else None
+
+
+class _Driver:
+    """Any port, with faults and kills around each verb."""
+
+    def __init__(self, inner: Any, faults: Faults, switch: Switch) -> None:
+        self._inner = inner
+        self._faults = faults
+        self._switch = switch
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in ("capabilities", "enumerate"):
+            return found
+
+        async def verb(*arguments: Any) -> Any:
+            self._switch.point()
+            planned = self._faults.due(name)
+            if planned is not None and not planned.after:
+                await _strike(planned)
+            answer = await found(*arguments)
+            if planned is not None and planned.after:
+                await _strike(planned)
+            self._switch.point()
+            return answer
+
+        return verb
+
+
+async def _strike(planned: Planned) -> None:
+    if planned.cancel:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+    raise planned.error or Unknown("the answer was lost")
+
+
+class FaultyOpener:
+    """Opens stores with the installed providers, under faults and kills."""
+
+    def __init__(self, faults: Faults, switch: Switch) -> None:
+        self._inner = PluginOpener()
+        self._faults = faults
+        self._switch = switch
+
+    @asynccontextmanager
+    async def primary(self, store: Store) -> AsyncIterator[PrimaryDriver]:
+        async with self._inner.primary(store) as driver:
+            wrapped: Any = _Driver(driver, self._faults, self._switch)
+            yield wrapped
+
+    @asynccontextmanager
+    async def image(self, store: Store) -> AsyncIterator[ImageDriver]:
+        async with self._inner.image(store) as driver:
+            wrapped: Any = _Driver(driver, self._faults, self._switch)
+            yield wrapped
+
+    @asynccontextmanager
+    async def life_cycle(self, store: Store) -> AsyncIterator[LifeCycle]:
+        async with self._inner.life_cycle(store) as life_cycle:
+            wrapped: Any = _Driver(life_cycle, self._faults, self._switch)
+            yield wrapped
+
+
+class Zone:
+    """One catalogue and one backend, which outlive any number of orchestrators."""
+
+    def __init__(self, testbed: Testbed, catalogue: Catalogue) -> None:
+        self.testbed = testbed
+        self.catalogue = catalogue
+        self.faults = Faults()
+
+    @asynccontextmanager
+    async def orchestrator(
+        self, *, switch: Switch | None = None, policy: Policy = PATIENT
+    ) -> AsyncIterator[Orchestrator]:
+        """A new process on this zone."""
+        switch = switch or Switch()
+        async with open_orchestrator(
+            MortalCatalogue(self.catalogue, switch),
+            opener=FaultyOpener(self.faults, switch),
+            policy=policy,
+        ) as opened:
+            yield opened
+
+    async def until_killed(
+        self, script: Callable[[Orchestrator], Awaitable[object]], switch: Switch
+    ) -> bool:
+        """Run a script in a process of its own; whether it was killed."""
+        try:
+            async with self.orchestrator(switch=switch) as orchestrator:
+                await script(orchestrator)
+        except Killed:
+            return True
+        except BaseExceptionGroup as group:
+            if group.split(Killed)[1] is not None:
+                raise
+            return True
+        return False
+
+    async def add(self, orchestrator: Orchestrator, name: str, role: Role) -> str:
+        """A store of the memory driver, attached to the one host; its id."""
+        done = await orchestrator.run(self.adding(name, role))
+        return done.expect().subject
+
+    def adding(self, name: str, role: Role) -> Any:
+        return add_store(
+            name=name,
+            role=role,
+            provider="memory",
+            config=self.testbed.config(role, name),
+            scope=Scope(ScopeKind.ZONE, "zone-1"),
+            hosts=(HOST,),
+        )
+
+    async def rows(self, kind: type[Row]) -> list[Any]:
+        return await self.catalogue.transact(lambda tx: tx.select(kind))
+
+
+@asynccontextmanager
+async def memory_zone(catalogue: Catalogue | None = None) -> AsyncIterator[Zone]:
+    """A new zone."""
+    async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
+        yield Zone(testbed, catalogue or MemoryCatalogue())
+
+
+async def recovered(zone: Zone) -> tuple[Outcome, ...]:
+    """Recover in a new process, twice; the second finds nothing to do."""
+    zone.faults.planned = None
+    async with zone.orchestrator() as orchestrator:
+        found = await orchestrator.recover()
+        assert await orchestrator.recover() == ()
+    return tuple(one.outcome for one in found)
+
+
+async def disagreements(zone: Zone) -> list[str]:
+    """Everything that is wrong after recovery; empty when nothing is lost and nothing leaked."""
+    zone.faults.planned = None
+    wrong = [
+        f"operation {row.id} {row.kind} {row.state}"
+        for row in await zone.catalogue.transact(unfinished)
+    ]
+    for kind in ROWS:
+        machine = kind.machine
+        if machine is not None and kind.table != "steps":
+            wrong += [
+                f"{kind.__name__} {row.id} {row.state}"
+                for row in await zone.rows(kind)
+                if row.state in machine.transitional
+            ]
+    wrong += [
+        f"ledger entry of {row.holder} {row.entry}"
+        for row in await zone.rows(LedgerEntry)
+        if row.entry is LedgerState.RESERVED
+    ]
+    async with zone.orchestrator() as orchestrator:
+        report = await scrub(orchestrator, deep=True)
+    wrong += [f"{one.kind} {one.what} {one.key}: {one.detail}" for one in report.findings]
+    return wrong + await _against_inspector(zone)
+
+
+async def _against_inspector(zone: Zone) -> list[str]:
+    """The catalogue against the backend's own tables, a path that no driver takes."""
+    expected: set[tuple[str, str, str]] = set()
+    found: set[tuple[str, str, str]] = set()
+    volumes = {row.id: row for row in await zone.rows(Volume)}
+    stores = {row.id: row for row in await zone.rows(Store)}
+    for kind, owned in (
+        (Volume, OwnedKind.VOLUME),
+        (Snapshot, OwnedKind.SNAPSHOT),
+        (StoredObject, OwnedKind.OBJECT),
+    ):
+        for row in await zone.rows(kind):
+            if row.state not in GONE:
+                expected.add((stores[row.store].name, owned, row.key))
+    for row in await zone.rows(VolumeGrant):
+        if row.state not in GONE:
+            volume = volumes[row.volume]
+            name = f"{volume.key}|{row.host}"
+            expected.add((stores[volume.store].name, OwnedKind.GRANT, name))
+    for store in stores.values():
+        if store.state in GONE:
+            continue
+        inventory = await zone.testbed.inspector(store.role, store.name).inventory()
+        found |= {
+            (store.name, thing.kind, thing.key)
+            for thing in inventory.things
+            if thing.kind is not OwnedKind.STORE
+        }
+    return [f"missing {one}" for one in expected - found] + [
+        f"leaked {one}" for one in found - expected
+    ]
+
+
+def run_inline(main: Coroutine[Any, Any, T], seed: int = 1) -> T:
+    """Run on a real loop with inline blocking work and ids from a seed: quick and repeatable."""
+
+    async def inside() -> T:
+        with use_runtime(InlineRuntime(seed=seed)):
+            return await main
+
+    return asyncio.run(inside())
