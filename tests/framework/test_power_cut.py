@@ -122,7 +122,7 @@ def test_without_an_observer_nothing_is_described(tmp_path: Path) -> None:
     def describe() -> files.Mutation:
         raise AssertionError
 
-    files.mutation(describe, lambda: (tmp_path / "made").mkdir())
+    files.mutation(describe, (tmp_path / "made").mkdir)
     assert (tmp_path / "made").is_dir()
 
 
