@@ -8,10 +8,14 @@ from typing import TypeGuard
 import msgspec
 
 from holdfast.errors import ConfigurationError
+from holdfast.mutant import Mutant
 from holdfast.opening import nearest_names
 from holdfast.ports import Provider
 
 GROUP = "holdfast.providers"
+MUTANTS_GROUP = "holdfast.mutants"
+MUTANT_PREFIX = "mutant:"
+"""What a name begins with that asks ``load_provider`` for a mutant instead of a driver."""
 _REASON_MAX = 200
 
 
@@ -95,14 +99,42 @@ def providers() -> dict[str, Provider | BrokenPlugin]:
     return {name: _load_all(name, grouped[name]) for name in sorted(grouped)}
 
 
+def mutants() -> dict[str, Mutant]:
+    """Every installed mutant by name, in the order in which their plug-ins list them.
+
+    Raises:
+        ConfigurationError: a plug-in's mutants cannot be loaded, or two have one name.
+    """
+    found: dict[str, Mutant] = {}
+    for entry in sorted(entry_points(group=MUTANTS_GROUP), key=lambda entry: entry.name):
+        try:
+            listed = tuple(entry.load())
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            raise ConfigurationError(
+                f"the mutants of {_distribution(entry)} ({entry.value}) cannot be loaded: "
+                f"{_described(error)}"
+            ) from error
+        for mutant in listed:
+            if not isinstance(mutant, Mutant):
+                raise ConfigurationError(f"{entry.value} lists a {type(mutant).__name__}")
+            if mutant.name in found:
+                raise ConfigurationError(f"two mutants are called {mutant.name!r}; rename one")
+            found[mutant.name] = mutant
+    return found
+
+
 def load_provider(name: str) -> Provider:
-    """The provider with this entry-point name, or the class at ``module:Class``.
+    """The provider with this entry-point name, the class at ``module:Class``, or ``mutant:NAME``.
 
     Only the one asked for is imported.
 
     Raises:
         ConfigurationError: there is none (the nearest names are given), or it is broken.
     """
+    if name.startswith(MUTANT_PREFIX):
+        return _mutant_provider(name.removeprefix(MUTANT_PREFIX))
     if ":" in name:
         return _import_provider(name)
     grouped = _by_name(entry_points(group=GROUP))
@@ -114,6 +146,13 @@ def load_provider(name: str) -> Provider:
             f"driver {name!r} of {provider.distribution} cannot be used: {provider.reason}"
         )
     return provider
+
+
+def _mutant_provider(name: str) -> Provider:
+    known = mutants()
+    if name not in known:
+        raise ConfigurationError(f"no mutant {name!r}; {nearest_names(name, list(known))}")
+    return known[name].provider()
 
 
 def _import_provider(path: str) -> Provider:

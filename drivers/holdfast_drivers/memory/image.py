@@ -283,7 +283,7 @@ class MemoryImageDriver(ImageDriver):
         )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return health_of(self.backend, Role.IMAGE, self.namespace)
+        return health_of(self.backend)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request

@@ -31,10 +31,10 @@ class MemoryProvider(Provider):
     config_type: ClassVar[type[msgspec.Struct]] = MemoryConfig
     secret_fields: ClassVar[tuple[str, ...]] = ("token",)
 
-    backend_type: ClassVar[type[Backend]] = Backend
-    primary_type: ClassVar[type[MemoryPrimaryDriver]] = MemoryPrimaryDriver
-    image_type: ClassVar[type[MemoryImageDriver]] = MemoryImageDriver
-    life_cycle_type: ClassVar[type[MemoryLifeCycle]] = MemoryLifeCycle
+    backend_type: type[Backend] = Backend
+    primary_type: type[MemoryPrimaryDriver] = MemoryPrimaryDriver
+    image_type: type[MemoryImageDriver] = MemoryImageDriver
+    life_cycle_type: type[MemoryLifeCycle] = MemoryLifeCycle
 
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:

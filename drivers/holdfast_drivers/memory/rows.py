@@ -138,19 +138,15 @@ class PrimaryRows(PrimaryDriver):
         )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return health_of(self.backend, Role.PRIMARY, self.namespace)
+        return health_of(self.backend)
 
 
-def health_of(backend: Backend, role: Role, namespace: str) -> infos.HealthInfo:
-    """Whether the backend is up and the store initialized."""
+def health_of(backend: Backend) -> infos.HealthInfo:
+    """Whether the backend answers, also before there is a store in it."""
     if backend.down:
         return infos.HealthInfo(
             state=infos.HealthState.DOWN,
             dependency=f"memory space {backend.name}",
             detail="the backend does not answer",
-        )
-    if (role, namespace) not in backend.stores:
-        return infos.HealthInfo(
-            state=infos.HealthState.DOWN, dependency="store", detail="it is not initialized"
         )
     return infos.HealthInfo(state=infos.HealthState.UP)
