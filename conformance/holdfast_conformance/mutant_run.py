@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
 from multiprocessing import get_context
 
 import msgspec
@@ -122,9 +123,7 @@ class _Hunt:
             if loading.capabilities is None:
                 continue
             self._declared[role] = loading.capabilities
-            plans = generate_plans(
-                role, loading.capabilities, self._task.profile, self._task.seed, faults
-            )
+            plans = _plans(role, loading.capabilities, self._task.profile, self._task.seed, faults)
             for plan in plans:
                 result = self._campaign.execute(plan, loading.capabilities, unwritten)
                 if found := self._hit(result.findings):
@@ -161,6 +160,14 @@ class _Hunt:
             others=tuple(sorted(self._others)),
             wall_s=round(time.monotonic() - self._began_s, 3),
         )
+
+
+@lru_cache(maxsize=4)
+def _plans(
+    role: Role, capabilities: Capabilities, profile: Profile, seed: int, faults: tuple[Fault, ...]
+) -> tuple[Plan, ...]:
+    """The plans of a profile; most mutants declare the same, so that one set serves many."""
+    return tuple(generate_plans(role, capabilities, profile, seed, faults))
 
 
 def _property(identifier: str) -> Property:

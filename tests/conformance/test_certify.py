@@ -1,0 +1,182 @@
+"""``holdfast certify`` and ``holdfast replay`` from the outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import ExitCode
+from holdfast_conformance.ledger import ledger_folder
+from holdfast_conformance.processes import processes_of
+from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
+from holdfast_conformance.verdict import Status
+
+pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
+
+
+def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "holdfast", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def certify(out: Path, driver: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return holdfast("certify", driver, "--profile", "smoke", "--out", str(out), *options)
+
+
+def report_in(out: Path) -> Report:
+    return decode_report((out / REPORT_NAME).read_bytes())
+
+
+def failed_in(out: Path) -> set[str]:
+    results = report_in(out).verdict.results
+    return {result.id for result in results if result.status is Status.FAIL}
+
+
+def test_the_reference_driver_is_certified(tmp_path: Path) -> None:
+    """The reference driver reaches L1, nothing of the run is left, and standard error is quiet."""
+    done = certify(tmp_path / "out", "memory")
+
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert report_in(tmp_path / "out").verdict.ok
+    assert list(ledger_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("driver", ["OnlyObject", "OnlyPass", "OnlyYes"])
+def test_a_hollow_driver_is_refused(tmp_path: Path, driver: str) -> None:
+    """``object()``, a driver of ``pass`` and one that always says yes reach no level above L0."""
+    done = certify(tmp_path / "out", f"hollow_providers:{driver}")
+
+    level = report_in(tmp_path / "out").verdict.level
+    assert done.returncode == ExitCode.FAILED
+    assert level is None or level.value == "L0"
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "refused_providers:an_object",
+        "refused_providers:WrongConstructor",
+        "refused_providers:NoTestbed",
+        "refused_providers:BrokenTestbed",
+        "refused_providers:NoRole",
+        "raises_at_import:Provider",
+        "exits_at_import:Provider",
+    ],
+)
+def test_a_driver_that_cannot_be_loaded_gets_a_verdict(tmp_path: Path, driver: str) -> None:
+    """What is wrong is the finding of CAP-01, in a report like any other."""
+    done = certify(tmp_path / "out", driver)
+
+    assert done.returncode == ExitCode.FAILED
+    assert "CAP-01" in failed_in(tmp_path / "out")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("memry",), "did you mean memory"),
+        (("memory", "--profile", "smok"), "did you mean smoke"),
+        (("memory", "--level", "L9"), "no level 'L9'"),
+        (("memory", "--backend", "contaner"), "it offers"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    """Exit 5, one line, and no report behind."""
+    out = tmp_path / "out"
+    done = holdfast("certify", "--out", str(out), *options)
+
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
+    """A report is never mixed with what is there already."""
+    (tmp_path / "mine").write_text("precious")
+    done = certify(tmp_path, "memory")
+
+    assert done.returncode == ExitCode.USAGE
+    assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["mine"]
+
+
+def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
+    """An interrupted run ends its worker, removes what it made, and names the run."""
+    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "soak"]
+    running = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
+    )
+    while not list((tmp_path / "out").glob("traces/*-primary.jsonl")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    (ledger,) = ledger_folder().iterdir()
+
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+
+    assert running.returncode == 128 + signal.SIGINT
+    assert f"run {ledger.stem} is interrupted; nothing of it is left behind" in told
+    assert processes_of(ledger.stem) == ()
+    assert not ledger.exists()
+
+
+def test_a_killed_run_can_be_cleaned_up(tmp_path: Path) -> None:
+    """After SIGKILL the worker is gone by itself, and the ledger names what is left."""
+    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "soak"]
+    running = subprocess.Popen([*command, "--out", str(tmp_path / "out")])
+    while not list((tmp_path / "out").glob("traces/*-primary.jsonl")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    (ledger,) = ledger_folder().iterdir()
+
+    running.kill()
+    running.wait()
+    done = holdfast("certify", "--cleanup", ledger.stem)
+
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert processes_of(ledger.stem) == ()
+    assert not ledger.exists()
+    assert holdfast("certify", "--cleanup", ledger.stem).returncode == ExitCode.CONFIGURATION
+
+
+def test_a_failure_is_replayed_on_the_driver_and_not_on_a_correct_one(tmp_path: Path) -> None:
+    """Replay exits 1 where the property fails again, and 0 where it holds."""
+    certify(tmp_path / "out", "hollow_providers:OnlyYes")
+    repros = sorted((tmp_path / "out" / "repro").glob("VOL-*.json"))
+    assert repros
+
+    again = holdfast("replay", str(repros[0]))
+    clean = holdfast("replay", str(repros[0]), "--driver", "memory")
+
+    assert (again.returncode, clean.returncode) == (ExitCode.FAILED, ExitCode.DONE)
+
+
+def test_a_driver_that_breaks_its_process_gets_a_verdict_soon(tmp_path: Path) -> None:
+    """Three broken processes of one role are enough."""
+    done = certify(tmp_path / "out", "hollow_providers:OnlyExit")
+
+    assert done.returncode == ExitCode.FAILED
+    assert processes_of(report_in(tmp_path / "out").run.id) == ()
+
+
+def test_a_file_that_is_no_replay_file_is_one_line(tmp_path: Path) -> None:
+    """Exit 2 with the file's name."""
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    done = holdfast("replay", str(wrong))
+
+    assert done.returncode == ExitCode.USAGE
+    assert "wrong.json" in done.stderr
+    assert os.linesep not in done.stderr.strip()
