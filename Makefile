@@ -36,5 +36,5 @@ docs: $(STAMP)  ## write the generated tables and diagrams into docs/
 	@$(BIN)/python tools/docs
 
 clean:  ## remove .venv, reports and caches
-	@rm -rf $(VENV) reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache
+	@rm -rf $(VENV) holdfast-report dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
