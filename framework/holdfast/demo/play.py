@@ -73,6 +73,7 @@ def prepared_folder(folder: Path) -> Iterator[None]:
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent} in which to make {folder.name}")
     files.mkdir(folder)
+    files.fsync_directory(folder.parent)
     try:
         yield
     except Exception:
