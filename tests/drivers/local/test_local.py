@@ -1,105 +1,31 @@
-"""The local driver beyond what the conformance suite asks: sharing, limits, damage, figures."""
+"""The local driver when it is shared: drivers at once, grants, capacity, objects, life cycle."""
 
 import asyncio
-import errno
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
 from holdfast.data import open_block_io
-from holdfast.data.put import ObjectName, put_object, read_object
 from holdfast.errors import (
     Busy,
-    Corrupt,
     Denied,
     Exhausted,
     InUse,
     Invalid,
     NotFound,
     Precondition,
-    Unavailable,
-    Unknown,
 )
 from holdfast.files import Mutation, MutationKind, observe
-from holdfast.handles import FileHandle
-from holdfast.infos import HealthState, Undetermined, VolumeInfo
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Role
-from holdfast_drivers.local import LocalProvider
-from holdfast_drivers.local.config import LocalConfig
-
-T = TypeVar("T")
-MIB = 1 << 20
-CTX = CallContext(operation="op-test", deadline=1e12)
-
-
-def context() -> CallContext:
-    return CTX
-
-
-class Store:
-    """A store in a folder; each ``primary`` or ``image`` is one more driver on it."""
-
-    def __init__(self, config: LocalConfig, stack: AsyncExitStack) -> None:
-        self.config = config
-        self.folder = Path(config.root) / config.namespace
-        self._stack = stack
-
-    async def life_cycle(self, role: Role) -> LifeCycle:
-        opened = LocalProvider().life_cycle(self.config, role)
-        return await self._stack.enter_async_context(opened)
-
-    async def primary(self) -> PrimaryDriver:
-        return await self._stack.enter_async_context(LocalProvider().primary(self.config))
-
-    async def image(self) -> ImageDriver:
-        return await self._stack.enter_async_context(LocalProvider().image(self.config))
-
-
-def with_store(
-    root: Path, use: Callable[[Store], Awaitable[T]], *, capacity_bytes: int | None = None
-) -> T:
-    """Use a fresh store of both roles in ``root``, with one host attached."""
-
-    async def main() -> T:
-        config = LocalConfig(root=str(root), namespace="space", capacity_bytes=capacity_bytes)
-        async with AsyncExitStack() as stack:
-            store = Store(config, stack)
-            for role in Role:
-                life_cycle = await store.life_cycle(role)
-                await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
-                await life_cycle.attach(CTX, requests.AttachHost(host="host"))
-            return await use(store)
-
-    return asyncio.run(main())
-
-
-async def create(driver: PrimaryDriver, key: str, size_bytes: int = MIB) -> VolumeInfo:
-    return await driver.create_volume(CTX, requests.CreateVolume(key=key, size_bytes=size_bytes))
-
-
-async def opened(driver: PrimaryDriver, key: str) -> FileHandle:
-    await driver.grant(CTX, requests.Grant(volume=key, host="host"))
-    handle = await driver.open(CTX, requests.Open(volume=key, host="host"))
-    assert isinstance(handle, FileHandle)
-    return handle
-
-
-async def put(driver: ImageDriver, key: str, data: bytes, upload: str = "up") -> str:
-    async def source() -> AsyncIterator[bytes]:
-        yield data
-
-    name = ObjectName(upload=upload, key=key, kind=ObjectKind.TEMPLATE)
-    return (await put_object(driver, context, name, source())).sha256
+from holdfast.infos import VolumeInfo
+from holdfast.requests import Role
+from local_stores import CTX, MIB, Store, create, opened, put, with_store
 
 
 def test_two_drivers_on_one_store_make_one_volume(tmp_path: Path) -> None:
@@ -225,149 +151,6 @@ def test_a_capacity_bounds_growth_and_snapshots(tmp_path: Path) -> None:
             await driver.resize_volume(CTX, resize)
 
     with_store(tmp_path, use, capacity_bytes=3 * MIB)
-
-
-class Failing:
-    """Refuses one kind of mutation as a full or broken disk would."""
-
-    def __init__(self, kind: MutationKind, number: int) -> None:
-        self._kind = kind
-        self._number = number
-
-    def before(self, mutation: Mutation) -> None:
-        if mutation.kind is self._kind:
-            raise OSError(self._number, os.strerror(self._number), mutation.path)
-
-    def after(self, mutation: Mutation) -> None:
-        """Nothing to see."""
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        MutationKind.MKDIR,
-        MutationKind.CREATE,
-        MutationKind.TRUNCATE,
-        MutationKind.WRITE,
-        MutationKind.FSYNC_FILE,
-        MutationKind.RENAME,
-        MutationKind.FSYNC_DIRECTORY,
-    ],
-)
-def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: MutationKind) -> None:
-    """Whatever step finds no space, the error is ``Exhausted`` and nothing is left."""
-
-    async def use(store: Store) -> list[str]:
-        driver = await store.primary()
-        with observe(Failing(kind, errno.ENOSPC)), pytest.raises(Exhausted):
-            await create(driver, "one")
-        stream = driver.enumerate(CTX, requests.EnumerateOwned())
-        left = [thing.kind async for thing in stream]
-        assert (await create(driver, "one")).size_bytes == MIB
-        return [str(kind) for kind in left]
-
-    assert with_store(tmp_path, use) == ["store"]
-
-
-def test_an_unreadable_answer_of_the_disk_is_unknown(tmp_path: Path) -> None:
-    """After an input/output error nobody claims to know the outcome."""
-
-    async def use(store: Store) -> None:
-        driver = await store.primary()
-        failing = Failing(MutationKind.FSYNC_DIRECTORY, errno.EIO)
-        with observe(failing), pytest.raises(Unknown):
-            await create(driver, "one")
-
-    with_store(tmp_path, use)
-
-
-def test_a_store_that_is_away_is_unavailable_and_nothing_is_absent(tmp_path: Path) -> None:
-    """While the root is away every verb says so; no thing is called absent."""
-    root = tmp_path / "root"
-    root.mkdir()
-
-    async def use(store: Store) -> None:
-        driver, image = await store.primary(), await store.image()
-        await create(driver, "one")
-        root.rename(tmp_path / "away")
-        calls: list[Awaitable[object]] = [
-            driver.get_volume(CTX, requests.GetVolume(key="two")),
-            driver.delete_volume(CTX, requests.DeleteVolume(key="two")),
-            driver.revoke(CTX, requests.Revoke(volume="two", host="host")),
-            driver.list_volumes(CTX, requests.ListVolumes()),
-            driver.stats(CTX, requests.GetStats()),
-            image.head(CTX, requests.HeadObject(key="two")),
-            image.abort_upload(CTX, requests.AbortUpload(upload="two")),
-        ]
-        for call in calls:
-            with pytest.raises(Unavailable):
-                await call
-        health = await driver.health(CTX, requests.CheckHealth())
-        assert (health.state, health.dependency) == (HealthState.DOWN, f"folder {root}")
-        request = requests.DeleteVolume(key="one")
-        assert isinstance(await driver.probe(CTX, "delete_volume", request), Undetermined)
-        (tmp_path / "away").rename(root)
-        await driver.get_volume(CTX, requests.GetVolume(key="one"))
-
-    with_store(root, use)
-
-
-@pytest.mark.parametrize("damage", ["row.json", "data"])
-def test_a_lost_file_is_corrupt_and_never_absent(tmp_path: Path, damage: str) -> None:
-    """What the driver recorded and cannot find again is ``Corrupt``; it can still be deleted."""
-
-    async def use(store: Store) -> None:
-        driver = await store.primary()
-        await create(driver, "one")
-        (store.folder / "primary/volumes/one" / damage).unlink()
-        with pytest.raises(Corrupt):
-            await driver.get_volume(CTX, requests.GetVolume(key="one"))
-        with pytest.raises(Corrupt):
-            await create(driver, "one")
-        await driver.delete_volume(CTX, requests.DeleteVolume(key="one"))
-        await create(driver, "one")
-
-    with_store(tmp_path, use)
-
-
-def test_a_lost_store_file_is_corrupt(tmp_path: Path) -> None:
-    """A store whose own record is gone or damaged is ``Corrupt``, not a fresh place."""
-
-    async def use(store: Store) -> None:
-        driver, life_cycle = await store.primary(), await store.life_cycle(Role.PRIMARY)
-        record = store.folder / "primary/store.json"
-        for spoil in (lambda: record.write_bytes(b"{}"), record.unlink):
-            spoil()
-            with pytest.raises(Corrupt):
-                await driver.list_volumes(CTX, requests.ListVolumes())
-            with pytest.raises(Corrupt):
-                await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
-
-    with_store(tmp_path, use)
-
-
-def test_a_damaged_object_is_never_handed_out(tmp_path: Path) -> None:
-    """A changed byte is noticed when all is read, another length always."""
-
-    async def use(store: Store) -> None:
-        driver = await store.image()
-        await put(driver, "key", b"content")
-        (data,) = (store.folder / "image/objects/key").glob("data*")
-        data.write_bytes(b"c0ntent")
-        with pytest.raises(Corrupt):
-            await driver.get(CTX, requests.GetObject(key="key"))
-        with pytest.raises(Corrupt):
-            assert [chunk async for chunk in read_object(driver, context, "key")]
-        data.write_bytes(b"cont")
-        for call in (
-            driver.get(CTX, requests.GetObject(key="key", offset_bytes=1, length_bytes=1)),
-            driver.head(CTX, requests.HeadObject(key="key")),
-            driver.open_object(CTX, requests.OpenObject(key="key")),
-        ):
-            with pytest.raises(Corrupt):
-                await call
-
-    with_store(tmp_path, use)
 
 
 def test_a_reader_finds_the_old_object_or_the_new_one(tmp_path: Path) -> None:

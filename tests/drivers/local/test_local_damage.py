@@ -1,0 +1,164 @@
+"""The local driver when the disk is full, broken, away or damaged."""
+
+import errno
+import os
+from collections.abc import Awaitable
+from pathlib import Path
+
+import pytest
+
+from holdfast import requests
+from holdfast.data.put import read_object
+from holdfast.errors import (
+    Corrupt,
+    Exhausted,
+    Unavailable,
+    Unknown,
+)
+from holdfast.files import Mutation, MutationKind, observe
+from holdfast.infos import HealthState, Undetermined
+from holdfast.requests import Role
+from local_stores import CTX, MIB, Store, context, create, put, with_store
+
+
+class Failing:
+    """Refuses one kind of mutation as a full or broken disk would."""
+
+    def __init__(self, kind: MutationKind, number: int) -> None:
+        self._kind = kind
+        self._number = number
+
+    def before(self, mutation: Mutation) -> None:
+        if mutation.kind is self._kind:
+            raise OSError(self._number, os.strerror(self._number), mutation.path)
+
+    def after(self, mutation: Mutation) -> None:
+        """Nothing to see."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        MutationKind.MKDIR,
+        MutationKind.CREATE,
+        MutationKind.TRUNCATE,
+        MutationKind.WRITE,
+        MutationKind.FSYNC_FILE,
+        MutationKind.RENAME,
+        MutationKind.FSYNC_DIRECTORY,
+    ],
+)
+def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: MutationKind) -> None:
+    """Whatever step finds no space, the error is ``Exhausted`` and nothing is left."""
+
+    async def use(store: Store) -> list[str]:
+        driver = await store.primary()
+        with observe(Failing(kind, errno.ENOSPC)), pytest.raises(Exhausted):
+            await create(driver, "one")
+        stream = driver.enumerate(CTX, requests.EnumerateOwned())
+        left = [thing.kind async for thing in stream]
+        assert (await create(driver, "one")).size_bytes == MIB
+        return [str(kind) for kind in left]
+
+    assert with_store(tmp_path, use) == ["store"]
+
+
+def test_an_unreadable_answer_of_the_disk_is_unknown(tmp_path: Path) -> None:
+    """After an input/output error nobody claims to know the outcome."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        failing = Failing(MutationKind.FSYNC_DIRECTORY, errno.EIO)
+        with observe(failing), pytest.raises(Unknown):
+            await create(driver, "one")
+
+    with_store(tmp_path, use)
+
+
+def test_a_store_that_is_away_is_unavailable_and_nothing_is_absent(tmp_path: Path) -> None:
+    """While the root is away every verb says so; no thing is called absent."""
+    root = tmp_path / "root"
+    root.mkdir()
+
+    async def use(store: Store) -> None:
+        driver, image = await store.primary(), await store.image()
+        await create(driver, "one")
+        root.rename(tmp_path / "away")
+        calls: list[Awaitable[object]] = [
+            driver.get_volume(CTX, requests.GetVolume(key="two")),
+            driver.delete_volume(CTX, requests.DeleteVolume(key="two")),
+            driver.revoke(CTX, requests.Revoke(volume="two", host="host")),
+            driver.list_volumes(CTX, requests.ListVolumes()),
+            driver.stats(CTX, requests.GetStats()),
+            image.head(CTX, requests.HeadObject(key="two")),
+            image.abort_upload(CTX, requests.AbortUpload(upload="two")),
+        ]
+        for call in calls:
+            with pytest.raises(Unavailable):
+                await call
+        health = await driver.health(CTX, requests.CheckHealth())
+        assert (health.state, health.dependency) == (HealthState.DOWN, f"folder {root}")
+        request = requests.DeleteVolume(key="one")
+        assert isinstance(await driver.probe(CTX, "delete_volume", request), Undetermined)
+        (tmp_path / "away").rename(root)
+        await driver.get_volume(CTX, requests.GetVolume(key="one"))
+
+    with_store(root, use)
+
+
+@pytest.mark.parametrize("damage", ["row.json", "data"])
+def test_a_lost_file_is_corrupt_and_never_absent(tmp_path: Path, damage: str) -> None:
+    """What the driver recorded and cannot find again is ``Corrupt``; it can still be deleted."""
+
+    async def use(store: Store) -> None:
+        driver = await store.primary()
+        await create(driver, "one")
+        (store.folder / "primary/volumes/one" / damage).unlink()
+        with pytest.raises(Corrupt):
+            await driver.get_volume(CTX, requests.GetVolume(key="one"))
+        with pytest.raises(Corrupt):
+            await create(driver, "one")
+        await driver.delete_volume(CTX, requests.DeleteVolume(key="one"))
+        await create(driver, "one")
+
+    with_store(tmp_path, use)
+
+
+def test_a_lost_store_file_is_corrupt(tmp_path: Path) -> None:
+    """A store whose own record is gone or damaged is ``Corrupt``, not a fresh place."""
+
+    async def use(store: Store) -> None:
+        driver, life_cycle = await store.primary(), await store.life_cycle(Role.PRIMARY)
+        record = store.folder / "primary/store.json"
+        for spoil in (lambda: record.write_bytes(b"{}"), record.unlink):
+            spoil()
+            with pytest.raises(Corrupt):
+                await driver.list_volumes(CTX, requests.ListVolumes())
+            with pytest.raises(Corrupt):
+                await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
+
+    with_store(tmp_path, use)
+
+
+def test_a_damaged_object_is_never_handed_out(tmp_path: Path) -> None:
+    """A changed byte is noticed when all is read, another length always."""
+
+    async def use(store: Store) -> None:
+        driver = await store.image()
+        await put(driver, "key", b"content")
+        (data,) = (store.folder / "image/objects/key").glob("data*")
+        data.write_bytes(b"c0ntent")
+        with pytest.raises(Corrupt):
+            await driver.get(CTX, requests.GetObject(key="key"))
+        with pytest.raises(Corrupt):
+            assert [chunk async for chunk in read_object(driver, context, "key")]
+        data.write_bytes(b"cont")
+        for call in (
+            driver.get(CTX, requests.GetObject(key="key", offset_bytes=1, length_bytes=1)),
+            driver.head(CTX, requests.HeadObject(key="key")),
+            driver.open_object(CTX, requests.OpenObject(key="key")),
+        ):
+            with pytest.raises(Corrupt):
+                await call
+
+    with_store(tmp_path, use)
