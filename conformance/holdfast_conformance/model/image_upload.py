@@ -151,7 +151,9 @@ def _complete_settled(state: ImageState, step: FinishUpload) -> Expecting:
     """Completing what is no open upload: the same object again, or ``NotFound``."""
     settled = state.settled.get(step.upload)
     if settled is None:
-        return expecting(state, {_S.COMPLETE_LOST}, ErrorKind.NOT_FOUND)
+        # Parts that were never sent are named with a size of 0 bytes, which may be told first.
+        told_first = (ErrorKind.OUT_OF_RANGE,) if len(set(step.numbers)) > 1 else ()
+        return expecting(state, {_S.COMPLETE_LOST}, ErrorKind.NOT_FOUND, *told_first)
     if settled.step == step and state.objects.get(settled.key) == settled.made:
         return expecting(state, {_S.COMPLETE_AGAIN}, None)
     # The object was replaced or deleted since, or other parts are named: the contract is silent.
