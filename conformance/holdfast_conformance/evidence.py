@@ -43,8 +43,8 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     all ways in which reply, backend and handles depart from ``after`` (from ``before`` when the
     outcome was not allowed). ``inventory_after`` is ``None`` where the step was not observed.
     ``figures`` are the allocated bytes and the number of objects, by verb, as the store reported
-    them when it last held exactly the same things. ``owned`` are the keys of the volumes, snapshots
-    and objects that live after the step.
+    them when it last held exactly the same things. ``owned`` are the keys of everything that lives
+    after the step, the store and its grants excepted.
     """
 
     capabilities: Capabilities
@@ -144,6 +144,17 @@ class EndMoment(msgspec.Struct, frozen=True, kw_only=True):
     held: frozenset[OwnedKind]
     """The kinds of things that were alive at some moment of the plan."""
 
+    def left(self, *kinds: OwnedKind) -> str:
+        """What the inspector or the driver still found (of these kinds), for a person."""
+        inspected = [(thing.kind, thing.key or thing.detail) for thing in self.ended.left]
+        owned = [(thing.kind, thing.key) for thing in self.ended.enumerated]
+        found = [
+            f"{kind.value} {name!r}"
+            for kind, name in (*inspected, *owned)
+            if not kinds or kind in kinds
+        ]
+        return ", ".join(dict.fromkeys(found))
+
 
 class LoadMoment(msgspec.Struct, frozen=True, kw_only=True):
     """What loading the driver showed."""
@@ -195,6 +206,15 @@ def outcome_judgement(moment: StepMoment) -> Judgement:
     if moment.allowed:
         return HELD
     return Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
+
+
+def agreed(
+    moment: StepMoment, *differences: Difference, aspects: tuple[str, ...] = ()
+) -> Judgement:
+    """Held where the outcome is allowed and there is none of these differences."""
+    if not moment.allowed:
+        return outcome_judgement(moment)
+    return violated_by(differences) if differences else Held(aspects)
 
 
 def object_of(step: Request) -> str:

@@ -38,7 +38,7 @@ from holdfast_conformance.trace import (
     TraceRecord,
 )
 
-_COUNTED = (OwnedKind.VOLUME, OwnedKind.SNAPSHOT, OwnedKind.OBJECT)
+_UNCOUNTED = (OwnedKind.STORE, OwnedKind.GRANT)
 _Figures = dict[str, tuple[int, ...]]
 
 
@@ -120,7 +120,7 @@ class PlanFollower:
             outside_after=observed.outside_digest if observed is not None else self._outside,
             repeats=self._repeated(step),
             figures=dict(self._figures.get(_counted(alive), {})),
-            owned=frozenset(thing.key for thing in alive if thing.kind in _COUNTED),
+            owned=frozenset(thing.key for thing in alive if thing.kind not in _UNCOUNTED),
         )
         self._remember(moment, alive)
         return moment
@@ -236,7 +236,7 @@ def _origin(
 def _counted(alive: tuple[Expected, ...]) -> tuple[Expected, ...]:
     """What decides the figures, without the lives of things."""
     return tuple(
-        msgspec.structs.replace(thing, born=0) for thing in alive if thing.kind in _COUNTED
+        msgspec.structs.replace(thing, born=0) for thing in alive if thing.kind not in _UNCOUNTED
     )
 
 

@@ -11,10 +11,11 @@ from typing import TypeAlias
 import msgspec
 
 from holdfast.requests import Role
-from holdfast_conformance.evidence import Capabilities, Judgement, Moment
+from holdfast_conformance.evidence import Capabilities, Judgement, Moment, StepMoment
 from holdfast_conformance.verdict import Level
 
 Check: TypeAlias = Callable[[Moment], Judgement]
+StepCheck: TypeAlias = Callable[[StepMoment], Judgement]
 Gate: TypeAlias = Callable[[Capabilities], str | None]
 Aspects: TypeAlias = Callable[[Capabilities], tuple[str, ...]]
 
@@ -59,6 +60,15 @@ def no_aspects(_: Capabilities) -> tuple[str, ...]:
     return ()
 
 
+def these(*names: str) -> Aspects:
+    """Aspects that are the same for every store."""
+
+    def aspects(_: Capabilities) -> tuple[str, ...]:
+        return names
+
+    return aspects
+
+
 def checks(
     identifier: str,
     level: Level,
@@ -84,6 +94,36 @@ def checks(
                 aspects=aspects,
             )
         )
+        return check
+
+    return register
+
+
+def checks_steps(
+    identifier: str,
+    level: Level,
+    statement: str,
+    *,
+    roles: tuple[Role, ...] = BOTH_ROLES,
+    gate: Gate = always,
+    min_exercise: int = MIN_EXERCISE,
+    aspects: Aspects = no_aspects,
+) -> Callable[[StepCheck], StepCheck]:
+    """Like ``checks``, for a check that only looks at executed steps."""
+
+    def register(check: StepCheck) -> StepCheck:
+        def of_step(moment: Moment) -> Judgement:
+            return check(moment) if isinstance(moment, StepMoment) else None
+
+        checks(
+            identifier,
+            level,
+            statement,
+            roles=roles,
+            gate=gate,
+            min_exercise=min_exercise,
+            aspects=aspects,
+        )(of_step)
         return check
 
     return register

@@ -1,6 +1,6 @@
 """The plans of a profile: every scenario several times, then random walks through the model.
 
-They are a function of the suite's version, the seed, the capabilities and the profile's sizes alone.
+They follow from the suite's version, the seed, the capabilities and the profile's sizes alone.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SUITE_VERSION = "1"
 """Grows with every change of what is generated."""
 
 _OPS_PER_ROUND = 1000
-_ROUNDS_MIN = 2
+_ROUNDS_MIN = 3
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
 

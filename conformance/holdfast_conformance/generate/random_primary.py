@@ -38,7 +38,15 @@ from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.primary import PrimaryModel
 from holdfast_conformance.model.primary_state import PrimaryState
-from holdfast_conformance.plan import InspectStore, Plan, Reopen, Step, WalkVolumes, preparation
+from holdfast_conformance.plan import (
+    InspectStore,
+    Plan,
+    Reopen,
+    Step,
+    WalkVolumes,
+    WriteBlocks,
+    preparation,
+)
 from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
 
 VOLUMES_MAX = 6
@@ -245,19 +253,10 @@ def _write_between(walk: Walk) -> Iterator[Step]:
     """Write, snapshot, overwrite the same blocks."""
     for step in _write(walk):
         yield step
-        if not isinstance(step, Grant):
-            yield from _snapshot_of(walk, getattr(step, "volume", ""))
-            yield _again(walk, step)
-
-
-def _snapshot_of(walk: Walk, volume: str) -> Iterator[Step]:
-    if len(walk.state.snapshots) < VOLUMES_MAX:
-        yield CreateSnapshot(key=walk.script.name(), volume=volume)
-
-
-def _again(walk: Walk, step: Step) -> Step:
-
-    return msgspec.structs.replace(step, generation=walk.script.generation())
+        if isinstance(step, WriteBlocks):
+            if len(walk.state.snapshots) < VOLUMES_MAX:
+                yield walk.script.snapshot(step.volume)
+            yield msgspec.structs.replace(step, generation=walk.script.generation())
 
 
 def _repeat(walk: Walk) -> Iterator[Step]:
@@ -268,20 +267,20 @@ def _repeat(walk: Walk) -> Iterator[Step]:
 
 
 def _look(walk: Walk) -> Iterator[Step]:
-    yield walk.choices.pick(
-        (
-            ListVolumes(limit=1 + walk.choices.below(4)),
-            WalkVolumes(limit=1 + walk.choices.below(4)),
-            ListSnapshots(limit=1 + walk.choices.below(4)),
-            EnumerateOwned(),
-            InspectStore(),
-            CheckHealth(),
-        )
+    limit = 1 + walk.choices.below(4)
+    looks: tuple[Step, ...] = (
+        ListVolumes(limit=limit),
+        WalkVolumes(limit=limit),
+        ListSnapshots(limit=limit),
+        EnumerateOwned(),
+        InspectStore(),
+        CheckHealth(),
     )
+    yield walk.choices.pick(looks)
 
 
 def _figures(walk: Walk) -> Iterator[Step]:
-    yield walk.choices.pick((GetStats(), ListPools()))
+    yield GetStats() if walk.choices.below(2) else ListPools()
 
 
 def _maintain(walk: Walk) -> Iterator[Step]:
@@ -297,7 +296,8 @@ def _cancel(walk: Walk) -> Iterator[Step]:
 
 
 def _attach(walk: Walk) -> Iterator[Step]:
-    yield walk.choices.pick((AttachHost, DetachHost))(host=walk.choices.pick(ALL_HOSTS))
+    host = walk.choices.pick(ALL_HOSTS)
+    yield AttachHost(host=host) if walk.choices.below(2) else DetachHost(host=host)
 
 
 def _reopen(_: Walk) -> Iterator[Step]:

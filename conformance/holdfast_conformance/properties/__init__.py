@@ -1,5 +1,35 @@
 """The properties of the suite, one module per category; importing this package registers them."""
 
-from holdfast_conformance.properties import img
+from holdfast_conformance.properties import (
+    acc,
+    cap,
+    cpy,
+    cst,
+    dat,
+    err,
+    idm,
+    img,
+    lif,
+    prf,
+    sec,
+    siz,
+    snp,
+    vol,
+)
 
-__all__ = ["img"]
+__all__ = [
+    "acc",
+    "cap",
+    "cpy",
+    "cst",
+    "dat",
+    "err",
+    "idm",
+    "img",
+    "lif",
+    "prf",
+    "sec",
+    "siz",
+    "snp",
+    "vol",
+]

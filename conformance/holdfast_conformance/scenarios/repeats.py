@@ -5,23 +5,17 @@ from collections.abc import Iterator
 from holdfast.capabilities import AccessMode
 from holdfast.handles import ExtentHandle
 from holdfast.requests import (
-    AttachHost,
-    CancelMaintenance,
     CopyVolume,
     CreateSnapshot,
     CreateVolume,
     DataSource,
     DeleteSnapshot,
-    DeleteStore,
     DeleteVolume,
-    DetachHost,
     GetSnapshot,
     GetStats,
     GetVolume,
     Grant,
-    InitializeStore,
     ListSnapshots,
-    MaintainStore,
     ModifyVolume,
     Qos,
     ResizeVolume,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from holdfast.requests import (
-    AttachHost,
     CancelMaintenance,
     CheckHealth,
     CreateVolume,
@@ -14,7 +13,6 @@ from holdfast.requests import (
     EnumerateOwned,
     GetStats,
     GetVolume,
-    InitializeStore,
     ListPools,
     ListVolumes,
     MaintainStore,
@@ -25,12 +23,11 @@ from holdfast.requests import (
 from holdfast.testbed import Fault
 from holdfast_conformance.plan import (
     HealFault,
-    InitializeBad,
     InjectFault,
     InspectStore,
     Step,
 )
-from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
+from holdfast_conformance.scenarios.script import Script
 
 
 def maintain(script: Script) -> Iterator[Step]:

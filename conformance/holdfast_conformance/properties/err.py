@@ -1,0 +1,51 @@
+"""ERR: failures are typed, explained, and leave nothing behind."""
+
+from holdfast.errors import ErrorKind
+from holdfast_conformance.evidence import (
+    HELD,
+    Judgement,
+    StepMoment,
+    Violated,
+    object_of,
+    violated_by,
+)
+from holdfast_conformance.model.difference import Where
+from holdfast_conformance.registry import checks_steps
+from holdfast_conformance.trace import Raised
+from holdfast_conformance.verdict import Level
+
+_NO_ANSWER = (ErrorKind.INTERNAL, ErrorKind.UNKNOWN)
+
+
+@checks_steps(
+    "ERR-01",
+    Level.L1,
+    "Every failure is one of the declared errors and names its object and its cause; no other "
+    "exception escapes, and a healthy backend gives an answer.",
+)
+def _typed(moment: StepMoment) -> Judgement:
+    outcome = moment.outcome
+    if not isinstance(outcome, Raised):
+        return None
+    if outcome.escaped:
+        return Violated("one of the declared errors", f"{outcome.escaped}: {outcome.cause}")
+    if not outcome.cause.strip():
+        return Violated("a cause", "an empty message")
+    named = object_of(moment.step)
+    if named and not outcome.object:
+        return Violated(f"the error names {named!r}", "it names no object")
+    if outcome.kind in _NO_ANSWER and not moment.allowed:
+        return Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
+    return HELD
+
+
+@checks_steps(
+    "ERR-02",
+    Level.L2,
+    "A call that fails for good has changed nothing.",
+)
+def _no_effect(moment: StepMoment) -> Judgement:
+    outcome = moment.outcome
+    if not isinstance(outcome, Raised) or not outcome.final or moment.inventory_after is None:
+        return None
+    return violated_by(moment.differing(where=Where.BACKEND))

@@ -1,0 +1,47 @@
+"""IDM: doing it again is doing it once."""
+
+from holdfast.capabilities import PrimaryCapabilities
+from holdfast.infos import PartInfo
+from holdfast_conformance.evidence import (
+    Capabilities,
+    Judgement,
+    StepMoment,
+    Violated,
+    agreed,
+)
+from holdfast_conformance.registry import checks_steps
+from holdfast_conformance.verdict import Level
+
+_LIFE = ("initialize", "attach", "detach", "maintain", "cancel_maintenance", "delete_store")
+_PRIMARY = ("create_volume", "delete_volume", "grant", "revoke")
+_IMAGE = ("start_upload", "send_part", "finish_upload", "abort_upload", "delete")
+
+
+def _mutating(declared: Capabilities) -> tuple[str, ...]:
+    if not isinstance(declared, PrimaryCapabilities):
+        return (*_IMAGE, *_LIFE)
+    optional = (
+        *(("resize_volume",) if declared.resize is not None else ()),
+        *(("create_snapshot", "delete_snapshot") if declared.snapshot is not None else ()),
+        *(("revert_volume",) if declared.snapshot and declared.snapshot.revert else ()),
+    )
+    return (*_PRIMARY, *optional, *_LIFE)
+
+
+@checks_steps(
+    "IDM-01",
+    Level.L1,
+    "Every changing operation, repeated with an equal request, leaves the same state and gives the "
+    "same answer.",
+    aspects=_mutating,
+)
+def _repeated(moment: StepMoment) -> Judgement:
+    if moment.repeats is None or moment.verb not in _mutating(moment.capabilities):
+        return None
+    if not moment.succeeded:
+        return agreed(moment) if not moment.allowed else None
+    # A part that is sent again may be given another tag: it is another copy.
+    same = moment.reply == moment.repeats.reply or isinstance(moment.reply, PartInfo)
+    if not same:
+        return Violated(f"the same answer: {moment.repeats.reply}", str(moment.reply))
+    return agreed(moment, *moment.differences, aspects=(moment.verb,))

@@ -1,0 +1,54 @@
+"""SEC: secrets stay secret, and names stay names."""
+
+from holdfast.requests import Grant, InitializeStore
+from holdfast_conformance.evidence import (
+    HELD,
+    EndMoment,
+    Judgement,
+    Moment,
+    StepMoment,
+    Violated,
+    agreed,
+)
+from holdfast_conformance.model.difference import Aspect
+from holdfast_conformance.model.primary_state import Situation
+from holdfast_conformance.plan import InitializeBad
+from holdfast_conformance.registry import checks, checks_steps
+from holdfast_conformance.verdict import Level
+
+
+@checks_steps(
+    "SEC-01",
+    Level.L1,
+    "No secret is ever seen in an answer, a message, a log, on stdout or in a command line.",
+)
+def _secrets(moment: StepMoment) -> Judgement:
+    if moment.stepped.canaries:
+        return Violated("no secret to be seen", f"seen in {', '.join(moment.stepped.canaries)}")
+    step = moment.step
+    in_play = isinstance(step, (InitializeStore, InitializeBad))
+    return HELD if in_play or (isinstance(step, Grant) and step.secret) else None
+
+
+@checks(
+    "SEC-02",
+    Level.L1,
+    "Whatever a name looks like, it is taken exactly as it is and reaches nothing outside the "
+    "store's own place.",
+)
+def _names(moment: Moment) -> Judgement:
+    match moment:
+        case EndMoment(ended=ended):
+            if moment.outside_before and ended.outside_digest != moment.outside_before:
+                return Violated("nothing outside the namespace changed", "it changed at the end")
+            return None
+        case StepMoment():
+            outside = moment.differing(Aspect.OUTSIDE)
+            if outside:
+                return Violated(
+                    "nothing outside the namespace changed", f"{moment.verb} changed it"
+                )
+            named = moment.is_situation(Situation.HOSTILE, Situation.BAD_KEY)
+            return agreed(moment, *moment.differences) if named else None
+        case _:
+            return None
