@@ -273,6 +273,14 @@ class SaveObject(StepKind[SaveInputs, Saved]):
         except (NotFound, Denied, Corrupt):
             # Not there, or its source is gone: saving again finds out, and is compensated.
             return Partial(names=(f"upload {inputs.upload} in store {inputs.store}",))
+        # The object is visible before its upload is gone. While something is left of that, saving
+        # again is what clears it: an abort would not clear what was staged for the object.
+        abort = AbortUpload(upload=inputs.upload)
+        ended = await driver.probe(step.call(), "abort_upload", abort)
+        if isinstance(ended, Undetermined):
+            return ended
+        if not isinstance(ended, Done):
+            return Partial(names=(f"upload {inputs.upload} in store {inputs.store}",))
         return Happened(Saved(object=found, content=content))
 
     def undoes(self, inputs: SaveInputs) -> bool:
