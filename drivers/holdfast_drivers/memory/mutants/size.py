@@ -25,7 +25,8 @@ class TakesGibibytesForGigabytes(MemoryPrimaryDriver):
     """Units are mixed up, so that the volume is smaller than asked (as kubernetes#52298)."""
 
     def rounded(self, size_bytes: int) -> int:
-        return super().rounded(size_bytes * 1000 // 1024)
+        blocks = size_bytes * 1000 // 1024 // _GRANULARITY
+        return max(1, blocks) * _GRANULARITY
 
 
 class ReportsTheSizeAskedFor(MemoryPrimaryDriver):
