@@ -6,7 +6,7 @@ from holdfast.errors import Conflict, Denied, InUse, NotFound
 from holdfast.handles import ExtentHandle, Handle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
-from holdfast_drivers.memory.backend import Granted, Store
+from holdfast_drivers.memory.backend import Granted, Store, volume_token
 from holdfast_drivers.memory.rows import PrimaryRows
 
 
@@ -73,7 +73,7 @@ class AccessVerbs(PrimaryRows):
         granted = self.grant_to_open(store, request)
         return ExtentHandle(
             space=self.backend.name,
-            token=granted.id,
+            token=volume_token(granted.id, volume.key),
             size_bytes=volume.content.size_bytes,
             read_only=granted.mode is AccessMode.READ_ONLY,
         )

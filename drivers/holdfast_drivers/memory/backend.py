@@ -17,7 +17,17 @@ from holdfast.infos import StoreState
 from holdfast.requests import PartReference, Role, Source
 from holdfast_drivers.memory.content import Content
 
-OBJECT_TOKEN: Final = "object"  # noqa: S105 - the first word of a handle's token, no secret
+_OBJECT: Final = "object"
+
+
+def volume_token(grant: str, volume: str) -> str:
+    """The token of a volume's handle; it names the volume even after the grant is gone."""
+    return f"{grant}:{volume}"
+
+
+def object_token(identifier: str, key: str) -> str:
+    """The token of an object's handle."""
+    return f"{_OBJECT}:{identifier}:{key}"
 
 
 @dataclass(slots=True)
@@ -44,7 +54,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Granted:
-    """A grant's row; its id is the token of the handles opened under it."""
+    """A grant's row; its id is in the token of every handle opened under it."""
 
     id: str
     volume: str
@@ -124,11 +134,11 @@ class Backend(ExtentSpace):
         if self.down:
             raise Unavailable(f"memory space {self.name} is down; bring it up and repeat")
 
-    def grant_of(self, token: str) -> tuple[Store, Granted] | None:
+    def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
         """The grant with this id, if it is still in force."""
         for store in self.stores.values():
             for granted in store.grants.values():
-                if granted.id == token:
+                if granted.id == identifier:
                     return store, granted
         return None
 
@@ -139,29 +149,34 @@ class Backend(ExtentSpace):
     def content_behind(self, token: str, *, write: bool) -> Content:
         """The content a token gives access to; ``Denied`` once its grant was revoked."""
         self.reach()
-        found = self.grant_of(token)
+        grant, _, volume = token.partition(":")
+        found = self.grant_of(grant)
         if found is None:
-            raise Denied("the grant of this handle has been revoked; open the volume again")
+            raise Denied(
+                "the grant of this handle has been revoked; grant and open the volume again",
+                object=volume,
+            )
         store, granted = found
         if write and not self.writable(granted):
-            raise Denied("the grant of this handle is read-only", object=granted.volume)
+            raise Denied("the grant of this handle is read-only", object=volume)
         return store.volumes[granted.volume].content
 
     def object_behind(self, token: str, *, write: bool) -> Content:
         """The bytes of an object as content; objects are never written."""
         self.reach()
+        _, identifier, key = token.split(":", 2)
         if write:
-            raise Denied("an object in an image store is read-only")
+            raise Denied("an object in an image store is read-only", object=key)
         for store in self.stores.values():
             for stored in store.objects.values():
-                if token == f"{OBJECT_TOKEN}:{stored.id}":
+                if stored.id == identifier:
                     content = Content(len(stored.data))
                     content.write(0, stored.data)
                     return content
-        raise Denied("the object of this handle is gone")
+        raise Denied("the object of this handle is gone", object=key)
 
     def block_io(self, handle: ExtentHandle) -> BlockIO:
-        is_object = handle.token.startswith(OBJECT_TOKEN)
+        is_object = handle.token.startswith(f"{_OBJECT}:")
         find = self.object_behind if is_object else self.content_behind
         return MemoryBlockIO(
             handle.token, find, size_bytes=find(handle.token, write=False).size_bytes

@@ -19,12 +19,12 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext, PartReference, Role
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.backend import (
-    OBJECT_TOKEN,
     Backend,
     Part,
     Store,
     StoredObject,
     Upload,
+    object_token,
 )
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.enumeration import owned_things
@@ -220,7 +220,7 @@ class MemoryImageDriver(ImageDriver):
         stored = self.stored(self.store(), request.key)
         return ExtentHandle(
             space=self.backend.name,
-            token=f"{OBJECT_TOKEN}:{stored.id}",
+            token=object_token(stored.id, stored.key),
             size_bytes=len(stored.data),
             read_only=True,
         )

@@ -110,11 +110,11 @@ class HandleSurvivesRevoke(Backend):
         super().__init__(name, token)
         self._known: dict[str, tuple[Store, Granted]] = {}
 
-    def grant_of(self, token: str) -> tuple[Store, Granted] | None:
-        found = super().grant_of(token)
+    def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
+        found = super().grant_of(identifier)
         if found is not None:
-            self._known[token] = found
-        known = self._known.get(token)
+            self._known[identifier] = found
+        known = self._known.get(identifier)
         return known if known and known[1].volume in known[0].volumes else found
 
 

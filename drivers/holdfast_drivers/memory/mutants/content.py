@@ -75,7 +75,7 @@ class WritesAreMisdirected(Backend):
 
     def block_io(self, handle: ExtentHandle) -> BlockIO:
         opened = super().block_io(handle)
-        if handle.token.startswith("object"):
+        if handle.token.startswith("object:"):
             return opened
         return _MisdirectedIO(handle.token, self.content_behind, size_bytes=opened.size_bytes)
 
@@ -83,8 +83,8 @@ class WritesAreMisdirected(Backend):
 class HandleReadsAnotherVolume(Backend):
     """A host with several volumes reads the first one through every handle (as rook#3298)."""
 
-    def grant_of(self, token: str) -> tuple[Store, Granted] | None:
-        found = super().grant_of(token)
+    def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
+        found = super().grant_of(identifier)
         if found is None:
             return None
         store, granted = found
