@@ -19,7 +19,7 @@ def grant(state: PrimaryState, step: Grant) -> Ruling:
     at_rest = (ErrorKind.PRECONDITION,) if state.store.maintenance else ()
     held = state.grants.get((step.volume, step.host))
     if held is not None:
-        if held is step.mode:
+        if held.mode is step.mode:
             reasons.note(_S.GRANT_AGAIN)
             return reasons.ruling(state, *at_rest)
         reasons.note(_S.GRANT_MODE, ErrorKind.CONFLICT, *at_rest)
@@ -30,8 +30,8 @@ def grant(state: PrimaryState, step: Grant) -> Ruling:
     if step.host not in state.store.hosts:
         reasons.note(_S.GRANT_HOST, ErrorKind.NOT_FOUND)
     others = [
-        mode
-        for (volume, host), mode in state.grants.items()
+        granted.mode
+        for (volume, host), granted in state.grants.items()
         if volume == step.volume and host != step.host
     ]
     if others and AccessMode.EXCLUSIVE in (step.mode, *others):
@@ -69,11 +69,11 @@ def write(state: PrimaryState, step: WriteBlocks) -> Ruling:
     """A write of whole stamped blocks through the host's handle."""
     reasons = Reasons()
     volume = state.volumes.get(step.volume)
-    mode = state.grants.get((step.volume, step.host))
-    if volume is None or mode is None:
+    granted = state.grants.get((step.volume, step.host))
+    if volume is None or granted is None:
         _note_no_handle(reasons, state, step.volume)
         return reasons.ruling(state)
-    if mode is AccessMode.READ_ONLY:
+    if granted.mode is AccessMode.READ_ONLY:
         reasons.note(_S.WRITE_READ_ONLY, ErrorKind.DENIED)
     if (step.first + step.count) * BLOCK_BYTES > volume.size_bytes:
         reasons.note(_S.WRITE_PAST, ErrorKind.OUT_OF_RANGE)

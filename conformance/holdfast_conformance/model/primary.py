@@ -134,9 +134,9 @@ class PrimaryModel(Model[PrimaryState]):
                 digest=snapshot.content.digest(run, snapshot.size_bytes),
                 detail=snapshot.volume,
             )
-        for (volume_key, host), mode in state.grants.items():
-            detail = f"{volume_key}|{host}|{mode.value}"
-            yield Expected(kind=OwnedKind.GRANT, key=volume_key, detail=detail)
+        for (volume_key, host), granted in state.grants.items():
+            detail = f"{volume_key}|{host}|{granted.mode.value}"
+            yield Expected(kind=OwnedKind.GRANT, key=volume_key, born=granted.born, detail=detail)
 
     def reply_differences(
         self, before: PrimaryState, after: PrimaryState, step: Step, reply: Reply

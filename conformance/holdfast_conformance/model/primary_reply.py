@@ -236,7 +236,7 @@ def _handle(state: PrimaryState, step: Step, reply: HandleAnswer) -> Iterator[Di
     if size_bytes != model.size_bytes:
         wanted, found = str(model.size_bytes), str(size_bytes)
         yield _reply(OwnedKind.VOLUME, step.volume, Aspect.SIZE, wanted, found)
-    read_only = state.grants[step.volume, step.host] is AccessMode.READ_ONLY
+    read_only = state.grants[step.volume, step.host].mode is AccessMode.READ_ONLY
     if getattr(reply.handle, "read_only", read_only) != read_only:
         wanted = "read-only" if read_only else "writable"
         yield _reply(OwnedKind.VOLUME, step.volume, Aspect.DETAIL, wanted, f"not {wanted}")

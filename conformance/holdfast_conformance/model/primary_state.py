@@ -135,12 +135,19 @@ GrantKey = tuple[str, str]
 """Volume and host."""
 
 
+class GrantModel(msgspec.Struct, frozen=True):
+    """One grant. ``born`` is the step that made it."""
+
+    mode: AccessMode
+    born: int
+
+
 class PrimaryState(ModelState, frozen=True, kw_only=True):
     """Everything in a primary store. The mappings are never changed, only replaced."""
 
     volumes: Mapping[str, VolumeModel] = {}
     snapshots: Mapping[str, SnapshotModel] = {}
-    grants: Mapping[GrantKey, AccessMode] = {}
+    grants: Mapping[GrantKey, GrantModel] = {}
     deleted: frozenset[str] = frozenset()
 
     def hosts_of(self, volume: str) -> tuple[str, ...]:
@@ -182,7 +189,8 @@ class PrimaryState(ModelState, frozen=True, kw_only=True):
         if mode is None:
             left = {name: found for name, found in self.grants.items() if name != key}
             return msgspec.structs.replace(self, grants=left)
-        return msgspec.structs.replace(self, grants={**self.grants, key: mode})
+        granted = GrantModel(mode, self.clock)
+        return msgspec.structs.replace(self, grants={**self.grants, key: granted})
 
 
 def good_key(key: str) -> bool:

@@ -10,6 +10,7 @@ from holdfast_conformance.evidence import (
     violated_by,
 )
 from holdfast_conformance.model.difference import Where
+from holdfast_conformance.plan import HarnessStep
 from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.trace import Raised
 from holdfast_conformance.verdict import Level
@@ -32,7 +33,8 @@ def _typed(moment: StepMoment) -> Judgement:
     if not outcome.cause.strip():
         return Violated("a cause", "an empty message")
     named = object_of(moment.step)
-    if named and not outcome.object:
+    verb_of_driver = not isinstance(moment.step, HarnessStep)
+    if named and verb_of_driver and not outcome.object:
         return Violated(f"the error names {named!r}", "it names no object")
     if outcome.kind in _NO_ANSWER and not moment.allowed:
         return Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
