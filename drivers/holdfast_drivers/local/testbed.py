@@ -16,6 +16,8 @@ from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.inspector import LocalInspector
 from holdfast_drivers.local.names import name_of
 
+_STORES = "stores"
+_DOWN = "stores.down"
 _DECOYS = (
     "store.json",
     "lock",
@@ -35,7 +37,8 @@ class LocalTestbed(Testbed):
     faults = frozenset({Fault.DOWN})
 
     def __init__(self, base: Path) -> None:
-        self._stores = base / "stores"
+        self._stores = base / _STORES
+        self._down = base / _DOWN
         self.identity = BackendIdentity(
             vendor="Linux",
             product=_file_system_of(base),
@@ -106,12 +109,11 @@ class LocalTestbed(Testbed):
         """Move every root away, as if the disk under them were gone."""
         if fault is not Fault.DOWN:
             raise ValueError(f"a folder has no fault {fault}")
-        down = self._stores.with_suffix(".down")
-        self._stores.rename(down)
+        self._stores.rename(self._down)
         try:
             yield
         finally:
-            down.rename(self._stores)
+            self._down.rename(self._stores)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's sandbox with all that is in it."""
@@ -122,9 +124,15 @@ class LocalTestbed(Testbed):
 
 @asynccontextmanager
 async def local_testbed(run: str) -> AsyncIterator[LocalTestbed]:
-    """A testbed in a new temporary folder whose name carries the run id."""
-    base = Path(tempfile.mkdtemp(prefix=f"holdfast-{name_of(run)}-"))
-    (base / "stores").mkdir()
+    """A testbed in a temporary folder that is named after the run id.
+
+    The name has nothing else in it, so that a run that was killed can be cleaned up.
+    """
+    base = Path(tempfile.gettempdir()) / f"holdfast-{name_of(run)}"
+    base.mkdir(mode=0o700, exist_ok=True)
+    if (base / _DOWN).exists():
+        (base / _DOWN).rename(base / _STORES)
+    (base / _STORES).mkdir(exist_ok=True)
     try:
         yield LocalTestbed(base)
     finally:
