@@ -61,6 +61,11 @@ class Campaign:
         self._properties = all_properties()
         self.steps = 0
         """How many steps were executed so far, preparation included."""
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Have the plan that is under way stop at its next step."""
+        self._interrupted = True
 
     def load(self, role: Role, *, twice: bool = True) -> LoadResult:
         """Load a role, with ``twice`` from two processes, whose documents must be equal."""
@@ -100,7 +105,7 @@ class Campaign:
             if isinstance(record, Broken):
                 broken = record
             judge.feed(record)
-            return not judge.diverged
+            return not (judge.diverged or self._interrupted)
 
         namespace = self._namespace(plan.role)
         self._ledger.note(plan.role, namespace)

@@ -5,7 +5,7 @@ import os
 import msgspec
 
 from holdfast.errors import UsageError
-from holdfast_conformance.ledger import forget_ledger, read_ledger
+from holdfast_conformance.ledger import forget_ledger, ledgers_of, read_ledger
 from holdfast_conformance.processes import RUN_VARIABLE, end_processes
 from holdfast_conformance.supervisor import DriverRefused, Supervisor
 
@@ -18,13 +18,21 @@ class Cleaned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clean_up(run: str) -> Cleaned:
-    """Remove whatever a run left behind, and forget the run.
+    """Remove whatever a run left behind in any of its lanes, and forget the run.
 
     Raises:
         ConfigurationError: no such run left anything.
         UsageError: the run is still going, or its driver cannot be started any more.
         EnvironmentUnavailable: the testbed needs something that is missing.
     """
+    lanes = [_clean_up_lane(lane) for lane in ledgers_of(run)]
+    return Cleaned(
+        processes=sum(lane.processes for lane in lanes),
+        namespaces=sum(lane.namespaces for lane in lanes),
+    )
+
+
+def _clean_up_lane(run: str) -> Cleaned:
     head, entries = read_ledger(run)
     if _is_alive(head.process, run):
         raise UsageError(f"run {run} is still going, in process {head.process}; stop that first")

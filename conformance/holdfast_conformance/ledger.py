@@ -14,6 +14,8 @@ from holdfast.opening import nearest_names
 from holdfast.requests import Role
 
 _SUFFIX = ".jsonl"
+LANE = "-lane"
+"""What comes between the id of a certification and the number of one of its lanes."""
 
 
 class LedgerHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,19 +73,23 @@ def ledger_folder() -> Path:
     return Path(state) / "holdfast" / "runs"
 
 
-def read_ledger(run: str) -> tuple[LedgerHead, tuple[LedgerEntry, ...]]:
-    """The ledger of a run that was not able to clean up.
+def ledgers_of(run: str) -> tuple[str, ...]:
+    """The runs whose ledgers are here: ``run`` itself, or the lanes of that certification.
 
     Raises:
         ConfigurationError: there is none; the nearest runs are named.
-        UsageError: the file is damaged.
     """
-    path = ledger_folder() / f"{run}{_SUFFIX}"
     known = sorted(found.stem for found in ledger_folder().glob(f"*{_SUFFIX}"))
-    if run not in known:
-        raise ConfigurationError(
-            f"no run {run!r} left anything behind; {nearest_names(run, known)}"
-        )
+    found = tuple(name for name in known if name == run or name.startswith(f"{run}{LANE}"))
+    if not found:
+        near = nearest_names(run, known)
+        raise ConfigurationError(f"no run {run!r} left anything behind; {near}")
+    return found
+
+
+def read_ledger(run: str) -> tuple[LedgerHead, tuple[LedgerEntry, ...]]:
+    """The ledger of one run or lane; ``UsageError`` when it is damaged."""
+    path = ledger_folder() / f"{run}{_SUFFIX}"
     # A run that was killed may have left half a line.
     lines = [line for line in path.read_bytes().split(b"\n") if line.endswith(b"}")]
     try:

@@ -15,7 +15,7 @@ from holdfast.testbed import Fault
 from holdfast_conformance.campaign import Campaign, unwritten
 from holdfast_conformance.confirm import Origin, Reducer
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.lane import open_lane
 from holdfast_conformance.mutants import MUTANT_PREFIX
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
@@ -73,12 +73,11 @@ def run_mutant(task: MutantTask) -> MutantRun:
     """
     run = runtime().new_id("run")
     reference = f"{MUTANT_PREFIX}{task.name}"
-    supervisor = Supervisor(reference, "", run, _PATIENCE)
-    ledger = Ledger.begin(run, reference, "")
+    lane = open_lane(reference, "", run, _PATIENCE)
     try:
-        return _Hunt(task, supervisor, Campaign(supervisor, run, ledger)).run()
+        return _Hunt(task, lane.supervisor, lane.campaign).run()
     finally:
-        ledger.close(clean=supervisor.close())
+        lane.close()
 
 
 def run_mutants(

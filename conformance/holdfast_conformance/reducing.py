@@ -7,14 +7,13 @@ import msgspec
 
 from holdfast.errors import UsageError
 from holdfast.runtime import runtime
-from holdfast_conformance.campaign import Campaign
 from holdfast_conformance.confirm import Origin, Reducer
 from holdfast_conformance.judge import PlanJudge
-from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.lane import open_lane
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.registry import all_properties
 from holdfast_conformance.repro import Repro, read_repro
-from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.supervisor import DriverRefused, Patience
 from holdfast_conformance.trace import Started, TraceRecord
 from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding
@@ -104,18 +103,16 @@ def reduce_recorded(
     run = runtime().new_id("run")
     reference = provider or recorded.provider
     testbed = "" if provider else recorded.testbed
-    supervisor = Supervisor(reference, testbed, run, patience)
-    ledger = Ledger.begin(run, reference, testbed)
+    lane = open_lane(reference, testbed, run, patience)
     try:
-        campaign = Campaign(supervisor, run, ledger)
         role = recorded.plan.role
-        loading = campaign.load(role, twice=False)
+        loading = lane.campaign.load(role, twice=False)
         if loading.capabilities is None:
             raise UsageError(f"{reference} cannot be loaded: {'; '.join(loading.loaded.defects)}")
         origin = Origin(provider=reference, testbed=testbed, seed=recorded.seed)
-        reducer = Reducer(campaign, {role: loading.capabilities}, origin, ops_max)
+        reducer = Reducer(lane.campaign, {role: loading.capabilities}, origin, ops_max)
         return reducer.reduced(recorded.finding, recorded.plan)
     except DriverRefused as refused:
         raise UsageError(f"{reference} cannot be loaded: {refused}") from refused
     finally:
-        ledger.close(clean=supervisor.close())
+        lane.close()

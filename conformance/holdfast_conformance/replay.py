@@ -6,10 +6,10 @@ from holdfast.errors import ConfigurationError
 from holdfast.opening import nearest_names
 from holdfast.runtime import runtime
 from holdfast_conformance.campaign import Campaign, unwritten
-from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.lane import open_lane
 from holdfast_conformance.registry import all_properties
 from holdfast_conformance.repro import Repro
-from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.supervisor import DriverRefused, Patience
 from holdfast_conformance.verdict import Finding
 
 
@@ -39,14 +39,12 @@ def replay(
     reference = provider or repro.provider
     # Another driver need not have the same kinds of testbed.
     testbed = "" if provider else repro.testbed
-    supervisor = Supervisor(reference, testbed, run, patience)
-    ledger = Ledger.begin(run, reference, testbed)
+    lane = open_lane(reference, testbed, run, patience)
     try:
-        campaign = Campaign(supervisor, run, ledger)
         seen = [
             finding
             for _ in range(times)
-            for finding in _findings(campaign, repro)
+            for finding in _findings(lane.campaign, repro)
             if finding.property == repro.property
         ]
         return Replayed(failed=len(seen), times=times, finding=seen[-1] if seen else None)
@@ -60,7 +58,7 @@ def replay(
         )
         return Replayed(failed=times, times=times, finding=finding)
     finally:
-        ledger.close(clean=supervisor.close())
+        lane.close()
 
 
 def _findings(campaign: Campaign, repro: Repro) -> tuple[Finding, ...]:

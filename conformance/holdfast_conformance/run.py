@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,12 @@ from holdfast.errors import ExitCode, UsageError
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, TestbedKind
-from holdfast_conformance.campaign import Campaign, PlanResult, TraceFolder
+from holdfast_conformance.campaign import PlanResult, TraceFolder
 from holdfast_conformance.confirm import Origin, Reducer
+from holdfast_conformance.crew import Crew, Done
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.lane import Lane, open_lane
+from holdfast_conformance.ledger import LANE
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.progress import Watcher
@@ -31,7 +34,7 @@ from holdfast_conformance.report.document import (
 )
 from holdfast_conformance.report.write import write_report
 from holdfast_conformance.repro import encode_repro
-from holdfast_conformance.supervisor import DriverRefused, Patience, Supervisor
+from holdfast_conformance.supervisor import DriverRefused, Patience
 from holdfast_conformance.trace import Loaded
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.verdict import Finding, Level, Status, Verdict
@@ -41,6 +44,9 @@ DIVERGED_MAX = 100
 """After so many plans that left the model's paths, a role is known to be wrong."""
 BROKEN_MAX = 3
 """After so many broken processes a role is known to be wrong, too; each costs seconds."""
+
+JOBS = 4
+"""How many workers share the plans: slow backends mostly wait, and several waits overlap."""
 
 
 class CertifyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +58,7 @@ class CertifyRequest(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     seed: int
     out: Path
+    jobs: int = JOBS
     time_budget_s: float | None = None
     patience: Patience = Patience()
 
@@ -82,34 +89,40 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
         UsageError: the report directory cannot be used.
     """
     run = runtime().new_id("run")
-    supervisor = Supervisor(request.provider, request.testbed, run, request.patience)
-    ledger = Ledger.begin(run, request.provider, request.testbed)
+    lanes = [
+        open_lane(request.provider, request.testbed, f"{run}{LANE}{number}", request.patience)
+        for number in range(1, request.jobs + 1)
+    ]
+    crew = Crew([lane.campaign for lane in lanes])
     try:
-        certification = _Certification(
-            request, watcher, supervisor, Campaign(supervisor, run, ledger), run
-        )
-        return certification.run()
-    except KeyboardInterrupt as interrupt:
-        raise RunInterrupted(run, clean=ledger.close(clean=supervisor.close())) from interrupt
-    finally:
-        ledger.close(clean=supervisor.close())
+        certified = _Certification(request, watcher, crew, lanes[0], run).run()
+    except BaseException as problem:
+        clean = _close(lanes, crew)
+        if isinstance(problem, KeyboardInterrupt):
+            raise RunInterrupted(run, clean=clean) from problem
+        raise
+    _close(lanes, crew)
+    return certified
+
+
+def _close(lanes: Sequence[Lane], crew: Crew) -> bool:
+    """End all lanes; whether nothing is left behind."""
+    closed = [lane.close() for lane in lanes]
+    crew.close()
+    return all(closed)
 
 
 class _Certification:
-    """One certification, from loading to the report."""
+    """One certification, from loading to the report; what is done once is done on ``first``."""
 
     def __init__(
-        self,
-        request: CertifyRequest,
-        watcher: Watcher,
-        supervisor: Supervisor,
-        campaign: Campaign,
-        run: str,
+        self, request: CertifyRequest, watcher: Watcher, crew: Crew, first: Lane, run: str
     ) -> None:
         self._request = request
         self._watcher = watcher
-        self._supervisor = supervisor
-        self._campaign = campaign
+        self._crew = crew
+        self._supervisor = first.supervisor
+        self._campaign = first.campaign
         self._run = run
         self._began_s = time.monotonic()
         self._started = datetime.now(UTC)
@@ -148,26 +161,35 @@ class _Certification:
         capabilities = self._declared[role] = loading.capabilities
         if self._request.level is Level.L0:
             return
+        self._watcher.phase(f"{role.value}: making plans", 1)
         faults = tuple(Fault(fault) for fault in opened.faults)
         plans = tuple(
             generate_plans(role, capabilities, self._request.profile, self._request.seed, faults)
         )
         self._watcher.phase(f"{role.value}: executing", len(plans))
+        self._crew.execute(plans, capabilities, self._traces, self._until_known())
+
+    def _until_known(self) -> Done:
+        """Takes results of one role until it is known to be wrong, or the time is over."""
         diverged = broken = 0
-        for plan in plans:
-            with self._traces.open(role.value) as write:
-                result = self._campaign.execute(plan, capabilities, write)
+
+        def done(result: PlanResult) -> bool:
+            nonlocal diverged, broken
             self._keep(result)
             diverged += result.diverged
             broken += result.broken is not None
             self._watcher.advance(1, len(self._failures))
-            if diverged >= DIVERGED_MAX or broken >= BROKEN_MAX or self._out_of_time():
-                return
+            known = diverged >= DIVERGED_MAX or broken >= BROKEN_MAX
+            return not (known or self._out_of_time())
+
+        return done
 
     def _keep(self, result: PlanResult) -> None:
+        """Remember the soonest finding of each property; of equals the one of the first plan."""
         for finding in result.findings:
             known = self._failures.get(finding.property)
-            if known is None or finding.index < known[0].index:
+            soon = finding.index, result.plan.id
+            if known is None or soon < (known[0].index, known[1].id):
                 self._failures[finding.property] = finding, result.plan
 
     def _out_of_time(self) -> bool:

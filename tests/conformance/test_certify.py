@@ -114,7 +114,7 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
     """An interrupted run ends its worker, removes what it made, and names the run."""
-    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "soak"]
+    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "ci"]
     running = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
     )
@@ -134,7 +134,7 @@ def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
 
 def test_a_killed_run_can_be_cleaned_up(tmp_path: Path) -> None:
     """After SIGKILL the worker is gone by itself, and the ledger names what is left."""
-    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "soak"]
+    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "ci"]
     running = subprocess.Popen([*command, "--out", str(tmp_path / "out")])
     while not list((tmp_path / "out").glob("traces/*-primary.jsonl")):
         assert running.poll() is None

@@ -14,7 +14,7 @@ from holdfast_conformance.cli.durations import duration_s
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.progress import watcher
 from holdfast_conformance.report.document import Report, canonical_json
-from holdfast_conformance.run import CertifyRequest, RunInterrupted, certify
+from holdfast_conformance.run import JOBS, CertifyRequest, RunInterrupted, certify
 from holdfast_conformance.verdict import Level, PropertyResult, Status
 
 _OUT = Path("holdfast-report")
@@ -38,6 +38,7 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     time_budget: Annotated[
         str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
     ] = "",
+    jobs: Annotated[int, typer.Option(help="How many workers share the plans.", min=1)] = JOBS,
     out: Annotated[
         Path | None, typer.Option(help="The report's folder; must not exist or be empty.")
     ] = None,
@@ -64,6 +65,7 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
         profile=find_profile(profile),
         level=_level(level),
         seed=seed,
+        jobs=jobs,
         out=out or _fresh_folder(driver),
         time_budget_s=duration_s(time_budget) if time_budget else None,
     )

@@ -1,0 +1,26 @@
+"""A lane: a worker with everything that belongs to it, from the first call to the last remains."""
+
+import msgspec
+
+from holdfast_conformance.campaign import Campaign
+from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.supervisor import Patience, Supervisor
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """A campaign with the supervisor it works through and the ledger of what it uses."""
+
+    campaign: Campaign
+    supervisor: Supervisor
+    ledger: Ledger
+
+    def close(self) -> bool:
+        """End the worker and the ledger; whether nothing is left behind."""
+        return self.ledger.close(clean=self.supervisor.close())
+
+
+def open_lane(provider: str, testbed: str, run: str, patience: Patience | None = None) -> Lane:
+    """A lane that is a run of its own: nothing of it is shared with another one."""
+    supervisor = Supervisor(provider, testbed, run, patience)
+    ledger = Ledger.begin(run, provider, testbed)
+    return Lane(Campaign(supervisor, run, ledger), supervisor, ledger)
