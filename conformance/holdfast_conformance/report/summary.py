@@ -107,7 +107,7 @@ def roles_of(records: Sequence[TraceRecord]) -> tuple[RoleFacts, ...]:
         if isinstance(record, Started):
             declared.setdefault(record.plan.role, record.capabilities)
             plans[record.plan.role].append(record.plan)
-    return tuple(role_facts(role, declared[role], plans[role]) for role in sorted(declared))
+    return tuple(role_facts(role, declared[role], plans[role]) for role in Role if role in declared)
 
 
 def badges_of(declared: Iterable[Capabilities], verdict: Verdict) -> tuple[str, ...]:

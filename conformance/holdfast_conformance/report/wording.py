@@ -2,7 +2,7 @@
 
 import enum
 import re
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -52,6 +52,6 @@ def _argument(value: Any) -> str:
         case str() if len(value) > _TEXT_MAX:
             return f"{value[:_TEXT_MAX]!r}... ({len(value)} characters)"
         case tuple():
-            return "(" + ", ".join(_argument(item) for item in value) + ")"
+            return "(" + ", ".join(map(_argument, cast("tuple[Any, ...]", value))) + ")"
         case _:
             return repr(value)

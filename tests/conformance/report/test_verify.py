@@ -1,0 +1,277 @@
+"""A report is right, or it is rejected."""
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from holdfast.cli import build_app
+from holdfast.errors import ExitCode, UsageError
+from holdfast_conformance.profiles import PROFILES, Profile
+from holdfast_conformance.progress import Silent
+from holdfast_conformance.report.compose import inputs_of
+from holdfast_conformance.report.document import (
+    REPORT_NAME,
+    Report,
+    decode_report,
+    digest_of,
+    encode_report,
+    sha256_of,
+)
+from holdfast_conformance.report.html import render_html
+from holdfast_conformance.report.junit import render_junit
+from holdfast_conformance.report.verify import STATEMENT, Standing, verify
+from holdfast_conformance.report.write import write_report
+from holdfast_conformance.run import CertifyRequest, certify
+from holdfast_conformance.verdict import Level
+
+pytestmark = pytest.mark.slow
+
+EDITS = 100
+MUTANT = "mutant:content-type-is-lost"
+"""Fails soon, so that a short run has a failure and its repro."""
+
+
+TINY = Profile(name="tiny", ops=100, steps=10, purpose="a report that is quick to judge")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny() -> Iterator[None]:
+    """A profile small enough for a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROFILES, TINY.name, TINY)
+        yield
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a short run on a defective driver."""
+    out = tmp_path_factory.mktemp("report") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        request = CertifyRequest(
+            provider=MUTANT, testbed="", profile=TINY, level=Level.L1, seed=3, out=out
+        )
+        certify(request, Silent())
+    return out
+
+
+@pytest.fixture
+def directory(original: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(original, tmp_path / "report"))
+
+
+def report_in(directory: Path) -> Report:
+    return decode_report((directory / REPORT_NAME).read_bytes())
+
+
+def forge(directory: Path, report: Report) -> None:
+    """Write a changed report with renderings, file hashes and digest put right."""
+    renderings = {"junit.xml": render_junit(report), "report.html": render_html(report)}
+    for name, data in renderings.items():
+        (directory / name).write_bytes(data)
+    files = {
+        path.relative_to(directory).as_posix(): sha256_of(path.read_bytes())
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != REPORT_NAME
+    }
+    forged = msgspec.structs.replace(report, files=files)
+    forged = msgspec.structs.replace(forged, digest=digest_of(forged))
+    (directory / REPORT_NAME).write_bytes(encode_report(forged))
+
+
+def rewrite_trace(path: Path, find: str, replace: str) -> int:
+    """Replace text in a trace; how often it was there."""
+    text = path.read_text()
+    path.write_text(text.replace(find, replace))
+    return text.count(find)
+
+
+def test_an_untouched_report_is_verified(directory: Path) -> None:
+    """What the suite wrote is right, wherever it is moved to."""
+    outcome = verify(directory)
+
+    assert (outcome.standing, outcome.problems) == (Standing.RIGHT, ())
+    report = report_in(directory)
+    assert [failure.property for failure in report.failures] != []
+    assert any(name.startswith("repro/") for name in report.files)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all leaves of a JSON document."""
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, Any]", value).items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(cast("list[Any]", value)):
+            yield from leaves(inner, (*path, index))
+    else:
+        yield path
+
+
+def other_value(value: Any, chance: random.Random) -> Any:
+    """Another value of the same JSON type."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + chance.choice((-1, 1, 1000))
+        case float():
+            return value * 2 + 0.5
+        case str():
+            return value[:-1] if value and chance.random() < 0.5 else value + "x"
+        case _:
+            return "x"
+
+
+def edit_json(data: bytes, chance: random.Random) -> bytes:
+    """Change one leaf and write the document in the form that it had."""
+    lines = data.splitlines(keepends=True)
+    whole = data.startswith(b"{\n")
+    row = 0 if whole else chance.randrange(len(lines))
+    document = json.loads(data if whole else lines[row])
+    path = chance.choice(list(leaves(document)))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = other_value(inner[path[-1]], chance)
+    if whole:
+        return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    lines[row] = msgspec.json.encode(document) + b"\n"
+    return b"".join(lines)
+
+
+def flip(data: bytes, chance: random.Random) -> bytes:
+    """Change one byte."""
+    place = chance.randrange(len(data))
+    return data[:place] + bytes([data[place] ^ (1 << chance.randrange(8))]) + data[place + 1 :]
+
+
+def test_every_random_edit_is_rejected(directory: Path) -> None:
+    """Of 100 seeded edits that change a value in any file, by leaf or by byte, all are rejected."""
+    chance = random.Random(20261123)
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    kinds = sorted({path.suffix for path in files})
+    rejected = 0
+    for _ in range(EDITS):
+        suffix = chance.choice(kinds)
+        path = chance.choice([path for path in files if path.suffix == suffix])
+        data = path.read_bytes()
+        structured = suffix in {".json", ".jsonl"} and chance.random() < 0.5
+        edited = edit_json(data, chance) if structured else flip(data, chance)
+        assert edited != data
+        path.write_bytes(edited)
+        rejected += verify(directory).standing is not Standing.RIGHT
+        path.write_bytes(data)
+
+    assert rejected == EDITS
+    assert verify(directory).standing is Standing.RIGHT
+
+
+def test_a_file_more_or_less_is_rejected(directory: Path) -> None:
+    """A report holds exactly the files that it lists, and no links."""
+    extra = directory / "traces" / "999999-primary.jsonl"
+    extra.write_bytes(b"")
+    assert verify(directory).problems == (f"traces/{extra.name} is not listed in report.json",)
+    extra.unlink()
+
+    trace = next(iter(sorted((directory / "traces").iterdir())))
+    moved = directory.parent / trace.name
+    trace.rename(moved)
+    assert verify(directory).problems == (f"traces/{trace.name} is listed and missing",)
+
+    trace.symlink_to(moved)
+    assert verify(directory).standing is Standing.WRONG
+
+
+def test_a_better_verdict_with_all_hashes_put_right_is_rejected(directory: Path) -> None:
+    """A verdict that the traces do not give is found, however consistent the report is."""
+    report = report_in(directory)
+    better = msgspec.structs.replace(report.verdict, level=Level.L1, ok=True)
+    forge(directory, msgspec.structs.replace(report, verdict=better))
+
+    assert verify(directory).problems == ("verdict in report.json is not what the traces give",)
+
+
+def test_an_edited_trace_with_all_hashes_put_right_is_rejected(directory: Path) -> None:
+    """A trace in which the failure is edited away gives another verdict than the report's."""
+    wrong = "application/octet-stream; lost"
+    edits = [
+        rewrite_trace(path, f'"content_type":"{wrong}"', '"content_type":"application/x-qcow2"')
+        for path in (directory / "traces").iterdir()
+    ]
+    forge(directory, report_in(directory))
+
+    assert sum(edits) > 0
+    assert any(problem.startswith("verdict") for problem in verify(directory).problems)
+
+
+def test_a_plan_left_out_is_rejected(directory: Path) -> None:
+    """A report written anew from the traces without one plan shows that it is missing."""
+    plans = sorted((directory / "traces").glob("*-primary.jsonl"))
+    assert len(plans) > 1
+    plans[0].unlink()
+    write_report(directory, inputs_of(report_in(directory)))
+
+    assert any(
+        "is not what suite, seed and capabilities give" in problem
+        for problem in verify(directory).problems
+    )
+
+
+def test_an_easier_plan_is_rejected(directory: Path) -> None:
+    """A report written anew from traces of other plans than the seed's is found."""
+    report = report_in(directory)
+    inputs = inputs_of(report)
+    other = msgspec.structs.replace(inputs, run=msgspec.structs.replace(inputs.run, seed=4))
+    write_report(directory, other)
+
+    assert any(
+        "is not what suite, seed and capabilities give" in problem
+        for problem in verify(directory).problems
+    )
+
+
+def test_a_report_of_another_suite_is_not_verified(directory: Path) -> None:
+    """What another version made is neither right nor wrong here, and the answer says what to do."""
+    report = report_in(directory)
+    suite = msgspec.structs.replace(report.suite, version="9.9.9")
+    forge(directory, msgspec.structs.replace(report, suite=suite))
+
+    outcome = verify(directory)
+    assert outcome.standing is Standing.OTHER_SUITE
+    assert "install holdfast==9.9.9" in outcome.problems[0]
+
+
+def test_planted_secrets_stop_the_report(directory: Path) -> None:
+    """A secret found in any file is an error, and no report is left behind."""
+    inputs = inputs_of(report_in(directory))
+    found = (directory / "report.html").read_text()[100:120]
+
+    with pytest.raises(UsageError, match="a planted secret is in"):
+        write_report(directory, inputs, canaries=(found,))
+    assert not (directory / REPORT_NAME).exists()
+
+
+def test_the_command_tells_right_from_wrong(directory: Path) -> None:
+    """Exit 0 and what it is worth for a right report, 1 and the reason for a wrong one."""
+    app = build_app()
+    right = CliRunner().invoke(app, ["verify", str(directory)])
+    (directory / "junit.xml").write_text("<testsuites/>")
+    wrong = CliRunner().invoke(app, ["verify", str(directory)])
+
+    assert (right.exit_code, STATEMENT in right.output) == (ExitCode.DONE, True)
+    assert (wrong.exit_code, "junit.xml was changed" in wrong.output) == (ExitCode.FAILED, True)
+
+
+def test_a_folder_without_a_report_is_a_usage_error(directory: Path) -> None:
+    """The error names the file that is missing."""
+    with pytest.raises(UsageError, match=r"report\.json: No such file or directory"):
+        verify(directory / "traces")
