@@ -353,7 +353,9 @@ def _admit(
 ) -> None:
     check = checks.get(type(request))
     if check is None:
-        raise Unsupported(f"a {type(request).__name__} is no request of this role")
+        raise Unsupported(
+            f"a {type(request).__name__} is no request of this role", verb=verb_of(request)
+        )
     with typed(verb_of(request), subject_of(request)):
         check(request, declared)
 
