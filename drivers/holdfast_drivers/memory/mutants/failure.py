@@ -53,15 +53,6 @@ class ErrorsHaveNoWords(MemoryPrimaryDriver):
         return store.snapshots[key]
 
 
-class ErrorsNameAnotherObject(MemoryPrimaryDriver):
-    """A failure names another object than the one it is about."""
-
-    def volume(self, store: Store, key: str) -> Volume:
-        if key not in store.volumes:
-            raise NotFound("there is no volume under this key", object=store.name)
-        return store.volumes[key]
-
-
 class RefusedCloneLeavesAVolume(MemoryPrimaryDriver):
     """A clone that is refused for its size leaves an empty volume (as vsphere-csi#2111)."""
 
@@ -216,7 +207,6 @@ MUTANTS = (
     planted("ERR-01", AbsentVolumeIsAKeyError),
     planted("ERR-01", AbsentObjectIsAnAttributeError),
     planted("ERR-01", ErrorsHaveNoWords),
-    planted("ERR-01", ErrorsNameAnotherObject),
     planted("ERR-02", RefusedCloneLeavesAVolume),
     planted("ERR-02", RefusedDetachDetaches),
     planted("ERR-02", RefusedGrantLeavesAGrant),
