@@ -12,12 +12,16 @@ from holdfast_conformance.campaign import Campaign, PlanResult, unwritten
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.reduce import OPS_MAX, Budget, reduce_plan
 from holdfast_conformance.repro import Repro
+from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Finding
 
 CONFIRMATIONS = 3
 _PROPERTY_S = 20.0
-_BROKEN_MAX = 3
-"""How often a reduction may break the driver's process, which costs seconds each time."""
+_ALL_S = 120.0
+"""How long all reductions of a run may take together: a wrong driver fails many properties."""
+_BROKEN_MAX = 20
+_HUNG_MAX = 4
+"""How often a reduction may make the driver hang, which costs the whole patience each time."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +53,19 @@ class Reducer:
         self._declared = declared
         self._origin = origin
         self._ops_max = ops_max
+        self._until_s = time.monotonic() + _ALL_S
 
     def reduced(self, finding: Finding, plan: Plan) -> Repro:
         """The replay file of one finding."""
-        attempt = _Attempt(self, finding.property)
-        again = sum(attempt.fails(plan) for _ in range(CONFIRMATIONS))
+        attempt = _Attempt(self, finding.property, self._until_s)
+        again, times = attempt.confirm(plan)
         small = plan
-        if again == CONFIRMATIONS:
+        if 0 < again == times:
             # What does not fail every time would be reduced to whatever failed by chance.
             until = finding.index if finding.index < len(plan.steps) else None
             small = reduce_plan(plan, attempt.fails, Budget(self._ops_max), until=until)
         last = attempt.last if small != plan and attempt.last is not None else finding
-        return self._repro(last, small, plan.role, (again, CONFIRMATIONS))
+        return self._repro(last, small, plan.role, (again, times))
 
     def loaded(self, finding: Finding, role: Role) -> Repro:
         """The replay file of a finding that loading alone showed."""
@@ -90,20 +95,36 @@ class Reducer:
 class _Attempt:
     """The executions for one property, within their limits."""
 
-    def __init__(self, reducer: Reducer, identifier: str) -> None:
+    def __init__(self, reducer: Reducer, identifier: str, until_s: float) -> None:
         self._reducer = reducer
         self._property = identifier
-        self._until_s = time.monotonic() + _PROPERTY_S
+        self._until_s = min(until_s, time.monotonic() + _PROPERTY_S)
         self._broken = 0
+        self._hung = 0
         self.last: Finding | None = None
         """What was seen when the property last failed."""
 
+    @property
+    def _exhausted(self) -> bool:
+        late = time.monotonic() > self._until_s
+        return late or self._broken >= _BROKEN_MAX or self._hung >= _HUNG_MAX
+
+    def confirm(self, plan: Plan) -> tuple[int, int]:
+        """How often the property fails again, and how often that was tried: once if it hangs."""
+        failed = tried = 0
+        while tried < CONFIRMATIONS and not self._exhausted and not self._hung:
+            tried += 1
+            failed += self.fails(plan)
+        return failed, tried
+
     def fails(self, plan: Plan) -> bool:
         """Whether the property fails with this plan; false once the limits are reached."""
-        if time.monotonic() > self._until_s or self._broken >= _BROKEN_MAX:
+        if self._exhausted:
             return False
         result = self._reducer.run(plan)
-        self._broken += result.broken is not None
+        if result.broken is not None:
+            self._broken += 1
+            self._hung += result.broken.how is BrokenKind.HUNG
         found = [found for found in result.findings if found.property == self._property]
         if found:
             self.last = found[0]
