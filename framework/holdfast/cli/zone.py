@@ -36,3 +36,8 @@ def check_exists(path: Path) -> None:
         raise ConfigurationError(
             f"{path}: there is no such catalogue; holdfast demo --directory DIR makes one"
         )
+
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan with its bytes; touch nothing.")
+]

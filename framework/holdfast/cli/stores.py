@@ -1,0 +1,152 @@
+"""``holdfast store`` and ``template``: their workflows, one command each."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import zone_names
+from holdfast.cli.volumes import NameArgument, NewArgument, StoreOption
+from holdfast.cli.workflows import run_workflow
+from holdfast.cli.zone import CatalogueOption, DryRunOption, JsonOption
+from holdfast.data.images import ImageFormat, inspect_image
+from holdfast.errors import ConfigurationError, UsageError
+from holdfast.model.rows import Scope
+from holdfast.opening import parse_config
+from holdfast.plugins import load_provider
+from holdfast.requests import Role, ScopeKind
+from holdfast.workflows import (
+    add_store,
+    cancel_maintenance,
+    maintain_store,
+    register_template,
+    remove_store,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the two groups."""
+    store = typer.Typer(no_args_is_help=True, help="Add, rest and remove stores.")
+    store.command("add")(store_add)
+    store.command("remove")(store_remove)
+    store.command("maintain")(store_maintain)
+    store.command("cancel-maintenance")(store_cancel_maintenance)
+    app.add_typer(store, name="store")
+    template = typer.Typer(no_args_is_help=True, help="Register templates.")
+    template.command("register")(template_register)
+    app.add_typer(template, name="template")
+
+
+def store_add(  # noqa: PLR0917 - typer makes options of parameters
+    name: NewArgument,
+    catalogue: CatalogueOption,
+    provider: Annotated[str, typer.Option(help="An installed driver's name.")],
+    role: Annotated[Role, typer.Option(help="What the store is for.")],
+    config: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="The provider's configuration.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="Attach it to this host's id.")] = None,
+    scope: Annotated[ScopeKind, typer.Option(help="What the store serves.")] = ScopeKind.ZONE,
+    scope_id: Annotated[str, typer.Option(help="The id of that.")] = "zone-1",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a place a store and keep what it declares."""
+    found = load_provider(provider)
+    if role not in found.roles:
+        raise ConfigurationError(f"driver {provider} has no {role} stores")
+    settings = parse_config(found, dict(_setting(one) for one in config or ()))
+    run_workflow(
+        catalogue,
+        lambda _: add_store(
+            name=name,
+            role=role,
+            provider=provider,
+            config=settings,
+            scope=Scope(scope, scope_id),
+            hosts=tuple(host or ()),
+        ),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"a configuration is given as KEY=VALUE, not as {key!r}")
+    return key, value
+
+
+def store_remove(
+    name: NameArgument,
+    catalogue: CatalogueOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an empty store's place back."""
+    run_workflow(
+        catalogue,
+        lambda tx: remove_store(zone_names.store(tx, name)),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+def store_maintain(
+    name: NameArgument,
+    catalogue: CatalogueOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop new allocation in a store."""
+    run_workflow(
+        catalogue,
+        lambda tx: maintain_store(zone_names.store(tx, name)),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+def store_cancel_maintenance(
+    name: NameArgument,
+    catalogue: CatalogueOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Return a store to service."""
+    run_workflow(
+        catalogue,
+        lambda tx: cancel_maintenance(zone_names.store(tx, name)),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+def template_register(  # noqa: PLR0917 - typer makes options of parameters
+    name: NewArgument,
+    catalogue: CatalogueOption,
+    image: Annotated[Path, typer.Option(help="A raw disk image on this host.")],
+    store: StoreOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a disk image into an image store, verified by reading it back."""
+    found = inspect_image(image)
+    if found.format is not ImageFormat.RAW:
+        raise UsageError(
+            f"{image} is {found.format}; make it raw first: "
+            f"qemu-img convert -O raw {image} {image.with_suffix('.raw')}"
+        )
+    run_workflow(
+        catalogue,
+        lambda tx: register_template(
+            name=name,
+            store=zone_names.store(tx, store),
+            path=os.path.abspath(image),  # noqa: PTH100 - links are kept as the user gave them
+            size_bytes=found.size_bytes,
+        ),
+        dry_run=dry_run,
+        as_json=as_json,
+    )

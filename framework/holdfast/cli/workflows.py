@@ -1,0 +1,73 @@
+"""Running one workflow from the command line, or printing its plan (``--dry-run``)."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import typer
+
+from holdfast.catalogue.port import Transaction
+from holdfast.cli.zone import open_zone
+from holdfast.engine import Outcome
+from holdfast.errors import ExitCode
+from holdfast.journal import Workflow
+from holdfast.plan_text import PlanText, plan_text
+
+MakeWorkflow = Callable[[Transaction], Workflow]
+"""Makes the workflow once names can be looked up."""
+
+
+class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An outcome for machines; ``subject`` is the id of the row it is about."""
+
+    operation: str
+    kind: str
+    subject: str
+    verdict: str
+    error: str
+    left: tuple[str, ...]
+
+
+def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json: bool) -> None:
+    """Run a workflow, or show its plan, and exit with 1 when it does not succeed."""
+    if dry_run:
+        plan = asyncio.run(_plan(catalogue, make))
+        text = msgspec.json.encode(plan).decode() if as_json else "\n".join(plan.lines())
+        print(text)  # noqa: T201 - the command's answer
+        return
+    try:
+        outcome = asyncio.run(_run(catalogue, make))
+    except KeyboardInterrupt:
+        print(  # noqa: T201 - the program's own voice
+            "holdfast: interrupted; what is unfinished is in the journal. Finish it with: "
+            f"holdfast recover --catalogue {catalogue}"
+        )
+        raise typer.Exit(130) from None
+    if as_json:
+        row = OutcomeRow(
+            operation=outcome.operation,
+            kind=outcome.kind,
+            subject=outcome.subject,
+            verdict=outcome.verdict.value,
+            error=outcome.error,
+            left=outcome.left,
+        )
+        print(msgspec.json.encode(row).decode())  # noqa: T201 - the command's answer
+        if outcome.error:
+            raise typer.Exit(ExitCode.FAILED)
+        return
+    outcome.expect()
+    print(f"{outcome.subject}  {outcome.kind} succeeded ({outcome.operation})")  # noqa: T201 - the command's answer
+
+
+async def _run(catalogue: Path, make: MakeWorkflow) -> Outcome:
+    async with open_zone(catalogue) as orchestrator:
+        return await orchestrator.run(await orchestrator.catalogue.transact(make))
+
+
+async def _plan(catalogue: Path, make: MakeWorkflow) -> PlanText:
+    async with open_zone(catalogue) as orchestrator:
+        workflow = await orchestrator.catalogue.transact(make)
+        draft = await orchestrator.plan(workflow)
+        return plan_text(workflow.kind, draft, orchestrator.engine.registry)
