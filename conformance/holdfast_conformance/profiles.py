@@ -22,9 +22,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile(name="smoke", ops=3_000, steps=25, purpose="tells of most defects in seconds"),
-        Profile(name="ci", ops=40_000, steps=30, purpose="for every change of a driver"),
-        Profile(name="certify", ops=200_000, steps=40, purpose="for a certificate"),
+        Profile(name="smoke", ops=750, steps=25, purpose="tells of most defects in seconds"),
+        Profile(name="ci", ops=9_000, steps=30, purpose="for every change of a driver"),
+        Profile(name="certify", ops=100_000, steps=40, purpose="for a certificate"),
         Profile(name="soak", ops=1_000_000, steps=60, purpose="for a night"),
     )
 }
