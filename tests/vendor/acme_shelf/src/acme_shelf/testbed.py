@@ -30,52 +30,55 @@ from holdfast.testbed import (
 
 
 class ShelfInspector(Inspector):
-    """Reads one shelf without the driver."""
+    """Reads one shelf without the driver, also while its folder is away."""
 
-    def __init__(self, around: Path, folder: Path) -> None:
+    def __init__(self, around: Path, away: Path) -> None:
         self._around = around
-        self._folder = folder
+        self._away = away
 
     async def inventory(self) -> Inventory:
+        around = self._away if self._away.exists() else self._around
+        folder = around / "shelf"
         outside = hashlib.sha256()
-        for path in sorted(self._around.rglob("*")):
-            if path != self._folder and self._folder not in path.parents:
-                outside.update(str(path).encode())
+        for path in sorted(around.rglob("*")):
+            if path != folder and folder not in path.parents:
+                outside.update(str(path.relative_to(around)).encode())
                 outside.update(path.read_bytes() if path.is_file() else b"")
-        things = sorted(self._things(), key=lambda thing: (thing.kind, thing.key))
+        things = sorted(_things(folder), key=lambda thing: (thing.kind, thing.key))
         return Inventory(things=tuple(things), outside_digest=outside.hexdigest())
 
-    def _things(self) -> Iterator[Inspected]:
-        if not (self._folder / "shelf.db").exists():
-            return
-        uri = f"file:{self._folder / 'shelf.db'}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
-            hosts = sorted(row[0] for row in database.execute("select name from hosts"))
-            for store_id, name, rests in database.execute("select * from store"):
-                detail = f"{name}|{'maintenance' if rests else 'up'}|{','.join(hosts)}"
-                yield Inspected(kind=OwnedKind.STORE, key=name, id=store_id, detail=detail)
-            known = set[str]()
-            for key, volume_id in database.execute("select key, id from volumes"):
-                path = self._folder / f"{volume_id}.raw"
-                known.add(path.name)
-                yield Inspected(
-                    kind=OwnedKind.VOLUME,
-                    key=key,
-                    id=volume_id,
-                    size_bytes=path.stat().st_size,
-                    digest=_digest(path),
-                )
-            for volume, host, grant_id, _ in database.execute("select * from grants"):
-                known.add(grant_id)
-                yield Inspected(
-                    kind=OwnedKind.GRANT,
-                    key=volume,
-                    id=grant_id,
-                    detail=f"{volume}|{host}|exclusive",
-                )
-        for path in (*self._folder.glob("*.raw"), *(self._folder / "granted").iterdir()):
-            if path.name not in known:
-                yield Inspected(kind=OwnedKind.TEMPORARY, key=path.name, unfinished=True)
+
+def _things(folder: Path) -> Iterator[Inspected]:
+    if not (folder / "shelf.db").exists():
+        return
+    uri = f"file:{folder / 'shelf.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
+        hosts = sorted(row[0] for row in database.execute("select name from hosts"))
+        for store_id, name, rests in database.execute("select * from store"):
+            detail = f"{name}|{'maintenance' if rests else 'up'}|{','.join(hosts)}"
+            yield Inspected(kind=OwnedKind.STORE, key=name, id=store_id, detail=detail)
+        known = set[str]()
+        for key, volume_id in database.execute("select key, id from volumes"):
+            path = folder / f"{volume_id}.raw"
+            known.add(path.name)
+            yield Inspected(
+                kind=OwnedKind.VOLUME,
+                key=key,
+                id=volume_id,
+                size_bytes=path.stat().st_size,
+                digest=_digest(path),
+            )
+        for volume, host, grant_id, _ in database.execute("select * from grants"):
+            known.add(grant_id)
+            yield Inspected(
+                kind=OwnedKind.GRANT,
+                key=volume,
+                id=grant_id,
+                detail=f"{volume}|{host}|exclusive",
+            )
+    for path in (*folder.glob("*.raw"), *(folder / "granted").iterdir()):
+        if path.name not in known:
+            yield Inspected(kind=OwnedKind.TEMPORARY, key=path.name, unfinished=True)
 
 
 def _digest(path: Path) -> str:
@@ -107,8 +110,8 @@ class ShelfTestbed(Testbed):
     faults = frozenset({Fault.DOWN})
 
     def __init__(self, base: Path) -> None:
-        self._base = base
         self._folder = base / "shelves"
+        self._away = base / "away"
         self.identity = BackendIdentity(vendor="Acme", product="Shelf", version="1.0")
 
     def config(self, role: Role, namespace: str) -> msgspec.Struct:
@@ -132,19 +135,15 @@ class ShelfTestbed(Testbed):
         )
 
     def inspector(self, role: Role, namespace: str) -> Inspector:
-        around = self._folder / namespace
-        return ShelfInspector(around, around / "shelf")
+        return ShelfInspector(self._folder / namespace, self._away / namespace)
 
     @asynccontextmanager
     async def inject(self, fault: Fault) -> AsyncIterator[None]:
-        away = self._base / "away"
-        self._folder.rename(away)
-        self._folder.symlink_to("nowhere")
+        self._folder.rename(self._away)
         try:
             yield
         finally:
-            self._folder.unlink()
-            away.rename(self._folder)
+            self._away.rename(self._folder)
 
     async def remove(self, role: Role, namespace: str) -> None:
         shutil.rmtree(self._folder / namespace, ignore_errors=True)
