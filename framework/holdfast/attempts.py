@@ -236,6 +236,9 @@ class _OneStep:
             case Happened(result=result):
                 return Succeeded(result)
             case Absent():
+                uncertain = isinstance(error, DriverError) and not error.final
+                if uncertain and self._kind.lingers(self._inputs):
+                    return Doubtful(error)
                 return Failed(error, touched)
             case Partial(names=names):
                 return Failed(error, touched, names)

@@ -99,6 +99,8 @@ class Faults:
 
     def __init__(self, planned: Planned | None = None) -> None:
         self.planned = planned
+        self.asks = False
+        """Whether probes work while a fault lasts."""
         self.calls: list[str] = []
         self.log: list[str] = []
         """The calls and the probes, in order."""
@@ -109,7 +111,12 @@ class Faults:
         self.log.append(verb)
         if verb == "probe":
             # While a fault lasts, nobody can be asked either.
-            lasting = planned is not None and planned.lasting and len(self.calls) >= planned.call
+            lasting = (
+                planned is not None
+                and planned.lasting
+                and not self.asks
+                and len(self.calls) >= planned.call
+            )
             return planned if lasting else None
         self.calls.append(verb)
         number = len(self.calls)

@@ -100,6 +100,15 @@ class StepKind(ABC, Generic[InputsT, ResultT]):
         del inputs
         return False
 
+    def lingers(self, inputs: InputsT) -> bool:
+        """Whether an attempt that acts late would do harm, with nothing to take it back.
+
+        Such a step is never given up after an uncertain error, even where a probe saw no effect:
+        the rows stay Uncertain, so that nothing later is done to the object before recovery.
+        """
+        del inputs
+        return False
+
     async def compensate(self, step: StepContext, inputs: InputsT) -> None:
         """Undo it, whether it happened, happened in part or did not happen."""
 

@@ -54,6 +54,9 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
     def undoes(self, inputs: LifeCycleInputs) -> bool:
         return inputs.undo is not None
 
+    def lingers(self, inputs: LifeCycleInputs) -> bool:
+        return inputs.undo is None
+
     async def compensate(self, step: StepContext, inputs: LifeCycleInputs) -> None:
         if inputs.undo is not None:
             await self._call(step, inputs.store, inputs.undo)

@@ -70,6 +70,9 @@ class _Verb(StepKind[Any, Any]):
     def undoes(self, inputs: Any) -> bool:
         return inputs.undo is not None
 
+    def lingers(self, inputs: Any) -> bool:
+        return inputs.undo is None
+
     async def compensate(self, step: StepContext, inputs: Any) -> None:
         driver = await self._driver(step, inputs.store)
         await getattr(driver, verb_of(inputs.undo))(step.call(), inputs.undo)

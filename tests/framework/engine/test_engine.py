@@ -19,6 +19,7 @@ from holdfast.workflows import (
     create_volume,
     delete_volume,
     resize_volume,
+    revert_volume,
 )
 from stories import ACTS, Props, script, write_image
 from zones import HOST, Faults, Planned, Zone, disagreements, memory_zone, recovered, run_inline
@@ -97,6 +98,33 @@ def test_what_nobody_can_tell_leaves_the_rows_uncertain() -> None:
     assert states == [VolumeState.UNCERTAIN, VolumeState.READY]
     assert "is Uncertain" in refusal
     assert "recover" in refusal
+
+
+def test_a_revert_that_may_still_act_is_never_given_up() -> None:
+    """After lost answers the volume stays Uncertain although nothing was seen to happen: a late
+    revert would destroy what is written after it.
+    """
+
+    async def story() -> tuple[Verdict, list[VolumeState], list[Verdict]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            taken = await orchestrator.run(create_snapshot(volume, name="s"))
+            await orchestrator.run(resize_volume(volume, size_bytes=16384))
+            zone.faults.planned = Planned(
+                call=1, error=errors.Unknown("lost"), verb="revert_volume", lasting=True
+            )
+            zone.faults.asks = True
+            outcome = await orchestrator.run(revert_volume(volume, snapshot=taken.subject))
+            states = [row.state for row in await zone.rows(Volume)]
+            zone.faults.planned = None
+            ended = [one.outcome.verdict for one in await orchestrator.recover()]
+            return outcome.verdict, states, ended
+
+    assert run_inline(story()) == (
+        Verdict.UNKNOWN,
+        [VolumeState.UNCERTAIN],
+        [Verdict.SUCCEEDED],
+    )
 
 
 def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
