@@ -177,6 +177,8 @@ class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
     moved_bytes: int = 0
     stdout: str = ""
     forked: bool = False
+    tasks_left: int = 0
+    """How many tasks the call started on the event loop that outlived it."""
     canaries: tuple[str, ...] = ()
     """Where a planted secret was seen during this step: ``message``, ``answer``, ``stdout``,
     ``stderr``, ``log``, ``argv``.

@@ -155,6 +155,11 @@ def _health(moment: Moment) -> Judgement:
     match moment:
         case BrokenMoment(step=CheckHealth(), broken=broken):
             return Violated("an answer within the deadline", broken.detail)
+        case StepMoment(step=CheckHealth(), stepped=stepped) if (
+            stepped.virtual_s > stepped.deadline_s
+        ):
+            took = f"it took {stepped.virtual_s:.3f} s"
+            return Violated(f"an answer within {stepped.deadline_s:g} s", took)
         case StepMoment() if moment.is_situation(Situation.HEALTH_DOWN):
             return agreed(moment, *moment.differing(Aspect.STATE, Aspect.DETAIL, Aspect.TYPE))
         case StepMoment() if moment.is_situation(Situation.HEALTH):
@@ -187,6 +192,9 @@ def _well_behaved(moment: Moment) -> Judgement:
                 return Violated("nothing on stdout", repr(stepped.stdout[:200]))
             if stepped.forked:
                 return Violated("no process is started behind the caller's back", "it forked")
+            if stepped.tasks_left:
+                left = f"{moment.verb} left {stepped.tasks_left}"
+                return Violated("no task outlives the call that started it", left)
             return HELD
         case EndMoment():
             return None

@@ -96,6 +96,7 @@ class Execution:
         steps.moved_bytes = 0
         ctx = self._context()
         loop = asyncio.get_running_loop()
+        tasks = asyncio.all_tasks(loop)
         virtual_s, real_s = loop.time(), real_time_s()
         outcome = await self._outcome(step, ctx)
         virtual_s, real_s = loop.time() - virtual_s, real_time_s() - real_s
@@ -111,6 +112,7 @@ class Execution:
                 moved_bytes=steps.moved_bytes,
                 stdout=session.canaries.redact(stdout),
                 forked=forked,
+                tasks_left=len(asyncio.all_tasks(loop) - tasks),
                 canaries=session.canaries.take(),
             )
         )
