@@ -357,6 +357,7 @@ SAMPLE: dict[Callable[[Play], Awaitable[None]], str] = {
         takes-gibibytes-for-gigabytes volume-keys-are-folded-to-lower-case
         volume-keys-leave-the-namespace total-falls-to-zero deleted-volumes-stay-allocated
         grant-id-holds-the-secret new-volume-cannot-be-read absent-volume-is-a-key-error
+        errors-name-another-object
     """,
     sizes: """
         grow-is-only-reported grow-reports-the-old-size grows-half-way shrinks-without-being-asked

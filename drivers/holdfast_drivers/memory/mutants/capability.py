@@ -31,14 +31,14 @@ from holdfast_drivers.memory.provider import MemoryProvider
 class GetVolumeTakesNoContext(MemoryPrimaryDriver):
     """A method has another signature than its port, so that every call of it fails."""
 
-    async def get_volume(self, request: requests.GetVolume) -> infos.VolumeInfo:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # fmt: skip
+    async def get_volume(self, request: requests.GetVolume) -> infos.VolumeInfo:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
         return self.info(self.volume(self.store(), request.key))
 
 
 class ListIsNotAsynchronous(MemoryImageDriver):
     """A verb is an ordinary function where the port has an asynchronous one."""
 
-    def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] # fmt: skip
+    def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
         return infos.ObjectPage(items=())
 
 

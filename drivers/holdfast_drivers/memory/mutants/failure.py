@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import posixpath
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,7 @@ class AbsentObjectIsAnAttributeError(MemoryImageDriver):
     """What is absent is used as if it were there."""
 
     async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
-        row: StoredObject = self.store().objects.get(request.key)  # type: ignore[assignment] # pyright: ignore[reportAssignmentType] # fmt: skip
+        row: Any = self.store().objects.get(request.key)
         return self.info(row)
 
 
@@ -51,6 +52,15 @@ class ErrorsHaveNoWords(MemoryPrimaryDriver):
         if key not in store.snapshots:
             raise NotFound("")
         return store.snapshots[key]
+
+
+class ErrorsNameAnotherObject(MemoryPrimaryDriver):
+    """A failure names another object than the one it is about."""
+
+    def volume(self, store: Store, key: str) -> Volume:
+        if key not in store.volumes:
+            raise NotFound("there is no volume under this key", object=store.name)
+        return store.volumes[key]
 
 
 class RefusedCloneLeavesAVolume(MemoryPrimaryDriver):
@@ -207,6 +217,7 @@ MUTANTS = (
     planted("ERR-01", AbsentVolumeIsAKeyError),
     planted("ERR-01", AbsentObjectIsAnAttributeError),
     planted("ERR-01", ErrorsHaveNoWords),
+    planted("ERR-01", ErrorsNameAnotherObject),
     planted("ERR-02", RefusedCloneLeavesAVolume),
     planted("ERR-02", RefusedDetachDetaches),
     planted("ERR-02", RefusedGrantLeavesAGrant),
