@@ -43,12 +43,11 @@ def owned_by_image(uploads: Uploads) -> Iterator[OwnedThing]:
     yield from _store(uploads.place)
     yield from _things(uploads.objects.shelf)
     for row in uploads.shelf.rows():
-        sizes = [path.stat().st_size for path in uploads.parts(row.key).values()]
         yield OwnedThing(
             kind=OwnedKind.UPLOAD,
             id=row.id,
             key=row.key,
-            size_bytes=sum(sizes),
+            size_bytes=uploads.size_bytes(row.key),
             unfinished=True,
             operation=row.operation,
         )

@@ -94,12 +94,15 @@ class Uploads:
 
     def used_bytes(self) -> int:
         """The sizes of all objects and of all parts of open uploads together."""
-        used_bytes = self.objects.used_bytes()
-        for key in self.shelf.all_keys():
-            for path in self.parts(key).values():
-                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
-                    used_bytes += path.stat().st_size
-        return used_bytes
+        return self.objects.used_bytes() + sum(map(self.size_bytes, self.shelf.all_keys()))
+
+    def size_bytes(self, upload: str) -> int:
+        """The sizes of an upload's parts together."""
+        size_bytes = 0
+        for path in self.parts(upload).values():
+            with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                size_bytes += path.stat().st_size
+        return size_bytes
 
     def complete(
         self, request: requests.CompleteUpload, operation: str, fresh: str

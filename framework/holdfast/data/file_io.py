@@ -2,9 +2,9 @@
 
 Each call opens the path anew, so that a grant that was taken back is noticed, and holds a shared
 lock (``flock``) on the file meanwhile: a driver that needs a quiet moment, to copy the file or to
-take the grant back, takes the lock alone. The folder of a handle's path outlives the grant: a
-missing file means that the grant was taken back, a missing folder that the whole store cannot be
-reached.
+take the grant back, takes the lock alone. The folders around a handle's path outlive the grant: a
+missing file means that the grant was taken back (or the object deleted), a missing folder of a
+missing folder that the whole store cannot be reached.
 """
 
 import errno
@@ -154,9 +154,9 @@ def inode_of(status: os.stat_result) -> tuple[int, int]:
 
 def _common_error(error: OSError, path: Path) -> DriverError | None:
     if isinstance(error, FileNotFoundError):
-        if path.parent.is_dir():
+        if path.parent.is_dir() or path.parent.parent.is_dir():
             return Denied(f"{path} is gone: the grant was taken back")
-        return Unavailable(f"{path.parent} cannot be reached")
+        return Unavailable(f"{path.parent.parent} cannot be reached")
     if error.errno in _REFUSED:
         return Denied(f"{path}: {error.strerror}")
     if error.errno in _GONE:

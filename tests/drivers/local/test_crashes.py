@@ -270,6 +270,7 @@ def check_converges(root: Path, case: Case, expected: list[Inspected], answer: o
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @each_case
 def test_a_kill_at_every_mutation_converges(case: Case, tmp_path: Path) -> None:
     """Killed before or after any mutation, a call that is repeated ends as if nothing had been.

@@ -178,6 +178,30 @@ def test_a_reader_finds_the_old_object_or_the_new_one(tmp_path: Path) -> None:
     assert with_store(tmp_path, use) == set()
 
 
+def test_a_handle_of_a_deleted_object_is_useless(tmp_path: Path) -> None:
+    """Who still reads an object that was deleted or replaced is ``Denied``, at once."""
+
+    async def use(store: Store) -> list[type[Exception]]:
+        driver = await store.image()
+        seen: list[type[Exception]] = []
+        for number in range(2):
+            await put(driver, "key", b"content", f"up{number}")
+            handle = await driver.open_object(CTX, requests.OpenObject(key="key"))
+            async with open_block_io(handle) as content:
+                assert await content.read_at(0, 7) == b"content"
+                if number:
+                    await driver.delete(CTX, requests.DeleteObject(key="key"))
+                else:
+                    await put(driver, "key", b"another", "up2")
+                try:
+                    await content.read_at(0, 7)
+                except Denied as error:
+                    seen.append(type(error))
+        return seen
+
+    assert with_store(tmp_path, use) == [Denied, Denied]
+
+
 def test_parts_that_were_replaced_are_foreign(tmp_path: Path) -> None:
     """A completion that names a part by an old tag is ``Invalid``, and the upload stays open."""
 

@@ -120,9 +120,9 @@ def test_a_handle_whose_name_is_gone_is_denied(tmp_path: Path, replaced: bool) -
 
 
 def test_a_store_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
-    """When the folder itself is gone nothing is known of the grant: ``Unavailable``."""
-    (tmp_path / "store").mkdir()
-    made = make(tmp_path / "store" / "v", 4096)
+    """When the folders themselves are gone nothing is known of the grant: ``Unavailable``."""
+    (tmp_path / "store" / "grants").mkdir(parents=True)
+    made = make(tmp_path / "store" / "grants" / "v", 4096)
 
     async def use(content: BlockIO) -> bytes:
         (tmp_path / "store").rename(tmp_path / "away")
