@@ -39,6 +39,9 @@ from holdfast_conformance.trace import (
 )
 
 _UNCOUNTED = (OwnedKind.STORE, OwnedKind.GRANT)
+USED = "used"
+"""Among figures: the bytes in use when the store first held the same things."""
+
 _Figures = dict[str, tuple[int, ...]]
 
 
@@ -191,7 +194,10 @@ class PlanFollower:
             self._earlier[moment.step] = moment.reply
         figures = figures_in(moment.reply)
         if figures is not None:
-            self._figures.setdefault(_counted(alive), {})[moment.verb] = figures
+            known = self._figures.setdefault(_counted(alive), {})
+            known[moment.verb] = figures
+            if isinstance(moment.reply, StatsInfo):
+                known.setdefault(USED, (moment.reply.used_bytes,))
 
     def _broken(self, record: Broken) -> BrokenMoment:
         inside = -1 - len(self._preparation) < record.index < len(self._plan.steps)

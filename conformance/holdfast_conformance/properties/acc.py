@@ -170,11 +170,21 @@ def _never_read_only(declared: Capabilities) -> str | None:
     "Nothing can be written through a read-only grant.",
     roles=_PRIMARY,
     gate=_never_read_only,
+    aspects=these("write"),
 )
 def _read_only(moment: StepMoment) -> Judgement:
-    if not moment.is_situation(_S.WRITE_READ_ONLY) or moment.before.down:
+    if moment.before.down:
         return None
-    return agreed(moment, *moment.differing(Aspect.BLOCK, Aspect.DIGEST))
+    if moment.is_situation(_S.WRITE_READ_ONLY):
+        changed = moment.differing(Aspect.BLOCK, Aspect.DIGEST)
+        return agreed(moment, *changed, aspects=("write",))
+    step = moment.step
+    if isinstance(step, Grant) and step.mode is AccessMode.READ_ONLY:
+        wrong = moment.differing(kind=_GRANT)
+        return agreed(moment, *wrong) if moment.is_situation(_S.GRANT_NEW) else None
+    if moment.is_situation(_S.OPEN) and (wrong := moment.differing(Aspect.DETAIL)):
+        return agreed(moment, *wrong)
+    return None
 
 
 @checks_steps(
@@ -187,4 +197,4 @@ def _read_only(moment: StepMoment) -> Judgement:
 def _unknown_host(moment: StepMoment) -> Judgement:
     if not moment.is_situation(_S.GRANT_HOST, _S.GRANT_ABSENT) or moment.before.down:
         return None
-    return agreed(moment, *moment.differing(kind=_GRANT))
+    return agreed(moment, *moment.differences)

@@ -10,8 +10,9 @@ from holdfast_conformance.evidence import (
     StepMoment,
     Violated,
 )
-from holdfast_conformance.follow import figures_in
+from holdfast_conformance.follow import USED, figures_in
 from holdfast_conformance.registry import checks_steps
+from holdfast_conformance.trace import Reply
 from holdfast_conformance.verdict import Level
 
 
@@ -62,8 +63,15 @@ def _come_back(moment: StepMoment) -> Judgement:
     known = moment.figures.get(moment.verb)
     if known is not None and known != figures:
         return Violated(f"{_named(known)}, as before with the same things", _named(figures))
+    used, before = _used(moment.reply), moment.figures.get(USED)
+    if not moment.owned and before == (0,) and used:
+        return Violated("0 bytes used, as before when it held nothing", f"{used} bytes used")
     aspects = (*(("zero",) if not moment.owned else ()), *(("back",) if known else ()))
     return Held(aspects) if aspects else None
+
+
+def _used(reply: Reply | None) -> int:
+    return reply.used_bytes if isinstance(reply, StatsInfo) else 0
 
 
 def _named(figures: tuple[int, ...]) -> str:

@@ -10,6 +10,9 @@ from holdfast_conformance.model.primary_state import PrimaryState, Situation
 from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.verdict import Level
 
+_PUTTING_BYTES = frozenset({"write_blocks", "create_volume"})
+"""After these a volume's digest is that of its blocks, as far as the inspector sees them."""
+
 
 @checks_steps(
     "DAT-01",
@@ -20,7 +23,7 @@ from holdfast_conformance.verdict import Level
 )
 def _stamped(moment: StepMoment) -> Judgement:
     wrong = moment.differing(Aspect.BLOCK)
-    if moment.verb == "write_blocks" and moment.succeeded:
+    if moment.verb in _PUTTING_BYTES and moment.succeeded:
         wrong = (*wrong, *moment.differing(Aspect.DIGEST, kind=OwnedKind.VOLUME))
     if wrong:
         return violated_by(wrong)

@@ -1,6 +1,7 @@
 """ERR: failures are typed, explained, and leave nothing behind."""
 
 from holdfast.errors import ErrorKind
+from holdfast.requests import Request
 from holdfast_conformance.evidence import (
     HELD,
     Judgement,
@@ -34,11 +35,20 @@ def _typed(moment: StepMoment) -> Judgement:
         return Violated("a cause", "an empty message")
     named = object_of(moment.step)
     verb_of_driver = not isinstance(moment.step, HarnessStep)
-    if named and verb_of_driver and not outcome.object:
-        return Violated(f"the error names {named!r}", "it names no object")
+    if named and verb_of_driver and outcome.object not in _names_in(moment.step):
+        return Violated(f"the error names {named!r}", f"it names {outcome.object!r}")
     if outcome.kind in _NO_ANSWER and not moment.allowed:
         return Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
     return HELD
+
+
+def _names_in(step: Request) -> frozenset[str]:
+    """Everything that a request names: an error may be about any of it."""
+    fields = ("key", "volume", "host", "snapshot", "target", "upload", "name", "token")
+    names = {str(getattr(step, field, "")) for field in fields}
+    source = getattr(step, "source", None)
+    names |= {str(getattr(source, field, "")) for field in ("snapshot", "volume")}
+    return frozenset(names - {""})
 
 
 @checks_steps(

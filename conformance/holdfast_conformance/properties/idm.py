@@ -2,6 +2,7 @@
 
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.infos import PartInfo
+from holdfast.requests import StartUpload
 from holdfast_conformance.evidence import (
     Capabilities,
     Judgement,
@@ -9,6 +10,7 @@ from holdfast_conformance.evidence import (
     Violated,
     agreed,
 )
+from holdfast_conformance.plan import FinishUpload, SendPart
 from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.verdict import Level
 
@@ -36,6 +38,8 @@ def _mutating(declared: Capabilities) -> tuple[str, ...]:
     aspects=_mutating,
 )
 def _repeated(moment: StepMoment) -> Judgement:
+    if dropped := _dropped(moment):
+        return dropped
     if moment.repeats is None or moment.verb not in _mutating(moment.capabilities):
         return None
     if not moment.succeeded:
@@ -45,3 +49,20 @@ def _repeated(moment: StepMoment) -> Judgement:
     if not same:
         return Violated(f"the same answer: {moment.repeats.reply}", str(moment.reply))
     return agreed(moment, *moment.differences, aspects=(moment.verb,))
+
+
+def _dropped(moment: StepMoment) -> Violated | None:
+    """A completion that fails after its upload was started again: the repeat dropped the parts."""
+    step = moment.step
+    if not isinstance(step, FinishUpload) or moment.allowed:
+        return None
+    before = moment.plan.steps[: max(0, moment.index)]
+    about = [earlier for earlier in before if getattr(earlier, "upload", "") == step.upload]
+    starts = [i for i, earlier in enumerate(about) if isinstance(earlier, StartUpload)]
+    parts = [i for i, earlier in enumerate(about) if isinstance(earlier, SendPart)]
+    repeated = any(start > min(parts, default=len(about)) for start in starts)
+    equal = len({about[start] for start in starts}) == 1
+    if not (repeated and equal):
+        return None
+    expected = f"the parts sent before the repeated start: {moment.expected_outcome}"
+    return Violated(expected, moment.observed_outcome)

@@ -87,9 +87,9 @@ def _maintenance(moment: StepMoment) -> Judgement:
     at_rest = moment.before.store.maintenance
     states = moment.differing(Aspect.STATE, Aspect.DETAIL, kind=OwnedKind.STORE)
     if moment.is_situation(_L.MAINTAIN):
-        return agreed(moment, *states, aspects=("maintain",))
+        return agreed(moment, *moment.differences, aspects=("maintain",))
     if moment.is_situation(_L.CANCEL):
-        return agreed(moment, *states, aspects=("cancel",))
+        return agreed(moment, *moment.differences, aspects=("cancel",))
     if moment.is_situation(_L.INSPECT):
         return agreed(moment, *states)
     if moment.is_situation(Situation.MAINTENANCE) and not moment.before.down:

@@ -9,12 +9,15 @@ from holdfast_conformance.evidence import (
     StepMoment,
     Violated,
     agreed,
+    object_of,
 )
-from holdfast_conformance.model.difference import Aspect
+from holdfast_conformance.model.difference import Aspect, Where
 from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.plan import InitializeBad
 from holdfast_conformance.registry import checks, checks_steps
 from holdfast_conformance.verdict import Level
+
+_MAKING = frozenset({"create_volume", "create_snapshot", "put_object"})
 
 
 @checks_steps(
@@ -48,7 +51,18 @@ def _names(moment: Moment) -> Judgement:
                 return Violated(
                     "nothing outside the namespace changed", f"{moment.verb} changed it"
                 )
+            if renamed := _renamed(moment):
+                return Violated(f"{object_of(moment.step)!r}", f"{renamed!r}")
             named = moment.is_situation(Situation.HOSTILE, Situation.BAD_KEY)
             return agreed(moment, *moment.differences) if named else None
         case _:
             return None
+
+
+def _renamed(moment: StepMoment) -> str:
+    """The name under which a new thing was found, where that is not the name it was given."""
+    if moment.verb not in _MAKING:
+        return ""
+    extra = moment.differing(Aspect.EXTRA, where=Where.BACKEND)
+    key = object_of(moment.step)
+    return next((found.key for found in extra if found.key != key), "")

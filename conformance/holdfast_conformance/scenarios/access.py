@@ -194,6 +194,8 @@ def secrets(script: Script) -> Iterator[Step]:
     yield Open(volume=made.key, host=script.host)
     yield msgspec.structs.replace(granted, host=STRANGER)
     yield msgspec.structs.replace(granted, volume=script.name())
+    if script.several_hosts and script.has(AccessMode.EXCLUSIVE):
+        yield msgspec.structs.replace(granted, host=script.hosts[1], mode=AccessMode.EXCLUSIVE)
     for mode in script.declared.access.modes:
         if mode is not granted.mode:
             yield msgspec.structs.replace(granted, mode=mode)
