@@ -347,7 +347,7 @@ def repeats(script: Script) -> Iterator[Step]:
     start = script.start()
     part = script.part(start, 1)
     finish = script.finish(start, 1)
-    for step in (start, part, finish, finish):
+    for step in (start, part, start, finish, finish):
         yield from (step, step)
     yield GetObject(key=script.key)
     gone = DeleteObject(key=script.key)
