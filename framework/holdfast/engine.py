@@ -132,7 +132,7 @@ class Engine:
         left = failed.left if failed.touched and not own else ()
         end = StepEnd(
             event=Event.OPERATION_FAILED_DIRTY if left else Event.OPERATION_FAILED_CLEAN,
-            error=str(failed.error),
+            error=f"{kind.describe(planned.inputs)}: {failed.error}",
             undo_next=index if own else self._undo_before(running, index),
             left=left,
         )

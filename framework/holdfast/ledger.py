@@ -7,7 +7,7 @@ one row. Amounts are bytes.
 
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import Capacity, LedgerEntry, LedgerState
+from holdfast.model.rows import Capacity, LedgerEntry, LedgerState, Store
 
 
 class NoCapacity(HoldfastError):
@@ -99,9 +99,11 @@ def _account(
     spoken_for = found.reserved_bytes + found.committed_bytes
     asked = reserved + committed
     if bounded and found.total_bytes is not None and spoken_for + asked > found.total_bytes:
+        known = tx.find(Store, store)
         raise NoCapacity(
-            f"store {store} has {found.total_bytes - spoken_for} of {found.total_bytes} bytes "
-            f"left, and {asked} were asked for; free some or choose another store"
+            f"store {known.name if known else store} has {found.total_bytes - spoken_for} of "
+            f"{found.total_bytes} bytes left, and {asked} were asked for; free some or choose "
+            "another store"
         )
     tx.update(
         Capacity(
