@@ -9,8 +9,7 @@ from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
 HOST = "host-a"
 """The host that a ready plan attaches."""
 
-KEY = "images/debian.qcow2"
-_KEYS = (KEY, "base", "iso/rescue-1.iso", "Backup.2026", "a/b/c/d")
+_KEYS = ("images/debian.qcow2", "base", "iso/rescue-1.iso", "Backup.2026", "a/b/c/d")
 TYPE = "application/x-qcow2"
 
 HOSTILE_KEYS = (
@@ -46,10 +45,6 @@ ORDERED_KEYS = ("a", "a-b", "a/b", "a/b/c", "a/c", "a0", "b", "\uffff", "\U00010
 """Keys whose order differs between bytes, UTF-16 and a tree of folders."""
 
 
-_FIRST = Choices(b"")
-"""Decides for the first option every time."""
-
-
 class Script:
     """Makes the steps of one plan.
 
@@ -58,7 +53,7 @@ class Script:
         choices: the decisions of this plan.
     """
 
-    def __init__(self, declared: ImageCapabilities, choices: Choices = _FIRST) -> None:
+    def __init__(self, declared: ImageCapabilities, choices: Choices) -> None:
         self.declared = declared
         self.choices = choices
         self.key = choices.pick(_KEYS)
@@ -71,11 +66,6 @@ class Script:
     def can_join(self) -> bool:
         """Whether objects of three parts can be made."""
         return can_join(self.declared)
-
-    @property
-    def several(self) -> bool:
-        """Whether objects of three parts can be made."""
-        return self.can_join
 
     @property
     def part_bytes(self) -> int:

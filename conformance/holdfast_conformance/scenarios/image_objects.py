@@ -1,0 +1,230 @@
+"""Stories about objects: reading, ranges, lists, deleting, kinds, names."""
+
+from collections.abc import Iterator
+
+from holdfast.capabilities import ObjectKind
+from holdfast.requests import (
+    CopyObject,
+    DeleteObject,
+    EnumerateOwned,
+    GetObject,
+    GetStats,
+    HeadObject,
+    ListObjects,
+    OpenObject,
+    TemporaryUrl,
+)
+from holdfast_conformance.model.image import NEVER_ISSUED
+from holdfast_conformance.plan import Step, WalkObjects
+from holdfast_conformance.scenarios.image_script import (
+    BAD_KEYS,
+    HOSTILE_KEYS,
+    ORDERED_KEYS,
+    Script,
+)
+
+
+def round_trip(script: Script) -> Iterator[Step]:
+    """Put, look, read, open."""
+    yield script.put()
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
+    yield OpenObject(key=script.key)
+    yield EnumerateOwned()
+
+
+def empty_object(script: Script) -> Iterator[Step]:
+    """An object of 0 bytes, put and completed from no part."""
+    yield script.put(size_bytes=0)
+    yield HeadObject(key=script.key)
+    yield GetObject(key=script.key)
+    start = script.start("empty/too")
+    yield start
+    yield script.finish(start)
+    yield GetObject(key="empty/too")
+
+
+def overwrite(script: Script) -> Iterator[Step]:
+    """A key that is put again holds the new object only."""
+    yield script.put(size_bytes=999, content_type="text/plain")
+    yield script.put(size_bytes=500)
+    yield GetObject(key=script.key)
+    yield HeadObject(key=script.key)
+
+
+def ranges(script: Script) -> Iterator[Step]:
+    """Reads from every edge of a small object."""
+    yield script.put(size_bytes=100)
+    yield from _edges(script.key, 100, (1, 99))
+    yield script.put("empty", 0)
+    yield from (GetObject(key="empty", length_bytes=5), GetObject(key="empty", offset_bytes=1))
+    yield GetObject(key="absent", offset_bytes=1, length_bytes=1)
+
+
+def ranges_over_parts(script: Script) -> Iterator[Step]:
+    """Reads around the borders of parts."""
+    if not script.can_join:
+        return
+    size = script.part_bytes
+    start = script.start()
+    yield start
+    for number in (1, 2, 3):
+        yield script.part(start, number)
+    yield script.finish(start, 1, 2, 3)
+    yield GetObject(key=script.key)
+    yield from _edges(script.key, 3 * size, (size - 1, size, 2 * size - 1, 2 * size))
+
+
+def _edges(key: str, size: int, borders: tuple[int, ...]) -> Iterator[GetObject]:
+    yield GetObject(key=key, offset_bytes=0, length_bytes=1)
+    yield GetObject(key=key, offset_bytes=0, length_bytes=size)
+    yield GetObject(key=key, offset_bytes=size - 1, length_bytes=1)
+    yield GetObject(key=key, offset_bytes=size - 1, length_bytes=10)
+    yield GetObject(key=key, offset_bytes=1)
+    for border in borders:
+        yield GetObject(key=key, offset_bytes=border, length_bytes=2)
+    yield GetObject(key=key, offset_bytes=size, length_bytes=1)
+    yield GetObject(key=key, offset_bytes=size + 1, length_bytes=1)
+    yield GetObject(key=key, offset_bytes=-1)
+    yield GetObject(key=key, offset_bytes=-size)
+    yield GetObject(key=key, offset_bytes=-size // 2, length_bytes=3)
+    yield GetObject(key=key, offset_bytes=-size - 1)
+
+
+def delete(script: Script) -> Iterator[Step]:
+    """Deleted is gone, and deleting again is fine."""
+    yield script.put()
+    yield DeleteObject(key=script.key)
+    yield DeleteObject(key=script.key)
+    yield GetObject(key=script.key)
+    yield HeadObject(key=script.key)
+    yield OpenObject(key=script.key)
+    yield script.put()
+    yield GetObject(key=script.key)
+
+
+def delete_joined(script: Script) -> Iterator[Step]:
+    """An object of several parts goes with all of them."""
+    if not script.can_join:
+        return
+    start = script.start()
+    yield start
+    yield script.part(start, 1)
+    yield script.part(start, 2)
+    yield script.finish(start, 1, 2)
+    yield DeleteObject(key=script.key)
+    yield EnumerateOwned()
+
+
+def delete_beside_upload(script: Script) -> Iterator[Step]:
+    """Deleting an object leaves an open upload of its key alone."""
+    yield script.put()
+    start = script.start()
+    yield start
+    yield script.part(start, 1)
+    yield DeleteObject(key=script.key)
+    yield script.finish(start, 1)
+    yield GetObject(key=script.key)
+
+
+def lists(script: Script) -> Iterator[Step]:
+    """Pages, prefixes and folded keys."""
+    for key in ORDERED_KEYS:
+        yield script.put(key, 10)
+    folds = ("", "/") if script.declared.list.delimiter else ("",)
+    for delimiter in folds:
+        for prefix in ("", "a", "a/", "absent"):
+            yield WalkObjects(prefix=prefix, delimiter=delimiter, limit=2)
+    yield ListObjects(limit=3)
+    yield ListObjects(prefix="a", limit=1)
+    yield ListObjects(token=NEVER_ISSUED)
+
+
+def list_after_delete(script: Script) -> Iterator[Step]:
+    """A list shows what is there now."""
+    for key in ("d/1", "d/2", "d/3"):
+        yield script.put(key, 10)
+    yield DeleteObject(key="d/2")
+    yield WalkObjects(prefix="d/", delimiter="", limit=2)
+
+
+def list_tokens(script: Script) -> Iterator[Step]:
+    """A page token that was never issued is refused."""
+    yield script.put()
+    for prefix in ("", "images/", "absent"):
+        yield ListObjects(prefix=prefix, token=NEVER_ISSUED)
+
+
+def kinds(script: Script) -> Iterator[Step]:
+    """An object of every declared kind."""
+    for kind in script.limits.kinds:
+        yield script.put(f"of/{kind.value}", 100, kind=kind)
+        yield HeadObject(key=f"of/{kind.value}")
+
+
+def undeclared(script: Script) -> Iterator[Step]:
+    """What the store does not declare is refused."""
+    yield script.put()
+    declared = script.declared
+    for kind in ObjectKind:
+        if kind not in declared.upload.kinds:
+            yield script.put("undeclared", 100, kind=kind)
+    if declared.copy is None:
+        yield CopyObject(key=script.key, target="copy")
+    if declared.url is None:
+        yield TemporaryUrl(key=script.key, expires_s=60.0)
+    if declared.range is None:
+        yield GetObject(key=script.key, offset_bytes=1, length_bytes=1)
+    elif not declared.range.suffix:
+        yield GetObject(key=script.key, offset_bytes=-1)
+    if not declared.list.delimiter:
+        yield WalkObjects(prefix="", delimiter="/", limit=2)
+    yield GetObject(key=script.key)
+
+
+def hostile_keys(script: Script) -> Iterator[Step]:
+    """Keys that a careless backend mixes up, loses or obeys."""
+    for key in HOSTILE_KEYS:
+        yield script.put(key, 50)
+    for key in HOSTILE_KEYS:
+        yield GetObject(key=key)
+    yield WalkObjects(prefix="", delimiter="", limit=7)
+    for key in HOSTILE_KEYS[::2]:
+        yield DeleteObject(key=key)
+    yield WalkObjects(prefix="", delimiter="", limit=7)
+
+
+def bad_keys(script: Script) -> Iterator[Step]:
+    """Keys that no object can have."""
+    for key in BAD_KEYS:
+        yield script.put(key, 10)
+        yield HeadObject(key=key)
+
+
+def figures(script: Script) -> Iterator[Step]:
+    """The store's figures come back to where they were."""
+    yield GetStats()
+    yield script.put(size_bytes=script.part_bytes)
+    yield GetStats()
+    yield DeleteObject(key=script.key)
+    yield GetStats()
+
+
+STORIES = (
+    round_trip,
+    empty_object,
+    overwrite,
+    ranges,
+    ranges_over_parts,
+    delete,
+    delete_joined,
+    delete_beside_upload,
+    lists,
+    list_after_delete,
+    list_tokens,
+    kinds,
+    undeclared,
+    hostile_keys,
+    bad_keys,
+    figures,
+)
