@@ -193,7 +193,9 @@ class PlanFollower:
         if moment.reply is not None:
             self._earlier[moment.step] = moment.reply
         figures = figures_in(moment.reply)
-        if figures is not None:
+        # The parts of an open upload count, too, and are nowhere among the things.
+        uploading = any(thing.kind is OwnedKind.UPLOAD for thing in alive)
+        if figures is not None and not uploading:
             known = self._figures.setdefault(_counted(alive), {})
             known[moment.verb] = figures
             if isinstance(moment.reply, StatsInfo):
