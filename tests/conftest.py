@@ -9,6 +9,16 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded as the property ``figure``."""
+    passed: list[pytest.TestReport] = terminalreporter.stats.get("passed", [])
+    failed: list[pytest.TestReport] = terminalreporter.stats.get("failed", [])
+    for report in (*passed, *failed):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(value))
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as a user would install it."""

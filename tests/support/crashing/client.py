@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from crashing.server import Job, Report
+from crashing.power import Cut
+from crashing.server import CutJob, Job, Report
 
 
-def _serve(folder: Path, jobs: Sequence[Job]) -> list[Report]:
+def _serve(folder: Path, jobs: Sequence[Job | CutJob]) -> list[bytes]:
     folder.mkdir()
     support = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (support, os.environ.get("PYTHONPATH", ""))))
@@ -23,7 +24,7 @@ def _serve(folder: Path, jobs: Sequence[Job]) -> list[Report]:
         check=True,
         env={**os.environ, "PYTHONPATH": path},
     )
-    return [msgspec.json.decode(line, type=Report) for line in done.stdout.splitlines()]
+    return done.stdout.splitlines()
 
 
 def run_jobs(folder: Path, jobs: Sequence[Job], *, servers: int = 1) -> list[Report]:
@@ -32,4 +33,11 @@ def run_jobs(folder: Path, jobs: Sequence[Job], *, servers: int = 1) -> list[Rep
     with ThreadPoolExecutor(servers) as pool:
         folders = [folder / f"server-{number}" for number in range(servers)]
         answers = pool.map(_serve, folders, shares)
-        return [report for reports in answers for report in reports]
+        lines = [line for answer in answers for line in answer]
+    return [msgspec.json.decode(line, type=Report) for line in lines]
+
+
+def cut_power(folder: Path, job: CutJob) -> list[Cut]:
+    """The power cuts of one demo, in their order; the folder is empty."""
+    (line,) = _serve(folder / "server", [job])
+    return msgspec.json.decode(line, type=list[Cut])

@@ -7,7 +7,7 @@ commit the tree is rebuilt from what had been synced, in the same place, recover
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -144,8 +144,13 @@ class _Replay:
                 shutil.copyfile(source, self.demo / f"{CATALOGUE}{ending}")
 
 
-def power_cuts(workplace: Path, image: Path, *, every: int) -> Iterator[Cut]:
-    """Cut the power after each fsync and each commit of a demo (or after every n-th of them)."""
+def power_cuts(
+    workplace: Path, image: Path, *, every: int, never: Collection[MutationKind] = ()
+) -> Iterator[Cut]:
+    """Cut the power after each fsync and each commit of a demo (or after every n-th of them).
+
+    ``never`` names kinds of fsync that are taken not to have happened: to see that it would show.
+    """
     replay = _Replay(workplace, image)
     durable, count = "", 0
     answer, log = workplace / "seen", workplace / "log"
@@ -158,5 +163,7 @@ def power_cuts(workplace: Path, image: Path, *, every: int) -> Iterator[Cut]:
                 yield Cut(after=durable, seen=seen)
             count += 1
             durable = ""
+        if isinstance(event, Mutated) and event.mutation.kind in never:
+            continue
         if event is not None:
             durable = replay.do(event) or durable

@@ -1,6 +1,6 @@
 """A process without threads that forks: it plays the demo in children, kills, recovers and looks.
 
-Run as a program with an empty folder: answers each line of stdin, a ``Job``, with a ``Report``.
+Run as a program with an empty folder: answers each line of stdin, a ``Job`` or a ``CutJob``.
 """
 
 import shutil
@@ -11,14 +11,23 @@ import msgspec
 
 from crashing.looking import Seen
 from crashing.playing import Played, look_in_child, play
+from crashing.power import Cut, power_cuts
 from holdfast.catalogue.migrations import revisions
+from holdfast.files import MutationKind
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag="kill"):
     """One run of the demo: to its end, or killed at a point or after a time."""
 
     kill_at: int = -1
     kill_after_s: float | None = None
+
+
+class CutJob(msgspec.Struct, frozen=True, kw_only=True, tag="cut"):
+    """One run of the demo, with power cuts at every n-th sync."""
+
+    every: int = 1
+    never: tuple[MutationKind, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +68,16 @@ def main() -> None:
     """Serve jobs until stdin ends."""
     workplace = Path(sys.argv[1])
     revisions()  # loads Alembic here, once, and not in every child
-    make_image(workplace / "image.raw")
+    image = workplace / "image.raw"
+    make_image(image)
     for line in sys.stdin.buffer:
-        report = run_job(workplace, msgspec.json.decode(line, type=Job))
-        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        job: Job | CutJob = msgspec.json.decode(line, type=Job | CutJob)
+        answer: Report | list[Cut]
+        if isinstance(job, Job):
+            answer = run_job(workplace, job)
+        else:
+            answer = list(power_cuts(workplace, image, every=job.every, never=job.never))
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
 
 
