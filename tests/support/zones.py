@@ -58,6 +58,11 @@ class Switch:
     def dead(self) -> bool:
         return self.kill_at is not None and self.points >= self.kill_at
 
+    def kill_after(self, points: int) -> None:
+        """Let the process die so many points from now."""
+        if self.kill_at is None:
+            self.kill_at = self.points + points
+
     def point(self) -> None:
         """One point; ``Killed`` at the chosen one and at every one after it."""
         self.points += 1
@@ -99,6 +104,8 @@ class Faults:
 
     def __init__(self, planned: Planned | None = None) -> None:
         self.planned = planned
+        self.struck: Callable[[], object] = lambda: None
+        """Called when the planned fault happens."""
         self.asks = False
         """Whether probes work while a fault lasts."""
         self.calls: list[str] = []
@@ -142,6 +149,8 @@ class _Driver:
         async def verb(*arguments: Any) -> Any:
             self._switch.point()
             planned = self._faults.due(name)
+            if planned is not None:
+                self._faults.struck()
             if planned is not None and not planned.after:
                 await _strike(planned)
             answer = await found(*arguments)

@@ -6,9 +6,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from holdfast import errors
+from holdfast.engine import OperationFailed
 from holdfast.journal import Verdict
 from stories import ACTS, Props, contents, script, write_image
-from zones import Switch, Zone, disagreements, memory_zone, recovered, run_inline
+from zones import (
+    Faults,
+    Planned,
+    Switch,
+    Zone,
+    disagreements,
+    memory_zone,
+    recovered,
+    run_inline,
+)
 
 
 async def count_points(image: Path) -> int:
@@ -82,5 +93,38 @@ def test_recovery_may_be_killed_too(tmp_path: Path, kills: tuple[int, int, int])
     async def crash() -> list[str]:
         async with memory_zone() as zone:
             return await killed_and_recovered(zone, write_image(tmp_path), list(kills))
+
+    assert run_inline(crash()) == []
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    call=st.integers(min_value=1, max_value=60),
+    error=st.sampled_from([errors.Exhausted, errors.Denied, errors.Corrupt, errors.Unknown]),
+    after_the_fault=st.integers(min_value=1, max_value=24),
+)
+def test_a_kill_while_work_is_taken_back_is_recovered(
+    tmp_path: Path, call: int, error: type[errors.DriverError], after_the_fault: int
+) -> None:
+    """A process that dies in the middle of compensation leaves nothing behind either."""
+
+    async def crash() -> list[str]:
+        async with memory_zone() as zone:
+            zone.faults = Faults(Planned(call=call, error=error("planned")))
+            switch = Switch()
+            zone.faults.struck = lambda: switch.kill_after(after_the_fault)
+            try:
+                await zone.until_killed(script(Props(zone, write_image(tmp_path))), switch)
+            except OperationFailed as failed:
+                assert failed.outcome.verdict is Verdict.FAILED_CLEAN  # noqa: PT017 - it may end before the kill
+            outcomes = await recovered(zone)
+            wrong = [f"{one.verdict}" for one in outcomes if one.left]
+            return wrong + await disagreements(zone)
 
     assert run_inline(crash()) == []
