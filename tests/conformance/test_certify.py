@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import ExitCode
-from holdfast_conformance.ledger import ledger_folder
+from holdfast_conformance.ledger import LANE, ledger_folder
 from holdfast_conformance.processes import processes_of
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
 from holdfast_conformance.verdict import Status
@@ -29,7 +31,8 @@ def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def certify(out: Path, driver: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return holdfast("certify", driver, "--profile", "smoke", "--out", str(out), *options)
+    command = ("certify", driver, "--profile", "smoke", "--jobs", "2", "--out", str(out))
+    return holdfast(*command, *options)
 
 
 def report_in(out: Path) -> Report:
@@ -112,43 +115,51 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["mine"]
 
 
-def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
-    """An interrupted run ends its worker, removes what it made, and names the run."""
+@contextmanager
+def long_run(out: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A certification that is executing plans, and its id; killed at the end if it still runs."""
     command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "ci"]
-    running = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
-    )
-    while not list((tmp_path / "out").glob("traces/*-primary.jsonl")):
-        assert running.poll() is None
-        time.sleep(0.05)
-    (ledger,) = ledger_folder().iterdir()
+    with subprocess.Popen(
+        [*command, "--jobs", "2", "--out", str(out)], stderr=subprocess.PIPE, text=True
+    ) as running:
+        while not list(out.glob("traces/*-primary.jsonl")):
+            assert running.poll() is None
+            time.sleep(0.05)
+        run = min(path.stem for path in ledger_folder().iterdir()).partition(LANE)[0]
+        try:
+            yield running, run
+        finally:
+            running.kill()
 
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
+
+def left_of(run: str) -> tuple[int, ...]:
+    """The processes of a run's two lanes."""
+    return (*processes_of(f"{run}{LANE}1"), *processes_of(f"{run}{LANE}2"))
+
+
+def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
+    """An interrupted run ends its workers, removes what it made, and names the run."""
+    with long_run(tmp_path / "out") as (running, run):
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=60)
 
     assert running.returncode == 128 + signal.SIGINT
-    assert f"run {ledger.stem} is interrupted; nothing of it is left behind" in told
-    assert processes_of(ledger.stem) == ()
-    assert not ledger.exists()
+    assert f"run {run} is interrupted; nothing of it is left behind" in told
+    assert left_of(run) == ()
+    assert list(ledger_folder().iterdir()) == []
 
 
 def test_a_killed_run_can_be_cleaned_up(tmp_path: Path) -> None:
-    """After SIGKILL the worker is gone by itself, and the ledger names what is left."""
-    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "ci"]
-    running = subprocess.Popen([*command, "--out", str(tmp_path / "out")])
-    while not list((tmp_path / "out").glob("traces/*-primary.jsonl")):
-        assert running.poll() is None
-        time.sleep(0.05)
-    (ledger,) = ledger_folder().iterdir()
-
-    running.kill()
-    running.wait()
-    done = holdfast("certify", "--cleanup", ledger.stem)
+    """After SIGKILL the workers are gone by themselves, and the ledgers name what is left."""
+    with long_run(tmp_path / "out") as (running, run):
+        running.kill()
+        running.wait()
+        done = holdfast("certify", "--cleanup", run)
 
     assert done.returncode == ExitCode.DONE, done.stderr
-    assert processes_of(ledger.stem) == ()
-    assert not ledger.exists()
-    assert holdfast("certify", "--cleanup", ledger.stem).returncode == ExitCode.CONFIGURATION
+    assert left_of(run) == ()
+    assert list(ledger_folder().iterdir()) == []
+    assert holdfast("certify", "--cleanup", run).returncode == ExitCode.CONFIGURATION
 
 
 def test_a_failure_is_replayed_on_the_driver_and_not_on_a_correct_one(tmp_path: Path) -> None:
