@@ -148,6 +148,7 @@ def failures_of(directory: Path, reference: str) -> tuple[Failure, ...]:
             Failure(
                 property=repro.property,
                 steps=tuple(describe_step(step) for step in repro.plan.steps) if repro.plan else (),
+                confirmed=repro.confirmed,
                 replay=f"holdfast replay {name} --driver {shlex.quote(reference)}",
                 file=name,
             )

@@ -93,10 +93,14 @@ class PropertyText(Part, frozen=True, kw_only=True):
 
 
 class Failure(Part, frozen=True, kw_only=True):
-    """The minimal way to see one property fail: the steps for a reader, the file for ``replay``."""
+    """The minimal way to see one property fail: the steps for a reader, the file for ``replay``.
+
+    ``confirmed`` is how often the failure came again, and how often that was tried.
+    """
 
     property: str
     steps: tuple[str, ...]
+    confirmed: tuple[int, int]
     replay: str
     file: str
 

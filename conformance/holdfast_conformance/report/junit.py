@@ -81,5 +81,6 @@ def _lines(result: PropertyResult, statement: str, failure: Failure | None) -> l
         lines.append(f"  observed: {visible(finding.observed)}")
     if failure is not None:
         lines += ["minimal steps:", *(f"  {visible(step)}" for step in failure.steps)]
-        lines.append(f"replay: {failure.replay}")
+        again, tried = failure.confirmed
+        lines.append(f"replay: {failure.replay} (failed again in {again} of {tried} executions)")
     return lines

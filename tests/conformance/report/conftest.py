@@ -104,6 +104,7 @@ def report() -> Report:
             Failure(
                 property="IMG-01",
                 steps=(f"get(key={HOSTILE!r})",),
+                confirmed=(3, 3),
                 replay="holdfast replay repro/IMG-01.json --driver acme",
                 file="repro/IMG-01.json",
             ),
