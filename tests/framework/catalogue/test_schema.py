@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,17 @@ def test_a_current_catalogue_opens_without_alembic(made: Path) -> None:
     )
 
     assert json.loads(ran.stdout) is False
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_migrations(installed_wheel: Path, tmp_path: Path) -> None:
+    """A new catalogue is made by an installed wheel, without the source tree."""
+    environment = {**os.environ, "PYTHONPATH": str(installed_wheel)}
+    command = [sys.executable, "-c", OPEN_TWICE, str(tmp_path / "zone.db")]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+
+    assert json.loads(ran.stdout) is True
+    assert (tmp_path / "zone.db").exists()
 
 
 def test_every_kind_of_row_has_a_table() -> None:

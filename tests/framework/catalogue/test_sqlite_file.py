@@ -239,6 +239,49 @@ def test_one_that_does_not_fit_does_not_harm_its_neighbours(tmp_path: Path) -> N
     assert [f"{number:02d}" for number in answers] == in_catalogue(tmp_path / "zone.db", zones)
 
 
+UNWRITABLE = """
+import asyncio, os, resource, sys
+from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.model.rows import Zone
+
+async def insert(catalogue, name):
+    try:
+        await catalogue.transact(lambda tx: tx.insert(Zone(id=name, name="x" * 100_000)))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "done"
+
+async def main():
+    path = sys.argv[1]
+    async with open_catalogue(path) as catalogue:
+        print(await insert(catalogue, "before"))
+        most = os.path.getsize(path + "-wal")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+        print(await insert(catalogue, "refused"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        print(await insert(catalogue, "after"))
+    async with open_catalogue(path) as catalogue:
+        print(await insert(catalogue, "again"))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_after_a_commit_of_unknown_fate_nothing_goes_on(tmp_path: Path) -> None:
+    """A commit that the system broke off closes the catalogue to everything until reopened."""
+    path = tmp_path / "zone.db"
+    ran = subprocess.run(
+        [sys.executable, "-c", UNWRITABLE, str(path)], check=True, capture_output=True, text=True
+    )
+    before, refused, after, again = ran.stdout.splitlines()
+
+    assert [before, again] == ["done", "done"]
+    assert refused == after
+    assert refused.startswith(f"CommitUncertain: {path}: the last commit may or may not be on disk")
+    assert {"again", "before"} == set(in_catalogue(path, zones)) - {"refused"}
+
+
 class Points:
     """Keeps the order of commits and answers."""
 
