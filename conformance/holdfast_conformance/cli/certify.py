@@ -127,12 +127,14 @@ def _summary(report: Report, out: Path) -> list[str]:
     for result in verdict.results:
         if result.status in {Status.FAIL, Status.ERROR}:
             lines += _failure(result, report)
-    vacuous = [result for result in verdict.results if result.status is Status.VACUOUS]
-    lines += [
-        f"VACUOUS {result.id}: {result.reason}"
-        for result in vacuous
-        if result.level <= verdict.requested
+    vacuous = [
+        result
+        for result in verdict.results
+        if result.status is Status.VACUOUS and result.level <= verdict.requested
     ]
+    # After a failure much was never reached, and that is no news.
+    if vacuous and not lines:
+        lines += [f"VACUOUS {result.id}: {result.reason}" for result in vacuous]
     reached = verdict.level.value if verdict.level else "no level"
     told = ", ".join(f"{number} {status.value}" for status, number in count.items() if number)
     lines.append(
