@@ -77,6 +77,25 @@ def test_a_kill_at_any_point_loses_nothing(
     assert what[False] > 0
 
 
+def test_a_kill_of_the_recovery_loses_nothing(
+    whole: Report, tmp_path: Path, record_property: RecordProperty
+) -> None:
+    """When recovery is killed too, the next one ends as well as the first would have."""
+    chance = random.Random(21)
+    every = 2 if FULL else 47
+    jobs = [
+        Job(kill_at=number, kill_recovery_at=chance.randrange(40))
+        for number in range(12, len(whole.played.points), every)
+    ]
+    reports = run_jobs(tmp_path, jobs, servers=SERVERS)
+    record_property(
+        "figure", f"crashes in recovery: {len(reports)}, {len(problems_of(reports))} bad"
+    )
+
+    assert problems_of(reports) == {}
+    assert len(reports) == len(jobs)
+
+
 def test_a_kill_at_any_moment_loses_nothing(
     whole: Report, tmp_path: Path, record_property: RecordProperty
 ) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from crashing.looking import Seen, recover_and_look
+from crashing.looking import Seen, command, recover_and_look
 from crashing.points import Point, Points, Said, Told
 from holdfast.cli.demo import run_demo
+from holdfast.cli.recover import run_recover
 from holdfast.demo.acknowledgement import Promise
+from holdfast.demo.play import CATALOGUE
 from holdfast.runtime import RealRuntime, use_runtime
 
 SEED = 20
@@ -95,6 +97,22 @@ def _record(reading: int, child: int, kill_after_s: float | None) -> bytes:
         if not data:
             return bytes(told)
         told += data
+
+
+def recover_and_die(folder: Path, log: Path, *, kill_at: int) -> None:
+    """Recover, and be killed at a point of that, where it has so many."""
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        os.close(reading)
+        with Points(folder, writing, kill_at).observing():
+            command(run_recover, folder / CATALOGUE)
+
+    child = in_child(work, log)
+    os.close(writing)
+    _record(reading, child, None)
+    os.close(reading)
+    os.waitpid(child, 0)
 
 
 def look_in_child(folder: Path, promises: Sequence[Promise], *, answer: Path, log: Path) -> Seen:
