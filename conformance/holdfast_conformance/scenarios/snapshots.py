@@ -318,6 +318,10 @@ def volume_clone(script: Script) -> Iterator[Step]:
     yield script.revoke(made.key)
     yield clone
     yield clone
+    for steps in (4, 1):
+        yield CreateVolume(
+            key=script.name(), size_bytes=script.size(steps), source=VolumeSource(made.key)
+        )
     yield script.grant(made.key)
     yield script.grant(clone.key)
     yield script.write(made.key, at=_BLOCK)
@@ -354,9 +358,10 @@ def from_data(script: Script) -> Iterator[Step]:
     yield script.read(copied.key)
     yield script.write(copied.key)
     yield script.read(made.key)
-    yield CreateFromData(
-        key=script.name(), size_bytes=script.size(1), volume=made.key, host=script.host
-    )
+    for steps in (1, 5):
+        yield CreateFromData(
+            key=script.name(), size_bytes=script.size(steps), volume=made.key, host=script.host
+        )
 
 
 def snapshot_figures(script: Script) -> Iterator[Step]:
