@@ -52,7 +52,7 @@ def _argument(value: Any) -> str:
         case str() if len(value) > _TEXT_MAX:
             return f"{value[:_TEXT_MAX]!r}... ({len(value)} characters)"
         case tuple():
-            items = cast("tuple[Any, ...]", value)  # type: ignore[redundant-cast] # for pyright
+            items = cast("tuple[Any, ...]", value)  # type: ignore[redundant-cast]  # pyright
             return "(" + ", ".join(map(_argument, items)) + ")"
         case _:
             return repr(value)
