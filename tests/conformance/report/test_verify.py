@@ -110,7 +110,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for key, inner in cast("dict[str, Any]", value).items():
             yield from leaves(inner, (*path, key))
     elif isinstance(value, list):
-        items = cast("list[Any]", value)  # type: ignore[redundant-cast] # for pyright
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]  # for pyright
         for index, inner in enumerate(items):
             yield from leaves(inner, (*path, index))
     else:
