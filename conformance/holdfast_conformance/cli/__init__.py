@@ -7,6 +7,7 @@ def register(app: typer.Typer) -> None:
     """Add the suite's commands to the program."""
     from holdfast_conformance.cli import (  # noqa: PLC0415 - on demand
         certify,
+        diff,
         explain,
         mutants,
         reduce,
@@ -14,5 +15,5 @@ def register(app: typer.Typer) -> None:
         verify,
     )
 
-    for module in (certify, replay, reduce, verify, explain, mutants):
+    for module in (certify, replay, reduce, verify, diff, explain, mutants):
         module.register(app)
