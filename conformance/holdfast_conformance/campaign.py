@@ -86,7 +86,7 @@ class Campaign:
         """Execute a plan, write its trace, and stop it when it has left the model's paths."""
         opened = self._supervisor.start()
         started = Started(
-            provider=opened.provider,
+            provider=self._supervisor.provider,
             testbed=opened.testbed,
             capabilities=capabilities,
             plan=plan,

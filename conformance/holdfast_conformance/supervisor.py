@@ -95,6 +95,7 @@ class Supervisor:
             deadline_s=self._patience.deadline_s,
             grace_s=self._patience.grace_s,
         )
+        self.provider = provider
         self._worker: WorkerProcess | None = None
         self._left: list[tuple[Role, str]] = []
         self._current: tuple[Role, str] | None = None

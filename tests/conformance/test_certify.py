@@ -191,3 +191,27 @@ def test_a_file_that_is_no_replay_file_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == ExitCode.USAGE
     assert "wrong.json" in done.stderr
     assert os.linesep not in done.stderr.strip()
+
+
+def test_a_recorded_trace_is_reduced_to_a_replay_file(tmp_path: Path) -> None:
+    """Reduce takes a trace as it was recorded, on the driver that it names."""
+    mutant = "mutant:last-byte-is-lost"
+    certify(tmp_path / "out", mutant)
+    plans = {
+        finding.plan
+        for result in report_in(tmp_path / "out").verdict.results
+        for finding in result.findings
+        if result.id == "IMG-01"
+    }
+    trace = next(
+        path
+        for path in sorted((tmp_path / "out" / "traces").iterdir())
+        if any(f'"id":"{plan}"'.encode() in path.read_bytes() for plan in plans)
+    )
+    small = tmp_path / "small.json"
+
+    done = holdfast("reduce", str(trace), "--property", "IMG-01", "--out", str(small))
+
+    assert done.returncode == ExitCode.FAILED, done.stderr
+    assert holdfast("replay", str(small)).returncode == ExitCode.FAILED
+    assert holdfast("replay", str(small), "--driver", "memory").returncode == ExitCode.DONE
