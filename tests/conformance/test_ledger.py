@@ -8,7 +8,7 @@ import pytest
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.requests import Role
 from holdfast_conformance.cleanup import clean_up
-from holdfast_conformance.ledger import Ledger, LedgerEntry, LedgerHead, read_ledger
+from holdfast_conformance.ledger import Ledger, LedgerEntry, LedgerHead, ledgers_of, read_ledger
 from holdfast_conformance.processes import RUN_VARIABLE, processes_of
 
 ODD_PROVIDER = "odd_driver:OddProvider"
@@ -21,7 +21,7 @@ def test_a_run_that_cleaned_up_leaves_no_ledger() -> None:
     Ledger.begin("run-1", ODD_PROVIDER, "").close(clean=True)
 
     with pytest.raises(ConfigurationError, match="no run 'run-1'"):
-        read_ledger("run-1")
+        ledgers_of("run-1")
 
 
 def test_a_mistyped_run_is_answered_with_the_nearest() -> None:
@@ -29,7 +29,7 @@ def test_a_mistyped_run_is_answered_with_the_nearest() -> None:
     Ledger.begin("run-00aa", ODD_PROVIDER, "").close(clean=False)
 
     with pytest.raises(ConfigurationError, match="did you mean run-00aa"):
-        read_ledger("run-00ab")
+        ledgers_of("run-00ab")
 
 
 def test_a_namespace_is_written_down_before_it_is_used() -> None:
@@ -72,4 +72,12 @@ def test_cleaning_up_ends_processes_and_removes_namespaces() -> None:
     assert (cleaned.processes, cleaned.namespaces) == (1, 1)
     assert processes_of("run-killed") == ()
     with pytest.raises(ConfigurationError):
-        read_ledger("run-killed")
+        ledgers_of("run-killed")
+
+
+def test_the_lanes_of_a_run_are_found_by_the_run() -> None:
+    """A certification shares its plans among lanes, and is cleaned up as one."""
+    for name in ("run-1-lane1", "run-1-lane2", "run-10-lane1"):
+        Ledger.begin(name, ODD_PROVIDER, "").close(clean=False)
+
+    assert ledgers_of("run-1") == ("run-1-lane1", "run-1-lane2")
