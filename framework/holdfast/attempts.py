@@ -178,7 +178,8 @@ class _OneStep:
         results: Sequence[Any],
     ) -> None:
         policy = owner.policy
-        extra_s = kind.estimate(planned.inputs).moved_bytes / policy.slowest_bytes_per_s
+        cost = kind.estimate(planned.inputs)
+        extra_s = cost.moved_bytes / policy.slowest_bytes_per_s
         self._owner = owner
         self._policy = policy
         self._name = name
@@ -186,6 +187,7 @@ class _OneStep:
         self._kind = kind
         self._results = results
         self._call_s = policy.call_s + extra_s
+        self._attempt_s = max(1, cost.calls) * self._call_s
         self.deadline = runtime().now() + policy.step_s + extra_s
 
     def _context(self, attempt: int) -> StepContext:
@@ -193,10 +195,15 @@ class _OneStep:
         call = self._owner.context(operation, index, attempt, self.deadline, self._call_s)
         return StepContext(stores=self._owner.stores, call=call, results=self._results)
 
+    def _attempt_until(self) -> float:
+        """When an attempt that ignores the deadlines of its calls is given up."""
+        until = min(self.deadline, runtime().now() + self._attempt_s)
+        return until + self._policy.grace_s
+
     async def try_once(self, attempt: int) -> Succeeded | HoldfastError:
         """One attempt; every failure but cancellation becomes a typed error."""
         try:
-            async with asyncio.timeout_at(self.deadline + self._policy.grace_s):
+            async with asyncio.timeout_at(self._attempt_until()):
                 return Succeeded(await self._kind.perform(self._context(attempt), self._inputs))
         except Exception as failure:  # noqa: BLE001 - typed below; a defect must not end the engine
             return _typed(failure)
@@ -204,7 +211,7 @@ class _OneStep:
     async def undo_once(self, attempt: int) -> Succeeded | HoldfastError:
         """One attempt at the compensation."""
         try:
-            async with asyncio.timeout_at(self.deadline + self._policy.grace_s):
+            async with asyncio.timeout_at(self._attempt_until()):
                 await self._kind.compensate(self._context(attempt), self._inputs)
                 return Succeeded()
         except Exception as failure:  # noqa: BLE001 - as above

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from holdfast.attempts import Policy
 from holdfast.errors import Unavailable
+from holdfast.journal import Verdict
 from holdfast.model.rows import Operation, Store
 from holdfast_simulator.loop import run_virtual
 from stories import ACTS, Props, contents, script, write_image
@@ -48,6 +49,30 @@ def test_a_recovery_runs_in_virtual_time(tmp_path: Path) -> None:
 
     assert {wrong for _, found in ended for wrong in found} == set()
     assert sum(count for count, _ in ended) > 5
+
+
+def test_a_driver_that_hangs_is_given_up_at_its_deadline(tmp_path: Path) -> None:
+    """A call that never returns becomes an unknown outcome, and is probed and done again."""
+
+    async def story() -> tuple[float, Verdict, list[str], list[str]]:
+        async with memory_zone() as zone:
+            props = Props(zone, write_image(tmp_path))
+            async with zone.orchestrator() as orchestrator:
+                await script(props, 6)(orchestrator)
+                zone.faults.planned = Planned(call=len(zone.faults.calls) + 1, hang=True)
+                zone.faults.log.clear()
+                start = asyncio.get_running_loop().time()
+                outcome = await orchestrator.run(ACTS[6][2](props))
+                elapsed = asyncio.get_running_loop().time() - start
+            log = list(zone.faults.log)
+            return elapsed, outcome.verdict, log, await disagreements(zone)
+
+    elapsed, verdict, log, wrong = run_virtual(story(), seed=1)
+
+    assert 60 < elapsed < 600
+    assert verdict is Verdict.SUCCEEDED
+    assert log == ["create_snapshot", "probe", "create_snapshot"]
+    assert wrong == []
 
 
 def test_waiting_costs_no_time(tmp_path: Path) -> None:

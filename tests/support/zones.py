@@ -34,6 +34,7 @@ from holdfast.scrub import scrub
 from holdfast.stores import PluginOpener
 from holdfast.testbed import Testbed, TestbedKind
 from holdfast.workflows import add_store
+from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.memory import MemoryProvider
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     error: DriverError | None = None
     after: bool = False
     cancel: bool = False
+    hang: bool = False
     lasting: bool = False
     verb: str = ""
 
@@ -163,6 +165,8 @@ class _Driver:
 
 
 async def _strike(planned: Planned) -> None:
+    if planned.hang:
+        await asyncio.Event().wait()
     if planned.cancel:
         task = asyncio.current_task()
         assert task is not None
@@ -201,8 +205,9 @@ class FaultyOpener:
 class Zone:
     """One catalogue and one backend, which outlive any number of orchestrators."""
 
-    def __init__(self, testbed: Testbed, catalogue: Catalogue) -> None:
+    def __init__(self, testbed: Testbed, catalogue: Catalogue, provider: str) -> None:
         self.testbed = testbed
+        self.provider = provider
         self.catalogue = catalogue
         self.faults = Faults()
 
@@ -243,7 +248,7 @@ class Zone:
         return add_store(
             name=name,
             role=role,
-            provider="memory",
+            provider=self.provider,
             config=self.testbed.config(role, name),
             scope=Scope(ScopeKind.ZONE, "zone-1"),
             hosts=(HOST,),
@@ -254,10 +259,17 @@ class Zone:
 
 
 @asynccontextmanager
-async def memory_zone(catalogue: Catalogue | None = None) -> AsyncIterator[Zone]:
-    """A new zone."""
+async def memory_zone() -> AsyncIterator[Zone]:
+    """A new zone on the reference driver, which makes volumes from data by itself."""
     async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
-        yield Zone(testbed, catalogue or MemoryCatalogue())
+        yield Zone(testbed, MemoryCatalogue(), "memory")
+
+
+@asynccontextmanager
+async def local_zone() -> AsyncIterator[Zone]:
+    """A new zone on real files, whose volumes are filled through a grant."""
+    async with LocalProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
+        yield Zone(testbed, MemoryCatalogue(), "local")
 
 
 async def recovered(zone: Zone) -> tuple[Outcome, ...]:
@@ -319,7 +331,12 @@ async def _against_inspector(zone: Zone) -> list[str]:
             continue
         inventory = await zone.testbed.inspector(store.role, store.name).inventory()
         found |= {
-            (store.name, thing.kind, thing.key)
+            # A grant's detail is ``volume|host|mode``, whatever its key is.
+            (
+                store.name,
+                thing.kind,
+                thing.detail.rpartition("|")[0] if thing.kind is OwnedKind.GRANT else thing.key,
+            )
             for thing in inventory.things
             if thing.kind is not OwnedKind.STORE
         }

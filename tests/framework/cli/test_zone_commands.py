@@ -1,5 +1,6 @@
 """A zone driven from the command line, in this process."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,8 +10,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.cli import zone_names
 from holdfast.cli.commands import register
 from holdfast.errors import HoldfastError
+from holdfast.orchestrator import open_orchestrator
+from holdfast.workflows import create_volume
+from zones import Faults, FaultyOpener, Killed, MortalCatalogue, Switch
 
 SECTORS = b"".join(bytes([n]) * 512 for n in range(64))
 
@@ -154,6 +160,35 @@ def test_what_the_zone_does_not_allow_is_refused_in_one_line(program: Program) -
     )
     assert "named fast already" in program.refused(*adding(program, "fast", "primary"))
     assert "needs --bytes" in program.refused("volume", "create", "x", "--store", "fast")
+
+
+async def cut_off(program: Program) -> None:
+    """A process that dies after it has made a volume, and before it has said so."""
+    switch = Switch()
+    faults = Faults()
+    async with open_catalogue(program.catalogue) as catalogue:
+        mortal = MortalCatalogue(catalogue, switch)
+        async with open_orchestrator(mortal, opener=FaultyOpener(faults, switch)) as orchestrator:
+            store = await catalogue.transact(lambda tx: zone_names.store(tx, "fast"))
+            switch.kill_after(6)
+            await orchestrator.run(create_volume(name="data", store=store, size_bytes=8192))
+
+
+@pytest.mark.slow
+def test_recover_says_what_it_finished(program: Program) -> None:
+    """What a dead process left is finished, named, and not found a second time."""
+    with pytest.raises(BaseExceptionGroup) as ended:
+        asyncio.run(cut_off(program))
+    assert ended.value.split(Killed)[1] is None
+
+    assert "1 unfinished: run holdfast recover" in program.done("operations")
+    assert program("scrub").exit_code == 1
+    plain = json.loads(program.done("recover", "--json"))
+    assert [(row["kind"], row["found"], row["verdict"]) for row in plain] == [
+        ("create_volume", "Running", "succeeded")
+    ]
+    assert program.done("recover") == "nothing to recover\n"
+    assert program.done("scrub").startswith("clean")
 
 
 def test_a_catalogue_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -9,7 +9,17 @@ from holdfast import errors
 from holdfast.engine import OperationFailed
 from holdfast.journal import Verdict
 from stories import ACTS, Props, script, write_image
-from zones import Faults, Planned, Switch, Zone, disagreements, memory_zone, recovered, run_inline
+from zones import (
+    Faults,
+    Planned,
+    Switch,
+    Zone,
+    disagreements,
+    local_zone,
+    memory_zone,
+    recovered,
+    run_inline,
+)
 
 FINAL = (
     errors.Invalid,
@@ -86,6 +96,30 @@ def test_a_final_error_of_any_call_is_taken_back(
                 found = await disagreements(zone)
                 clean = failed is not None and failed.outcome.verdict is Verdict.FAILED_CLEAN
                 if not clean or found:
+                    wrong[f"{number} {verb}"] = (str(failed), found)
+        return wrong
+
+    assert run_inline(sweep()) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
+def test_faults_on_real_files_are_overcome_or_taken_back(tmp_path: Path, after: bool) -> None:
+    """On the local driver, whose volumes are filled through a grant, it is the same."""
+    image = write_image(tmp_path)
+
+    async def sweep() -> dict[str, object]:
+        wrong: dict[str, object] = {}
+        async with local_zone() as zone:
+            await zone.until_killed(script(Props(zone, image)), Switch())
+            calls = zone.faults.calls
+        for number, verb in enumerate(calls, 1):
+            error = errors.Unknown if after else FINAL[number % len(FINAL)]
+            async with local_zone() as zone:
+                planned = Planned(call=number, error=error("planned"), after=after)
+                failed = await play(zone, image, planned)
+                found = await disagreements(zone)
+                if found or (failed is None) is not after:
                     wrong[f"{number} {verb}"] = (str(failed), found)
         return wrong
 
