@@ -21,7 +21,7 @@ def test_a_stamp_says_for_what_it_was_written(
     """Every stamp fills one block and decodes to what it was made from."""
     block = stamp(run, volume, number, generation)
 
-    assert BLOCK_BYTES == len(block)
+    assert len(block) == BLOCK_BYTES
     assert BlockRead(7, "stamp", volume, number, generation) == decode(block, 7, run)
 
 
@@ -31,12 +31,12 @@ def test_one_changed_byte_makes_garbage(position: int, flip: int) -> None:
     block = bytearray(stamp("run", "volume", 3, 1))
     block[position] ^= flip
 
-    assert "garbage" == decode(bytes(block), 3, "run").state
+    assert decode(bytes(block), 3, "run").state == "garbage"
 
 
 def test_a_stamp_of_another_run_is_foreign() -> None:
     """A block that another plan wrote is told apart from garbage."""
-    assert "foreign" == decode(stamp("other", "volume", 3, 1), 3, "run").state
+    assert decode(stamp("other", "volume", 3, 1), 3, "run").state == "foreign"
 
 
 def test_zeroes_are_zeroes() -> None:

@@ -125,4 +125,5 @@ def _larger_than_source(moment: StepMoment) -> Judgement:
 def _edges(moment: StepMoment) -> Judgement:
     if not moment.is_situation(_S.SIZE_EDGE) or moment.before.down:
         return None
-    return agreed(moment, *moment.differing(kind=_VOLUME))
+    sizes = (Aspect.SIZE, Aspect.MISSING, Aspect.EXTRA, Aspect.DUPLICATE)
+    return agreed(moment, *moment.differing(*sizes, kind=_VOLUME))

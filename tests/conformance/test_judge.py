@@ -1,0 +1,228 @@
+"""The judge, on traces written by hand."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
+from holdfast.errors import ErrorKind
+from holdfast.infos import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
+from holdfast.requests import CreateVolume, DeleteVolume, Role
+from holdfast.testbed import Inspected
+from holdfast_conformance.judge import PlanJudge, judge
+from holdfast_conformance.model.content import EMPTY
+from holdfast_conformance.plan import Plan, Step
+from holdfast_conformance.registry import all_properties
+from holdfast_conformance.trace import (
+    Broken,
+    BrokenKind,
+    Ended,
+    Loaded,
+    Nonsense,
+    Observed,
+    Outcome,
+    Raised,
+    Returned,
+    Started,
+    Stepped,
+    TraceRecord,
+)
+from holdfast_conformance.verdict import Level, PropertyResult, Status, Verdict
+
+SIZE = 8192
+DECLARED = PrimaryCapabilities(
+    volume=VolumeCapabilities(
+        size_min_bytes=1, size_max_bytes=1 << 40, size_granularity_bytes=4096
+    ),
+    access=AccessCapabilities(),
+)
+DOCUMENT = msgspec.json.encode(DECLARED).decode()
+LOADED = Loaded(provider="x", role=Role.PRIMARY, defects=(), documents=(DOCUMENT,) * 3)
+STORE = Inspected(kind=OwnedKind.STORE, key="store", detail="store|up|")
+VOLUME = Inspected(kind=OwnedKind.VOLUME, key="v", size_bytes=SIZE, digest=EMPTY.digest("p", SIZE))
+CREATE = CreateVolume(key="v", size_bytes=SIZE)
+DELETE = DeleteVolume(key="v")
+CREATED = Returned(VolumeInfo(key="v", id="1", size_bytes=SIZE))
+GONE = Returned(Gone(key="v"))
+INITIALIZED = Returned(StoreInfo(id="s", name="store", state=StoreState.UP))
+REFUSED = Raised(
+    kind=ErrorKind.IN_USE, verb="delete_volume", object="v", cause="it is granted", final=True
+)
+
+Told = tuple[Step, Outcome, tuple[Inspected, ...] | None]
+
+
+def trace(*told: Told) -> Iterator[TraceRecord]:
+    """The trace of a plan with these steps, what came of each, and what was then there."""
+    plan = Plan(
+        id="p",
+        role=Role.PRIMARY,
+        origin="test",
+        store="store",
+        hosts=(),
+        ready=True,
+        steps=tuple(step for step, _, _ in told),
+    )
+    yield Started(provider="x", testbed="y", capabilities=DECLARED, plan=plan)
+    yield stepped(-1, INITIALIZED)
+    yield Observed(index=-1, things=(STORE,), outside_digest="o")
+    for index, (_, outcome, things) in enumerate(told):
+        yield stepped(index, outcome)
+        seen = things if things is None else (STORE, *things)
+        yield Observed(index=index, things=seen, outside_digest="o")
+
+
+def stepped(index: int, outcome: Outcome) -> Stepped:
+    return Stepped(index=index, outcome=outcome, virtual_s=0.1, real_s=0.1, deadline_s=1.0)
+
+
+def ended(*left: Inspected) -> Ended:
+    return Ended(left=left, enumerated=(), failures=(), outside_digest="o")
+
+
+def judged(*records: TraceRecord) -> dict[str, PropertyResult]:
+    return by_id(judge(all_properties(), [(LOADED,), records]))
+
+
+def by_id(verdict: Verdict) -> dict[str, PropertyResult]:
+    return {result.id: result for result in verdict.results}
+
+
+def failed(results: dict[str, PropertyResult]) -> set[str]:
+    return {name for name, result in results.items() if result.status is Status.FAIL}
+
+
+GOOD: tuple[Told, ...] = (
+    (CREATE, CREATED, (VOLUME,)),
+    (CREATE, CREATED, None),
+    (CREATE, CREATED, None),
+    (CREATE, CREATED, None),
+    (DELETE, GONE, ()),
+)
+
+
+def test_what_held_often_enough_passes_and_the_rest_is_vacuous() -> None:
+    """A property passes only when it was exercised; the others say how often they were."""
+    results = judged(*trace(*GOOD), ended())
+
+    assert failed(results) == set()
+    assert results["VOL-02"].status is Status.PASS
+    assert results["VOL-02"].exercised == 3
+    assert results["VOL-07"].status is Status.VACUOUS
+    assert "1 times" in results["VOL-07"].reason
+    assert results["SNP-01"].status is Status.NOT_APPLICABLE
+    assert "snapshots" in results["SNP-01"].reason
+
+
+def test_vacuous_is_no_level() -> None:
+    """A few steps do not make a level, and neither does loading alone."""
+    few = judge(all_properties(), [(LOADED,), tuple(trace(*GOOD))])
+    loaded = judge(all_properties(), [(LOADED,)], requested=Level.L0)
+    nothing = judge(all_properties(), [])
+
+    assert (few.level, few.ok) == (Level.L0, False)
+    assert (loaded.level, loaded.ok) == (Level.L0, True)
+    assert (nothing.level, nothing.ok) == (None, False)
+
+
+def test_another_id_for_the_same_volume_fails() -> None:
+    """The answer to a repeated create must be the same volume."""
+    other = Returned(VolumeInfo(key="v", id="2", size_bytes=SIZE))
+
+    results = judged(*trace((CREATE, CREATED, (VOLUME,)), (CREATE, other, None)))
+
+    assert failed(results) == {"VOL-02", "IDM-01"}
+    assert results["VOL-02"].findings[0].index == 1
+    assert results["VOL-02"].findings[0].expected.endswith(": 1")
+
+
+def test_a_volume_that_is_still_there_fails() -> None:
+    """What the inspector finds counts, not what the driver says."""
+    results = judged(*trace((CREATE, CREATED, (VOLUME,)), (DELETE, GONE, None)))
+
+    assert "VOL-07" in failed(results)
+
+
+def test_a_refusal_without_a_reason_fails() -> None:
+    """An error that is not allowed is never silently accepted."""
+    results = judged(*trace((CREATE, CREATED, (VOLUME,)), (DELETE, REFUSED, None)))
+
+    assert failed(results) == {"VOL-04"}
+
+
+def test_nothing_is_judged_after_the_first_divergence() -> None:
+    """Steps after a divergence prove nothing, in either direction."""
+    wrong = (DELETE, REFUSED, None)
+
+    results = judged(*trace(wrong, *GOOD, wrong))
+
+    assert results["VOL-02"].exercised == 0
+
+
+def test_the_judge_tells_when_to_stop() -> None:
+    """An executor that asks after each record can end a plan that has diverged."""
+    records = tuple(trace((CREATE, CREATED, (VOLUME,)), (DELETE, REFUSED, None)))
+    watching = PlanJudge(all_properties())
+    states = []
+    for record in records:
+        watching.feed(record)
+        states.append(watching.diverged)
+
+    assert states == [False] * (len(records) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (BrokenKind.HUNG, {"CAP-07", "PRF-01"}),
+        (BrokenKind.DIED, {"CAP-07"}),
+        (BrokenKind.BASE_EXCEPTION, {"CAP-07"}),
+    ],
+)
+def test_a_broken_process_is_a_verdict_about_the_driver(
+    how: BrokenKind, expected: set[str]
+) -> None:
+    """A driver that hangs, exits or raises what is no error fails."""
+    broken = Broken(index=0, how=how, detail="seen by the supervisor")
+    records = tuple(trace((CREATE, CREATED, (VOLUME,))))
+
+    assert failed(judged(*records[:3], broken)) == expected
+
+
+def test_nonsense_fails_the_interface() -> None:
+    """An answer that is none violates CAP-01, whatever else it violates."""
+    assert "CAP-01" in failed(judged(*trace((CREATE, Nonsense("None"), None))))
+
+
+def test_what_is_left_at_the_end_fails() -> None:
+    """A leak shows although every step was right."""
+    results = judged(*trace(*GOOD), ended(VOLUME))
+
+    assert failed(results) == {"LIF-09", "VOL-07"}
+
+
+def test_a_step_that_was_not_observed_is_judged_by_its_answer() -> None:
+    """A trace that was cut off before the observation still counts."""
+    results = judged(*tuple(trace((CREATE, REFUSED, None)))[:-1])
+
+    assert "VOL-01" in failed(results)
+
+
+def test_documents_that_differ_fail_loading() -> None:
+    """Capabilities that change between two readings are no capabilities."""
+    drifting = msgspec.structs.replace(LOADED, documents=(DOCUMENT, DOCUMENT, DOCUMENT + " "))
+
+    verdict = judge(all_properties(), [(drifting,)])
+
+    assert failed(by_id(verdict)) == {"CAP-02"}
+    assert verdict.level is None
+
+
+def test_the_same_traces_give_the_same_verdict() -> None:
+    """The verdict is a function of the traces."""
+    records = tuple(trace(*GOOD))
+
+    assert judge(all_properties(), [(LOADED,), records]) == judge(
+        all_properties(), [(LOADED,), records]
+    )
