@@ -164,7 +164,7 @@ def test_the_judge_tells_when_to_stop() -> None:
     """An executor that asks after each record can end a plan that has diverged."""
     records = tuple(trace((CREATE, CREATED, (VOLUME,)), (DELETE, REFUSED, None)))
     watching = PlanJudge(all_properties())
-    states = []
+    states: list[bool] = []
     for record in records:
         watching.feed(record)
         states.append(watching.diverged)
