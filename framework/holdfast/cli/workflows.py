@@ -1,6 +1,7 @@
 """Running one workflow from the command line, or printing its plan (``--dry-run``)."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json:
     except KeyboardInterrupt:
         print(  # noqa: T201 - the program's own voice
             "holdfast: interrupted; what is unfinished is in the journal. Finish it with: "
-            f"holdfast recover --catalogue {catalogue}"
+            f"holdfast recover --catalogue {catalogue}",
+            file=sys.stderr,
         )
         raise typer.Exit(130) from None
     if as_json:
