@@ -11,8 +11,11 @@ from holdfast.errors import ExitCode, HoldfastError
 COMMAND_GROUP = "holdfast.commands"
 
 
-def build_app() -> typer.Typer:
-    """The program with every installed sub-command; a command that cannot be loaded is reported."""
+def build_app(wanted: str = "") -> typer.Typer:
+    """The program with one sub-command, or with all of them where ``wanted`` is no command's name.
+
+    Asking for the version needs none. A command that cannot be loaded is reported, and the others work.
+    """
     app = typer.Typer(
         name="holdfast",
         no_args_is_help=True,
@@ -22,12 +25,16 @@ def build_app() -> typer.Typer:
         help="Storage orchestration with drivers that are proven, not promised.",
     )
     app.callback()(_root)
-    for point in sorted(entry_points(group=COMMAND_GROUP), key=lambda found: found.name):
+    installed = {point.name: point for point in entry_points(group=COMMAND_GROUP)}
+    if wanted == "--version":
+        installed.clear()
+    chosen = [installed[wanted]] if wanted in installed else list(installed.values())
+    for value, point in sorted({point.value: point for point in chosen}.items()):
         try:
             point.load()(app)
         except Exception as problem:  # noqa: BLE001 - a broken plug-in is reported, never fatal
             _complain(
-                f"the commands of {point.name} ({point.value}) cannot be loaded: "
+                f"the command {point.name} ({value}) cannot be loaded: "
                 f"{type(problem).__name__}: {problem}"
             )
     return app
@@ -36,7 +43,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the program; the exit codes are those of ``ExitCode``, and 130 after Ctrl-C."""
     try:
-        build_app()()
+        build_app(sys.argv[1] if len(sys.argv) > 1 else "")()
     except HoldfastError as problem:
         _complain(str(problem))
         raise SystemExit(problem.exit_code) from None

@@ -15,6 +15,7 @@ from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.plugins import BrokenPlugin, load_provider, providers
 from holdfast.ports import Provider
 from holdfast.requests import CallContext, DeleteStore, InitializeStore, Role
+from holdfast.runtime import runtime
 from holdfast.testbed import Testbed, TestbedKind
 
 LOOK_DEADLINE_S = 30.0
@@ -108,7 +109,7 @@ def _described(values: dict[str, Any] | None) -> str:
 
 
 async def _declared(provider: Provider) -> dict[Role, Capabilities]:
-    async with provider.testbeds()[TestbedKind.EMBEDDED]("look") as testbed:
+    async with provider.testbeds()[TestbedKind.EMBEDDED](runtime().new_id("look")) as testbed:
         return {role: await _declared_by(provider, testbed, role) for role in provider.roles}
 
 

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli import zone_names
-from holdfast.cli.commands import register
+from holdfast.cli import build_app, zone_names
 from holdfast.errors import HoldfastError
 from holdfast.orchestrator import open_orchestrator
 from holdfast.workflows import create_volume
@@ -27,8 +25,7 @@ class Program:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.catalogue = folder / "catalogue.sqlite"
-        self._app = typer.Typer()
-        register(self._app)
+        self._app = build_app()
 
     def __call__(self, *arguments: str) -> Result:
         return CliRunner().invoke(self._app, [*arguments, "--catalogue", str(self.catalogue)])
