@@ -34,7 +34,8 @@ def _typed(moment: StepMoment) -> Judgement:
     if not outcome.cause.strip():
         return Violated("a cause", "an empty message")
     named = object_of(moment.step)
-    verb_of_driver = not isinstance(moment.step, HarnessStep)
+    # Where the store itself cannot be opened, no verb was called that could name its object.
+    verb_of_driver = not isinstance(moment.step, HarnessStep) and outcome.verb == moment.verb
     if named and verb_of_driver and outcome.object not in _names_in(moment.step):
         return Violated(f"the error names {named!r}", f"it names {outcome.object!r}")
     if outcome.kind in _NO_ANSWER and not moment.allowed:
