@@ -14,7 +14,8 @@ COMMAND_GROUP = "holdfast.commands"
 def build_app(wanted: str = "") -> typer.Typer:
     """The program with one sub-command, or with all of them where ``wanted`` is no command's name.
 
-    Asking for the version needs none. A command that cannot be loaded is reported, and the others work.
+    Asking for the version needs none. A command that cannot be loaded is reported, and the others
+    work.
     """
     app = typer.Typer(
         name="holdfast",
