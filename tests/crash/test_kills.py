@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from crashing.client import run_jobs
+from crashing.playing import Moment
 from crashing.server import Job, Report
 
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
-"""Every point and 200 moments instead of a sample; takes some minutes."""
+"""Every point and 240 moments instead of a sample; takes some minutes."""
 
 EVERY = 1 if FULL else 16
-MOMENTS = 200 if FULL else 12
+MOMENTS = 240 if FULL else 12
 MOMENTS_INSIDE_MIN = 150 if FULL else 5
 SERVERS = (os.cpu_count() or 1) if FULL else 1
 RecordProperty = Callable[[str, object], None]
@@ -101,8 +102,11 @@ def test_a_kill_at_any_moment_loses_nothing(
 ) -> None:
     """Killed at random moments, most inside an operation, everything acknowledged is there."""
     chance = random.Random(20)
-    moments = [chance.uniform(0.15, 0.9) * whole.played.seconds for _ in range(MOMENTS)]
-    reports = run_jobs(tmp_path, [Job(kill_after_s=moment) for moment in moments], servers=SERVERS)
+    moments = [
+        Moment(lines=chance.randrange(len(whole.played.points)), seconds=chance.uniform(0, 0.002))
+        for _ in range(MOMENTS)
+    ]
+    reports = run_jobs(tmp_path, [Job(moment=moment) for moment in moments], servers=SERVERS)
     killed = sum(report.played.status == -signal.SIGKILL for report in reports)
     inside = sum(report.inside for report in reports)
     record_property(

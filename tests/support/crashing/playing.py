@@ -24,6 +24,13 @@ SEED = 20
 _told = msgspec.json.Decoder(Told)
 
 
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """So long after the demo said something for the n-th time: its progress, not its speed."""
+
+    lines: int
+    seconds: float
+
+
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What the recorder knows of one run of the demo."""
 
@@ -54,9 +61,9 @@ def in_child(work: Callable[[], None], log: Path) -> int:
 
 
 def play(
-    folder: Path, image: Path, log: Path, *, kill_at: int = -1, kill_after_s: float | None = None
+    folder: Path, image: Path, log: Path, *, kill_at: int = -1, moment: Moment | None = None
 ) -> Played:
-    """Play the demo, kill it at a point or after a time, and say what it had acknowledged."""
+    """Play the demo, kill it at a point or a moment, and say what it had acknowledged."""
     reading, writing = os.pipe()
 
     def work() -> None:
@@ -70,7 +77,7 @@ def play(
     started = time.monotonic()
     child = in_child(work, log)
     os.close(writing)
-    told = _record(reading, child, kill_after_s)
+    told = _record(reading, child, moment)
     os.close(reading)
     _, status = os.waitpid(child, 0)
     lines = [_told.decode(line) for line in told.splitlines()]
@@ -82,21 +89,23 @@ def play(
     )
 
 
-def _record(reading: int, child: int, kill_after_s: float | None) -> bytes:
-    """All that the child says until it is dead; it is killed at its time."""
-    deadline = None if kill_after_s is None else time.monotonic() + kill_after_s
+def _record(reading: int, child: int, moment: Moment | None) -> bytes:
+    """All that the child says until it is dead; it is killed at its moment."""
+    deadline: float | None = None
     told = bytearray()
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         ready, _, _ = select.select([reading], [], [], left)
         if not ready:
             os.killpg(child, signal.SIGKILL)
-            deadline = None
+            deadline = moment = None
             continue
         data = os.read(reading, 65536)
         if not data:
             return bytes(told)
         told += data
+        if moment is not None and deadline is None and told.count(b"\n") > moment.lines:
+            deadline = time.monotonic() + moment.seconds
 
 
 def recover_and_die(folder: Path, log: Path, *, kill_at: int) -> None:

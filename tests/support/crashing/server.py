@@ -10,20 +10,20 @@ from pathlib import Path
 import msgspec
 
 from crashing.looking import Seen
-from crashing.playing import Played, look_in_child, play, recover_and_die
+from crashing.playing import Moment, Played, look_in_child, play, recover_and_die
 from crashing.power import Cut, power_cuts
 from holdfast.catalogue.migrations import revisions
 from holdfast.files import MutationKind
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag="kill"):
-    """One run of the demo: to its end, or killed at a point or after a time.
+    """One run of the demo: to its end, or killed at a point or a moment.
 
     With ``kill_recovery_at`` the first recovery is killed at a point as well.
     """
 
     kill_at: int = -1
-    kill_after_s: float | None = None
+    moment: Moment | None = None
     kill_recovery_at: int = -1
 
 
@@ -51,7 +51,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def run_job(workplace: Path, job: Job) -> Report:
     """Play, then recover and look in a fresh process; the workplace is empty again afterwards."""
     folder, image, log = workplace / "demo", workplace / "image.raw", workplace / "log"
-    played = play(folder, image, log, kill_at=job.kill_at, kill_after_s=job.kill_after_s)
+    played = play(folder, image, log, kill_at=job.kill_at, moment=job.moment)
     if job.kill_recovery_at >= 0:
         recover_and_die(folder, log, kill_at=job.kill_recovery_at)
     seen = look_in_child(folder, played.promises, answer=workplace / "seen", log=log)
