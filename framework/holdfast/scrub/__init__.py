@@ -9,7 +9,7 @@ from holdfast.errors import DriverError
 from holdfast.model.rows import Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
-from holdfast.scrub.capacity import ledger_findings
+from holdfast.scrub.capacity import ledger_findings, release_cleared
 from holdfast.scrub.comparison import StoreScrub
 from holdfast.scrub.contents import read_objects
 from holdfast.scrub.findings import Finding, FindingKind, ScrubReport
@@ -26,17 +26,20 @@ async def scrub(orchestrator: Orchestrator, *, deep: bool = False) -> ScrubRepor
     stores = await orchestrator.catalogue.transact(lambda tx: tx.select(Store))
     findings = await _unfinished(orchestrator)
     things = rows = digests = 0
+    compared: list[str] = []
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
     for store in served:
         one = StoreScrub(orchestrator, store)
         try:
             await one.compare()
+            compared.append(store.id)
             if deep:
                 digests += await read_objects(one)
         except DriverError as problem:
             one.find(FindingKind.UNREACHABLE, "store", store.name, str(problem))
         findings += one.findings
         things, rows = things + one.things, rows + one.rows
+    await orchestrator.catalogue.transact(lambda tx: release_cleared(tx, compared))
     findings += await orchestrator.catalogue.transact(ledger_findings)
     return ScrubReport(
         stores=len(served), things=things, rows=rows, digests=digests, findings=tuple(findings)

@@ -1,16 +1,36 @@
 """The capacity ledger against itself: sums, and reservations that nothing stands behind."""
 
-from holdfast import journal
+from collections.abc import Collection
+
+from holdfast import journal, ledger
 from holdfast.catalogue.port import Transaction
 from holdfast.model.rows import (
     Capacity,
     LedgerEntry,
     LedgerState,
+    Operation,
+    Quarantined,
     Snapshot,
     StoredObject,
     Volume,
 )
+from holdfast.model.states import OperationState
 from holdfast.scrub.findings import Finding, FindingKind
+
+
+def release_cleared(tx: Transaction, compared: Collection[str]) -> None:
+    """Give back what dirty operations hold in stores that were compared and found without it.
+
+    What an operation could not clear away is named after it, and in quarantine while it is there.
+    """
+    for store in compared:
+        left = [row.key for row in tx.select(Quarantined, store=store)]
+        for entry in tx.select(LedgerEntry, store=store):
+            operation = tx.find(Operation, entry.holder)
+            if operation is None or operation.state is not OperationState.FAILED_DIRTY:
+                continue
+            if not any(key.startswith(operation.id) for key in left):
+                ledger.release(tx, holder=entry.holder)
 
 
 def ledger_findings(tx: Transaction) -> list[Finding]:

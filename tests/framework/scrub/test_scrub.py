@@ -4,7 +4,7 @@ from pathlib import Path
 
 from holdfast import errors
 from holdfast.capabilities import ObjectKind
-from holdfast.model.rows import Quarantined, Snapshot, StoredObject, Volume
+from holdfast.model.rows import Capacity, Quarantined, Snapshot, StoredObject, Volume
 from holdfast.model.states import ObjectState, VolumeState
 from holdfast.orchestrator import Orchestrator
 from holdfast.requests import (
@@ -21,9 +21,9 @@ from holdfast.requests import (
 from holdfast.runtime import runtime
 from holdfast.scrub import Finding, FindingKind, ScrubReport, scrub
 from holdfast.testbed import Fault
-from holdfast.workflows import attach_volume, create_snapshot, create_volume
+from holdfast.workflows import attach_volume, create_snapshot, create_volume, delete_backup
 from holdfast_drivers.memory.testbed import MemoryTestbed
-from stories import Props, script, write_image
+from stories import ACTS, Props, script, write_image
 from zones import HOST, Planned, Zone, memory_zone, run_inline
 
 
@@ -179,6 +179,42 @@ def test_a_deep_scrub_reads_every_object(tmp_path: Path) -> None:
             return quick.clean, told(deep), deep.digests
 
     assert run_inline(story()) == (True, [(FindingKind.CORRUPT, "object", "images")], 2)
+
+
+def test_what_a_dirty_failure_left_can_be_cleared_away(tmp_path: Path) -> None:
+    """The leftovers are named, unknown to scrub, and hold capacity until they are gone."""
+
+    async def story() -> tuple[bool, list[tuple[FindingKind, str, str]], bool, set[int]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            props = Props(zone, write_image(tmp_path))
+            await script(props, 7)(orchestrator)
+            refusal = errors.Denied("refused")
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 3, error=refusal, lasting=True
+            )
+            failed = await orchestrator.run(ACTS[7][2](props))
+            zone.faults.planned = None
+            clone = f"{failed.operation}-clone"
+            named = any(clone in left for left in failed.left)
+            before = told(await scrub(orchestrator))
+            primary = await orchestrator.stores.primary(props.ids["primary"])
+            await primary.revoke(behind_our_back(), Revoke(volume=clone, host=HOST))
+            await primary.delete_volume(behind_our_back(), DeleteVolume(key=clone))
+            (await orchestrator.run(delete_backup(failed.subject))).expect()
+            after = await scrub(orchestrator)
+            return (
+                named,
+                before,
+                after.clean,
+                {row.reserved_bytes for row in await zone.rows(Capacity)},
+            )
+
+    named, before, clean, reserved = run_inline(story())
+
+    assert named
+    assert (FindingKind.UNKNOWN, "volume", "primary") in before
+    assert clean
+    assert reserved == {0}
 
 
 def test_unfinished_work_is_no_loss() -> None:
