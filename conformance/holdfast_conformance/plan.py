@@ -1,9 +1,8 @@
 """Plans: what the suite will do to a driver, as data, fixed before the driver is touched.
 
 A plan is a function of (suite version, seed, capabilities) alone. Its steps are the driver requests
-themselves, since
-keys are the caller's to choose, and the few things only a harness does. Each plan runs in a
-namespace of its own.
+themselves, since keys are the caller's to choose, and the few things only a harness does. Each plan
+runs in a namespace of its own.
 """
 
 import msgspec

@@ -2,8 +2,7 @@
 
 A block is a header, the names of the run and the volume, and a filler that does not compress; the
 header ends with a checksum of everything else. The checksum and the filler come from XXH3, which is
-fast and not
-cryptographic: it tells damage and mix-ups apart, not an adversary.
+fast and not cryptographic: it tells damage and mix-ups apart, not an adversary.
 """
 
 import struct

@@ -1,8 +1,8 @@
 """Traces: what happened when a plan was executed, complete enough to judge it without the driver.
 
 A trace file is JSON Lines: ``Started``, then for each executed step ``Stepped`` and ``Observed``,
-then ``Ended``. A step
-that never answered is followed by ``Broken`` instead, and the plan stops there.
+then ``Ended``. A step that never answered is followed by ``Broken`` instead, and the plan stops
+there.
 """
 
 import enum
@@ -131,7 +131,7 @@ class Returned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ret
 
 
 class Raised(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="raised"):
-    """The call failed with a driver error; ``escaped`` names the exception the guard had to type."""
+    """It failed with a driver error; ``escaped`` names the exception the guard had to type."""
 
     kind: ErrorKind
     verb: str

@@ -18,7 +18,7 @@ class Level(enum.StrEnum):
 class Status(enum.StrEnum):
     """The status of one property in one run; only ``PASS`` is a pass."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a status, not a password
     FAIL = "FAIL"
     VACUOUS = "VACUOUS"
     NOT_APPLICABLE = "NOT_APPLICABLE"
@@ -37,7 +37,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class PropertyResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a run says of one property. ``exercised`` counts the moments at which it could have failed."""
+    """What a run says of one property; ``exercised`` counts the moments it could have failed."""
 
     id: str
     level: Level

@@ -1,9 +1,8 @@
 """What one opened store can do: plain values, grouped by port, fixed once the store is open.
 
 The guard, the planner and the conformance suite read the same objects. Absent means undeclared, and
-undeclared means
-refused with ``Unsupported``. Field names say the unit last; ``None`` as a limit means that none is
-declared.
+undeclared means refused with ``Unsupported``. Field names say the unit last; ``None`` as a limit
+means that none is declared.
 """
 
 import enum
@@ -63,7 +62,7 @@ class VolumeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class ResizeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Port *resize*: grow, and where declared shrink; ``online`` allows both on a granted volume."""
+    """Port *resize*: grow, and shrink where declared; ``online``: granted volumes too."""
 
     shrink: bool = False
     online: bool = False

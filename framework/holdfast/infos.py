@@ -49,7 +49,7 @@ class GrantInfo(Info, frozen=True, kw_only=True, tag="grant"):
 
 
 class PoolInfo(Info, frozen=True, kw_only=True, tag="pool"):
-    """A pool's figures: what exists, what is promised (allocated) and what really occupies space."""
+    """A pool's figures: what exists, what is promised (allocated) what really occupies space."""
 
     name: str
     total_bytes: int

@@ -2,10 +2,9 @@
 conformance suite.
 
 Optional verbs have a default that raises ``Unsupported``, so that a driver spells out only what it
-can do. Drivers check
-no capabilities, keep no truth in memory, start no background task and never touch what is outside
-their namespace.
-Every verb may raise any ``DriverError``; nothing else leaves a driver.
+can do. Drivers check no capabilities, keep no truth in memory, start no background task and never
+touch what is outside their namespace. Every verb may raise any ``DriverError``; nothing else leaves
+a driver.
 """
 
 from abc import ABC, abstractmethod
@@ -46,7 +45,7 @@ class Driver(ABC):
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:
-        """What became of a call whose answer was lost; ``ctx`` carries the lost call's operation."""
+        """What became of a call whose answer was lost; ``ctx`` names the lost call's operation."""
 
     @abstractmethod
     def enumerate(

@@ -1,11 +1,9 @@
 """What the framework asks of a driver: one frozen struct per verb.
 
 Every verb is ``async def verb(self, ctx: CallContext, request: Request) -> Info``. A key is the
-caller's own name for
-an object (1..128 bytes of UTF-8, case-sensitive, never truncated) and unique within the store's
-namespace per kind of
-object. Sizes and offsets are bytes. The tag of each struct is the verb, so that requests can be
-journalled and replayed.
+caller's own name for an object (1..128 bytes of UTF-8, case-sensitive, never truncated) and unique
+within the store's namespace per kind of object. Sizes and offsets are bytes. The tag of each struct
+is the verb, so that requests can be journalled and replayed.
 """
 
 import enum
@@ -259,7 +257,7 @@ class HeadObject(Request, frozen=True, kw_only=True, tag="head"):
 
 
 class ListObjects(Request, frozen=True, kw_only=True, tag="list"):
-    """Keys under ``prefix`` in byte order; with a delimiter, deeper keys are folded into prefixes."""
+    """Keys under ``prefix`` in byte order; a delimiter folds deeper keys into prefixes."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -309,7 +307,7 @@ class CancelMaintenance(Request, frozen=True, kw_only=True, tag="cancel_maintena
 
 
 class DeleteStore(Request, frozen=True, kw_only=True, tag="delete_store"):
-    """Give the place back; refused with ``InUse`` (naming the holders) while anything lives in it."""
+    """Give the place back; ``InUse``, naming the holders, while anything lives in it."""
 
 
 PrimaryRequest = (

@@ -1,8 +1,7 @@
 """The ports that let the conformance suite own a backend: testbed and inspector.
 
 The testbed owns the backend; driver instances are disposable. The inspector reads the backend by a
-path the driver
-does not use, so that a driver never grades itself.
+path the driver does not use, so that a driver never grades itself.
 """
 
 import enum
@@ -71,7 +70,7 @@ class Inspected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that is in one namespace, ordered by kind and key, and a digest of all that is around it."""
+    """All that is in one namespace, by kind and key, and a digest of all that is around it."""
 
     things: tuple[Inspected, ...]
     outside_digest: str

@@ -1,9 +1,8 @@
 """What the models of both roles share: states, expectations, and the interface that a judge uses.
 
 A model is pure: ``expect`` maps a state and a step to the set of allowed outcomes, each with the
-state after it. A
-state is an immutable value. An outcome of kind ``Unknown`` may have several states after it; the
-next observation of the backend tells which of them is true.
+state after it. A state is an immutable value. An outcome of kind ``Unknown`` may have several
+states after it; the next observation of the backend tells which of them is true.
 """
 
 from abc import ABC, abstractmethod

@@ -2,9 +2,8 @@
 same.
 
 It is the XXH3-128 of the size (8 bytes, little endian) followed by, for every 4 KiB block that is
-not all zero, the
-block's number (8 bytes, little endian) and the XXH3-128 of the block; a short last block is padded
-with zeroes.
+not all zero, the block's number (8 bytes, little endian) and the XXH3-128 of the block; a short
+last block is padded with zeroes.
 """
 
 from collections.abc import Iterable

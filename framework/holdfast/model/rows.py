@@ -1,8 +1,8 @@
 """What the catalogue holds: one frozen struct per kind of row; sizes in bytes, ids opaque.
 
 ``version`` is the optimistic version: a write names the version it read. Rows with a ``state``
-change it
-only through an event of their machine. ``columns`` are the fields a catalogue can select by.
+change it only through an event of their machine. ``columns`` are the fields a catalogue can select
+by.
 """
 
 import enum

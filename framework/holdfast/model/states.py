@@ -1,10 +1,9 @@
 """Every state machine of the catalogue; ``docs/states.md`` is generated from these tables.
 
 Four outcomes end what was requested: ``operation_succeeded``; ``operation_failed_clean`` (proven:
-nothing
-changed); ``operation_failed_dirty`` (something was left, and is named); ``outcome_unknown`` (no
-answer). What is
-unknown becomes ``Uncertain`` and leaves that state only through recovery, which asks the backend.
+nothing changed); ``operation_failed_dirty`` (something was left, and is named); ``outcome_unknown``
+(no answer). What is unknown becomes ``Uncertain`` and leaves that state only through recovery,
+which asks the backend.
 """
 
 import enum
