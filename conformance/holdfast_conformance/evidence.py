@@ -13,8 +13,8 @@ from holdfast.errors import ErrorKind
 from holdfast.infos import OwnedKind
 from holdfast.requests import Request, verb_of
 from holdfast.testbed import Inspected
-from holdfast_conformance.model.base import Expectation, ModelState
 from holdfast_conformance.model.difference import Aspect, Difference, Where
+from holdfast_conformance.model.expectation import Expectation, ModelState
 from holdfast_conformance.plan import Plan, Step
 from holdfast_conformance.trace import (
     Broken,

@@ -14,7 +14,6 @@ from holdfast_conformance.evidence import (
     Moment,
     StepMoment,
 )
-from holdfast_conformance.model.base import Expectation, ModelState
 from holdfast_conformance.model.belief import Belief
 from holdfast_conformance.model.difference import (
     Aspect,
@@ -23,6 +22,7 @@ from holdfast_conformance.model.difference import (
     Where,
     backend_differences,
 )
+from holdfast_conformance.model.expectation import Expectation, ModelState
 from holdfast_conformance.model.ids import IdBook
 from holdfast_conformance.model.of_role import model_of
 from holdfast_conformance.plan import Step, preparation

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from holdfast.errors import ErrorKind
-from holdfast_conformance.model.base import Expectation, Model, S
+from holdfast_conformance.model.expectation import Expectation, Model, S
 from holdfast_conformance.plan import Step
 
 STATES_MAX = 16

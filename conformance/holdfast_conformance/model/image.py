@@ -21,8 +21,8 @@ from holdfast.requests import (
     StartUpload,
 )
 from holdfast_conformance.model import image_reply
-from holdfast_conformance.model.base import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.difference import Difference, Expected
+from holdfast_conformance.model.expectation import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.image_state import ImageSituation, ImageState, ObjectModel
 from holdfast_conformance.model.image_upload import (

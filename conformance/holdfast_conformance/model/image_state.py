@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from holdfast.capabilities import ObjectKind
-from holdfast_conformance.model.base import ModelState
+from holdfast_conformance.model.expectation import ModelState
 from holdfast_conformance.payload import digest_of_parts
 from holdfast_conformance.plan import FinishUpload
 

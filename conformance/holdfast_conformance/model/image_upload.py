@@ -3,7 +3,7 @@
 from holdfast.capabilities import ImageCapabilities, ObjectKind, UploadCapabilities
 from holdfast.errors import ErrorKind
 from holdfast.requests import AbortUpload, StartUpload
-from holdfast_conformance.model.base import Branch, Expectation, only
+from holdfast_conformance.model.expectation import Branch, Expectation, only
 from holdfast_conformance.model.image_state import (
     ImageSituation,
     ImageState,

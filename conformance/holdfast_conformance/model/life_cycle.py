@@ -16,8 +16,8 @@ from holdfast.requests import (
     LifeCycleRequest,
     MaintainStore,
 )
-from holdfast_conformance.model.base import Branch, Expectation, StoreModel
 from holdfast_conformance.model.difference import Aspect, Difference, Expected, Where
+from holdfast_conformance.model.expectation import Branch, Expectation, StoreModel
 from holdfast_conformance.plan import InitializeBad, InspectStore, Step
 from holdfast_conformance.trace import Refusals, Reply
 

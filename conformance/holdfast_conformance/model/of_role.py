@@ -3,7 +3,7 @@
 from typing import Any
 
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast_conformance.model.base import Model
+from holdfast_conformance.model.expectation import Model
 from holdfast_conformance.model.image import ImageModel
 from holdfast_conformance.model.primary import PrimaryModel
 

@@ -30,8 +30,8 @@ from holdfast.requests import (
     Role,
 )
 from holdfast_conformance.model import access, primary_reply, snapshots, volumes
-from holdfast_conformance.model.base import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.difference import Difference, Expected
+from holdfast_conformance.model.expectation import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.life_cycle import (
     LIFE_CYCLE_STEPS,

@@ -8,8 +8,8 @@ import msgspec
 
 from holdfast.capabilities import AccessMode
 from holdfast.requests import KEY_MAX_BYTES
-from holdfast_conformance.model.base import ModelState
 from holdfast_conformance.model.content import EMPTY, Content
+from holdfast_conformance.model.expectation import ModelState
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 

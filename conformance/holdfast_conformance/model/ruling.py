@@ -3,7 +3,7 @@
 import msgspec
 
 from holdfast.errors import ErrorKind
-from holdfast_conformance.model.base import Branch, Expectation, down_branches, only
+from holdfast_conformance.model.expectation import Branch, Expectation, down_branches, only
 from holdfast_conformance.model.primary_state import PrimaryState, Situation
 
 _TOLD_AT_ONCE = (ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE)

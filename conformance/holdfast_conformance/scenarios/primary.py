@@ -6,7 +6,15 @@ from holdfast.capabilities import PrimaryCapabilities
 from holdfast.requests import Role
 from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.plan import Plan, Step
-from holdfast_conformance.scenarios import access, lives, repeats, snapshots, stores, volumes
+from holdfast_conformance.scenarios import (
+    access,
+    clones,
+    lives,
+    repeats,
+    snapshots,
+    stores,
+    volumes,
+)
 from holdfast_conformance.scenarios.script import Script
 
 Story = Callable[[Script], Iterator[Step]]
@@ -14,6 +22,7 @@ Story = Callable[[Script], Iterator[Step]]
 PRIMARY_STORIES: tuple[Story, ...] = (
     *volumes.STORIES,
     *snapshots.STORIES,
+    *clones.STORIES,
     *access.STORIES,
     *stores.STORIES,
     *repeats.STORIES,
