@@ -43,14 +43,25 @@ def reduce_plan(plan: Plan, fails: Fails, budget: Budget, *, until: int | None =
     def holds(candidate: Plan) -> bool:
         return budget.spend(candidate) and fails(candidate)
 
-    if until is not None and 0 <= until < len(plan.steps) - 1:
-        cut = _with_steps(plan, plan.steps[: until + 1])
-        plan = cut if holds(cut) else plan
+    if until is not None and 0 <= until < len(plan.steps):
+        plan = _up_to(plan, until, holds)
     plan = _without_strangers(plan, holds)
     plan = _fewer_steps(plan, holds)
     plan = _simpler_arguments(plan, holds)
     plan = _fewer_hosts(plan, holds)
     return _fewer_steps(plan, holds)
+
+
+def _up_to(plan: Plan, index: int, holds: Fails) -> Plan:
+    """The step at ``index`` alone where it fails alone, or what led to it, or the whole plan.
+
+    A single step is tried first because each execution of a plan that hangs costs a whole patience.
+    """
+    for first in (index, 0):
+        candidate = _with_steps(plan, plan.steps[first : index + 1])
+        if candidate.steps != plan.steps and holds(candidate):
+            return candidate
+    return plan
 
 
 def _with_steps(plan: Plan, steps: tuple[plans.Step, ...]) -> Plan:
