@@ -19,6 +19,8 @@ CONFIRMATIONS = 3
 _PROPERTY_S = 20.0
 _ALL_S = 120.0
 """How long all reductions of a run may take together: a wrong driver fails many properties."""
+_CONFIRMING_S = 5.0
+"""After so long a failure is not confirmed once more, or nothing is left for its reduction."""
 _BROKEN_MAX = 20
 _HUNG_MAX = 4
 """How often a reduction may make the driver hang, which costs the whole patience each time."""
@@ -110,9 +112,12 @@ class _Attempt:
         return late or self._broken >= _BROKEN_MAX or self._hung >= _HUNG_MAX
 
     def confirm(self, plan: Plan) -> tuple[int, int]:
-        """How often the property fails again, and how often that was tried: once if it hangs."""
+        """How often the property fails again, and how often that was tried: once if it is slow."""
         failed = tried = 0
+        enough_s = time.monotonic() + _CONFIRMING_S
         while tried < CONFIRMATIONS and not self._exhausted and not self._hung:
+            if tried and time.monotonic() > enough_s:
+                break
             tried += 1
             failed += self.fails(plan)
         return failed, tried
