@@ -100,6 +100,7 @@ class _Attempt:
     def __init__(self, reducer: Reducer, identifier: str, until_s: float) -> None:
         self._reducer = reducer
         self._property = identifier
+        self._until_all_s = until_s
         self._until_s = min(until_s, time.monotonic() + _PROPERTY_S)
         self._broken = 0
         self._hung = 0
@@ -120,6 +121,8 @@ class _Attempt:
                 break
             tried += 1
             failed += self.fails(plan)
+        # However long that took, the reduction may begin.
+        self._until_s = min(self._until_all_s, time.monotonic() + _PROPERTY_S)
         return failed, tried
 
     def fails(self, plan: Plan) -> bool:
