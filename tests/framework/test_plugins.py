@@ -79,7 +79,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRIES)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     return tmp_path
 
 
@@ -156,8 +156,15 @@ def test_mutants_with_one_name_or_of_another_kind_are_refused(
     def listed(value: object) -> None:
         monkeypatch.setattr(sys.modules[__name__], "LISTED", value, raising=False)
         entry = EntryPoint("x", f"{__name__}:LISTED", plugins.MUTANTS_GROUP)
-        monkeypatch.setattr(EntryPoint, "load", lambda _: value)
-        monkeypatch.setattr(plugins, "entry_points", lambda **_: (entry,))
+
+        def load(_: EntryPoint) -> object:
+            return value
+
+        def installed_entries(*, group: str) -> tuple[EntryPoint, ...]:
+            return (entry,) if group == plugins.MUTANTS_GROUP else ()
+
+        monkeypatch.setattr(EntryPoint, "load", load)
+        monkeypatch.setattr(plugins, "entry_points", installed_entries)
 
     listed((first,))
     assert mutants() == {"m": first}
