@@ -3,13 +3,8 @@ stand-in.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
-
-from holdfast.errors import Unsupported
-from holdfast.handles import ExtentHandle, FileHandle, Handle
 
 
 class Extent(msgspec.Struct, frozen=True):
@@ -47,20 +42,3 @@ class BlockIO(ABC):
     @abstractmethod
     async def extents(self) -> tuple[Extent, ...]:
         """Where data is, in ascending order."""
-
-
-@asynccontextmanager
-async def open_block_io(handle: Handle) -> AsyncIterator[BlockIO]:
-    """Open a handle for block access and close it again, whatever happens."""
-    match handle:
-        case ExtentHandle():
-            from holdfast.data.extents import extent_space  # noqa: PLC0415 - would be a cycle
-
-            yield extent_space(handle.space).block_io(handle)
-        case FileHandle():
-            from holdfast.data.file_io import open_file_io  # noqa: PLC0415 - would be a cycle
-
-            async with open_file_io(handle) as opened:
-                yield opened
-        case _:
-            raise Unsupported(f"no block access to a {type(handle).__name__} yet")

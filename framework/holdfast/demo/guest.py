@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from holdfast.capabilities import AccessMode
-from holdfast.data.block_io import BlockIO, open_block_io
+from holdfast.data import BlockIO, open_block_io
 from holdfast.data.digest import BLOCK_BYTES, content_digest
 from holdfast.model.rows import Store, Volume
 from holdfast.orchestrator import Orchestrator

@@ -9,7 +9,7 @@ import msgspec
 
 from holdfast import files
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.data.block_io import open_block_io
+from holdfast.data import open_block_io
 from holdfast.data.convert import make_raw
 from holdfast.data.digest import content_digest
 from holdfast.data.images import ImageFormat, inspect_image

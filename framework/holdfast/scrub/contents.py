@@ -1,7 +1,7 @@
 """Reading every object of an image store back, and comparing its digests with the catalogue's."""
 
 from holdfast.catalogue.port import Transaction
-from holdfast.data.block_io import open_block_io
+from holdfast.data import open_block_io
 from holdfast.data.digest import content_digest
 from holdfast.data.put import read_object
 from holdfast.errors import Corrupt, NotFound

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from holdfast.capabilities import ObjectKind
-from holdfast.data.block_io import BlockIO, open_block_io
+from holdfast.data import BlockIO, open_block_io
 from holdfast.data.copy import copy_blocks
 from holdfast.data.digest import content_digest
 from holdfast.data.put import ObjectName, put_object, read_blocks, read_object
