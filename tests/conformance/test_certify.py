@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import ExitCode
-from holdfast_conformance.ledger import LANE, ledger_folder
-from holdfast_conformance.processes import processes_of
+from holdfast_conformance.execution.ledger import LANE, ledger_folder
+from holdfast_conformance.execution.processes import processes_of
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
 from holdfast_conformance.verdict import Status
 

@@ -10,10 +10,10 @@ from holdfast.errors import ErrorKind
 from holdfast.infos import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
 from holdfast.requests import CreateVolume, DeleteVolume, Role
 from holdfast.testbed import Inspected
-from holdfast_conformance.judge import PlanJudge, judge
+from holdfast_conformance.judgement.judge import PlanJudge, judge
+from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.model.content import EMPTY
 from holdfast_conformance.plan import Plan, Step
-from holdfast_conformance.registry import all_properties
 from holdfast_conformance.trace import (
     Broken,
     BrokenKind,

@@ -7,9 +7,15 @@ import pytest
 
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.requests import Role
-from holdfast_conformance.cleanup import clean_up
-from holdfast_conformance.ledger import Ledger, LedgerEntry, LedgerHead, ledgers_of, read_ledger
-from holdfast_conformance.processes import RUN_VARIABLE, processes_of
+from holdfast_conformance.execution.cleanup import clean_up
+from holdfast_conformance.execution.ledger import (
+    Ledger,
+    LedgerEntry,
+    LedgerHead,
+    ledgers_of,
+    read_ledger,
+)
+from holdfast_conformance.execution.processes import RUN_VARIABLE, processes_of
 
 ODD_PROVIDER = "odd_driver:OddProvider"
 

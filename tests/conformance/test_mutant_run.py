@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast_conformance.mutant_run import MutantTask, run_mutant
 from holdfast_conformance.profiles import find_profile
+from holdfast_conformance.strength.mutant_run import MutantTask, run_mutant
 
 pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
 

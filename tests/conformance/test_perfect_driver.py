@@ -54,9 +54,10 @@ from holdfast.requests import (
     verb_of,
 )
 from holdfast.testbed import Fault, Inspected
-from holdfast_conformance.evidence import object_of
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.judge import judge
+from holdfast_conformance.judgement.evidence import object_of
+from holdfast_conformance.judgement.judge import judge
+from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.model.life_cycle import LIFE_CYCLE_STEPS
 from holdfast_conformance.model.primary import PrimaryModel
 from holdfast_conformance.model.primary_state import PrimaryState, SnapshotModel, VolumeModel
@@ -74,7 +75,6 @@ from holdfast_conformance.plan import (
     preparation,
 )
 from holdfast_conformance.profiles import Profile
-from holdfast_conformance.registry import all_properties
 from holdfast_conformance.trace import (
     BlockRead,
     BlocksRead,

@@ -8,7 +8,7 @@ from holdfast import requests
 from holdfast.requests import Role
 from holdfast_conformance import plan as plans
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduce import Budget, reduce_plan
+from holdfast_conformance.reduction.reduce import Budget, reduce_plan
 
 
 def plan_of(*steps: plans.Step) -> Plan:

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from holdfast.requests import Role
-from holdfast_conformance.evidence import Moment
-from holdfast_conformance.judge import COMPLETE_TO
-from holdfast_conformance.registry import all_properties, always, checks
+from holdfast_conformance.judgement.evidence import Moment
+from holdfast_conformance.judgement.judge import COMPLETE_TO
+from holdfast_conformance.judgement.registry import all_properties, always, checks
 from holdfast_conformance.verdict import Level
 
 UNCHECKED = {"CPY-01", "CPY-02", "IMG-13", "IMG-14", "QOS-01"}

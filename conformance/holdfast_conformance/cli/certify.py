@@ -9,12 +9,12 @@ import typer
 
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.opening import nearest_names
-from holdfast_conformance.cleanup import clean_up
 from holdfast_conformance.cli.durations import duration_s
+from holdfast_conformance.execution.cleanup import clean_up
+from holdfast_conformance.execution.progress import watcher
+from holdfast_conformance.execution.run import JOBS, CertifyRequest, RunInterrupted, certify
 from holdfast_conformance.profiles import find_profile
-from holdfast_conformance.progress import watcher
 from holdfast_conformance.report.document import Report, canonical_json
-from holdfast_conformance.run import JOBS, CertifyRequest, RunInterrupted, certify
 from holdfast_conformance.verdict import Level, PropertyResult, Status
 
 _OUT = Path("holdfast-report")

@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from holdfast_conformance.catalogue_text import CATEGORIES, gate_text
-from holdfast_conformance.planted import find_property, planted_mutants
-from holdfast_conformance.registry import Property
+from holdfast_conformance.judgement.catalogue_text import CATEGORIES, gate_text
+from holdfast_conformance.judgement.registry import Property
+from holdfast_conformance.strength.planted import find_property, planted_mutants
 
 
 class PlantedDefect(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from holdfast.errors import ExitCode
-from holdfast_conformance.mutant_run import MutantRun, MutantTask, run_mutants
-from holdfast_conformance.planted import planted_mutants
+from holdfast_conformance.execution.progress import watcher
 from holdfast_conformance.profiles import Profile, find_profile
-from holdfast_conformance.progress import watcher
-from holdfast_conformance.strength import (
+from holdfast_conformance.strength.matrix import (
     SMALL_STEPS,
     Matrix,
     chosen_mutants,
     matrix_of,
     tasks_of,
 )
+from holdfast_conformance.strength.mutant_run import MutantRun, MutantTask, run_mutants
+from holdfast_conformance.strength.planted import planted_mutants
 
 
 def register(app: typer.Typer) -> None:

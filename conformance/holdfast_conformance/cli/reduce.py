@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode, UsageError
-from holdfast_conformance.reduce import OPS_MAX
-from holdfast_conformance.reducing import recorded_failure, reduce_recorded
+from holdfast_conformance.reduction.reduce import OPS_MAX
+from holdfast_conformance.reduction.reducing import recorded_failure, reduce_recorded
+from holdfast_conformance.reduction.repro import encode_repro
 from holdfast_conformance.report.wording import describe_step, visible
-from holdfast_conformance.repro import encode_repro
 
 
 def register(app: typer.Typer) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode
-from holdfast_conformance.replay import replay
+from holdfast_conformance.reduction.replay import replay
+from holdfast_conformance.reduction.repro import read_repro
 from holdfast_conformance.report.wording import describe_step, visible
-from holdfast_conformance.repro import read_repro
 
 
 def register(app: typer.Typer) -> None:

@@ -3,7 +3,7 @@
 from holdfast.capabilities import AccessMode, PrimaryCapabilities
 from holdfast.infos import OwnedKind
 from holdfast.requests import Grant, Revoke, Role
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     Capabilities,
     EndMoment,
     Judgement,
@@ -12,9 +12,9 @@ from holdfast_conformance.evidence import (
     Violated,
     agreed,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps, these
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.registry import checks, checks_steps, these
 from holdfast_conformance.verdict import Level
 
 _S = Situation

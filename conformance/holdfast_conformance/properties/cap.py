@@ -5,7 +5,7 @@ import msgspec
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.errors import ErrorKind
 from holdfast.requests import CheckHealth, Role
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     BrokenMoment,
     Capabilities,
@@ -18,10 +18,10 @@ from holdfast_conformance.evidence import (
     Violated,
     agreed,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps
 from holdfast_conformance.model.difference import Aspect
 from holdfast_conformance.model.features import all_features, declared_features, features_of
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.registry import checks, checks_steps
 from holdfast_conformance.trace import BrokenKind, Nonsense
 from holdfast_conformance.verdict import Level
 

@@ -2,8 +2,8 @@
 
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.requests import Role
-from holdfast_conformance.evidence import Capabilities
-from holdfast_conformance.registry import unchecked
+from holdfast_conformance.judgement.evidence import Capabilities
+from holdfast_conformance.judgement.registry import unchecked
 from holdfast_conformance.verdict import Level
 
 _PRIMARY = (Role.PRIMARY,)

@@ -2,7 +2,7 @@
 
 from holdfast.infos import PoolList, StatsInfo
 from holdfast.requests import GetStats
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     Capabilities,
     Held,
@@ -10,8 +10,8 @@ from holdfast_conformance.evidence import (
     StepMoment,
     Violated,
 )
-from holdfast_conformance.follow import USED, figures_in
-from holdfast_conformance.registry import checks_steps
+from holdfast_conformance.judgement.follow import USED, figures_in
+from holdfast_conformance.judgement.registry import checks_steps
 from holdfast_conformance.trace import Reply
 from holdfast_conformance.verdict import Level
 

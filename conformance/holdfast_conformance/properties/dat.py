@@ -4,10 +4,16 @@ from typing import cast
 
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
-from holdfast_conformance.evidence import HELD, Judgement, StepMoment, Violated, violated_by
+from holdfast_conformance.judgement.evidence import (
+    HELD,
+    Judgement,
+    StepMoment,
+    Violated,
+    violated_by,
+)
+from holdfast_conformance.judgement.registry import checks_steps
 from holdfast_conformance.model.difference import Aspect
 from holdfast_conformance.model.primary_state import PrimaryState, Situation
-from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.verdict import Level
 
 _PUTTING_BYTES = frozenset({"write_blocks", "create_volume"})

@@ -2,7 +2,7 @@
 
 from holdfast.errors import ErrorKind
 from holdfast.requests import Request
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     Judgement,
     StepMoment,
@@ -10,9 +10,9 @@ from holdfast_conformance.evidence import (
     object_of,
     violated_by,
 )
+from holdfast_conformance.judgement.registry import checks_steps
 from holdfast_conformance.model.difference import Where
 from holdfast_conformance.plan import HarnessStep
-from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.trace import Raised
 from holdfast_conformance.verdict import Level
 

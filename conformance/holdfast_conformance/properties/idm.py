@@ -3,15 +3,15 @@
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.infos import PartInfo
 from holdfast.requests import StartUpload
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     Capabilities,
     Judgement,
     StepMoment,
     Violated,
     agreed,
 )
+from holdfast_conformance.judgement.registry import checks_steps
 from holdfast_conformance.plan import FinishUpload, SendPart
-from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.verdict import Level
 
 _LIFE = ("initialize", "attach", "detach", "maintain", "cancel_maintenance", "delete_store")

@@ -3,7 +3,14 @@
 from holdfast.capabilities import ImageCapabilities
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
-from holdfast_conformance.evidence import (
+from holdfast_conformance.image_limits import (
+    LARGE_MAX_BYTES,
+    binding_minimum,
+    can_exceed_part,
+    can_join,
+    large_bytes,
+)
+from holdfast_conformance.judgement.evidence import (
     Capabilities,
     Held,
     Judgement,
@@ -13,16 +20,9 @@ from holdfast_conformance.evidence import (
     outcome_judgement,
     violated_by,
 )
-from holdfast_conformance.image_limits import (
-    LARGE_MAX_BYTES,
-    binding_minimum,
-    can_exceed_part,
-    can_join,
-    large_bytes,
-)
+from holdfast_conformance.judgement.registry import checks, unchecked
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.image_state import ImageSituation, ImageState
-from holdfast_conformance.registry import checks, unchecked
 from holdfast_conformance.verdict import Level
 
 _S = ImageSituation

@@ -3,7 +3,7 @@
 from holdfast.errors import ErrorKind
 from holdfast.infos import OwnedKind
 from holdfast.requests import Grant
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     EndMoment,
     Judgement,
@@ -12,10 +12,10 @@ from holdfast_conformance.evidence import (
     Violated,
     agreed,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps, these
 from holdfast_conformance.model.difference import Aspect
 from holdfast_conformance.model.life_cycle import LifeCycleSituation
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.registry import checks, checks_steps, these
 from holdfast_conformance.trace import Refusals
 from holdfast_conformance.verdict import Level
 

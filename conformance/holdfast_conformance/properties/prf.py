@@ -1,6 +1,6 @@
 """PRF: how long calls take is on record, and no call outlives its deadline."""
 
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     BrokenMoment,
     Judgement,
@@ -8,7 +8,7 @@ from holdfast_conformance.evidence import (
     StepMoment,
     Violated,
 )
-from holdfast_conformance.registry import checks
+from holdfast_conformance.judgement.registry import checks
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Level
 

@@ -1,7 +1,7 @@
 """SEC: secrets stay secret, and names stay names."""
 
 from holdfast.requests import Grant, InitializeStore
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     EndMoment,
     Judgement,
@@ -11,10 +11,10 @@ from holdfast_conformance.evidence import (
     agreed,
     object_of,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps
 from holdfast_conformance.model.difference import Aspect, Where
 from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.plan import InitializeBad
-from holdfast_conformance.registry import checks, checks_steps
 from holdfast_conformance.verdict import Level
 
 _MAKING = frozenset({"create_volume", "create_snapshot", "put_object"})

@@ -3,10 +3,16 @@
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.infos import OwnedKind
 from holdfast.requests import ResizeVolume, Role
-from holdfast_conformance.evidence import Capabilities, Held, Judgement, StepMoment, agreed
+from holdfast_conformance.judgement.evidence import (
+    Capabilities,
+    Held,
+    Judgement,
+    StepMoment,
+    agreed,
+)
+from holdfast_conformance.judgement.registry import checks_steps
 from holdfast_conformance.model.difference import Aspect
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.registry import checks_steps
 from holdfast_conformance.verdict import Level
 
 _S = Situation

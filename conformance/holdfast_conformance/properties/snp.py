@@ -5,7 +5,7 @@ from typing import cast
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.infos import OwnedKind
 from holdfast.requests import CreateVolume, Role, SnapshotSource
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     Capabilities,
     EndMoment,
     Judgement,
@@ -15,9 +15,9 @@ from holdfast_conformance.evidence import (
     agreed,
     object_of,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps, these
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.primary_state import PrimaryState, Situation, SourceKind
-from holdfast_conformance.registry import checks, checks_steps, these
 from holdfast_conformance.verdict import Level
 
 _S = Situation

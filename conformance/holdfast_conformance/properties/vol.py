@@ -3,7 +3,7 @@
 from holdfast.capabilities import DeleteInUse, PrimaryCapabilities
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     HELD,
     Capabilities,
     EndMoment,
@@ -14,9 +14,9 @@ from holdfast_conformance.evidence import (
     agreed,
     object_of,
 )
+from holdfast_conformance.judgement.registry import checks, checks_steps, these
 from holdfast_conformance.model.difference import Aspect, Where
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.registry import checks, checks_steps, these
 from holdfast_conformance.verdict import Level
 
 _S = Situation

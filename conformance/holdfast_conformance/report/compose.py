@@ -12,8 +12,9 @@ import msgspec
 
 from holdfast.errors import UsageError
 from holdfast.testbed import TestbedKind
-from holdfast_conformance.judge import judge
-from holdfast_conformance.registry import all_properties
+from holdfast_conformance.judgement.judge import judge
+from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.reduction.repro import encode_repro, read_repro
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
@@ -43,7 +44,6 @@ from holdfast_conformance.report.summary import (
 )
 from holdfast_conformance.report.traces import read_traces
 from holdfast_conformance.report.wording import describe_step
-from holdfast_conformance.repro import encode_repro, read_repro
 from holdfast_conformance.verdict import Level, Verdict
 
 

@@ -7,7 +7,7 @@ import jinja2
 import msgspec
 
 from holdfast.testbed import TestbedKind
-from holdfast_conformance.catalogue_text import CATEGORIES
+from holdfast_conformance.judgement.catalogue_text import CATEGORIES
 from holdfast_conformance.report.document import Report, canonical_json
 from holdfast_conformance.report.wording import visible, xml_safe
 from holdfast_conformance.verdict import PropertyResult, Status

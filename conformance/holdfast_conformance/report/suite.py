@@ -3,8 +3,8 @@
 from functools import cache
 from importlib.metadata import version
 
-from holdfast_conformance.catalogue_text import gate_text
-from holdfast_conformance.registry import Property, all_properties
+from holdfast_conformance.judgement.catalogue_text import gate_text
+from holdfast_conformance.judgement.registry import Property, all_properties
 from holdfast_conformance.report.document import (
     PropertyText,
     SuiteFacts,

@@ -2,7 +2,7 @@
 
 import sys
 
-from holdfast_conformance.processes import die_with_parent
+from holdfast_conformance.execution.processes import die_with_parent
 from holdfast_conformance.worker.main import Worker
 from holdfast_conformance.worker.protocol import Channel
 

@@ -13,7 +13,7 @@ from holdfast.plugins import GROUP, load_provider
 from holdfast.ports import Provider
 from holdfast.requests import Role
 from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedKind
-from holdfast_conformance.mutants import MUTANT_PREFIX, find_mutant
+from holdfast_conformance.strength.mutants import MUTANT_PREFIX, find_mutant
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
 from holdfast_conformance.worker.containment import Containment, described

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from holdfast.cli import build_app
 from holdfast.errors import ExitCode, UsageError
+from holdfast_conformance.execution.progress import Silent
+from holdfast_conformance.execution.run import CertifyRequest, certify
 from holdfast_conformance.profiles import PROFILES, Profile
-from holdfast_conformance.progress import Silent
 from holdfast_conformance.report.compose import inputs_of
 from holdfast_conformance.report.document import (
     REPORT_NAME,
@@ -28,7 +29,6 @@ from holdfast_conformance.report.html import render_html
 from holdfast_conformance.report.junit import render_junit
 from holdfast_conformance.report.verify import STATEMENT, Standing, verify
 from holdfast_conformance.report.write import write_report
-from holdfast_conformance.run import CertifyRequest, certify
 from holdfast_conformance.verdict import Level
 
 pytestmark = pytest.mark.slow

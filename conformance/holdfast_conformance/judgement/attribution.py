@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from holdfast.infos import OwnedKind
-from holdfast_conformance.evidence import StepMoment, Violated
+from holdfast_conformance.judgement.evidence import StepMoment, Violated
 from holdfast_conformance.model.difference import Aspect, Difference
 
 _BY_VERB: Mapping[str, str] = {

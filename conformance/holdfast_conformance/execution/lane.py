@@ -2,9 +2,9 @@
 
 import msgspec
 
-from holdfast_conformance.campaign import Campaign
-from holdfast_conformance.ledger import Ledger
-from holdfast_conformance.supervisor import Patience, Supervisor
+from holdfast_conformance.execution.campaign import Campaign
+from holdfast_conformance.execution.ledger import Ledger
+from holdfast_conformance.execution.supervisor import Patience, Supervisor
 
 
 class Lane(msgspec.Struct, frozen=True):

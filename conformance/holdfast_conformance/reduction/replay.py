@@ -5,11 +5,11 @@ import msgspec
 from holdfast.errors import ConfigurationError
 from holdfast.opening import nearest_names
 from holdfast.runtime import runtime
-from holdfast_conformance.campaign import Campaign, unwritten
-from holdfast_conformance.lane import open_lane
-from holdfast_conformance.registry import all_properties
-from holdfast_conformance.repro import Repro
-from holdfast_conformance.supervisor import DriverRefused, Patience
+from holdfast_conformance.execution.campaign import Campaign, unwritten
+from holdfast_conformance.execution.lane import open_lane
+from holdfast_conformance.execution.supervisor import DriverRefused, Patience
+from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.reduction.repro import Repro
 from holdfast_conformance.verdict import Finding
 
 

@@ -11,8 +11,8 @@ import msgspec
 
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.requests import Role
-from holdfast_conformance.attribution import attribute
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.attribution import attribute
+from holdfast_conformance.judgement.evidence import (
     BrokenMoment,
     Capabilities,
     Held,
@@ -21,8 +21,8 @@ from holdfast_conformance.evidence import (
     StepMoment,
     Violated,
 )
-from holdfast_conformance.follow import PlanFollower
-from holdfast_conformance.registry import Property
+from holdfast_conformance.judgement.follow import PlanFollower
+from holdfast_conformance.judgement.registry import Property
 from holdfast_conformance.trace import Loaded, Started, TraceRecord
 from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status, Verdict
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from holdfast.capabilities import Capabilities
-from holdfast_conformance.campaign import Campaign, PlanResult, TraceFolder
+from holdfast_conformance.execution.campaign import Campaign, PlanResult, TraceFolder
 from holdfast_conformance.plan import Plan
 
 Done = Callable[[PlanResult], bool]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from holdfast.requests import Role
-from holdfast_conformance.evidence import Capabilities, Judgement, Moment, StepMoment
+from holdfast_conformance.judgement.evidence import Capabilities, Judgement, Moment, StepMoment
 from holdfast_conformance.verdict import Level
 
 Check: TypeAlias = Callable[[Moment], Judgement]

@@ -3,8 +3,8 @@
 from holdfast.errors import ConfigurationError
 from holdfast.mutant import Mutant
 from holdfast.opening import nearest_names
-from holdfast_conformance.mutants import installed_mutants
-from holdfast_conformance.registry import Property, all_properties
+from holdfast_conformance.judgement.registry import Property, all_properties
+from holdfast_conformance.strength.mutants import installed_mutants
 
 
 def planted_mutants() -> tuple[Mutant, ...]:

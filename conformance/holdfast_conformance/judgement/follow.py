@@ -7,7 +7,7 @@ import msgspec
 
 from holdfast.infos import OwnedKind, PoolList, StatsInfo
 from holdfast.testbed import Inspected
-from holdfast_conformance.evidence import (
+from holdfast_conformance.judgement.evidence import (
     BrokenMoment,
     Earlier,
     EndMoment,

@@ -14,15 +14,17 @@ from holdfast.errors import ExitCode, UsageError
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, TestbedKind
-from holdfast_conformance.campaign import PlanResult, TraceFolder
-from holdfast_conformance.confirm import Origin, Reducer
-from holdfast_conformance.crew import Crew, Done
+from holdfast_conformance.execution.campaign import PlanResult, TraceFolder
+from holdfast_conformance.execution.crew import Crew, Done
+from holdfast_conformance.execution.lane import Lane, open_lane
+from holdfast_conformance.execution.ledger import LANE
+from holdfast_conformance.execution.progress import Watcher
+from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.lane import Lane, open_lane
-from holdfast_conformance.ledger import LANE
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
-from holdfast_conformance.progress import Watcher
+from holdfast_conformance.reduction.confirm import Origin, Reducer
+from holdfast_conformance.reduction.repro import encode_repro
 from holdfast_conformance.report.compose import ReportInputs
 from holdfast_conformance.report.document import (
     REPRO_NAME,
@@ -33,8 +35,6 @@ from holdfast_conformance.report.document import (
     RunFacts,
 )
 from holdfast_conformance.report.write import write_report
-from holdfast_conformance.repro import encode_repro
-from holdfast_conformance.supervisor import DriverRefused, Patience
 from holdfast_conformance.trace import Loaded
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.verdict import Finding, Level, Status, Verdict

@@ -7,13 +7,13 @@ import msgspec
 
 from holdfast.errors import UsageError
 from holdfast.runtime import runtime
-from holdfast_conformance.confirm import Origin, Reducer
-from holdfast_conformance.judge import PlanJudge
-from holdfast_conformance.lane import open_lane
+from holdfast_conformance.execution.lane import open_lane
+from holdfast_conformance.execution.supervisor import DriverRefused, Patience
+from holdfast_conformance.judgement.judge import PlanJudge
+from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.registry import all_properties
-from holdfast_conformance.repro import Repro, read_repro
-from holdfast_conformance.supervisor import DriverRefused, Patience
+from holdfast_conformance.reduction.confirm import Origin, Reducer
+from holdfast_conformance.reduction.repro import Repro, read_repro
 from holdfast_conformance.trace import Started, TraceRecord
 from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding

@@ -9,7 +9,12 @@ import time
 
 import msgspec
 
-from holdfast_conformance.processes import RUN_VARIABLE, adopt_orphans, children, end_processes
+from holdfast_conformance.execution.processes import (
+    RUN_VARIABLE,
+    adopt_orphans,
+    children,
+    end_processes,
+)
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.worker.capture import enlarge_pipe
 from holdfast_conformance.worker.protocol import (

@@ -8,11 +8,11 @@ import msgspec
 from holdfast.capabilities import Capabilities
 from holdfast.requests import Role
 from holdfast.testbed import Fault
-from holdfast_conformance.judge import PlanJudge
-from holdfast_conformance.ledger import Ledger
+from holdfast_conformance.execution.ledger import Ledger
+from holdfast_conformance.execution.supervisor import Supervisor
+from holdfast_conformance.judgement.judge import PlanJudge
+from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.registry import all_properties
-from holdfast_conformance.supervisor import Supervisor
 from holdfast_conformance.trace import Broken, Loaded, Started, Stepped, TraceRecord
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.verdict import Finding

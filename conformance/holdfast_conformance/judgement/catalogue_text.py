@@ -9,8 +9,8 @@ from holdfast.capabilities import (
     VolumeCapabilities,
 )
 from holdfast.requests import Role
-from holdfast_conformance.evidence import Capabilities
-from holdfast_conformance.registry import Property
+from holdfast_conformance.judgement.evidence import Capabilities
+from holdfast_conformance.judgement.registry import Property
 
 CATEGORIES = {
     "CAP": "Capability and identity",

@@ -7,9 +7,9 @@ import msgspec
 from holdfast.errors import ConfigurationError
 from holdfast.mutant import Mutant
 from holdfast.opening import nearest_names
-from holdfast_conformance.mutant_run import MutantRun, MutantTask
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.report.document import CategoryStrength, Strength
+from holdfast_conformance.strength.mutant_run import MutantRun, MutantTask
 
 SMALL_STEPS = 8
 """A repro of at most so many steps is one that a person reads at a glance."""

@@ -1,0 +1,1 @@
+"""Carrying plans out: workers that are watched, campaigns, and whole certifications."""

@@ -1,0 +1,1 @@
+"""How strong the suite itself is: mutants, and what killed them."""
