@@ -9,6 +9,7 @@ import time
 
 import msgspec
 
+from holdfast_conformance.canary import without_canaries
 from holdfast_conformance.execution.processes import (
     RUN_VARIABLE,
     adopt_orphans,
@@ -127,10 +128,11 @@ class WorkerProcess:
         said = bytearray()
         try:
             while data := os.read(self._stderr, 1 << 16):
-                said = (said + data)[-_TAIL_BYTES:]
+                said += data
         except BlockingIOError:
             pass
-        text = " ".join(said.decode(errors="replace").split())
+        tail = without_canaries(bytes(said))[-_TAIL_BYTES:]
+        text = " ".join(tail.decode(errors="replace").split())
         return f"; it said: {text}" if text else ""
 
     def close(self) -> bool:

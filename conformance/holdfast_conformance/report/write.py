@@ -4,10 +4,10 @@ The directory holds ``traces/*.jsonl`` and may hold ``repro/*.json``; ``report.j
 ``junit.xml`` and ``report.html`` are added.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from holdfast.errors import UsageError
+from holdfast_conformance.canary import PATTERN
 from holdfast_conformance.report.compose import ReportInputs, compose
 from holdfast_conformance.report.document import (
     HTML_NAME,
@@ -18,11 +18,10 @@ from holdfast_conformance.report.document import (
 )
 
 
-def write_report(directory: Path, inputs: ReportInputs, *, canaries: Iterable[str] = ()) -> Report:
+def write_report(directory: Path, inputs: ReportInputs) -> Report:
     """Write the report of the traces in ``directory`` and return it.
 
-    The verdict in it is judged from the trace files as they are on disk. ``canaries`` are the
-    planted secrets.
+    The verdict in it is judged from the trace files as they are on disk.
 
     Raises:
         UsageError: a file is no trace or no replay file, or a planted secret is in some file; no
@@ -36,7 +35,7 @@ def write_report(directory: Path, inputs: ReportInputs, *, canaries: Iterable[st
     }
     for name, data in outputs.items():
         (directory / name).write_bytes(data)
-    told = files_with_secrets(directory, canaries)
+    told = files_with_canaries(directory)
     if told:
         for name in outputs:
             (directory / name).unlink()
@@ -47,11 +46,10 @@ def write_report(directory: Path, inputs: ReportInputs, *, canaries: Iterable[st
     return composed.report
 
 
-def files_with_secrets(directory: Path, canaries: Iterable[str]) -> list[str]:
-    """The files below ``directory`` in which one of the secrets occurs, by relative path."""
-    secrets = [canary.encode() for canary in canaries]
+def files_with_canaries(directory: Path) -> list[str]:
+    """The files below ``directory`` in which a planted secret occurs, by relative path."""
     return sorted(
         path.relative_to(directory).as_posix()
         for path in directory.rglob("*")
-        if path.is_file() and any(secret in path.read_bytes() for secret in secrets)
+        if path.is_file() and PATTERN.search(path.read_bytes())
     )

@@ -6,8 +6,8 @@ import msgspec
 
 from holdfast.requests import Grant
 from holdfast.runtime import runtime
+from holdfast_conformance.canary import PREFIX, REDACTED
 
-REDACTED = "[redacted]"
 SECRET_MIN_LENGTH = 4
 """A shorter value would be found by accident in ordinary text."""
 
@@ -39,7 +39,7 @@ class Canaries:
         if not request.secret:
             return request
         if request.secret not in self._planted:
-            self._planted[request.secret] = runtime().new_id("canary")
+            self._planted[request.secret] = runtime().new_id(PREFIX)
             self.know(self._planted.values())
         return msgspec.structs.replace(request, secret=self._planted[request.secret])
 
