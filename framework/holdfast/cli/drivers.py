@@ -101,7 +101,7 @@ def _described(values: dict[str, Any] | None) -> str:
     if values is None:
         return "not declared"
     parts = (
-        f"{field}={', '.join(value) if isinstance(value, list) else value}"  # pyright: ignore[reportUnknownArgumentType] - plain JSON
+        f"{field}={', '.join(value) if isinstance(value, list | tuple) else value}"  # pyright: ignore[reportUnknownArgumentType] - plain JSON
         for field, value in values.items()
         if value is not None
     )
