@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
-from holdfast.errors import ErrorKind
+from holdfast.errors import ErrorKind, Unsupported
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
 
@@ -114,7 +114,7 @@ class Testbed(ABC):
 
     def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
         """Keep a fault in force inside the context."""
-        raise NotImplementedError(fault)
+        raise Unsupported(f"this testbed cannot put the fault {fault} in force")
 
     @abstractmethod
     async def remove(self, role: Role, namespace: str) -> None:
