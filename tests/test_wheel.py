@@ -46,3 +46,36 @@ def test_the_installed_program_runs(installed_wheel: Path) -> None:
     answer = run_installed(installed_wheel, "holdfast", "--version")
 
     assert (answer.returncode, answer.stdout) == (0, "holdfast 0.1.0\n")
+
+
+PLANS = """
+import asyncio, sys
+import holdfast_conformance
+from holdfast_conformance.generate import generate_plans, plans_digest
+from holdfast_conformance.profiles import find_profile
+from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, PRIMARY_CAPABILITIES
+from holdfast.requests import Role
+
+for role, declared in ((Role.PRIMARY, PRIMARY_CAPABILITIES), (Role.IMAGE, IMAGE_CAPABILITIES)):
+    print(plans_digest(generate_plans(role, declared, find_profile("smoke"), 11)))
+print(holdfast_conformance.__file__, file=sys.stderr)
+"""
+
+
+def test_the_wheel_makes_the_same_plans_as_the_source_tree(installed_wheel: Path) -> None:
+    """Plans are byte-identical in an editable and a wheel install, whatever the hash seed."""
+    answers = [
+        subprocess.run(
+            [sys.executable, "-P", "-c", PLANS],
+            cwd=installed_wheel,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, **path},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for hash_seed, path in (("1", {"PYTHONPATH": str(installed_wheel)}), ("2", {}))
+    ]
+
+    assert str(installed_wheel) in answers[0].stderr
+    assert str(installed_wheel) not in answers[1].stderr
+    assert answers[0].stdout == answers[1].stdout
