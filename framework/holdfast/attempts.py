@@ -90,6 +90,9 @@ class Attempts:
         one = _OneStep(self, (operation, index), planned, kind, results)
         error: HoldfastError = Unknown("the step was interrupted")
         touched = ask_first
+        # Once an attempt of this process had no answer, its call may still be under way: neither
+        # an absent effect nor a later attempt's error says that it will not act.
+        lingers = False
         for attempt in range(1, self._policy.attempts + 1):
             if ask_first:
                 answer = await one.ask(attempt)
@@ -104,8 +107,9 @@ class Attempts:
             uncertain = isinstance(error, DriverError) and not error.final
             touched = touched or uncertain or kind.several_calls
             ask_first = ask_first or uncertain
+            lingers = lingers or (uncertain and kind.lingers(planned.inputs))
             if not uncertain and not _backs_off(error):
-                return Failed(error, touched)
+                return Doubtful(error) if lingers else Failed(error, touched)
             if runtime().now() >= one.deadline:
                 break
             await one.back_off(attempt)
@@ -242,10 +246,9 @@ class _OneStep:
         match answer:
             case Happened(result=result):
                 return Succeeded(result)
+            case Absent() | Partial() if self._kind.lingers(self._inputs):
+                return Doubtful(error)
             case Absent():
-                uncertain = isinstance(error, DriverError) and not error.final
-                if uncertain and self._kind.lingers(self._inputs):
-                    return Doubtful(error)
                 return Failed(error, touched)
             case Partial(names=names):
                 return Failed(error, touched, names)

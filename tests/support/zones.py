@@ -89,7 +89,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """What happens to the ``call``-th driver call (from 1), or to all from it on.
 
     ``error`` is raised: before the call has an effect, or ``after`` it (the answer is lost). With
-    ``cancel`` the calling task is cancelled instead.
+    ``cancel`` the calling task is cancelled instead. ``then`` is what every later call gets.
     """
 
     call: int
@@ -99,6 +99,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     hang: bool = False
     lasting: bool = False
     verb: str = ""
+    then: DriverError | None = None
 
 
 class Faults:
@@ -131,6 +132,8 @@ class Faults:
         number = len(self.calls)
         if planned is None or (planned.verb and planned.verb != verb):
             return None
+        if planned.then is not None and number > planned.call:
+            return Planned(call=number, error=planned.then)
         hit = number >= planned.call if planned.lasting else number == planned.call
         return planned if hit else None
 

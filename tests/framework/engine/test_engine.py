@@ -127,6 +127,47 @@ def test_a_revert_that_may_still_act_is_never_given_up() -> None:
     )
 
 
+@pytest.mark.parametrize("then", [errors.Busy("at work"), errors.InUse("granted")])
+def test_a_later_error_does_not_settle_a_call_that_may_still_act(then: errors.DriverError) -> None:
+    """A deletion without an answer, then an error for good: the volume is not called Ready, since
+    the first call may yet remove it; recovery ends it.
+    """
+
+    async def story() -> tuple[Verdict, list[VolumeState], list[Verdict]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=errors.Unknown("no answer"), then=then
+            )
+            outcome = await orchestrator.run(delete_volume(volume))
+            states = [row.state for row in await zone.rows(Volume)]
+            zone.faults.planned = None
+            ended = [one.outcome.verdict for one in await orchestrator.recover()]
+            return outcome.verdict, states, ended
+
+    assert run_inline(story()) == (
+        Verdict.UNKNOWN,
+        [VolumeState.UNCERTAIN],
+        [Verdict.SUCCEEDED],
+    )
+
+
+def test_recovery_settles_a_deletion_that_is_refused_for_good() -> None:
+    """What was cut off before it acted and is refused when it is repeated fails clean."""
+
+    async def story() -> tuple[list[Verdict], list[VolumeState]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            volume = await with_volume(zone, orchestrator)
+            await orchestrator.engine.accept(delete_volume(volume), "op-cut-off")
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=errors.InUse("granted")
+            )
+            ended = [one.outcome.verdict for one in await orchestrator.recover()]
+            return ended, [row.state for row in await zone.rows(Volume)]
+
+    assert run_inline(story()) == ([Verdict.FAILED_CLEAN], [VolumeState.READY])
+
+
 def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
     """A late failure takes back all earlier steps, the last one first."""
 
