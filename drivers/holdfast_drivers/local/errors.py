@@ -1,7 +1,8 @@
 """The one table from what the operating system says to what Holdfast says."""
 
+import contextlib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, ParamSpec, TypeVar
 
 from holdfast.errors import (
@@ -35,6 +36,19 @@ ERRORS: Final[dict[int, type[DriverError]]] = {
     errno.EISDIR: Corrupt,
 }
 """What is not here, an input/output error above all, leaves the outcome ``Unknown``."""
+
+
+@contextlib.contextmanager
+def after_the_fact(key: str = "") -> Iterator[None]:
+    """For what follows a change that is made already: whatever the system refuses is ``Unknown``.
+
+    A final error would promise that nothing happened, however plain its cause is.
+    """
+    try:
+        yield
+    except OSError as error:
+        cause = driver_error(error).cause
+        raise Unknown(f"{cause}; what was asked for may be done", object=key) from error
 
 
 def driver_error(error: OSError, key: str = "") -> DriverError:

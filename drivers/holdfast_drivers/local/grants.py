@@ -13,6 +13,7 @@ import msgspec
 from holdfast import files, infos, requests
 from holdfast.capabilities import AccessMode
 from holdfast.errors import Conflict, InUse, NotFound
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.names import key_of, name_of
 from holdfast_drivers.local.place import Place, StoreRow
 
@@ -83,8 +84,10 @@ class Grants:
             )
         for granted in self.of(request.volume):
             if granted.host == host_name(request.host):
-                self.settle()
-                return _again(granted, request)
+                again = _again(granted, request)
+                with after_the_fact(request.volume):
+                    self.settle()
+                return again
             if AccessMode.EXCLUSIVE in {granted.mode, request.mode}:
                 self.refuse_in_use(request.volume)
         path = self._folder / _grant_name(request, operation, fresh)
@@ -92,7 +95,8 @@ class Grants:
         try:
             self.settle()
         except BaseException:
-            files.unlink(path)
+            with after_the_fact(request.volume):
+                files.unlink(path)
             raise
         return _info(fresh, request)
 
@@ -101,7 +105,8 @@ class Grants:
         granted = self.find(volume, host)
         if granted is not None:
             files.unlink(granted.path)
-        self.settle()
+        with after_the_fact(volume):
+            self.settle()
         return granted is not None
 
     def settle(self) -> None:

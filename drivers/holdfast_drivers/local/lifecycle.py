@@ -9,12 +9,21 @@ from pathlib import Path
 import msgspec
 
 from holdfast import files, requests
-from holdfast.errors import Busy, Conflict, Exhausted, InUse, Invalid, NotFound, Unavailable
+from holdfast.errors import (
+    Busy,
+    Conflict,
+    Exhausted,
+    InUse,
+    Invalid,
+    NotFound,
+    Unavailable,
+    Unknown,
+)
 from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
-from holdfast_drivers.local.errors import ERRORS, attempt
+from holdfast_drivers.local.errors import ERRORS, after_the_fact, attempt
 from holdfast_drivers.local.grants import Grants, host_name
 from holdfast_drivers.local.locks import STORE_ALONE
 from holdfast_drivers.local.place import Place, StoreRow
@@ -51,7 +60,8 @@ class LocalLifeCycle(LifeCycle):
                 return row.info()
         if found.name != row.name:
             raise Conflict(f"the folder is store {found.name!r} already")
-        files.fsync_directory(place.namespace)  # a killed call may not have come to that
+        with after_the_fact():
+            files.fsync_directory(place.namespace)  # a killed call may not have come to that
         return found.info()
 
     async def get(self, ctx: CallContext) -> StoreInfo:
@@ -98,7 +108,8 @@ class LocalLifeCycle(LifeCycle):
             row = place.row()
             changed = change(place, row)
             if changed == row:
-                files.fsync_directory(place.folder)  # a killed call may not have come to that
+                with after_the_fact():
+                    files.fsync_directory(place.folder)  # a killed call may not have come to that
                 return row.info()
             return place.replace(changed).info()
 
@@ -109,12 +120,15 @@ class LocalLifeCycle(LifeCycle):
         place = self._make_place()
         with _root_alone(place.root):
             with contextlib.suppress(NotFound):
-                files.remove_tree(_leaving(place))
+                if os.path.lexists(_leaving(place)):
+                    with after_the_fact():  # of a call that was killed
+                        files.remove_tree(_leaving(place))
                 _take_down(place)
             _leave(place)
-            for folder in (place.namespace, place.root):  # a killed call may not have come to that
-                with contextlib.suppress(FileNotFoundError):
-                    files.fsync_directory(folder)
+            with after_the_fact():
+                for folder in (place.namespace, place.root):  # a killed call may not have come here
+                    with contextlib.suppress(FileNotFoundError):
+                        files.fsync_directory(folder)
         return Gone(key="")
 
 
@@ -133,8 +147,10 @@ def _take_down(place: Place) -> None:
                 object=name,
                 holders=holders,
             )
-        files.publish(place.folder, _leaving(place))
-        files.remove_tree(_leaving(place))
+        files.rename(place.folder, _leaving(place))
+        with after_the_fact():
+            files.fsync_directory(place.namespace)
+            files.remove_tree(_leaving(place))
 
 
 def _detached(place: Place, row: StoreRow, host: str) -> StoreRow:
@@ -192,11 +208,13 @@ def _build(place: Place, row: StoreRow) -> None:
         files.write_new(coming / "store.json", msgspec.json.encode(row))
         files.fsync_directory(coming)
         files.publish(coming, place.folder)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             files.remove_tree(coming)
             files.remove_tree(place.folder)
             _leave(place)
+        if os.path.lexists(place.folder):
+            raise Unknown(f"{place.folder} stays, half made", object=row.name) from error
         raise
 
 

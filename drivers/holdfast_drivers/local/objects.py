@@ -1,6 +1,5 @@
 """Objects as files with a recorded size and digest. Blocking functions."""
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, OutOfRange
 from holdfast.handles import FileHandle
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
@@ -68,11 +68,11 @@ class Objects:
             files.publish(staged / made.data, self.shelf.data(made))
             self.shelf.replace_row(made.key, made)
         except BaseException:
-            with contextlib.suppress(OSError):
-                self.shelf.purge(made.key)
+            self.shelf.purge(made.key)
             raise
-        files.unlink(self.shelf.data(old))
-        files.fsync_directory(self.shelf.folder(made.key))
+        with after_the_fact(made.key):
+            files.unlink(self.shelf.data(old))
+            files.fsync_directory(self.shelf.folder(made.key))
 
     def head(self, request: requests.HeadObject) -> infos.ObjectInfo:
         """What is recorded of an object, and true of its file's size."""

@@ -19,6 +19,7 @@ from holdfast.errors import Corrupt, Invalid, NotFound, Precondition, Unavailabl
 from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import KEY_MAX_BYTES, Role
 from holdfast_drivers.local.config import LocalConfig
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import STORE_SHARED, Lock, Locks, open_locks
 from holdfast_drivers.local.names import name_of
 
@@ -95,9 +96,13 @@ class Place:
 
     def replace(self, row: StoreRow) -> StoreRow:
         """Make this the store's state, durably."""
-        files.publish_bytes(
-            self.staging / "store", self.folder / "store.json", msgspec.json.encode(row)
-        )
+        staged = self.staging / "store"
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(staged)
+        files.write_new(staged, msgspec.json.encode(row))
+        files.rename(staged, self.folder / "store.json")
+        with after_the_fact():
+            files.fsync_directory(self.folder)
         return row
 
     @contextlib.contextmanager

@@ -15,6 +15,7 @@ import msgspec
 
 from holdfast import files
 from holdfast.errors import Corrupt, NotFound
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import Lock, LockKind
 from holdfast_drivers.local.names import key_of, name_of
 from holdfast_drivers.local.place import Place
@@ -160,14 +161,19 @@ class Shelf(Generic[R]):
         return found
 
     def purge(self, key: str) -> None:
-        """Remove what a killed call left of this key, once what it did is durable."""
-        leftovers = self.leftovers(key)
-        if leftovers:
-            self.settle(key)
-        for path in leftovers:
-            files.remove_tree(path)
-            if path.parent == self.folder(key):
-                files.fsync_directory(path.parent)
+        """Remove what a killed call left of this key, once what it did is durable.
+
+        Raises:
+            Unknown: something of it stays.
+        """
+        with after_the_fact(key):
+            leftovers = self.leftovers(key)
+            if leftovers:
+                self.settle(key)
+            for path in leftovers:
+                files.remove_tree(path)
+                if path.parent == self.folder(key):
+                    files.fsync_directory(path.parent)
 
     def settle(self, key: str) -> None:
         """Make durable what can be seen of this key; a killed call may not have come to that."""
@@ -187,24 +193,22 @@ class Shelf(Generic[R]):
             files.fsync_directory(new)
             files.publish(new, final)
         except BaseException:
-            self._undo(key, final)
+            with after_the_fact(key):
+                files.remove_tree(final)
+                files.remove_tree(self.staged(key))
             raise
-        files.rmdir(staged)
+        with after_the_fact(key):
+            files.rmdir(staged)
         return row
 
-    def _undo(self, key: str, final: Path) -> None:
-        # The system refused something; what is left after it refuses this too shows in enumerate.
-        with contextlib.suppress(OSError):
-            files.remove_tree(final)
-            files.remove_tree(self.staged(key))
-
     def replace_row(self, key: str, row: R) -> None:
-        """Record something else of a thing, durably and at once."""
+        """Record something else of a thing, durably and at once; ``stage`` was called before."""
         staged = self.staged(key)
-        with contextlib.suppress(FileExistsError):
-            files.mkdir(staged)
-        files.publish_bytes(staged / ROW, self.folder(key) / ROW, msgspec.json.encode(row))
-        files.rmdir(staged)
+        files.write_new(staged / ROW, msgspec.json.encode(row))
+        files.rename(staged / ROW, self.folder(key) / ROW)
+        with after_the_fact(key):
+            files.fsync_directory(self.folder(key))
+            files.rmdir(staged)
 
     def remove(self, key: str) -> None:
         """Make a thing disappear, and everything it is made of; an absent one is fine."""
@@ -214,5 +218,6 @@ class Shelf(Generic[R]):
             return
         staged = self.stage(key)
         files.rename(self.folder(key), staged / "gone")
-        files.fsync_directory(self.path)
-        files.remove_tree(staged)
+        with after_the_fact(key):
+            files.fsync_directory(self.path)
+            files.remove_tree(staged)

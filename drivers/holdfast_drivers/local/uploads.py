@@ -12,6 +12,7 @@ from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
 from holdfast.requests import PartReference
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.objects import ObjectRow, Objects
 from holdfast_drivers.local.place import Place
@@ -82,7 +83,9 @@ class Uploads:
             try:
                 self._promise(len(request.data))
                 files.write_new(staged / "part", request.data)
-                files.publish(staged / "part", self.part(request.upload, request.number))
+                files.rename(staged / "part", self.part(request.upload, request.number))
+                with after_the_fact(request.upload):
+                    files.fsync_directory(self.shelf.folder(request.upload))
             finally:
                 self.shelf.purge(request.upload)
             return infos.PartInfo(part=part_of(request))
@@ -119,8 +122,10 @@ class Uploads:
                 made = self._join(row, request, operation, fresh)
             else:
                 self.objects.shelf.purge(row.target)
-                self.objects.shelf.settle(row.target)
-            self.shelf.remove(request.upload)
+                with after_the_fact(row.target):
+                    self.objects.shelf.settle(row.target)
+            with after_the_fact(row.target):
+                self.shelf.remove(request.upload)
             return made.info()
 
     def _completed(self, request: requests.CompleteUpload, held: Locks) -> ObjectRow:

@@ -12,6 +12,7 @@ from holdfast import files, infos, requests
 from holdfast.data.sparse import clone_or_copy
 from holdfast.errors import Conflict, Exhausted, Invalid, OutOfRange
 from holdfast_drivers.local.config import BLOCK_BYTES
+from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.grants import Grants
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.place import Place
@@ -171,7 +172,8 @@ class Volumes:
             with files.open_existing(self.volumes.data(row), writable=True) as file:
                 if changes:
                     files.truncate(file, size_bytes)
-                files.fsync_file(file)
+                with after_the_fact(row.key):
+                    files.fsync_file(file)
             return self.info(row)
 
     def revert(
@@ -204,11 +206,11 @@ class Volumes:
             files.publish(staged / row.data, self.volumes.data(changed))
             self.volumes.replace_row(row.key, changed)
         except BaseException:
-            with contextlib.suppress(OSError):
-                self.volumes.purge(row.key)
+            self.volumes.purge(row.key)
             raise
-        files.unlink(old)
-        files.fsync_directory(old.parent)
+        with after_the_fact(row.key):
+            files.unlink(old)
+            files.fsync_directory(old.parent)
         return changed
 
     # Snapshots

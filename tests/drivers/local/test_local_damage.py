@@ -12,13 +12,14 @@ from holdfast.data.put import read_object
 from holdfast.errors import (
     Corrupt,
     Exhausted,
+    NotFound,
     Unavailable,
     Unknown,
 )
 from holdfast.files import Mutation, MutationKind, observe
-from holdfast.infos import HealthState, Undetermined
+from holdfast.infos import Done, HealthState, Partial, ProbeResult, StoreState, Undetermined
 from holdfast.requests import Role
-from local_stores import CTX, MIB, Store, context, create, put, with_store
+from local_stores import CTX, MIB, Store, context, create, opened, put, with_store
 
 
 class Failing:
@@ -71,6 +72,92 @@ def test_an_unreadable_answer_of_the_disk_is_unknown(tmp_path: Path) -> None:
         failing = Failing(MutationKind.FSYNC_DIRECTORY, errno.EIO)
         with observe(failing), pytest.raises(Unknown):
             await create(driver, "one")
+
+    with_store(tmp_path, use)
+
+
+class FailingAfter:
+    """Lets one change happen and refuses from then on to make anything durable."""
+
+    def __init__(self, kind: MutationKind, part_of_name: str) -> None:
+        self._kind = kind
+        self._part_of_name = part_of_name
+        self._happened = False
+
+    def before(self, mutation: Mutation) -> None:
+        if self._happened and mutation.kind in _DURABLE:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), mutation.path)
+
+    def after(self, mutation: Mutation) -> None:
+        name = mutation.target or mutation.path
+        self._happened |= mutation.kind is self._kind and self._part_of_name in name
+
+
+_DURABLE = {MutationKind.FSYNC_DIRECTORY, MutationKind.FSYNC_FILE}
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "part_of_name"),
+    [
+        (requests.RevertVolume(key="one", snapshot="snap"), MutationKind.RENAME, "one/row.json"),
+        (requests.DeleteVolume(key="one"), MutationKind.RENAME, "gone"),
+        (requests.DeleteSnapshot(key="snap"), MutationKind.RENAME, "gone"),
+        (requests.ResizeVolume(key="one", size_bytes=2 * MIB), MutationKind.TRUNCATE, "one/data"),
+        (requests.Revoke(volume="two", host="host"), MutationKind.UNLINK, "grants/two"),
+    ],
+    ids=["revert", "delete", "delete snapshot", "resize", "revoke"],
+)
+def test_an_error_after_the_change_is_unknown_and_the_probe_tells(
+    tmp_path: Path, request_: requests.Request, kind: MutationKind, part_of_name: str
+) -> None:
+    """What is refused after a change was made is no promise that nothing happened."""
+
+    async def use(store: Store) -> ProbeResult:
+        driver = await store.primary()
+        await create(driver, "one")
+        await create(driver, "two")
+        await opened(driver, "two")
+        await driver.create_snapshot(CTX, requests.CreateSnapshot(key="snap", volume="one"))
+        verb = requests.verb_of(request_)
+        with observe(FailingAfter(kind, part_of_name)), pytest.raises(Unknown):
+            await getattr(driver, verb)(CTX, request_)
+        if isinstance(await driver.probe(CTX, verb, request_), Partial):
+            await getattr(driver, verb)(CTX, request_)
+        return await driver.probe(CTX, verb, request_)
+
+    assert isinstance(with_store(tmp_path, use), Done)
+
+
+def test_an_object_that_was_replaced_is_never_called_refused(tmp_path: Path) -> None:
+    """After the new object took the place of the old one an error leaves the outcome open."""
+
+    async def use(store: Store) -> bytes:
+        driver = await store.image()
+        await put(driver, "key", b"old", upload="first")
+        replaced = FailingAfter(MutationKind.RENAME, "objects/key/row.json")
+        with observe(replaced), pytest.raises(Unknown):
+            await put(driver, "key", b"new", upload="second")
+        await put(driver, "key", b"new", upload="second")
+        return (await driver.get(CTX, requests.GetObject(key="key"))).data
+
+    assert with_store(tmp_path, use) == b"new"
+
+
+def test_a_store_that_changed_is_never_called_refused(tmp_path: Path) -> None:
+    """After a store's record was replaced or its folder is gone an error leaves that open."""
+
+    async def use(store: Store) -> None:
+        life_cycle = await store.life_cycle(Role.PRIMARY)
+        replaced = FailingAfter(MutationKind.RENAME, "store.json")
+        with observe(replaced), pytest.raises(Unknown):
+            await life_cycle.maintain(CTX, requests.MaintainStore())
+        assert (await life_cycle.get(CTX)).state is StoreState.MAINTENANCE
+        await life_cycle.detach(CTX, requests.DetachHost(host="host"))
+        gone = FailingAfter(MutationKind.RENAME, ".leaving")
+        with observe(gone), pytest.raises(Unknown):
+            await life_cycle.delete_store(CTX, requests.DeleteStore())
+        with pytest.raises(NotFound):
+            await life_cycle.get(CTX)
 
     with_store(tmp_path, use)
 
