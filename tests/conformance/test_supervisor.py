@@ -92,6 +92,7 @@ def test_a_plan_is_prepared_executed_observed_and_cleaned_up(supervisor: Supervi
         ("crashes", BrokenKind.DIED),
         ("closes-everything", BrokenKind.DIED),
         ("writes-everywhere", BrokenKind.DIED),
+        ("writes-a-frame", BrokenKind.DIED),
         ("interrupts", BrokenKind.BASE_EXCEPTION),
         ("leaves", BrokenKind.BASE_EXCEPTION),
         ("raises-outlandish", BrokenKind.BASE_EXCEPTION),
@@ -126,6 +127,29 @@ def test_a_foreign_exception_is_named(supervisor: Supervisor) -> None:
 
     assert isinstance(outcome, Raised)
     assert (outcome.kind, outcome.escaped) == (ErrorKind.INTERNAL, "ZeroDivisionError")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("raises-own-kind", "OwnKind"),
+        ("raises-own-final", "OwnFinal"),
+        ("raises-hostile", "no text"),
+        ("raises-number", "5"),
+        ("raises-hostile-cause", "cannot be shown"),
+        ("raises-half-a-pair", "half a pair: \\udc80"),
+    ],
+)
+def test_an_error_with_wrong_fields_is_one_outcome_and_the_plan_goes_on(
+    supervisor: Supervisor, key: str, told: str
+) -> None:
+    """A field that is no text, raises or cannot be encoded ends neither the worker nor the run."""
+    records = execute(supervisor, create(key), create("a"))
+    outcome = stepped(records, 0).outcome
+
+    assert isinstance(outcome, Raised | Nonsense)
+    assert told in str(outcome).replace("\\\\", "\\")
+    assert isinstance(records[-1], Ended)
 
 
 def test_what_a_driver_prints_belongs_to_its_step(supervisor: Supervisor) -> None:

@@ -263,7 +263,11 @@ class _Course:
 
     def show(self, line: bytes) -> bool:
         """Give a record to the sink; true at the moment when it wants no more."""
-        record = decode_record(line)
+        try:
+            record = decode_record(line)
+        except (ValueError, msgspec.MsgspecError) as problem:
+            detail = f"what it reported is no record: {problem}"
+            raise WorkerLost(BrokenKind.DIED, detail) from problem
         if isinstance(record, Stepped):
             self.steps_seen += 1
         elif isinstance(record, Observed):
@@ -278,5 +282,6 @@ class _Course:
     def broke(self, lost: WorkerLost) -> None:
         """Tell the sink, unless the worker did so itself before it ended."""
         if self._wanted and not self._broken:
-            record = Broken(index=self._order[self._place], how=lost.how, detail=lost.detail)
+            index = self._order[min(self._place, len(self._order) - 1)]
+            record = Broken(index=index, how=lost.how, detail=lost.detail)
             self._sink(record, encode_record(record))

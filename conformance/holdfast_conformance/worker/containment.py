@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
+import msgspec
+
 from holdfast.errors import DriverError, Internal
 from holdfast_conformance.trace import Nonsense, Raised
 from holdfast_conformance.worker.canaries import Canaries
@@ -61,25 +63,36 @@ class Containment:
 
     def outcome_of(self, problem: Exception) -> Raised | Nonsense:
         """How a trace tells an exception; secrets in its message are noted and removed."""
-        for link in _chain(problem):
-            self._canaries.scan("message", described(link))
+        try:
+            for link in _chain(problem):
+                self._canaries.scan("message", described(link))
+            return self._told(problem)
+        except Exception as hostile:  # noqa: BLE001 - a hostile error must not become our own
+            what = f"raised {type(problem).__name__}, which is no proper error"
+            return Nonsense(self._canaries.redact(f"{what}: {described(hostile)}"))
+
+    def _told(self, problem: Exception) -> Raised | Nonsense:
+        """An error in the words of a trace; raises whatever a hostile error's fields raise."""
         if not isinstance(problem, DriverError):
             return Nonsense(self._canaries.redact(f"raised {described(problem)}"))
         escaped = ""
+        cause = shown(problem.cause)
         if isinstance(problem, Internal):
             if isinstance(problem.__cause__, Exception):
                 escaped = type(problem.__cause__).__name__
-            elif problem.cause.startswith(_NONSENSE):
-                return Nonsense(self._canaries.redact(problem.cause.removeprefix(_NONSENSE)))
-        return Raised(
+            elif cause.startswith(_NONSENSE):
+                return Nonsense(self._canaries.redact(cause.removeprefix(_NONSENSE)))
+        raised = Raised(
             kind=problem.kind,
-            verb=str(problem.verb),
-            object=self._canaries.redact(str(problem.object)),
-            cause=self._canaries.redact(str(problem.cause)),
+            verb=shown(problem.verb),
+            object=self._canaries.redact(shown(problem.object)),
+            cause=self._canaries.redact(cause),
             final=problem.final,
             detail=self._canaries.redact(_detail(problem)),
             escaped=escaped,
         )
+        # The judge reads it back: a kind that is none of ours is found here, at its own step.
+        return msgspec.json.decode(msgspec.json.encode(raised), type=Raised)
 
 
 def _chain(problem: BaseException) -> list[BaseException]:
@@ -97,14 +110,24 @@ def _detail(problem: DriverError) -> str:
     for name in ("holders", "state", "what"):
         value = getattr(problem, name, None)
         if value:
-            return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - whatever a driver gives
+            return ",".join(map(shown, value)) if isinstance(value, tuple) else shown(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - whatever a driver gives
     return ""
 
 
 def described(problem: BaseException) -> str:
     """An exception in one line, whatever its ``__str__`` does."""
-    try:
-        text = " ".join(str(problem).split())
-    except Exception:  # noqa: BLE001 - a hostile __str__ must not become our own error
-        text = "(its message cannot be shown)"
+    text = " ".join(shown(problem).split())
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+
+
+def shown(value: object) -> str:
+    """The text of whatever a driver gives, whatever its ``__str__`` does."""
+    try:
+        return writable(str(value))
+    except Exception:  # noqa: BLE001 - a hostile __str__ must not become our own error
+        return "(its text cannot be shown)"
+
+
+def writable(text: str) -> str:
+    """The text with everything escaped that UTF-8 cannot hold, such as half of a surrogate pair."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()

@@ -8,6 +8,7 @@ import ctypes
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import msgspec
 
 from holdfast import infos, requests
 from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
-from holdfast.errors import Denied, NotFound
+from holdfast.errors import Denied, DriverError, Internal, NotFound
 from holdfast.handles import Handle
 from holdfast.infos import OwnedKind
 from holdfast.ports import LifeCycle, PrimaryDriver, Provider
@@ -178,7 +179,28 @@ class OddDriver(PrimaryDriver):
             yield infos.OwnedThing(kind=OwnedKind.VOLUME, id=key, key=key)
 
 
+class OwnKind(DriverError):
+    kind = "quota"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+class OwnFinal(NotFound):
+    final = "yes"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+class Hostile(Exception):
+    """Whose every field raises."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 def _raise(problem: BaseException) -> Any:
+    raise problem
+
+
+def _raise_with(problem: DriverError, cause: Any) -> Any:
+    """Raise an error with something else than a sentence as its cause."""
+    problem.cause = problem.object = problem.verb = cause
     raise problem
 
 
@@ -224,11 +246,20 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "raises-outlandish": lambda _: _raise(Outlandish("from afar")),
     "stops-the-loop": lambda _: _stop_loop(),
     "closes-everything": lambda _: os.closerange(3, 64),
+    "writes-a-frame": lambda _: [
+        os.write(fd, struct.pack(">IB", 3, 1) + b"xyz") for fd in _writable()
+    ],
     "writes-everywhere": lambda _: [os.write(fd, b"\xff" * 64) for fd in _writable()],
     "answers-none": lambda _: None,
     "answers-a-lie": lambda _: infos.VolumeInfo(key="another", id="x", size_bytes=PAGE_BYTES),
     "answers-bad-types": lambda _: infos.VolumeInfo(key="a", id=7, size_bytes="x"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     "raises-foreign": lambda _: _raise(ZeroDivisionError("of all things")),
+    "raises-own-kind": lambda _: _raise(OwnKind("over quota")),
+    "raises-own-final": lambda _: _raise(OwnFinal("over quota")),
+    "raises-number": lambda _: _raise_with(Internal("five"), 5),
+    "raises-hostile-cause": lambda _: _raise_with(NotFound("hostile"), Hostile()),
+    "raises-hostile": lambda _: _raise(Hostile()),
+    "raises-half-a-pair": lambda _: _raise(NotFound("half a pair: \udc80")),
     "tells-its-password": lambda odd: _raise(Denied(f"{odd.config.password} is not accepted")),
     "odd": _then(lambda: print("hello from the driver")),
     "floods": _then(_flood),
