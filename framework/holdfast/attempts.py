@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import DriverError, HoldfastError, Internal, Retry, Unknown
+from holdfast.errors import Conflict, DriverError, HoldfastError, Internal, Retry, Unknown
 from holdfast.infos import Absent, Partial, Undetermined
 from holdfast.plans import PlannedStep
 from holdfast.requests import CallContext
@@ -109,7 +109,10 @@ class Attempts:
             ask_first = ask_first or uncertain
             lingers = lingers or (uncertain and kind.lingers(planned.inputs))
             if not uncertain and not _backs_off(error):
-                return Doubtful(error) if lingers else Failed(error, touched)
+                if lingers:
+                    return Doubtful(error)
+                # What another holds under the name is not this step's to take away.
+                return Failed(error, touched and not isinstance(error, Conflict))
             if runtime().now() >= one.deadline:
                 break
             await one.back_off(attempt)

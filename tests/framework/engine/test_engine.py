@@ -11,7 +11,8 @@ from holdfast.journal import Verdict
 from holdfast.model.rows import ROWS, Lease, Operation, Snapshot, Step, Volume
 from holdfast.model.states import OperationState, StepState, VolumeState
 from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
+from holdfast.requests import CallContext, CreateVolume, GetVolume, Role
+from holdfast.runtime import runtime
 from holdfast.workflows import (
     Refused,
     attach_volume,
@@ -166,6 +167,31 @@ def test_recovery_settles_a_deletion_that_is_refused_for_good() -> None:
             return ended, [row.state for row in await zone.rows(Volume)]
 
     assert run_inline(story()) == ([Verdict.FAILED_CLEAN], [VolumeState.READY])
+
+
+def test_what_another_holds_under_the_name_is_not_deleted() -> None:
+    """A creation that was cut off and meets a conflict in recovery fails clean, and what is there
+    under its name stays.
+    """
+
+    async def story() -> tuple[list[Verdict], list[str], int]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+            wanted = create_volume(name="v", store=store, size_bytes=8192)
+            await orchestrator.engine.accept(wanted, "op-cut-off")
+            ctx = CallContext(operation="elsewhere", deadline=runtime().now() + 60)
+            primary = await orchestrator.stores.primary(store)
+            await primary.create_volume(ctx, CreateVolume(key=wanted.subject, size_bytes=4096))
+            zone.faults.log.clear()
+            ended = [one.outcome.verdict for one in await orchestrator.recover()]
+            found = await primary.get_volume(ctx, GetVolume(key=wanted.subject))
+            return ended, zone.faults.log, found.size_bytes
+
+    verdicts, log, size_bytes = run_inline(story())
+
+    assert verdicts == [Verdict.FAILED_CLEAN]
+    assert log == ["probe", "create_volume", "get_volume"]
+    assert size_bytes == 4096
 
 
 def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
