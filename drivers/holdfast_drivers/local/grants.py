@@ -100,14 +100,13 @@ class Grants:
             raise
         return _info(fresh, request)
 
-    def revoke(self, volume: str, host: str) -> bool:
-        """Remove the name of a host's grant; returns whether there was one."""
+    def revoke(self, volume: str, host: str) -> None:
+        """Remove the name of a host's grant, if there is one."""
         granted = self.find(volume, host)
         if granted is not None:
             files.unlink(granted.path)
         with after_the_fact(volume):
             self.settle()
-        return granted is not None
 
     def settle(self) -> None:
         """Make durable what can be seen; a killed call may not have come to that."""

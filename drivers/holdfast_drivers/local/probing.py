@@ -41,9 +41,7 @@ def _gone(shelf: Shelf[R], key: str) -> ProbeResult:
     return _done(shelf, key, Gone(key=key))
 
 
-def probe_primary(  # noqa: C901 - one short arm per verb reads best
-    volumes: Volumes, operation: str, request: requests.Request
-) -> ProbeResult:
+def probe_primary(volumes: Volumes, operation: str, request: requests.Request) -> ProbeResult:
     """What became of a call to a primary store."""
     volumes.place.row()
     match request:
@@ -65,10 +63,7 @@ def probe_primary(  # noqa: C901 - one short arm per verb reads best
         case requests.Grant():
             return _probe_grant(volumes, request)
         case requests.Revoke():
-            volumes.grants.settle()
-            if volumes.grants.find(request.volume, request.host) is None:
-                return Done(answer=Gone(key=request.volume))
-            return Absent()
+            return _probe_revoke(volumes, request)
         case _:
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
 
@@ -113,6 +108,15 @@ def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
             id=granted.id, volume=request.volume, host=request.host, mode=granted.mode
         )
     )
+
+
+def _probe_revoke(volumes: Volumes, request: requests.Revoke) -> ProbeResult:
+    volumes.grants.settle()
+    if volumes.grants.find(request.volume, request.host) is not None:
+        return Absent()
+    if not volumes.is_quiet(request.volume):
+        return Undetermined(reason="the grant is gone; a call that began under it is at work")
+    return Done(answer=Gone(key=request.volume))
 
 
 def probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:

@@ -10,7 +10,7 @@ import msgspec
 
 from holdfast import files, infos, requests
 from holdfast.data.sparse import clone_or_copy
-from holdfast.errors import Conflict, Exhausted, Invalid, OutOfRange
+from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, OutOfRange
 from holdfast_drivers.local.config import BLOCK_BYTES
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.grants import Grants
@@ -259,10 +259,32 @@ class Volumes:
         """Take a grant back; when this returns no call under it is at work any more."""
         with self.place.locked(self.volumes.lock(request.volume)):
             self.place.row()
-            if self.grants.revoke(request.volume, request.host):
-                with quiet(self.volumes.data(self.volumes.get(request.volume))):
-                    pass  # whoever had the file for a call has finished it
+            self.grants.revoke(request.volume, request.host)
+            # Also where the grant is gone already: a killed call may not have waited.
+            with after_the_fact(request.volume), self._data_for_quiet(request.volume) as file:
+                if file is not None:
+                    fcntl.flock(file.fd, fcntl.LOCK_EX)
             return infos.Gone(key=request.volume)
+
+    def is_quiet(self, volume: str) -> bool:
+        """Whether nobody is in the middle of a call to a volume; so it is where there is none."""
+        with self._data_for_quiet(volume) as file:
+            if file is not None:
+                try:
+                    fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+        return True
+
+    @contextlib.contextmanager
+    def _data_for_quiet(self, volume: str) -> Iterator[files.OpenFile | None]:
+        """A volume's file; ``None`` where there is none to wait for, absent or lost."""
+        with contextlib.ExitStack() as stack:
+            file: files.OpenFile | None = None
+            with contextlib.suppress(NotFound, Corrupt, FileNotFoundError):
+                path = self.volumes.data(self.volumes.get(volume))
+                file = stack.enter_context(files.open_existing(path))
+            yield file
 
 
 def rounded(size_bytes: int) -> int:

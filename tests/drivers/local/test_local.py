@@ -1,6 +1,7 @@
 """The local driver when it is shared: drivers at once, grants, capacity, objects, life cycle."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import shutil
@@ -22,8 +23,8 @@ from holdfast.errors import (
     NotFound,
     Precondition,
 )
-from holdfast.files import Mutation, MutationKind, observe
-from holdfast.infos import VolumeInfo
+from holdfast.files import Mutation, MutationKind, observe, open_existing
+from holdfast.infos import Done, ProbeResult, Undetermined, VolumeInfo
 from holdfast.requests import Role
 from local_stores import CTX, MIB, Store, create, opened, put, with_store
 
@@ -117,6 +118,36 @@ def test_a_revoked_handle_is_dead_for_good(tmp_path: Path) -> None:
             return await content.read_at(0, 4)
 
     assert with_store(tmp_path, use) == bytes(4)
+
+
+def _is_waited_for(path: Path) -> bool:
+    """Whether somebody waits for the lock of a file."""
+    ending = f":{path.stat().st_ino} 0 EOF"
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("-> FLOCK" in line and line.endswith(ending) for line in lines)
+
+
+def test_a_revoke_ends_only_when_no_call_is_at_work(tmp_path: Path) -> None:
+    """Also a repeated revoke waits for the write under way, and until then no probe says done."""
+
+    async def use(store: Store) -> ProbeResult:
+        driver = await store.primary()
+        await create(driver, "one")
+        handle = await opened(driver, "one")
+        request = requests.Revoke(volume="one", host="host")
+        data = store.folder / "primary/volumes/one/data"
+        with open_existing(data) as written:
+            fcntl.flock(written.fd, fcntl.LOCK_SH)  # as a write of another process does
+            os.unlink(handle.path)  # noqa: PTH108 - as a call does that is killed before it waits
+            assert isinstance(await driver.probe(CTX, "revoke", request), Undetermined)
+            repeated = asyncio.create_task(driver.revoke(CTX, request))
+            while not repeated.done() and not _is_waited_for(data):  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+            assert not repeated.done()
+        await repeated
+        return await driver.probe(CTX, "revoke", request)
+
+    assert isinstance(with_store(tmp_path, use), Done)
 
 
 def test_a_promise_beyond_the_capacity_is_exhausted(tmp_path: Path) -> None:
