@@ -117,7 +117,7 @@ def test_what_held_often_enough_passes_and_the_rest_is_vacuous() -> None:
 
 def test_vacuous_is_no_level() -> None:
     """A few steps do not make a level, and neither does loading alone."""
-    few = judge(all_properties(), [(LOADED,), tuple(trace(*GOOD))])
+    few = judge(all_properties(), [(LOADED,), (*trace(*GOOD), ended())])
     loaded = judge(all_properties(), [(LOADED,)], requested=Level.L0)
     nothing = judge(all_properties(), [])
 
@@ -207,6 +207,49 @@ def test_a_step_that_was_not_observed_is_judged_by_its_answer() -> None:
     results = judged(*tuple(trace((CREATE, REFUSED, None)))[:-1])
 
     assert "VOL-01" in failed(results)
+
+
+def statuses(*records: TraceRecord) -> set[Status]:
+    return {result.status for result in judged(*records).values()}
+
+
+WHOLE = (*trace(*GOOD), ended())
+
+
+@pytest.mark.parametrize("length", range(1, len(WHOLE)))
+def test_a_trace_that_stops_before_its_end_is_never_a_pass(length: int) -> None:
+    """Wherever a trace without a failure stops, it is an error, and no level is reached."""
+    verdict = judge(all_properties(), [(LOADED,), WHOLE, WHOLE[:length]])
+
+    assert (verdict.level, verdict.ok) == (None, False)
+    results = by_id(verdict)
+    assert results["VOL-02"].status is Status.ERROR
+    assert "the trace of p is not whole: it stops where" in results["VOL-02"].reason
+
+
+@pytest.mark.parametrize("place", range(1, len(WHOLE)))
+def test_a_trace_with_a_record_left_out_or_told_twice_is_never_a_pass(place: int) -> None:
+    """Every step must be there once, in its order, with its observation."""
+    less = WHOLE[:place] + WHOLE[place + 1 :]
+    more = (*WHOLE[: place + 1], *WHOLE[place:])
+
+    assert statuses(*less) & {Status.FAIL, Status.ERROR} != set()
+    assert statuses(*more) & {Status.FAIL, Status.ERROR} != set()
+
+
+def test_two_plans_in_one_trace_are_never_a_pass() -> None:
+    """A trace is of one plan, or of one loading."""
+    assert Status.ERROR in statuses(*WHOLE, *WHOLE)
+    assert Status.ERROR in statuses(*WHOLE, LOADED)
+    assert Status.ERROR in statuses(LOADED, *WHOLE)
+
+
+def test_a_trace_may_stop_at_its_divergence() -> None:
+    """What was judged to fail is a failure and no error, although the plan was stopped there."""
+    records = tuple(trace((CREATE, CREATED, (VOLUME,)), (DELETE, REFUSED, None), *GOOD))
+
+    assert Status.FAIL in statuses(*records[:7])
+    assert Status.ERROR not in statuses(*records[:7])
 
 
 def test_documents_that_differ_fail_loading() -> None:

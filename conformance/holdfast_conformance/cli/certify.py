@@ -150,6 +150,8 @@ def _summary(report: Report, out: Path) -> list[str]:
 def _failure(result: PropertyResult, report: Report) -> list[str]:
     statement = next((text.statement for text in report.properties if text.id == result.id), "")
     lines = [f"{result.status.value} {result.id}: {statement}"]
+    if result.reason:
+        lines.append(f"  {result.reason}")
     for finding in result.findings[:1]:
         lines.append(f"  expected: {finding.expected}")
         lines.append(f"  observed: {finding.observed}")

@@ -12,6 +12,7 @@ import msgspec
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.requests import Role
 from holdfast_conformance.judgement.attribution import attribute
+from holdfast_conformance.judgement.completeness import Course
 from holdfast_conformance.judgement.evidence import (
     BrokenMoment,
     Capabilities,
@@ -44,6 +45,7 @@ class PlanJudge:
         self._all = tuple(properties)
         self._applicable: tuple[Property, ...] = ()
         self._follower: PlanFollower | None = None
+        self._course = Course()
         self._plan = ""
         self.role: Role | None = None
         self.capabilities: Capabilities | None = None
@@ -61,6 +63,7 @@ class PlanJudge:
         """Take the next record of the trace into account."""
         if self.diverged:
             return
+        self._course.take(record)
         match record:
             case Loaded():
                 self._load(record)
@@ -77,6 +80,14 @@ class PlanJudge:
         if self._follower is not None and not self.diverged:
             for index, moment in self._follower.finish():
                 self._see(moment, index)
+
+    def incomplete(self) -> str:
+        """After ``finish``: why the trace proves nothing, or an empty string.
+
+        What comes after a divergence would not be judged, and an executor need not write it.
+        """
+        gap = "" if self.diverged else self._course.gap()
+        return gap and f"the trace of {self._plan or 'no plan'} is not whole: {gap}"
 
     def _load(self, record: Loaded) -> None:
         self.role = record.role
@@ -139,6 +150,8 @@ class _Role:
         self.findings: dict[str, list[Finding]] = {}
         self.loaded = False
         self.plans = 0
+        self.incomplete = ""
+        """Why the first trace that proves nothing does not, or an empty string."""
 
     def add(self, judged: PlanJudge, *, loaded: bool) -> None:
         """Count one trace."""
@@ -147,6 +160,7 @@ class _Role:
         self.aspects |= judged.aspects
         self.loaded |= loaded
         self.plans += not loaded
+        self.incomplete = self.incomplete or judged.incomplete()
         for finding in judged.findings:
             self.findings.setdefault(finding.property, []).append(finding)
 
@@ -191,6 +205,8 @@ def _result(found: Property, role: _Role) -> PropertyResult:
     gated = found.gate(role.capabilities) if role.capabilities is not None else None
     if findings:
         status, reason = Status.FAIL, ""
+    elif role.incomplete:
+        status, reason = Status.ERROR, role.incomplete
     elif gated is not None:
         status, reason = Status.NOT_APPLICABLE, gated
     elif found.check is None:

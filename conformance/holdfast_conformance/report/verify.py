@@ -36,6 +36,7 @@ from holdfast_conformance.report.schema import report_schema
 from holdfast_conformance.report.suite import suite_facts
 from holdfast_conformance.report.traces import read_traces
 from holdfast_conformance.trace import Started
+from holdfast_conformance.verdict import Status
 
 STATEMENT = "recomputed from the traces; no signature yet"
 PROBLEMS_SHOWN = 20
@@ -146,6 +147,8 @@ def _recomputed_problems(directory: Path, report: Report, data: bytes) -> Iterat
         if (directory / name).read_bytes() != rendered:
             yield f"{name} is not what {REPORT_NAME} renders to"
     again = compose(directory, inputs_of(report))
+    errors = [each.reason for each in again.report.verdict.results if each.status is Status.ERROR]
+    yield from dict.fromkeys(errors)
     if encode_report(again.report) != data:
         yield from _field_problems(again.report, report)
 

@@ -229,6 +229,18 @@ def test_a_plan_left_out_is_rejected(directory: Path) -> None:
     )
 
 
+def test_traces_that_stop_before_the_failure_are_rejected(directory: Path) -> None:
+    """A report written anew from traces cut off before anything failed proves nothing."""
+    inputs = inputs_of(report_in(directory))
+    for path in (directory / "traces").glob("*-image.jsonl"):
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    shutil.rmtree(directory / "repro")
+    forged = write_report(directory, inputs)
+
+    assert not forged.verdict.ok
+    assert any("is not whole: it stops where" in told for told in verify(directory).problems)
+
+
 def test_an_easier_plan_is_rejected(directory: Path) -> None:
     """A report written anew from traces of other plans than the seed's is found."""
     report = report_in(directory)
