@@ -91,7 +91,7 @@ class PlanJudge:
 
     def _load(self, record: Loaded) -> None:
         self.role = record.role
-        self.capabilities = _capabilities_in(record)
+        self.capabilities = capabilities_in(record)
         self._plan = f"load-{record.role.value}"
         self._applicable = tuple(found for found in self._all if record.role in found.roles)
         self._see(LoadMoment(loaded=record), 0)
@@ -268,7 +268,8 @@ def _level(results: Sequence[PropertyResult], *, exercised: bool) -> Level | Non
     return reached
 
 
-def _capabilities_in(record: Loaded) -> Capabilities | None:
+def capabilities_in(record: Loaded) -> Capabilities | None:
+    """What a role declared when it was loaded; ``None`` when no document can be read."""
     for document in record.documents:
         try:
             if record.role is Role.PRIMARY:

@@ -5,7 +5,7 @@ execute the plans which suite version, seed and capabilities give; it cannot sho
 """
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 import jsonschema
 import msgspec
 
+from holdfast.capabilities import Capabilities
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.requests import Role
 from holdfast_conformance.generate import generate_plans
+from holdfast_conformance.judgement.judge import capabilities_in
 from holdfast_conformance.plan import encode_plan
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.report.compose import compose, inputs_of
@@ -35,7 +37,7 @@ from holdfast_conformance.report.junit import render_junit
 from holdfast_conformance.report.schema import report_schema
 from holdfast_conformance.report.suite import suite_facts
 from holdfast_conformance.report.traces import read_traces
-from holdfast_conformance.trace import Started
+from holdfast_conformance.trace import Loaded, Started, TraceRecord
 from holdfast_conformance.verdict import Status
 
 STATEMENT = "recomputed from the traces; no signature yet"
@@ -164,7 +166,8 @@ def _field_problems(right: Report, stated: Report) -> Iterator[str]:
 def _plan_problems(directory: Path, report: Report) -> Iterator[str]:
     """Plans in the traces that are not the ones which the generator makes, in its order."""
     profile = find_profile(report.run.profile)
-    records = chain.from_iterable(read_traces(directory))
+    records = tuple(chain.from_iterable(read_traces(directory)))
+    yield from dict.fromkeys(_stated_problems(records, report))
     started = [record for record in records if isinstance(record, Started)]
     for role in Role:
         executed = [record for record in started if record.plan.role is role]
@@ -178,3 +181,26 @@ def _plan_problems(directory: Path, report: Report) -> Iterator[str]:
                 yield f"plan {record.plan.id} was run with other capabilities than the first"
             elif right is None or encode_plan(record.plan) != encode_plan(right):
                 yield f"plan {record.plan.id} is not what suite, seed and capabilities give"
+
+
+def _stated_problems(records: Iterable[TraceRecord], report: Report) -> Iterator[str]:
+    """Where the traces are of another driver, backend or declaration than the report states."""
+    driver, kind = report.driver, report.backend.kind
+    declared: dict[Role, Capabilities | None] = {}
+    for record in records:
+        match record:
+            case Loaded():
+                declared[record.role] = capabilities_in(record)
+                yield from _unlike("driver", driver.provider, record.provider)
+            case Started():
+                yield from _unlike("driver", driver.reference, record.provider)
+                yield from _unlike("backend", kind.value, record.testbed)
+                if record.capabilities != declared.get(record.plan.role):
+                    yield f"plan {record.plan.id} was run with other capabilities than were loaded"
+            case _:
+                pass
+
+
+def _unlike(what: str, stated: str, traced: str) -> Iterator[str]:
+    if stated != traced:
+        yield f"{what} {stated!r} is stated, and the traces are of {traced!r}"

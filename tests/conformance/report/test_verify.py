@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from holdfast.cli import build_app
 from holdfast.errors import ExitCode, UsageError
 from holdfast.runtime import RealRuntime
+from holdfast.testbed import TestbedKind
 from holdfast_conformance.canary import PREFIX
 from holdfast_conformance.execution.progress import Silent
 from holdfast_conformance.execution.run import CertifyRequest, certify
@@ -239,6 +240,33 @@ def test_traces_that_stop_before_the_failure_are_rejected(directory: Path) -> No
 
     assert not forged.verdict.ok
     assert any("is not whole: it stops where" in told for told in verify(directory).problems)
+
+
+def test_another_driver_or_backend_than_in_the_traces_is_rejected(directory: Path) -> None:
+    """A report written anew under another driver's name, or of another backend, is found."""
+    inputs = inputs_of(report_in(directory))
+    write_report(
+        directory,
+        msgspec.structs.replace(
+            inputs,
+            driver=msgspec.structs.replace(inputs.driver, reference="grand", provider="grand"),
+            backend=msgspec.structs.replace(inputs.backend, kind=TestbedKind.LIVE),
+        ),
+    )
+
+    problems = verify(directory).problems
+    assert f"driver 'grand' is stated, and the traces are of {MUTANT!r}" in problems
+    assert "backend 'live' is stated, and the traces are of 'embedded'" in problems
+
+
+def test_other_capabilities_than_were_loaded_are_rejected(directory: Path) -> None:
+    """Plans are made for what the driver declared when it was loaded, and for nothing less."""
+    loads = sorted((directory / "traces").glob("*-load.jsonl"))
+    edits = [rewrite_trace(path, r"\"kinds\":[\"template\",", r"\"kinds\":[") for path in loads]
+    write_report(directory, inputs_of(report_in(directory)))
+
+    assert sum(edits) > 0
+    assert any("other capabilities than were loaded" in told for told in verify(directory).problems)
 
 
 def test_an_easier_plan_is_rejected(directory: Path) -> None:
