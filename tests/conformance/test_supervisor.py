@@ -152,6 +152,24 @@ def test_an_error_with_wrong_fields_is_one_outcome_and_the_plan_goes_on(
     assert isinstance(records[-1], Ended)
 
 
+def test_half_a_surrogate_pair_while_loading_is_a_defect() -> None:
+    """A message that UTF-8 cannot hold is told with the character escaped."""
+    supervisor = Supervisor("refused_providers:HalfAPairAtOpening", "", RUN, QUICK)
+    loaded = supervisor.load(Role.PRIMARY, "ns-half", twice=False)
+    supervisor.close()
+
+    assert any("half a pair: \\udc80" in defect for defect in loaded.defects)
+
+
+@pytest.mark.parametrize("key", ["undeletable", "leaves-half-a-pair"])
+def test_half_a_surrogate_pair_at_the_end_is_told(supervisor: Supervisor, key: str) -> None:
+    """Neither the words of a failed deletion nor the name of what is left end the run."""
+    ended = execute(supervisor, create(key))[-1]
+
+    assert isinstance(ended, Ended)
+    assert "udc80" in str((ended.failures, ended.left))
+
+
 def test_what_a_driver_prints_belongs_to_its_step(supervisor: Supervisor) -> None:
     """Standard output is the driver's alone, kept with the step that printed it."""
     records = execute(supervisor, create("a"), create("odd"), create("b"))
@@ -255,6 +273,7 @@ def test_nothing_a_driver_started_outlives_the_worker() -> None:
         ("refused_providers:NoTestbed", "no testbed"),
         ("refused_providers:BrokenTestbed", "testbed does not start"),
         ("refused_providers:NoRole", "roles"),
+        ("refused_providers:HalfAPair", r"half a pair: \\udc80"),
         ("raises_at_import:Provider", "cannot be imported"),
         ("exits_at_import:Provider", "exited with status 9"),
         ("hangs_at_import:Provider", "no sign of life"),

@@ -131,3 +131,12 @@ def shown(value: object) -> str:
 def writable(text: str) -> str:
     """The text with everything escaped that UTF-8 cannot hold, such as half of a surrogate pair."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def unwritable(answer: object) -> str:
+    """Why an answer cannot be written into a trace; empty where it can."""
+    try:
+        msgspec.json.encode(answer)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as problem:
+        return f"an answer that cannot be written down: {described(problem)}"
+    return ""

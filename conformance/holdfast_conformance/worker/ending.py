@@ -8,7 +8,7 @@ from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.requests import CallContext, Role
 from holdfast.testbed import Inspected
 from holdfast_conformance.trace import Ended, Raised
-from holdfast_conformance.worker.containment import Containment, Failed
+from holdfast_conformance.worker.containment import Containment, Failed, unwritable
 from holdfast_conformance.worker.observe import Observer
 from holdfast_conformance.worker.opened import OpenedStore
 from holdfast_conformance.worker.steps import collect
@@ -120,7 +120,11 @@ class Ending:
         except Failed as failed:
             self._failures.append(f"enumerate: {failed.outcome}")
             return ()
-        return tuple(thing for thing in found if thing.kind is not OwnedKind.STORE)
+        left = tuple(thing for thing in found if thing.kind is not OwnedKind.STORE)
+        if problem := unwritable(left):
+            self._failures.append(f"enumerate: {problem}")
+            return ()
+        return left
 
     async def _collect(self) -> tuple[OwnedThing, ...]:
         primary = self._role is Role.PRIMARY

@@ -21,7 +21,7 @@ from holdfast_conformance.trace import (
     Stepped,
 )
 from holdfast_conformance.worker.clock import real_time_s
-from holdfast_conformance.worker.containment import DriverBroke, Failed, described
+from holdfast_conformance.worker.containment import DriverBroke, Failed, unwritable
 from holdfast_conformance.worker.ending import Ending
 from holdfast_conformance.worker.observe import Observer
 from holdfast_conformance.worker.opened import OpenedStore
@@ -144,10 +144,9 @@ class Execution:
 
     def _writable(self, outcome: Outcome) -> Outcome:
         """The outcome if it can be written into a trace; secrets in it are noted."""
-        try:
-            self._session.canaries.scan("answer", msgspec.json.encode(outcome))
-        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as problem:
-            return Nonsense(f"an answer that cannot be written down: {described(problem)}")
+        if problem := unwritable(outcome):
+            return Nonsense(problem)
+        self._session.canaries.scan("answer", msgspec.json.encode(outcome))
         return outcome
 
     def _follow(self, step: plans.Step, outcome: Outcome) -> None:

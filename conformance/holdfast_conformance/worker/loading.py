@@ -10,7 +10,7 @@ import msgspec
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.opening import open_life_cycle
 from holdfast.requests import AttachHost, CallContext, InitializeStore, Role
-from holdfast_conformance.worker.containment import Failed, described
+from holdfast_conformance.worker.containment import Failed, described, writable
 from holdfast_conformance.worker.protocol import Shown
 from holdfast_conformance.worker.session import Session
 from holdfast_conformance.worker.signatures import DRIVER_PORTS, defects_of, life_cycle_defects
@@ -49,7 +49,7 @@ class Loading:
             self._defects.append("it forks while it is being opened")
         await self._session.remove(self._role, self._namespace)
         return Shown(
-            defects=tuple(canaries.redact(defect) for defect in self._defects),
+            defects=tuple(canaries.redact(writable(defect)) for defect in self._defects),
             documents=tuple(canaries.redact(document) for document in self._documents),
             stdout=canaries.redact(stdout),
         )

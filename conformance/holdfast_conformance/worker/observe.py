@@ -1,9 +1,16 @@
 """Observation: the inspector's inventory, and every granted block as its host sees it."""
 
+import msgspec
+
 from holdfast.requests import CallContext
 from holdfast.testbed import Inspected, Inspector, Inventory
 from holdfast_conformance.trace import BlocksRead, Observed, Raised
-from holdfast_conformance.worker.containment import Containment, Failed
+from holdfast_conformance.worker.containment import (
+    Containment,
+    Failed,
+    unwritable,
+    writable,
+)
 from holdfast_conformance.worker.session import testbed_failed
 from holdfast_conformance.worker.steps import Steps
 
@@ -26,9 +33,14 @@ class Observer:
             Stopped: the inspector itself does not work.
         """
         try:
-            return await self._inspector.inventory()
+            found = await self._inspector.inventory()
+            if unwritable(found.things):
+                things = tuple(map(_writable_thing, found.things))
+                found = msgspec.structs.replace(found, things=things)
         except Exception as problem:
             raise testbed_failed("inspector", problem) from problem
+        else:
+            return found
 
     async def observe(self, index: int, ctx: CallContext, *, blocks: bool) -> Observed:
         """The backend after a step; without ``blocks`` no volume is read."""
@@ -55,3 +67,10 @@ class Observer:
 
     async def _read(self, ctx: CallContext, volume: str, host: str) -> BlocksRead:
         return await self._steps.read_all(await self._steps.open(ctx, volume, host))
+
+
+def _writable_thing(thing: Inspected) -> Inspected:
+    """What a driver left under a name that is no UTF-8 must be told all the same."""
+    return msgspec.structs.replace(
+        thing, key=writable(thing.key), id=writable(thing.id), detail=writable(thing.detail)
+    )

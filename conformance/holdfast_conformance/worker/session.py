@@ -16,7 +16,7 @@ from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedKind
 from holdfast_conformance.strength.mutants import MUTANT_PREFIX, find_mutant
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
-from holdfast_conformance.worker.containment import Containment, described
+from holdfast_conformance.worker.containment import Containment, described, writable
 from holdfast_conformance.worker.protocol import Blame, Refused, Setup
 
 
@@ -25,7 +25,7 @@ class Stopped(Exception):
 
     def __init__(self, blame: Blame, reason: str) -> None:
         super().__init__(reason)
-        self.refused = Refused(blame=blame, reason=reason)
+        self.refused = Refused(blame=blame, reason=writable(reason))
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

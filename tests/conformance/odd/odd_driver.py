@@ -143,6 +143,8 @@ class OddDriver(PrimaryDriver):
         return infos.VolumePage(items=(), token="again")
 
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+        if request.key == "undeletable":
+            raise Denied("half a pair: \udc80", object=request.key)
         self.volumes.pop(request.key, None)
         return infos.Gone(key=request.key)
 
@@ -234,6 +236,16 @@ def _then(misbehave: Callable[[], object]) -> Callable[[OddDriver], infos.Volume
     return create
 
 
+def _also(key: str) -> Callable[[OddDriver], infos.VolumeInfo]:
+    """Create another volume beside the one that is asked for."""
+
+    def create(driver: OddDriver) -> infos.VolumeInfo:
+        driver.volumes[key] = driver.volumes["leaves-half-a-pair"] = PAGE_BYTES
+        return driver.info("leaves-half-a-pair")
+
+    return create
+
+
 MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "sleeps": lambda _: time.sleep(600),
     "spins": lambda _: [None for _ in iter(int, 1)],
@@ -260,6 +272,7 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "raises-hostile-cause": lambda _: _raise_with(NotFound("hostile"), Hostile()),
     "raises-hostile": lambda _: _raise(Hostile()),
     "raises-half-a-pair": lambda _: _raise(NotFound("half a pair: \udc80")),
+    "leaves-half-a-pair": _also("\udc80"),
     "tells-its-password": lambda odd: _raise(Denied(f"{odd.config.password} is not accepted")),
     "odd": _then(lambda: print("hello from the driver")),
     "floods": _then(_flood),

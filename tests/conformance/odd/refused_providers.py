@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
+import msgspec
 from odd_driver import OddProvider
 
+from holdfast.ports import PrimaryDriver
 from holdfast.requests import Role
 from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
 
@@ -31,6 +33,18 @@ async def _broken_testbed(run: str) -> AsyncIterator[Testbed]:
 class BrokenTestbed(OddProvider):
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.EMBEDDED: _broken_testbed}
+
+
+class HalfAPair(OddProvider):
+    def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
+        raise ValueError("half a pair: \udc80")
+
+
+class HalfAPairAtOpening(OddProvider):
+    @asynccontextmanager
+    async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
+        raise ValueError("half a pair: \udc80")
+        yield
 
 
 class NoRole(OddProvider):
