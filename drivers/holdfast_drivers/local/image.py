@@ -10,6 +10,7 @@ from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.figures import health_of, space_of
+from holdfast_drivers.local.locks import with_space
 from holdfast_drivers.local.objects import Objects
 from holdfast_drivers.local.owned import owned_by_image
 from holdfast_drivers.local.place import Place
@@ -49,14 +50,14 @@ class LocalImageDriver(ImageDriver):
         )
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
-        return await runtime().run_blocking(attempt, request.upload, self._uploads.send, request)
+        return await with_space(ctx, request.upload, self._uploads.send, request)
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
     ) -> infos.ObjectInfo:
         fresh = runtime().new_id("obj")
-        return await runtime().run_blocking(
-            attempt, request.upload, self._uploads.complete, request, ctx.operation, fresh
+        return await with_space(
+            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh
         )
 
     async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:

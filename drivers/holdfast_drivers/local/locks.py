@@ -4,6 +4,7 @@ Each object has a byte of its own, so that no lock files come and go. The locks 
 file and end with it, whatever kills the process.
 """
 
+import asyncio
 import contextlib
 import enum
 import errno
@@ -11,18 +12,25 @@ import fcntl
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
 from holdfast.errors import Busy
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.local.errors import attempt
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _REFUSED = frozenset({errno.EACCES, errno.EAGAIN})
 _SLOT_BYTES = 7
 _STORE_SLOT = 0
 _SPACE_SLOT = 1
+_PAUSE_S = 0.005
 
 
 class LockKind(enum.StrEnum):
@@ -58,6 +66,10 @@ STORE_SHARED: Final = Lock(LockKind.STORE, shared=True)
 STORE_ALONE: Final = Lock(LockKind.STORE)
 
 
+class SpaceTaken(Exception):
+    """Another call promises space; what raised this changed nothing and is to be called again."""
+
+
 class Locks:
     """The locks that one call holds; closing the file gives them all back."""
 
@@ -74,9 +86,12 @@ class Locks:
             what = f"{lock.kind} {lock.key!r}" if lock.key else f"the {lock.kind}"
             raise Busy(f"another call is at work on {what}; try again", object=lock.key) from None
 
-    def wait_for_space(self) -> None:
-        """Wait until no other call promises space; take it last, so that nobody waits in a ring."""
-        self._set(fcntl.F_OFD_SETLKW, Lock(LockKind.SPACE))
+    def take_space(self) -> None:
+        """Let no other call promise space, or raise ``SpaceTaken``; before anything is changed."""
+        try:
+            self.take(Lock(LockKind.SPACE))
+        except Busy:
+            raise SpaceTaken from None
 
     def _set(self, command: int, lock: Lock) -> None:
         kind = fcntl.F_RDLCK if lock.shared else fcntl.F_WRLCK
@@ -91,3 +106,22 @@ def open_locks(path: Path) -> Iterator[Locks]:
         yield Locks(fd)
     finally:
         os.close(fd)
+
+
+async def with_space(
+    ctx: CallContext, key: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run a blocking function that may promise space, again while another call does.
+
+    It waits without a thread and without any lock, and no longer than the call has time.
+
+    Raises:
+        Busy: other calls promised space until the deadline; nothing was done.
+    """
+    while True:
+        try:
+            return await runtime().run_blocking(attempt, key, lambda: function(*args, **kwargs))
+        except SpaceTaken:
+            if runtime().now() + _PAUSE_S >= ctx.deadline:
+                raise Busy("other calls are promising space; try again", object=key) from None
+        await asyncio.sleep(_PAUSE_S)

@@ -11,6 +11,7 @@ from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.figures import health_of, space_of, volume_figures
+from holdfast_drivers.local.locks import with_space
 from holdfast_drivers.local.owned import owned_by_primary
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
@@ -58,8 +59,8 @@ class LocalPrimaryDriver(PrimaryDriver):
         self, ctx: CallContext, request: requests.CreateVolume
     ) -> infos.VolumeInfo:
         fresh = runtime().new_id("vol")
-        return await runtime().run_blocking(
-            attempt, request.key, self._volumes.create, request, ctx.operation, fresh
+        return await with_space(
+            ctx, request.key, self._volumes.create, request, ctx.operation, fresh
         )
 
     async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
@@ -82,22 +83,22 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
     ) -> infos.VolumeInfo:
-        return await runtime().run_blocking(attempt, request.key, self._volumes.resize, request)
+        return await with_space(ctx, request.key, self._volumes.resize, request)
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
     ) -> infos.VolumeInfo:
         fresh = runtime().new_id("rev")
-        return await runtime().run_blocking(
-            attempt, request.key, self._volumes.revert, request, ctx.operation, fresh
+        return await with_space(
+            ctx, request.key, self._volumes.revert, request, ctx.operation, fresh
         )
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
     ) -> infos.SnapshotInfo:
         fresh = runtime().new_id("snap")
-        return await runtime().run_blocking(
-            attempt, request.key, self._volumes.create_snapshot, request, ctx.operation, fresh
+        return await with_space(
+            ctx, request.key, self._volumes.create_snapshot, request, ctx.operation, fresh
         )
 
     async def get_snapshot(

@@ -76,12 +76,12 @@ class Uploads:
 
     def send(self, request: requests.UploadPart) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number."""
-        with self.place.locked(self.shelf.lock(request.upload)):
+        with self.place.locked(self.shelf.lock(request.upload)) as held:
             self.place.row()
             self.shelf.get(request.upload)
             staged = self.shelf.stage(request.upload)
             try:
-                self._promise(len(request.data))
+                self._promise(held, len(request.data))
                 files.write_new(staged / "part", request.data)
                 files.rename(staged / "part", self.part(request.upload, request.number))
                 with after_the_fact(request.upload):
@@ -90,9 +90,13 @@ class Uploads:
                 self.shelf.purge(request.upload)
             return infos.PartInfo(part=part_of(request))
 
-    def _promise(self, more_bytes: int) -> None:
+    def _promise(self, held: Locks, more_bytes: int) -> None:
+        """Refuse what the store's capacity does not allow; the promise is kept by ``held``."""
         capacity = self.place.capacity_bytes
-        if capacity is not None and self.used_bytes() + more_bytes > capacity:
+        if capacity is None:
+            return
+        held.take_space()
+        if self.used_bytes() + more_bytes > capacity:
             raise Exhausted(f"{more_bytes} bytes more do not fit into {capacity}")
 
     def used_bytes(self) -> int:
@@ -119,7 +123,7 @@ class Uploads:
             held.take(self.objects.shelf.lock(row.target))
             made = self.objects.shelf.find(row.target)
             if made is None or made.upload_id != row.id:
-                made = self._join(row, request, operation, fresh)
+                made = self._join(held, row, request, operation, fresh)
             else:
                 self.objects.shelf.purge(row.target)
                 with after_the_fact(row.target):
@@ -139,7 +143,12 @@ class Uploads:
         return made
 
     def _join(
-        self, row: UploadRow, request: requests.CompleteUpload, operation: str, fresh: str
+        self,
+        held: Locks,
+        row: UploadRow,
+        request: requests.CompleteUpload,
+        operation: str,
+        fresh: str,
     ) -> ObjectRow:
         chosen = self._chosen(request)
         promised = sum(part.size_bytes for part in request.parts)
@@ -147,7 +156,7 @@ class Uploads:
             raise Corrupt(
                 f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
             )
-        self._promise(promised)
+        self._promise(held, promised)
         made = ObjectRow(
             key=row.target,
             id=fresh,

@@ -85,7 +85,7 @@ class Volumes:
         capacity = self.place.capacity_bytes
         if capacity is None:
             return
-        held.wait_for_space()
+        held.take_space()
         promised = self.promised_bytes()
         if promised + more_bytes > capacity:
             raise Exhausted(

@@ -25,7 +25,8 @@ from holdfast.errors import (
 )
 from holdfast.files import Mutation, MutationKind, observe, open_existing
 from holdfast.infos import Done, ProbeResult, Undetermined, VolumeInfo
-from holdfast.requests import Role
+from holdfast.requests import CallContext, Role
+from holdfast_drivers.local.locks import Lock, LockKind, open_locks
 from local_stores import CTX, MIB, Store, create, opened, put, with_store
 
 
@@ -166,6 +167,38 @@ def test_a_promise_beyond_the_capacity_is_exhausted(tmp_path: Path) -> None:
         return len(refused), figures.allocated_bytes, figures.total_bytes
 
     assert with_store(tmp_path, use, capacity_bytes=3 * MIB) == (5, 3 * MIB, 3 * MIB)
+
+
+def test_nobody_waits_past_the_deadline_to_promise_space(tmp_path: Path) -> None:
+    """While another call promises space a call is ``Busy`` at its deadline and did nothing."""
+
+    async def use(store: Store) -> list[str]:
+        driver, image = await store.primary(), await store.image()
+        await image.start_upload(
+            CTX, requests.StartUpload(upload="up", key="key", kind=ObjectKind.ISO)
+        )
+        now = asyncio.get_running_loop().time()
+        late = CallContext(operation="op-late", deadline=now)
+        part = requests.UploadPart(upload="up", number=1, data=b"one")
+        for role, call in (
+            (Role.IMAGE, lambda: image.upload_part(late, part)),
+            (
+                Role.PRIMARY,
+                lambda: driver.create_volume(
+                    late, requests.CreateVolume(key="one", size_bytes=MIB)
+                ),
+            ),
+        ):
+            with open_locks(store.folder / role / "lock") as other:
+                other.take(Lock(LockKind.SPACE))
+                with pytest.raises(Busy):
+                    await call()
+        left = [path.name for path in store.folder.glob("*/staging/*")]
+        await image.upload_part(CTX, part)
+        await create(driver, "one")
+        return left
+
+    assert with_store(tmp_path, use, capacity_bytes=3 * MIB) == []
 
 
 def test_a_capacity_bounds_growth_and_snapshots(tmp_path: Path) -> None:
