@@ -193,9 +193,29 @@ async def open_orchestrator(
                 failed = failure
                 orchestrator.stop()
     finally:
-        await stores.aclose()
+        try:
+            await _quiet()
+        finally:
+            await stores.aclose()
     if failed is not None:
         raise failed
+
+
+async def _quiet() -> None:
+    """Wait until no driver call that was cut off acts any more, whoever cancels meanwhile.
+
+    Who owns the catalogue next decides by what the backend shows; it must not change after that.
+    Only the end of the loop itself (a second Ctrl-C) does not wait.
+    """
+    waiting = asyncio.create_task(runtime().drained())
+    cancelled: asyncio.CancelledError | None = None
+    while not waiting.done():
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError as cancellation:
+            cancelled = cancellation
+    if cancelled is not None:
+        raise cancelled
 
 
 def _next_fence(tx: Transaction, owner: str) -> int:

@@ -9,10 +9,10 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +82,13 @@ class Runtime(ABC):
         """Run blocking work: in a thread in real time, inline in virtual time."""
 
     @abstractmethod
+    async def drained(self) -> None:
+        """Return when the blocking work that is under way now has ended.
+
+        A caller that is cancelled, or gives up, leaves its work running; this waits for it.
+        """
+
+    @abstractmethod
     def open_lane(self) -> Lane:
         """A lane of its own for one owner's blocking work: other work never delays it."""
 
@@ -97,6 +104,7 @@ class RealRuntime(Runtime):
     def __init__(self, *, seed: int | None = None, threads: int = 8) -> None:
         self.random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast")
+        self._under_way: set[Future[Any]] = set()
 
     def wall_clock(self) -> float:
         """The system's clock."""
@@ -108,8 +116,15 @@ class RealRuntime(Runtime):
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run it in one of the threads."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        work = self._threads.submit(lambda: function(*args, **kwargs))
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        return await asyncio.wrap_future(work)
+
+    async def drained(self) -> None:
+        """Wait for the threads that work now."""
+        waited = [asyncio.wrap_future(work) for work in self._under_way.copy()]
+        await asyncio.gather(*waited, return_exceptions=True)
 
     def open_lane(self) -> Lane:
         """A thread."""
@@ -132,6 +147,9 @@ class InlineRuntime(Runtime):
         """Run it now, after one turn of the loop."""
         await asyncio.sleep(0)
         return function(*args, **kwargs)
+
+    async def drained(self) -> None:
+        """Nothing is ever under way."""
 
     def open_lane(self) -> Lane:
         """A lane that runs inline."""
