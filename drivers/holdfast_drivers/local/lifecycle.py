@@ -65,7 +65,17 @@ class LocalLifeCycle(LifeCycle):
         return found.info()
 
     async def get(self, ctx: CallContext) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", lambda: self._make_place().row().info())
+        return await runtime().run_blocking(attempt, "", self._get)
+
+    def _get(self) -> StoreInfo:
+        place = self._make_place()
+        try:
+            found = place.row().info()
+        except NotFound:
+            _settle(place.namespace, place.root)
+            raise
+        _settle(place.folder, place.namespace, place.root)
+        return found
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
         return await runtime().run_blocking(
@@ -126,10 +136,15 @@ class LocalLifeCycle(LifeCycle):
                 _take_down(place)
             _leave(place)
             with after_the_fact():
-                for folder in (place.namespace, place.root):  # a killed call may not have come here
-                    with contextlib.suppress(FileNotFoundError):
-                        files.fsync_directory(folder)
+                _settle(place.namespace, place.root)
         return Gone(key="")
+
+
+def _settle(*folders: Path) -> None:
+    """Make durable what can be seen; a killed call may not have come to that."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            files.fsync_directory(folder)
 
 
 def _take_down(place: Place) -> None:

@@ -47,8 +47,10 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
         try:
             found = await life_cycle.get(step.call())
         except NotFound:
-            gone = isinstance(inputs.request, requests.DeleteStore)
-            return Happened(Gone(key=inputs.store)) if gone else Absent()
+            if not isinstance(inputs.request, requests.DeleteStore):
+                return Absent()
+            # Once more: the call that was lost may have left remains, or not made it durable.
+            return Happened(await self._call(step, inputs.store, inputs.request))
         return Happened(found) if _is_as_asked(inputs.request, found) else Absent()
 
     def undoes(self, inputs: LifeCycleInputs) -> bool:

@@ -16,8 +16,9 @@ import pytest
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
 from holdfast.data import content_digest, open_block_io
+from holdfast.errors import NotFound
 from holdfast.files import Mutation, observe
-from holdfast.infos import Absent, Done, OwnedKind, Partial, ProbeResult
+from holdfast.infos import Absent, Done, OwnedKind, Partial, ProbeResult, StoreInfo
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.power_cut import PowerCut, Recorder
 from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
@@ -300,6 +301,42 @@ def test_a_kill_at_every_mutation_converges(case: Case, tmp_path: Path) -> None:
             cut.apply(mutation)
         cut.write_survivors(tmp_path / f"survived-{moment}")
         assert inventory(tmp_path / f"survived-{moment}", case.role) == expected
+
+
+async def seen(opened: Opened) -> StoreInfo | None:
+    """What the store says of itself; ``None`` where it is absent."""
+    try:
+        return await opened.life_cycle.get(context())
+    except NotFound:
+        return None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.name in {"initialize", "maintain", "delete store"}],
+    ids=lambda case: case.name,
+)
+def test_what_a_store_says_of_itself_survives_a_power_cut(case: Case, tmp_path: Path) -> None:
+    """Whatever a killed call left, what is reported of the store is true after a power cut too."""
+    prepare(tmp_path / "before", case)
+    copy_tree(tmp_path / "before", tmp_path / "whole")
+    recorder = Recorder()
+    with observe(recorder):
+        run(tmp_path / "whole", case.role, lambda opened: call(opened, case))
+    for moment in range(2 * len(recorder.mutations)):
+        root, scratch = tmp_path / f"killed-{moment}", tmp_path / f"scratch-{moment}"
+        scratch.mkdir()
+        copy_tree(tmp_path / "before", root)
+        cut, looked = PowerCut(root, scratch), Recorder()
+        done = killed_at(moment, root, case)
+        with observe(looked):
+            found = run(root, case.role, seen)
+        for mutation in (*done, *looked.mutations):
+            cut.apply(mutation)
+        cut.write_survivors(tmp_path / f"survived-{moment}")
+        assert run(tmp_path / f"survived-{moment}", case.role, seen) == found
 
 
 @pytest.mark.slow
