@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast import journal
 from holdfast.attempts import Attempts, Doubtful, Failed, Succeeded
-from holdfast.catalogue.port import Catalogue
+from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.errors import ErrorKind, HoldfastError
 from holdfast.journal import Running, StepEnd, Verdict, Workflow
 from holdfast.model.rows import Operation, Step
@@ -84,13 +84,21 @@ class Engine:
     async def resume(self, operation: Operation) -> Outcome:
         """Bring an interrupted operation to an outcome: probe before repeating anything.
 
+        ``operation`` may be stale; one that has ended meanwhile is left as it is.
+
         Raises:
             UnknownStep: its plan needs what is not installed; nothing was touched.
         """
         plan = plan_from_json(operation.plan, self.registry)
-        steps = await self.catalogue.transact(lambda tx: journal.load(tx, operation))
-        running = Running(operation, plan, steps)
+
+        def read(tx: Transaction) -> Running:
+            return Running(tx.get(Operation, operation.id), plan, journal.load(tx, operation))
+
+        running = await self.catalogue.transact(read)
+        steps = running.steps
         results = [self._result(running, step) for step in steps if step.state is StepState.DONE]
+        if running.operation.state in journal.VERDICT_OF:
+            return _outcome(running, results)
         if any(step.state is StepState.COMPENSATING for step in steps):
             return await self._backward(running, results)
         return await self._forward(running, results, ask_first=True)

@@ -114,7 +114,8 @@ class Orchestrator:
     async def recover(self) -> tuple[Recovered, ...]:
         """Drive every interrupted operation to an outcome, and say what became of each.
 
-        Repeating it is harmless. Operations that run in this orchestrator now are left alone.
+        Repeating it is harmless, also at once. Operations that run in this orchestrator now are
+        left alone.
 
         Raises:
             UnknownStep: a plan needs a step that is not installed; nothing was touched.
@@ -130,7 +131,8 @@ class Orchestrator:
         return tuple(task.result() for task in tasks)
 
     async def _recover_one(self, operation: Operation, gate: asyncio.Semaphore) -> Recovered:
-        holds = tuple(involved.id for involved in operation.involved)
+        # Its own id too: of two recoveries at once, the second finds what the first has ended.
+        holds = (operation.id, *(involved.id for involved in operation.involved))
         async with gate, self._turns.take(holds):
             self._active.add(operation.id)
             try:

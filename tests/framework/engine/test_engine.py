@@ -194,6 +194,25 @@ def test_what_another_holds_under_the_name_is_not_deleted() -> None:
     assert size_bytes == 4096
 
 
+def test_two_recoveries_at_once_agree() -> None:
+    """Whichever comes second tells the outcome that the first one reached."""
+
+    async def story() -> tuple[list[list[Verdict]], list[VolumeState]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+            for number in range(3):
+                work = create_volume(name=f"v{number}", store=store, size_bytes=8192)
+                await orchestrator.engine.accept(work, f"op-cut-off-{number}")
+            both = await asyncio.gather(orchestrator.recover(), orchestrator.recover())
+            verdicts = [[one.outcome.verdict for one in told] for told in both]
+            return verdicts, [row.state for row in await zone.rows(Volume)]
+
+    assert run_inline(story()) == (
+        [[Verdict.SUCCEEDED] * 3] * 2,
+        [VolumeState.READY] * 3,
+    )
+
+
 def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
     """A late failure takes back all earlier steps, the last one first."""
 
