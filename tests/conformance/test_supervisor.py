@@ -87,6 +87,7 @@ def test_a_plan_is_prepared_executed_observed_and_cleaned_up(supervisor: Supervi
         ("sleeps", BrokenKind.HUNG),
         ("spins", BrokenKind.HUNG),
         ("waits", BrokenKind.HUNG),
+        ("stays", BrokenKind.HUNG),
         ("exits", BrokenKind.DIED),
         ("is-killed", BrokenKind.DIED),
         ("crashes", BrokenKind.DIED),
@@ -251,6 +252,22 @@ def test_a_plan_stops_when_the_sink_wants_no_more(supervisor: Supervisor) -> Non
 
     assert len(shown) == 3
     assert isinstance(execute(supervisor, create("a"))[-1], Ended)
+
+
+def test_a_worker_that_is_killed_from_elsewhere_ends_its_plan(supervisor: Supervisor) -> None:
+    """An interrupted run need not wait for a driver that does not listen."""
+    shown: list[TraceRecord] = []
+
+    def sink(record: TraceRecord, _: bytes) -> bool:
+        shown.append(record)
+        if isinstance(record, Stepped) and record.index == 0:
+            supervisor.abort()
+        return True
+
+    supervisor.execute(plan_of(create("a"), create("waits")), "ns-aborted", sink)
+
+    assert isinstance(shown[-1], Broken)
+    assert "SIGKILL" in shown[-1].detail
 
 
 def test_nothing_a_driver_started_outlives_the_worker() -> None:

@@ -67,6 +67,15 @@ class Campaign:
         """Have the plan that is under way stop at its next step."""
         self._interrupted = True
 
+    def abort(self) -> None:
+        """Kill the worker that does not stop although it was interrupted."""
+        self._supervisor.abort()
+
+    @property
+    def patience_s(self) -> float:
+        """How long a worker may say nothing, in seconds."""
+        return self._supervisor.patience_s
+
     def load(self, role: Role, *, twice: bool = True) -> LoadResult:
         """Load a role, with ``twice`` from two processes, whose documents must be equal."""
         namespace = self._namespace(role)

@@ -41,6 +41,10 @@ class Crew:
             work.stop()
             for lane in self.lanes:
                 lane.interrupt()
+            wait(futures, timeout=max(lane.patience_s for lane in self.lanes))
+            for lane, future in zip(self.lanes, futures, strict=True):
+                if not future.done():
+                    lane.abort()
             wait(futures)
             raise
         for future in futures:

@@ -101,6 +101,11 @@ class Supervisor:
         self._current: tuple[Role, str] | None = None
         self.opened: Opened | None = None
 
+    @property
+    def patience_s(self) -> float:
+        """How long a worker may say nothing, in seconds."""
+        return self._patience.silence_s
+
     def start(self) -> Opened:
         """Start a worker if none is running, and have it remove what its predecessor left.
 
@@ -242,6 +247,11 @@ class Supervisor:
         worker, self._worker = self._worker, None
         return worker is None or worker.close()
 
+    def abort(self) -> None:
+        """Have whoever waits for the worker find it dead; for another thread than that one."""
+        if self._worker is not None:
+            self._worker.abort()
+
     def kill(self) -> None:
         """End the worker and its processes at once."""
         worker, self._worker = self._worker, None
@@ -262,7 +272,11 @@ class _Course:
         self.steps_seen = 0
 
     def show(self, line: bytes) -> bool:
-        """Give a record to the sink; true at the moment when it wants no more."""
+        """Give a record to the sink; true at the moment when it wants no more.
+
+        Raises:
+            WorkerLost: the worker says that the driver broke it, or what it said is no record.
+        """
         try:
             record = decode_record(line)
         except (ValueError, msgspec.MsgspecError) as problem:
@@ -272,12 +286,15 @@ class _Course:
             self.steps_seen += 1
         elif isinstance(record, Observed):
             self._place += 1
-        elif isinstance(record, Broken):
+        stop = False
+        if self._wanted:
+            self._wanted = self._sink(record, line)
+            stop = not self._wanted
+        if isinstance(record, Broken):
+            # It is to end now, and a driver that has it in hand may keep it from doing so.
             self._broken = True
-        if not self._wanted:
-            return False
-        self._wanted = self._sink(record, line)
-        return not self._wanted
+            raise WorkerLost(record.how, record.detail)
+        return stop
 
     def broke(self, lost: WorkerLost) -> None:
         """Tell the sink, unless the worker did so itself before it ended."""

@@ -151,6 +151,10 @@ class WorkerProcess:
         finally:
             self.kill()
 
+    def abort(self) -> None:
+        """Kill the process and leave the rest to whoever listens to it."""
+        self._process.kill()
+
     def kill(self) -> None:
         """End the worker and everything that carries the run's mark, at once."""
         if self._process.poll() is None:

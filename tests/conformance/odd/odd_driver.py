@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -225,6 +225,14 @@ def _stop_loop() -> Any:
     return asyncio.sleep(1)
 
 
+async def _stay() -> infos.VolumeInfo:
+    """Wait for ever, whatever is done to end it from within the process."""
+    os._exit = print  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    while True:
+        with suppress(BaseException):
+            await asyncio.sleep(600)
+
+
 def _then(misbehave: Callable[[], object]) -> Callable[[OddDriver], infos.VolumeInfo]:
     """Misbehave, and then answer as if nothing had been."""
 
@@ -250,6 +258,7 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "sleeps": lambda _: time.sleep(600),
     "spins": lambda _: [None for _ in iter(int, 1)],
     "waits": lambda _: asyncio.sleep(600),
+    "stays": lambda _: _stay(),
     "exits": lambda _: os._exit(7),
     "is-killed": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "crashes": lambda _: ctypes.string_at(0),
