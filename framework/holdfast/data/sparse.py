@@ -44,17 +44,22 @@ def copy_sparse(source: files.OpenFile, target: files.OpenFile, size_bytes: int)
 
 
 def _copy_extent(source: files.OpenFile, target: files.OpenFile, extent: Extent) -> None:
+    """Copy an extent; ``OSError`` where the source ends before it does."""
+    copied = 0
     try:
-        files.copy_range(
+        copied = files.copy_range(
             source, extent.offset_bytes, target, extent.offset_bytes, extent.length_bytes
         )
     except OSError as error:
         if error.errno not in _NO_KERNEL_COPY:
             raise
-        end = extent.offset_bytes + extent.length_bytes
-        for offset in range(extent.offset_bytes, end, _READ_BYTES):
-            data = os.pread(source.fd, min(_READ_BYTES, end - offset), offset)
-            files.write_at(target, offset, data)
+    end = extent.offset_bytes + extent.length_bytes
+    for offset in range(extent.offset_bytes + copied, end, _READ_BYTES):
+        count = min(_READ_BYTES, end - offset)
+        data = files.read_at(source, offset, count)
+        if len(data) < count:
+            raise OSError(errno.EIO, "the file ended early", str(source.path))
+        files.write_at(target, offset, data)
 
 
 def clone_or_copy(source: files.OpenFile, target: files.OpenFile, size_bytes: int) -> int:
