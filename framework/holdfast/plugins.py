@@ -46,11 +46,14 @@ def _constructed(found: object, name: str) -> Provider:
         raise
     except BaseException as error:
         raise ConfigurationError(f"{name} cannot be constructed: {_described(error)}") from error
-    missing = [
-        field
-        for field in ("name", "roles", "scopes", "config_type")
-        if not hasattr(provider, field)
-    ]
+    try:
+        missing = [
+            field
+            for field in ("name", "roles", "scopes", "config_type")
+            if not hasattr(provider, field)
+        ]
+    except Exception as error:
+        raise ConfigurationError(f"{name} cannot be asked: {_described(error)}") from error
     if missing:
         raise ConfigurationError(f"{name} does not say its {', '.join(missing)}")
     return provider

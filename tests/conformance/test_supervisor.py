@@ -289,6 +289,11 @@ def test_nothing_a_driver_started_outlives_the_worker() -> None:
         ("refused_providers:WrongConstructor", "cannot be constructed"),
         ("refused_providers:NoTestbed", "no testbed"),
         ("refused_providers:BrokenTestbed", "testbed does not start"),
+        ("refused_providers:RaisingFactory", "testbed does not start"),
+        ("refused_providers:NothingAsTestbed", "attribute that is wrong"),
+        ("refused_providers:NothingAsSecretFields", "attribute that is wrong"),
+        ("refused_providers:NumberAsName", "attribute that is wrong"),
+        ("refused_providers:RaisingRoles", "cannot be asked"),
         ("refused_providers:NoRole", "roles"),
         ("refused_providers:HalfAPair", r"half a pair: \\udc80"),
         ("raises_at_import:Provider", "cannot be imported"),
@@ -322,6 +327,13 @@ def test_a_name_that_does_not_exist_is_a_configuration_error(
     """A typing error is nobody's defect: the nearest names are given."""
     with pytest.raises(ConfigurationError, match=cause):
         Supervisor(provider, testbed, RUN, QUICK).start()
+
+
+def test_a_driver_that_stops_the_loop_and_answers_is_broken(supervisor: Supervisor) -> None:
+    """Stopping the harness's event loop is the driver's defect, whenever it shows."""
+    records = execute(supervisor, create("stops-the-loop-and-answers"), create("a"))
+
+    assert isinstance(records[-1], Broken)
 
 
 def test_no_worker_outlives_its_supervisor() -> None:

@@ -192,7 +192,9 @@ class Execution:
             self._session.containment,
             self._context,
         )
-        self._emit(await ending.run())
+        ended = await ending.run()
+        await asyncio.sleep(0)  # A loop that the driver has stopped ends here, in this plan.
+        self._emit(ended)
 
     async def _abandon(self) -> None:
         """Let go of the driver; a plan that was stopped has been judged already."""

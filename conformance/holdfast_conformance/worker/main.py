@@ -6,6 +6,8 @@ import select
 import traceback
 from typing import NoReturn
 
+from holdfast.ports import Provider
+from holdfast.testbed import Testbed
 from holdfast_conformance.trace import Broken, BrokenKind, Record
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.worker.canaries import Canaries
@@ -14,7 +16,7 @@ from holdfast_conformance.worker.clock import Clock
 from holdfast_conformance.worker.containment import Containment, DriverBroke, described
 from holdfast_conformance.worker.executor import Execution
 from holdfast_conformance.worker.loading import Loading
-from holdfast_conformance.worker.origin import origin_of
+from holdfast_conformance.worker.origin import Origin, origin_of
 from holdfast_conformance.worker.protocol import (
     Blame,
     Channel,
@@ -30,6 +32,7 @@ from holdfast_conformance.worker.protocol import (
     Setup,
     Stop,
     decode_command,
+    decode_report,
     encode,
 )
 from holdfast_conformance.worker.session import (
@@ -63,17 +66,24 @@ class Worker:
     def run(self) -> None:
         """Serve until told to quit; whatever goes wrong is reported first."""
         try:
-            asyncio.run(self._serve())
+            asyncio.run(self._serve_and_tell())
+        except (BrokenPipeError, EOFError):
+            return  # The supervisor is gone; there is nobody left to tell.
+        except BaseException as problem:  # noqa: BLE001 - a driver ended or stopped the loop
+            self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
+
+    async def _serve_and_tell(self) -> None:
+        """Serve; what goes wrong in here is told apart from what a driver does to the loop."""
+        try:
+            await self._serve()
         except Stopped as stopped:
             self._say(stopped.refused)
         except DriverBroke as broke:
             self._broken(BrokenKind.BASE_EXCEPTION, str(broke))
         except (BrokenPipeError, EOFError):
-            return  # The supervisor is gone; there is nobody left to tell.
+            raise
         except Exception as problem:  # noqa: BLE001 - our own defect, which must be seen
             self._say(Refused(blame=Blame.HARNESS, reason=_located(problem)))
-        except BaseException as problem:  # noqa: BLE001 - a driver's task ended the loop with this
-            self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
 
     async def _serve(self) -> None:
         setup = await self._next()
@@ -94,21 +104,7 @@ class Worker:
                 capture=self._capture,
                 canaries=self._canaries,
             )
-            self._say(
-                Opened(
-                    provider=provider.name,
-                    distribution=origin.distribution,
-                    distribution_version=origin.version,
-                    source_sha256=origin.source_sha256,
-                    roles=roles_of(provider),
-                    testbed=str(testbed.kind),
-                    identity=testbed.identity,
-                    second_path=testbed.second_path,
-                    hosts=testbed.hosts,
-                    faults=tuple(sorted(testbed.faults)),
-                    secret_fields=tuple(provider.secret_fields),
-                )
-            )
+            self._say(_introduced(provider, testbed, origin))
             while not isinstance(command := await self._next(), Quit):
                 await self._carry_out(session, command)
 
@@ -185,6 +181,29 @@ async def _readable(fd: int) -> None:
         await ready.wait()
     finally:
         loop.remove_reader(fd)
+
+
+def _introduced(provider: Provider, testbed: Testbed, origin: Origin) -> Opened:
+    """Who is under test; ``Stopped`` when a provider or testbed cannot say that of itself."""
+    try:
+        opened = Opened(
+            provider=provider.name,
+            distribution=origin.distribution,
+            distribution_version=origin.version,
+            source_sha256=origin.source_sha256,
+            roles=roles_of(provider),
+            testbed=str(testbed.kind),
+            identity=testbed.identity,
+            second_path=testbed.second_path,
+            hosts=testbed.hosts,
+            faults=tuple(sorted(testbed.faults)),
+            secret_fields=tuple(provider.secret_fields),
+        )
+        decode_report(encode(opened))
+    except Exception as problem:
+        reason = f"the provider or its testbed has an attribute that is wrong: {described(problem)}"
+        raise Stopped(Blame.DRIVER, reason) from problem
+    return opened
 
 
 def _located(problem: Exception) -> str:

@@ -118,8 +118,8 @@ async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterato
         names = ", ".join(str(found) for found in offered)
         raise Stopped(Blame.CONFIGURATION, f"it offers no backend {kind!r}; it offers: {names}")
     factory = offered[TestbedKind(kind)] if kind else next(iter(offered.values()))
-    context = factory(run)
     try:
+        context = factory(run)
         testbed = await context.__aenter__()
     except EnvironmentUnavailable as problem:
         raise Stopped(Blame.ENVIRONMENT, str(problem)) from problem

@@ -284,6 +284,7 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "leaves-half-a-pair": _also("\udc80"),
     "tells-its-password": lambda odd: _raise(Denied(f"{odd.config.password} is not accepted")),
     "odd": _then(lambda: print("hello from the driver")),
+    "stops-the-loop-and-answers": _then(lambda: asyncio.get_running_loop().stop()),
     "floods": _then(_flood),
     "forks": _then(_fork),
     "logs-its-password": _then(lambda: logging.getLogger("odd").debug("using %s", PASSWORD)),
