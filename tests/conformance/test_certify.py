@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.errors import ExitCode
+from holdfast.requests import GetStats, Role
 from holdfast_conformance.execution.ledger import LANE, ledger_folder
 from holdfast_conformance.execution.processes import processes_of
+from holdfast_conformance.plan import Plan
+from holdfast_conformance.reduction.repro import Repro, encode_repro
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
 from holdfast_conformance.verdict import Status
 
@@ -215,3 +219,69 @@ def test_a_recorded_trace_is_reduced_to_a_replay_file(tmp_path: Path) -> None:
     assert done.returncode == ExitCode.FAILED, done.stderr
     assert holdfast("replay", str(small)).returncode == ExitCode.FAILED
     assert holdfast("replay", str(small), "--driver", "memory").returncode == ExitCode.DONE
+
+
+PLAN = Plan(
+    id="p",
+    role=Role.PRIMARY,
+    origin="test",
+    store="store",
+    hosts=(),
+    ready=True,
+    steps=(GetStats(),),
+)
+
+
+def written_repro(path: Path, **changed: object) -> str:
+    """A replay file for a plan that only asks for figures, with these fields changed."""
+    repro = Repro(
+        property="SNP-01",
+        provider="memory",
+        testbed="",
+        role=Role.PRIMARY,
+        seed=0,
+        suite="0",
+        expected="",
+        observed="",
+        confirmed=(1, 1),
+        plan=PLAN,
+    )
+    path.write_bytes(encode_repro(msgspec.structs.replace(repro, **changed)))
+    return str(path)
+
+
+def test_a_replay_that_tests_nothing_is_not_said_to_hold(tmp_path: Path) -> None:
+    """Exit 4 and the reason, where the plan does not reach what the property is about."""
+    file = written_repro(tmp_path / "repro.json")
+
+    nothing = holdfast("replay", file)
+    elsewhere = holdfast("replay", file, "--driver", "hollow_providers:OnlyPass")
+
+    assert nothing.returncode == ExitCode.NOTHING_EXERCISED
+    assert "not reached: nothing in it puts SNP-01 to the test" in nothing.stdout
+    assert elsewhere.returncode == ExitCode.NOTHING_EXERCISED
+    assert "failed at step 0, where the plan ends" in elsewhere.stdout
+
+
+def test_a_replay_on_a_driver_without_the_role_is_refused(tmp_path: Path) -> None:
+    """Exit 5 and what the driver has, where the plan cannot be executed at all."""
+    image = msgspec.structs.replace(PLAN, role=Role.IMAGE)
+    file = written_repro(tmp_path / "repro.json", role=Role.IMAGE, plan=image)
+
+    done = holdfast("replay", file, "--driver", "odd_driver:OddProvider")
+    torn = holdfast("replay", written_repro(tmp_path / "torn.json", role=Role.IMAGE))
+
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "has only: primary" in done.stderr
+    assert torn.returncode == ExitCode.USAGE
+    assert "is of the image role, and its plan of primary" in torn.stderr
+
+
+def test_an_unknown_property_is_not_reduced(tmp_path: Path) -> None:
+    """Exit 5 and the nearest names, before anything is executed."""
+    file = written_repro(tmp_path / "repro.json")
+
+    done = holdfast("reduce", file, "--property", "SNP-0")
+
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "did you mean SNP-0" in done.stderr

@@ -23,7 +23,10 @@ def run_replay(
     ] = "",
     times: Annotated[int, typer.Option(help="How often to execute it.", min=1)] = 1,
 ) -> None:
-    """Execute a failure's minimal plan again: exit 1 when the property fails again, else 0."""
+    """Execute a failure's minimal plan again.
+
+    Exit codes: 0 the property holds, 1 it fails again, 4 the plan did not put it to the test.
+    """
     repro = read_repro(file)
     replayed = replay(repro, provider=driver, times=times)
     steps = repro.plan.steps if repro.plan else ()
@@ -31,6 +34,9 @@ def run_replay(
     for number, line in enumerate(lines):
         typer.echo(f"{number:3} {visible(line)}")
     name = driver or repro.provider
+    if replayed.finding is None and replayed.unreached:
+        typer.echo(f"not reached: {visible(replayed.unreached)}")
+        raise typer.Exit(ExitCode.NOTHING_EXERCISED)
     if replayed.finding is None:
         typer.echo(f"{repro.property} holds on {name} ({times} of {times})")
         return

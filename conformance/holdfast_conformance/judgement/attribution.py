@@ -73,6 +73,11 @@ def attribute(moment: StepMoment, applicable: frozenset[str]) -> tuple[str, Viol
     return _first(applicable, *_candidates(first), _BY_VERB.get(moment.verb, _LAST)), wrong
 
 
+def answers_for(verb: str, identifier: str) -> bool:
+    """Whether a wrong outcome of this verb that nobody claims would violate this property."""
+    return _BY_VERB.get(verb, _LAST) == identifier
+
+
 def _candidates(difference: Difference) -> tuple[str, ...]:
     if difference.aspect is Aspect.OUTSIDE:
         return ("SEC-02",)

@@ -14,6 +14,7 @@ from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.reduction.confirm import Origin, Reducer
 from holdfast_conformance.reduction.repro import Repro, read_repro
+from holdfast_conformance.strength.planted import find_property
 from holdfast_conformance.trace import Started, TraceRecord
 from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding
@@ -35,8 +36,10 @@ def recorded_failure(path: Path, wanted: str) -> Recorded:
     """The failure in a trace or replay file; ``wanted`` is a property, or empty for the first.
 
     Raises:
+        ConfigurationError: there is no such property; the message names the nearest.
         UsageError: the file cannot be read, or shows no such failure.
     """
+    wanted = wanted and find_property(wanted).id
     if path.suffix == TRACE_SUFFIX:
         return _from_trace(path, wanted)
     repro = read_repro(path)

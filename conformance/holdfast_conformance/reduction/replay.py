@@ -2,23 +2,33 @@
 
 import msgspec
 
-from holdfast.errors import ConfigurationError
-from holdfast.opening import nearest_names
+from holdfast.errors import ConfigurationError, UsageError
+from holdfast.requests import verb_of
 from holdfast.runtime import runtime
-from holdfast_conformance.execution.campaign import Campaign, unwritten
+from holdfast_conformance.execution.campaign import Campaign
 from holdfast_conformance.execution.lane import open_lane
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
-from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.judgement.attribution import answers_for
+from holdfast_conformance.judgement.judge import PlanJudge
+from holdfast_conformance.judgement.registry import Property, all_properties
+from holdfast_conformance.plan import Plan
 from holdfast_conformance.reduction.repro import Repro
+from holdfast_conformance.strength.planted import find_property
+from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the property failed, of how many executions, and what was seen last."""
+    """How often the property failed, of how many executions, and what was seen last.
+
+    ``unreached`` says why an execution without a failure proved nothing; where it is empty and
+    nothing failed, the property was put to the test every time, and held.
+    """
 
     failed: int
     times: int
     finding: Finding | None
+    unreached: str = ""
 
 
 def replay(
@@ -27,28 +37,27 @@ def replay(
     """Execute a replay file's plan, by default on the driver that it was found with.
 
     Raises:
-        ConfigurationError: there is no such property or driver any more.
+        ConfigurationError: there is no such property or driver, or the driver lacks the role.
         EnvironmentUnavailable: the testbed needs something that is missing.
+        UsageError: the driver cannot be loaded, so that its plan cannot be executed.
     """
-    known = [found.id for found in all_properties()]
-    if repro.property not in known:
-        raise ConfigurationError(
-            f"no property {repro.property!r}; {nearest_names(repro.property, known)}"
-        )
+    found = find_property(repro.property)
     run = runtime().new_id("run")
     reference = provider or repro.provider
     # Another driver need not have the same kinds of testbed.
     testbed = "" if provider else repro.testbed
     lane = open_lane(reference, testbed, run, patience)
     try:
-        seen = [
-            finding
-            for _ in range(times)
-            for finding in _findings(lane.campaign, repro)
-            if finding.property == repro.property
-        ]
-        return Replayed(failed=len(seen), times=times, finding=seen[-1] if seen else None)
+        roles = lane.supervisor.start().roles
+        if repro.role not in roles:
+            known = ", ".join(role.value for role in roles)
+            raise ConfigurationError(
+                f"the failure is of the {repro.role.value} role, and {reference} has only: {known}"
+            )
+        seen = [_once(lane.campaign, repro, found, reference) for _ in range(times)]
     except DriverRefused as refused:
+        if repro.plan is not None:
+            raise UsageError(f"{reference} cannot be loaded: {refused}") from refused
         finding = Finding(
             property=repro.property,
             plan="load",
@@ -59,10 +68,44 @@ def replay(
         return Replayed(failed=times, times=times, finding=finding)
     finally:
         lane.close()
+    findings = [each for each in seen if isinstance(each, Finding)]
+    reasons = [each for each in seen if isinstance(each, str) and each]
+    return Replayed(
+        failed=len(findings),
+        times=times,
+        finding=findings[-1] if findings else None,
+        unreached=reasons[-1] if reasons else "",
+    )
 
 
-def _findings(campaign: Campaign, repro: Repro) -> tuple[Finding, ...]:
+def _once(campaign: Campaign, repro: Repro, found: Property, reference: str) -> Finding | str:
+    """The failure if it came again; else why the property was not tested, or an empty string."""
+    judged = PlanJudge(all_properties())
     loading = campaign.load(repro.role, twice=repro.plan is None)
-    if repro.plan is None or loading.capabilities is None:
-        return loading.findings
-    return campaign.execute(repro.plan, loading.capabilities, unwritten).findings
+    if repro.plan is None:
+        judged.feed(loading.loaded)
+    elif loading.capabilities is None:
+        raise UsageError(f"{reference} cannot be loaded: {'; '.join(loading.loaded.defects)}")
+    else:
+        if (gated := found.gate(loading.capabilities)) is not None:
+            return f"{found.id} does not apply to {reference}: {gated}"
+        lines: list[bytes] = []
+        campaign.execute(repro.plan, loading.capabilities, lines.append)
+        for line in lines:
+            judged.feed(decode_record(line))
+    judged.finish()
+    again = next((each for each in judged.findings if each.property == found.id), None)
+    return again or _unreached(judged, found.id, repro.plan)
+
+
+def _unreached(judged: PlanJudge, identifier: str, plan: Plan | None) -> str:
+    if judged.diverged:
+        first = judged.findings[0]
+        return f"{first.property} failed at step {first.index}, where the plan ends"
+    if incomplete := judged.incomplete():
+        return incomplete
+    steps = plan.steps if plan is not None else ()
+    tested = judged.exercised[identifier] or any(
+        answers_for(verb_of(step), identifier) for step in steps
+    )
+    return "" if tested else f"nothing in it puts {identifier} to the test"

@@ -41,7 +41,7 @@ def read_repro(path: Path) -> Repro:
     """The replay file at ``path``.
 
     Raises:
-        UsageError: it cannot be read, or is no replay file of this schema.
+        UsageError: it cannot be read, or is no replay file of this schema, or contradicts itself.
     """
     try:
         repro = msgspec.json.decode(path.read_bytes(), type=Repro)
@@ -51,4 +51,8 @@ def read_repro(path: Path) -> Repro:
         raise UsageError(f"{path} is no replay file: {problem}") from problem
     if repro.schema != REPRO_SCHEMA:
         raise UsageError(f"{path} has schema {repro.schema!r}; this version reads {REPRO_SCHEMA!r}")
+    if repro.plan is not None and repro.plan.role is not repro.role:
+        raise UsageError(
+            f"{path} is of the {repro.role.value} role, and its plan of {repro.plan.role.value}"
+        )
     return repro
