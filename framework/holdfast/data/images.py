@@ -6,6 +6,7 @@ and file systems also say how long the image must be, so that a file that was cu
 """
 
 import enum
+import itertools
 import os
 import stat
 import struct
@@ -24,6 +25,9 @@ _QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_OFFSET = 0x00FF_FFFF_FFFF_FE00
 _QCOW2_COMPRESSED = 1 << 62
 _QCOW2_EXTERNAL_DATA = 1 << 2
+_QCOW2_EXTENDED_L2 = 1 << 4
+_TAR_MAGIC = b"ustar"
+_TAR_MAGIC_AT = 257
 _OTHER_FORMATS: Final = {
     b"KDMV": "a VMDK image",
     b"# Disk DescriptorFile": "a VMDK description",
@@ -39,6 +43,7 @@ _OTHER_FORMATS: Final = {
     b"\x7fELF": "a program",
     b"\x89PNG": "a picture",
     b"%PDF": "a PDF document",
+    b"SQLite format 3\0": "an SQLite database",
 }
 
 
@@ -91,6 +96,8 @@ def _inspect_raw(path: Path, size_bytes: int, head: bytes) -> ImageFile:
     for magic, what in _OTHER_FORMATS.items():
         if head.startswith(magic):
             raise UsageError(f"{path} is no raw or qcow2 image: it is {what}")
+    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
+        raise UsageError(f"{path} is no raw or qcow2 image: it is a tar archive")
     for probe in (_iso9660, _gpt, _ext, _xfs, _mbr):
         found = probe(head)
         if found is not None:
@@ -187,7 +194,9 @@ def _inspect_qcow2(path: Path, file: files.OpenFile, head: bytes) -> ImageFile:
     for what, needed in (("qcow2 L1 table", l1_offset + 8 * l1_entries), ("refcounts", refcounts)):
         if size_bytes < needed:
             raise _too_short(path, size_bytes, needed, what)
-    _check_clusters(path, file, _Table(l1_offset, l1_entries), cluster_bits)
+    # With extended L2 entries a bitmap follows each offset.
+    words = 2 if features & _QCOW2_EXTENDED_L2 else 1
+    _check_clusters(path, file, _Table(l1_offset, l1_entries), cluster_bits, words)
     return ImageFile(path=str(path), format=ImageFormat.QCOW2, size_bytes=disk_bytes)
 
 
@@ -203,9 +212,12 @@ class _Table(msgspec.Struct, frozen=True):
         return (entry for (entry,) in struct.iter_unpack(">Q", data[:whole]))
 
 
-def _check_clusters(path: Path, file: files.OpenFile, l1: _Table, cluster_bits: int) -> None:
+def _check_clusters(
+    path: Path, file: files.OpenFile, l1: _Table, cluster_bits: int, l2_entry_words: int
+) -> None:
     """Refuse an image whose tables point past its end.
 
+    Of the ``l2_entry_words`` 8-byte words of an entry of an L2 table the first is the offset.
     The last cluster may be short: qemu-img writes no more of it than it must.
     """
     size_bytes = file.size_bytes()
@@ -223,6 +235,8 @@ def _check_clusters(path: Path, file: files.OpenFile, l1: _Table, cluster_bits: 
             continue
         if l2_offset >= size_bytes:
             raise _too_short(path, size_bytes, l2_offset + 1, "qcow2 L2 table")
-        needed = max(map(end_of, _Table(l2_offset, per_table).read(file)), default=0)
+        words = _Table(l2_offset, per_table).read(file)
+        offsets = itertools.islice(words, 0, None, l2_entry_words)
+        needed = max(map(end_of, offsets), default=0)
         if needed > size_bytes:
             raise _too_short(path, size_bytes, needed, "qcow2 data")

@@ -113,6 +113,14 @@ def test_a_gpt_says_how_long_the_disk_is(tmp_path: Path) -> None:
         (b"hello world!\n\n\n\n" * 64, "is no disk image: it is text"),
         (b"\x1f\x8b" + bytes(510), "is no raw or qcow2 image: it is compressed with gzip"),
         (b"KDMV" + bytes(508), "is no raw or qcow2 image: it is a VMDK image"),
+        (
+            b"SQLite format 3\0" + bytes(496),
+            "is no raw or qcow2 image: it is an SQLite database",
+        ),
+        (
+            b"name".ljust(257, b"\0") + b"ustar\0" + bytes(249),
+            "is no raw or qcow2 image: it is a tar archive",
+        ),
         (b"QFI\xfb" + bytes(8), "is cut off: its qcow2 header needs 72 bytes, the file has 12"),
         (
             b"QFI\xfb" + bytes(508),
@@ -148,7 +156,14 @@ def test_what_is_no_file_is_refused(
 @needs_qemu
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [(), ("-c",), ("-o", "compat=0.10"), ("-o", "cluster_size=512")]
+    "options",
+    [
+        (),
+        ("-c",),
+        ("-o", "compat=0.10"),
+        ("-o", "cluster_size=512"),
+        ("-o", "extended_l2=on,cluster_size=128k"),
+    ],
 )
 def test_a_qcow2_image_becomes_the_raw_one_it_was_made_of(
     tmp_path: Path, options: tuple[str, ...]
@@ -164,7 +179,7 @@ def test_a_qcow2_image_becomes_the_raw_one_it_was_made_of(
 @needs_qemu
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("options", [(), ("-c",)])
+@pytest.mark.parametrize("options", [(), ("-c",), ("-o", "extended_l2=on,cluster_size=128k")])
 def test_a_qcow2_image_that_is_cut_off_is_refused(
     tmp_path: Path, kept: float, options: tuple[str, ...]
 ) -> None:
