@@ -25,6 +25,7 @@ async def scrub(orchestrator: Orchestrator, *, deep: bool = False) -> ScrubRepor
     """
     stores = await orchestrator.catalogue.transact(lambda tx: tx.select(Store))
     findings = await _unfinished(orchestrator)
+    findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
     things = rows = digests = 0
     compared: list[str] = []
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
@@ -43,6 +44,16 @@ async def scrub(orchestrator: Orchestrator, *, deep: bool = False) -> ScrubRepor
     findings += await orchestrator.catalogue.transact(ledger_findings)
     return ScrubReport(
         stores=len(served), things=things, rows=rows, digests=digests, findings=tuple(findings)
+    )
+
+
+def _in_error(store: Store) -> Finding:
+    return Finding(
+        kind=FindingKind.DIFFERS,
+        store=store.name,
+        what="store",
+        key=store.id,
+        detail=f"the store is {store.state} and was not compared; remove it",
     )
 
 

@@ -184,8 +184,6 @@ class StoreScrub:
     def _sized(
         self, kind: OwnedKind, row: Volume | Snapshot | StoredObject, thing: OwnedThing
     ) -> None:
-        if kind is not OwnedKind.VOLUME or not thing.size_bytes:
-            return
         if thing.size_bytes != row.size_bytes:
             self.find(
                 FindingKind.DIFFERS,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from holdfast import errors
 from holdfast.capabilities import ObjectKind
+from holdfast.journal import Verdict
 from holdfast.model.rows import Capacity, Quarantined, Snapshot, StoredObject, Volume
 from holdfast.model.states import ObjectState, VolumeState
 from holdfast.orchestrator import Orchestrator
@@ -21,7 +22,13 @@ from holdfast.requests import (
 from holdfast.runtime import runtime
 from holdfast.scrub import Finding, FindingKind, ScrubReport, scrub
 from holdfast.testbed import Fault
-from holdfast.workflows import attach_volume, create_snapshot, create_volume, delete_backup
+from holdfast.workflows import (
+    attach_volume,
+    create_snapshot,
+    create_volume,
+    delete_backup,
+    remove_store,
+)
 from holdfast_drivers.memory.testbed import MemoryTestbed
 from stories import ACTS, Props, script, write_image
 from zones import HOST, Planned, Zone, memory_zone, run_inline
@@ -162,6 +169,46 @@ def test_another_size_is_reported(tmp_path: Path) -> None:
 
     assert found.kind is FindingKind.DIFFERS
     assert found.detail == "20480 bytes there, 12288 in the catalogue"
+
+
+def test_what_was_cut_short_is_reported(tmp_path: Path) -> None:
+    """A volume, a snapshot and an object that lost their bytes, wholly or in part, differ."""
+
+    async def story() -> list[tuple[FindingKind, str, str]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            props = await stage(zone, orchestrator, write_image(tmp_path))
+            assert isinstance(zone.testbed, MemoryTestbed)
+            primary = zone.testbed.backend.stores[Role.PRIMARY, "primary"]
+            primary.volumes[props.ids["empty"]].content.resize(0)
+            primary.snapshots[props.ids["snapshot"]].content.resize(0)
+            backup = zone.testbed.backend.stores[Role.IMAGE, "images"].objects[props.ids["backup"]]
+            backup.data = backup.data[:-1]
+            return told(await scrub(orchestrator))
+
+    assert run_inline(story()) == [
+        (FindingKind.DIFFERS, "volume", "primary"),
+        (FindingKind.DIFFERS, "snapshot", "primary"),
+        (FindingKind.DIFFERS, "object", "images"),
+    ]
+
+
+def test_a_store_in_error_is_reported() -> None:
+    """A store whose making failed and could not be taken back is named, and can be removed."""
+
+    async def story() -> tuple[Verdict, list[tuple[FindingKind, str, str]], bool]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            zone.faults.planned = Planned(call=2, error=errors.Denied("refused"), lasting=True)
+            made = await orchestrator.run(zone.adding("primary", Role.PRIMARY))
+            zone.faults.planned = None
+            before = told(await scrub(orchestrator))
+            (await orchestrator.run(remove_store(made.subject))).expect()
+            return made.verdict, before, (await scrub(orchestrator)).clean
+
+    assert run_inline(story()) == (
+        Verdict.FAILED_DIRTY,
+        [(FindingKind.DIFFERS, "store", "primary")],
+        True,
+    )
 
 
 def test_a_deep_scrub_reads_every_object(tmp_path: Path) -> None:
