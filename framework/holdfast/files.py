@@ -4,7 +4,8 @@ In production there is no observer and a function costs its system call. A crash
 ``observe``; it is told before and after each mutation, may kill the process there, and may keep the
 record: from it :mod:`holdfast.power_cut` rebuilds what a power cut would have left. The rules are
 those of POSIX: the bytes of a file are durable after ``fsync_file``, its name after
-``fsync_directory`` of the folder that holds it. Nothing here retries or translates an ``OSError``.
+``fsync_directory`` of the folder that holds it. Nothing here retries or translates an ``OSError``;
+each names its file.
 """
 
 import contextlib
@@ -98,6 +99,15 @@ def mutation(describe: Callable[[], Mutation], act: Callable[[], T]) -> T:
     return result
 
 
+def _named(path: Path, act: Callable[[], T]) -> T:
+    """Call the system for an open file, and let what it refuses name the file."""
+    try:
+        return act()
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 class OpenFile:
     """A regular file that is open under one path; close it before its name changes.
 
@@ -155,7 +165,7 @@ def _write_once(file: OpenFile, offset_bytes: int, data: memoryview) -> int:
             offset_bytes=offset_bytes,
             data=bytes(data),
         ),
-        lambda: os.pwrite(file.fd, data, offset_bytes),
+        lambda: _named(file.path, lambda: os.pwrite(file.fd, data, offset_bytes)),
     )
 
 
@@ -172,7 +182,7 @@ def truncate(file: OpenFile, size_bytes: int) -> None:
     """Give a file exactly this size; what is added reads as zeroes and occupies nothing."""
     mutation(
         lambda: Mutation(kind=MutationKind.TRUNCATE, path=str(file.path), length_bytes=size_bytes),
-        lambda: os.ftruncate(file.fd, size_bytes),
+        lambda: _named(file.path, lambda: os.ftruncate(file.fd, size_bytes)),
     )
 
 
@@ -200,7 +210,7 @@ def clone_range(source: OpenFile, target: OpenFile) -> None:
     """Let ``target`` share all bytes of ``source`` (FICLONE); ``OSError`` where not supported."""
     mutation(
         lambda: Mutation(kind=MutationKind.CLONE, path=str(target.path), source=str(source.path)),
-        lambda: fcntl.ioctl(target.fd, _FICLONE, source.fd),
+        lambda: _named(target.path, lambda: fcntl.ioctl(target.fd, _FICLONE, source.fd)),
     )
 
 
@@ -217,7 +227,12 @@ def _copy_once(
             source=str(source.path),
             source_offset_bytes=source_offset_bytes,
         ),
-        lambda: os.copy_file_range(source.fd, target.fd, count, source_offset_bytes, offset_bytes),
+        lambda: _named(
+            target.path,
+            lambda: os.copy_file_range(
+                source.fd, target.fd, count, source_offset_bytes, offset_bytes
+            ),
+        ),
     )
 
 
@@ -247,7 +262,7 @@ def fsync_file(file: OpenFile) -> None:
     """Make a file's bytes and size durable."""
     mutation(
         lambda: Mutation(kind=MutationKind.FSYNC_FILE, path=str(file.path)),
-        lambda: os.fdatasync(file.fd),
+        lambda: _named(file.path, lambda: os.fdatasync(file.fd)),
     )
 
 
@@ -257,7 +272,7 @@ def fsync_directory(path: Path) -> None:
     try:
         mutation(
             lambda: Mutation(kind=MutationKind.FSYNC_DIRECTORY, path=str(path)),
-            lambda: os.fsync(fd),
+            lambda: _named(path, lambda: os.fsync(fd)),
         )
     finally:
         os.close(fd)
