@@ -6,6 +6,9 @@ from holdfast_conformance.trace import Record, TraceRecord
 
 _DECODER: msgspec.json.Decoder[TraceRecord] = msgspec.json.Decoder(TraceRecord)
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a file that somebody else wrote can raise; the last for absurdly deep nesting."""
+
 
 def encode_record(record: Record) -> bytes:
     """The line of a record, without its end."""

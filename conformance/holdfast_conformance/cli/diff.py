@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from holdfast.errors import ExitCode, UsageError
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
+from holdfast_conformance.trace_lines import UNREADABLE
 from holdfast_conformance.verdict import PropertyResult, Status
 
 _WORSE = {Status.FAIL, Status.ERROR, Status.VACUOUS}
@@ -37,7 +37,7 @@ def _read(directory: Path) -> Report:
         return decode_report(path.read_bytes())
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror}; give a report's directory") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except UNREADABLE as problem:
         raise UsageError(f"{path} is no report: {problem}") from problem
 
 

@@ -16,7 +16,7 @@ from holdfast_conformance.reduction.confirm import Origin, Reducer
 from holdfast_conformance.reduction.repro import Repro, read_repro
 from holdfast_conformance.strength.planted import find_property
 from holdfast_conformance.trace import Started, TraceRecord
-from holdfast_conformance.trace_lines import decode_record
+from holdfast_conformance.trace_lines import UNREADABLE, decode_record
 from holdfast_conformance.verdict import Finding
 
 TRACE_SUFFIX = ".jsonl"
@@ -68,7 +68,7 @@ def _from_trace(path: Path, wanted: str) -> Recorded:
         records = [decode_record(line) for line in path.read_bytes().splitlines()]
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except UNREADABLE as problem:
         raise UsageError(f"{path} is no trace: {problem}") from problem
     started = records[0] if records else None
     if not isinstance(started, Started):

@@ -7,6 +7,7 @@ import msgspec
 from holdfast.errors import UsageError
 from holdfast.requests import Role
 from holdfast_conformance.plan import Plan
+from holdfast_conformance.trace_lines import UNREADABLE
 
 REPRO_SCHEMA = "holdfast-repro/1"
 
@@ -47,7 +48,7 @@ def read_repro(path: Path) -> Repro:
         repro = msgspec.json.decode(path.read_bytes(), type=Repro)
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror}") from problem
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except UNREADABLE as problem:
         raise UsageError(f"{path} is no replay file: {problem}") from problem
     if repro.schema != REPRO_SCHEMA:
         raise UsageError(f"{path} has schema {repro.schema!r}; this version reads {REPRO_SCHEMA!r}")

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from holdfast.errors import UsageError
 from holdfast_conformance.report.document import TRACES_NAME
 from holdfast_conformance.trace import TraceRecord
-from holdfast_conformance.trace_lines import decode_record, encode_record
+from holdfast_conformance.trace_lines import UNREADABLE, decode_record, encode_record
 
 
 def trace_files(directory: Path) -> list[Path]:
@@ -32,7 +30,7 @@ def read_trace(path: Path) -> Iterator[TraceRecord]:
             where = f"{path.name} line {number}"
             try:
                 record = decode_record(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            except UNREADABLE as problem:
                 raise UsageError(f"{where} is no trace record: {problem}") from None
             if encode_record(record) + b"\n" != line:
                 raise UsageError(f"{where} is no trace record as the suite writes it")

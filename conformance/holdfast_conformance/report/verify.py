@@ -38,6 +38,7 @@ from holdfast_conformance.report.schema import report_schema
 from holdfast_conformance.report.suite import suite_facts
 from holdfast_conformance.report.traces import read_traces
 from holdfast_conformance.trace import Loaded, Started, TraceRecord
+from holdfast_conformance.trace_lines import UNREADABLE
 from holdfast_conformance.verdict import Status
 
 STATEMENT = "recomputed from the traces; no signature yet"
@@ -73,7 +74,7 @@ def verify(directory: Path) -> Verification:
         raise UsageError(f"{path}: {problem.strerror}; give a report's directory") from problem
     try:
         report = _read(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, jsonschema.ValidationError) as problem:
+    except (*UNREADABLE, jsonschema.ValidationError) as problem:
         reason = str(problem).partition("\n")[0]
         return _wrong(f"{REPORT_NAME} is no report: {reason}")
     problems = [*_file_problems(directory, report)]
@@ -95,8 +96,10 @@ def verify(directory: Path) -> Verification:
 
 
 def _read(data: bytes) -> Report:
+    report = decode_report(data)
+    # What the schema alone would have to refuse can be nested deeper than it can be followed.
     _schema_check()(msgspec.json.decode(data))
-    return decode_report(data)
+    return report
 
 
 @cache

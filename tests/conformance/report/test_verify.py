@@ -304,6 +304,25 @@ def test_planted_secrets_stop_the_report(directory: Path) -> None:
     assert not (directory / REPORT_NAME).exists()
 
 
+@pytest.mark.parametrize("start", [b"[", b'{"schema":'])
+def test_a_report_nested_too_deeply_is_rejected(directory: Path, start: bytes) -> None:
+    """What no reader can follow is no report, and that is told in one line."""
+    (directory / REPORT_NAME).write_bytes(start * 100_000)
+
+    (problem,) = verify(directory).problems
+    assert problem.startswith("report.json is no report: ")
+
+
+def test_a_trace_nested_too_deeply_is_rejected(directory: Path) -> None:
+    """A line that no reader can follow is named, also with all hashes put right."""
+    trace = next(iter(sorted((directory / "traces").iterdir())))
+    trace.write_bytes(b'{"plan":' + b"[" * 100_000 + b"\n")
+    forge(directory, report_in(directory))
+
+    (problem,) = verify(directory).problems
+    assert problem.startswith(f"{trace.name} line 1 is no trace record: ")
+
+
 def test_the_command_tells_right_from_wrong(directory: Path) -> None:
     """Exit 0 and what it is worth for a right report, 1 and the reason for a wrong one."""
     app = build_app()
