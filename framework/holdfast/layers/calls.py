@@ -25,10 +25,13 @@ def _foreign(error: Exception, secrets: tuple[str, ...]) -> str:
     name = type(error).__name__
     if isinstance(error, DriverError):
         return f"the driver raised {name}, which is not one of the errors a driver may raise"
-    message = " ".join(str(error).split())[:_MESSAGE_MAX]
-    if not message or any(secret and secret in str(error) for secret in secrets):
-        return f"the driver raised {name}"
-    return f"the driver raised {name}: {message}"
+    try:
+        text = str(error)
+        message = " ".join(text.split())[:_MESSAGE_MAX]
+        hidden = not message or any(secret and secret in text for secret in secrets)
+    except Exception as broken:  # noqa: BLE001 - the message is foreign code, too
+        return f"the driver raised {name}, whose message raised {type(broken).__name__}"
+    return f"the driver raised {name}" if hidden else f"the driver raised {name}: {message}"
 
 
 def subject_of(request: requests.Request) -> str:

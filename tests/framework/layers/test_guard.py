@@ -69,6 +69,22 @@ def test_a_foreign_message_never_shows_a_secret(configured: bool) -> None:
     assert str(caught.value) == "grant 'v': the driver raised ValueError"
 
 
+class Speechless(Exception):
+    """Cannot be turned into text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no message")
+
+
+def test_an_exception_without_a_message_to_be_had_becomes_internal() -> None:
+    """A foreign exception whose own message raises does not get past the guard."""
+    with pytest.raises(Internal) as caught:
+        call(primary(Scripted(FULL, Speechless())), requests.GetVolume(key="v"))
+
+    told = "the driver raised Speechless, whose message raised RuntimeError"
+    assert str(caught.value) == f"get_volume 'v': {told}"
+
+
 @pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
 def test_what_is_no_error_passes(error: type[BaseException]) -> None:
     """Cancellation and other base exceptions are not the guard's to type."""
