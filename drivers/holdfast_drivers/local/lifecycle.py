@@ -148,18 +148,23 @@ def _settle(*folders: Path) -> None:
 
 
 def _take_down(place: Place) -> None:
-    """Make an empty store's folder disappear at once."""
+    """Make an empty store's folder disappear at once.
+
+    A host that is attached keeps it: somebody made the store theirs, maybe after the caller did.
+    """
     with place.locked(store=STORE_ALONE):
-        name = place.row().name
-        holders = tuple(
+        row = place.row()
+        things = tuple(
             f"{shelf}/{path.name}"
             for shelf in _SHELVES[place.role]
             for path in sorted((place.folder / shelf).iterdir())
         )
+        holders = (*things, *(f"hosts/{host}" for host in row.hosts))
         if holders:
             raise InUse(
-                f"store {name} is not empty: {', '.join(holders[:5])}",
-                object=name,
+                f"store {row.name} is in use: {', '.join(holders[:5])}; "
+                "delete what is in it and detach its hosts first",
+                object=row.name,
                 holders=holders,
             )
         files.rename(place.folder, _leaving(place))

@@ -295,7 +295,7 @@ def test_parts_that_were_replaced_are_foreign(tmp_path: Path) -> None:
 
 
 def test_a_store_is_given_back_only_when_it_is_empty(tmp_path: Path) -> None:
-    """Nothing of the root is left, and nothing beside the store was touched."""
+    """Neither a thing nor a host keeps it; then nothing is left, and nothing beside was touched."""
     (tmp_path / "beside").write_bytes(b"mine")
 
     async def use(store: Store) -> None:
@@ -304,10 +304,14 @@ def test_a_store_is_given_back_only_when_it_is_empty(tmp_path: Path) -> None:
         life_cycle = await store.life_cycle(Role.PRIMARY)
         with pytest.raises(InUse) as caught:
             await life_cycle.delete_store(CTX, requests.DeleteStore())
-        assert caught.value.holders == ("volumes/one",)
+        assert caught.value.holders == ("volumes/one", "hosts/host")
         await driver.delete_volume(CTX, requests.DeleteVolume(key="one"))
         for role in Role:
             again = await store.life_cycle(role)
+            with pytest.raises(InUse) as caught:
+                await again.delete_store(CTX, requests.DeleteStore())
+            assert caught.value.holders == ("hosts/host",)
+            await again.detach(CTX, requests.DetachHost(host="host"))
             await again.delete_store(CTX, requests.DeleteStore())
             await again.delete_store(CTX, requests.DeleteStore())
         with pytest.raises(NotFound):
