@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast.errors import ExitCode
+from holdfast.errors import EnvironmentUnavailable, ExitCode
 from holdfast.requests import GetStats, Role
 from holdfast_conformance.execution.ledger import LANE, ledger_folder
+from holdfast_conformance.execution.places import writing
 from holdfast_conformance.execution.processes import processes_of
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.reduction.repro import Repro, encode_repro
@@ -117,6 +118,35 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
 
     assert done.returncode == ExitCode.USAGE
     assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["mine"]
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 3 with the path: the machine is at fault, neither driver nor suite."""
+    state = tmp_path / "no-folder"
+    state.write_text("a file")
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    done = certify(tmp_path / "out", "memory")
+
+    assert done.returncode == ExitCode.UNAVAILABLE
+    assert str(state) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_is_told_with_the_trace() -> None:
+    """What the disk does not take is never taken for written."""
+    full = Path("/dev/full")
+    with pytest.raises(EnvironmentUnavailable, match="No space left"), writing(full):
+        full.write_bytes(b"a line")
+
+
+def test_more_workers_than_make_sense_are_bad_usage(tmp_path: Path) -> None:
+    """The limit is named before anything is started."""
+    done = holdfast("certify", "memory", "--jobs", "65", "--out", str(tmp_path / "out"))
+
+    assert done.returncode == ExitCode.USAGE
+    assert "64" in done.stderr
 
 
 @contextmanager

@@ -12,7 +12,13 @@ from holdfast.opening import nearest_names
 from holdfast_conformance.cli.durations import duration_s
 from holdfast_conformance.execution.cleanup import clean_up
 from holdfast_conformance.execution.progress import watcher
-from holdfast_conformance.execution.run import JOBS, CertifyRequest, RunInterrupted, certify
+from holdfast_conformance.execution.run import (
+    JOBS,
+    JOBS_MAX,
+    CertifyRequest,
+    RunInterrupted,
+    certify,
+)
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.report.document import Report, canonical_json
 from holdfast_conformance.verdict import Level, PropertyResult, Status
@@ -38,7 +44,9 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     time_budget: Annotated[
         str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
     ] = "",
-    jobs: Annotated[int, typer.Option(help="How many workers share the plans.", min=1)] = JOBS,
+    jobs: Annotated[
+        int, typer.Option(help="How many workers share the plans.", min=1, max=JOBS_MAX)
+    ] = JOBS,
     out: Annotated[
         Path | None, typer.Option(help="The report's folder; must not exist or be empty.")
     ] = None,

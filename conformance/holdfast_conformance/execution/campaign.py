@@ -9,6 +9,7 @@ from holdfast.capabilities import Capabilities
 from holdfast.requests import Role
 from holdfast.testbed import Fault
 from holdfast_conformance.execution.ledger import Ledger
+from holdfast_conformance.execution.places import writing
 from holdfast_conformance.execution.supervisor import Supervisor
 from holdfast_conformance.judgement.judge import PlanJudge
 from holdfast_conformance.judgement.registry import all_properties
@@ -152,10 +153,19 @@ class TraceFile:
     """One trace file. Every line is in the file before anybody judges it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+        self._path = path
+        with writing(path):
+            self._file = path.open("xb", buffering=0)
 
     def __enter__(self) -> Write:
-        return self._file.write
+        return self._write
+
+    def _write(self, line: bytes) -> None:
+        view = memoryview(line)
+        with writing(self._path):
+            while view:
+                # A disk that is nearly full takes a part of a line, and only then complains.
+                view = view[self._file.write(view) :]
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

@@ -12,6 +12,7 @@ import msgspec
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.opening import nearest_names
 from holdfast.requests import Role
+from holdfast_conformance.execution.places import writing
 
 _SUFFIX = ".jsonl"
 LANE = "-lane"
@@ -39,14 +40,18 @@ class Ledger:
 
     Args:
         head: what the run is.
+
+    Raises:
+        EnvironmentUnavailable: the user's state folder cannot be written.
     """
 
     def __init__(self, head: LedgerHead) -> None:
         folder = ledger_folder()
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{head.run}{_SUFFIX}"
-        self._file = self.path.open("xb", buffering=0)
-        self._file.write(msgspec.json.encode(head) + b"\n")
+        with writing(self.path):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("xb", buffering=0)
+            self._file.write(msgspec.json.encode(head) + b"\n")
 
     @classmethod
     def begin(cls, run: str, provider: str, testbed: str) -> "Ledger":
@@ -57,7 +62,8 @@ class Ledger:
     def note(self, role: Role, namespace: str) -> None:
         """Write a namespace down before anything is created in it."""
         entry = LedgerEntry(role=role, namespace=namespace)
-        self._file.write(msgspec.json.encode(entry) + b"\n")
+        with writing(self.path):
+            self._file.write(msgspec.json.encode(entry) + b"\n")
 
     def close(self, *, clean: bool) -> bool:
         """End the ledger, and delete it where nothing is left behind; ``clean`` again."""

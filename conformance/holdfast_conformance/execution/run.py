@@ -18,13 +18,14 @@ from holdfast_conformance.execution.campaign import PlanResult, TraceFolder
 from holdfast_conformance.execution.crew import Crew, Done
 from holdfast_conformance.execution.lane import Lane, open_lane
 from holdfast_conformance.execution.ledger import LANE
+from holdfast_conformance.execution.places import writing
 from holdfast_conformance.execution.progress import Watcher
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.reduction.confirm import Origin, Reducer
-from holdfast_conformance.reduction.repro import encode_repro
+from holdfast_conformance.reduction.repro import Repro, encode_repro
 from holdfast_conformance.report.compose import ReportInputs
 from holdfast_conformance.report.document import (
     REPRO_NAME,
@@ -47,6 +48,8 @@ BROKEN_MAX = 3
 
 JOBS = 4
 """How many workers share the plans: slow backends mostly wait, and several waits overlap."""
+JOBS_MAX = 64
+"""More workers would only wait for each other, and run out of descriptors."""
 
 
 class CertifyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,14 +207,16 @@ class _Certification:
             run=self._run_facts(),
             requested=self._request.level,
         )
-        report = write_report(self._request.out, inputs)
+        with writing(self._request.out):
+            report = write_report(self._request.out, inputs)
         return Certified(report=report, exit_code=exit_code_of(report.verdict))
 
     def _reduce(self) -> None:
         if not self._failures and not self._loading:
             return
         folder = self._request.out / REPRO_NAME
-        folder.mkdir()
+        with writing(folder):
+            folder.mkdir()
         origin = Origin(
             provider=self._request.provider,
             testbed=self._opened.testbed if self._opened else self._request.testbed,
@@ -219,13 +224,16 @@ class _Certification:
         )
         reducer = Reducer(self._campaign, self._declared, origin)
         for finding, role in self._loading:
-            repro = reducer.loaded(finding, role)
-            (folder / f"{finding.property}.json").write_bytes(encode_repro(repro))
+            self._keep_repro(finding.property, reducer.loaded(finding, role))
         self._watcher.phase("reducing failures", len(self._failures))
         for identifier, (finding, plan) in sorted(self._failures.items()):
-            repro = reducer.reduced(finding, plan)
-            (folder / f"{identifier}.json").write_bytes(encode_repro(repro))
+            self._keep_repro(identifier, reducer.reduced(finding, plan))
             self._watcher.advance(1, len(self._failures))
+
+    def _keep_repro(self, identifier: str, repro: Repro) -> None:
+        path = self._request.out / REPRO_NAME / f"{identifier}.json"
+        with writing(path):
+            path.write_bytes(encode_repro(repro))
 
     def _driver_facts(self) -> DriverFacts:
         opened = self._opened

@@ -117,7 +117,11 @@ class Supervisor:
         """
         if self._worker is not None and self.opened is not None:
             return self.opened
-        worker = self._worker = WorkerProcess(self._setup.run)
+        try:
+            worker = self._worker = WorkerProcess(self._setup.run)
+        except OSError as problem:
+            reason = f"a worker process cannot be started: {problem.strerror}"
+            raise EnvironmentUnavailable(reason) from problem
         try:
             worker.send(self._setup)
             opened = self._report(worker, self._patience.start_s, Opened)

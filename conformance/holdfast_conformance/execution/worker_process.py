@@ -64,6 +64,9 @@ class WorkerProcess:
         self._ends: tuple[int, ...] = (command_end, report_end, stdout, stderr)
         self._stderr = stderr
         self._channel = Channel(report_end, command_end)
+        # Unlike select, poll takes descriptors of any number.
+        self._arrivals = select.poll()
+        self._arrivals.register(report_end, select.POLLIN)
         passed = (commands, reports, stdout, stderr)
         arguments = [str(number) for number in (*passed, os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
@@ -95,7 +98,7 @@ class WorkerProcess:
         try:
             while (frame := self._channel.take()) is None:
                 before_s = time.monotonic()
-                if select.select([self._channel.read_fd], [], [], TICK_S)[0]:
+                if self._arrivals.poll(TICK_S * 1000):
                     if not self._channel.fill():
                         raise self._lost()
                     silent_s = 0.0
