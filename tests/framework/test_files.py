@@ -9,18 +9,24 @@ from holdfast import files
 from holdfast.files import OpenFile
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda file: files.write_at(file, 0, b"x"),
-        lambda file: files.truncate(file, 0),
-        files.fsync_file,
-        lambda file: files.clone_range(file, file),
-        lambda file: files.copy_range(file, 0, file, 0, 1),
-    ],
-    ids=["write", "truncate", "fsync", "clone", "copy"],
-)
-def test_an_error_names_its_file(change: Callable[[OpenFile], object]) -> None:
+def _write(file: OpenFile) -> None:
+    files.write_at(file, 0, b"x")
+
+
+def _truncate(file: OpenFile) -> None:
+    files.truncate(file, 0)
+
+
+def _clone(file: OpenFile) -> None:
+    files.clone_range(file, file)
+
+
+def _copy(file: OpenFile) -> None:
+    files.copy_range(file, 0, file, 0, 1)
+
+
+@pytest.mark.parametrize("change", [_write, _truncate, _clone, _copy, files.fsync_file])
+def test_an_error_names_its_file(change: Callable[[OpenFile], None]) -> None:
     """A change that is refused for an open file says for which, so that a full disk is found."""
     full = Path("/dev/full")
     with files.open_existing(full, writable=True) as file, pytest.raises(OSError) as caught:  # noqa: PT011 - of any kind
