@@ -50,9 +50,11 @@ class _Opened:
     """An owned, opened, current catalogue file; blocking."""
 
     def __init__(self, path: Path) -> None:
-        is_new = not _check_place(path)
+        _check_place(path)
         try:
             self._ownership = Ownership(path)
+            # Asked by the owner: an earlier look may be from before another made the catalogue.
+            is_new = not path.exists()
         except OSError as error:
             raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
         self._engine = _engine(path)
@@ -86,22 +88,21 @@ def _path_of(where: str | Path) -> Path:
     return Path(rest[1:])
 
 
-def _check_place(path: Path) -> bool:
-    """Refuse what cannot be a catalogue, by looking only; tells whether the file exists."""
+def _check_place(path: Path) -> None:
+    """Refuse what cannot be a catalogue, by looking only."""
     try:
         if path.is_dir():
             raise ConfigurationError(f"{path}: is a directory; a catalogue is a file")
         if not path.parent.is_dir():
             raise EnvironmentUnavailable(f"{path}: there is no folder {path.parent}; create it")
         if not path.exists():
-            return False
+            return
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
     except OSError as error:
         raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
     if head and head != _MAGIC:
         raise ConfigurationError(f"{path}: is not a catalogue (not a SQLite database)")
-    return True
 
 
 def _engine(path: Path) -> sa.Engine:

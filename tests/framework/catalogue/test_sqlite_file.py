@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from holdfast.catalogue.observer import observe
+from holdfast.catalogue.ownership import Ownership
 from holdfast.catalogue.port import Catalogue, CatalogueHeld, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
@@ -177,6 +178,27 @@ def test_a_newer_schema_is_not_touched(tmp_path: Path) -> None:
 
     assert "newer Holdfast (schema 9999" in str(refusal(path))
     assert before == path.read_bytes()
+
+
+def test_what_another_makes_meanwhile_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An opening that fails takes away only what it made itself, not a file that appeared between
+    its first look and its turn.
+    """
+    path = tmp_path / "zone.db"
+
+    class Later(Ownership):
+        def __init__(self, path: Path) -> None:
+            with sqlite3.connect(path) as other:
+                other.execute("CREATE TABLE something (id)")
+            other.close()
+            super().__init__(path)
+
+    monkeypatch.setattr("holdfast.catalogue.sqlite.Ownership", Later)
+
+    assert "of something else" in str(refusal(path))
+    assert path.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
