@@ -181,7 +181,7 @@ def turn_back(
         steps = list(running.steps)
         operation = running.operation
         compensating = operation.state is OperationState.COMPENSATING
-        error = operation.error if compensating else end.error
+        error = _reason(running, index, end.error)
         left = (*operation.left, *end.left)
         if end.undo_next != index:
             steps[index] = tx.fire(steps[index], end.event, error=end.error)
@@ -202,13 +202,20 @@ def turn_back(
     return commit
 
 
+def _reason(running: Running, index: int, error: str) -> str:
+    """Why an operation fails: while it is taken back, that is why it is, not how that goes."""
+    taken_back = running.steps[index].state is StepState.COMPENSATING
+    return (running.operation.error or error) if taken_back else error
+
+
 def suspend(running: Running, index: int, error: str) -> Callable[[Transaction], Running]:
     """No answer to be trusted: step, operation and rows wait for recovery."""
 
     def commit(tx: Transaction) -> Running:
         steps = list(running.steps)
         steps[index] = tx.fire(steps[index], Event.OUTCOME_UNKNOWN, error=error)
-        operation = tx.fire(running.operation, Event.OUTCOME_UNKNOWN, error=error)
+        reason = _reason(running, index, error)
+        operation = tx.fire(running.operation, Event.OUTCOME_UNKNOWN, error=reason)
         for involved in operation.involved:
             kind = TABLES[involved.table]
             if kind.machine is not None:

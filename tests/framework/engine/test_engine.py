@@ -213,6 +213,26 @@ def test_two_recoveries_at_once_agree() -> None:
     )
 
 
+def test_what_was_taken_back_late_still_says_why() -> None:
+    """The first cause is told while the compensation has no answer, and after recovery."""
+
+    async def story() -> tuple[list[tuple[Verdict, bool]], str]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            zone.faults.planned = Planned(
+                call=2, error=errors.Denied("no such luck"), then=errors.Unknown("no answer")
+            )
+            made = await orchestrator.run(zone.adding("primary", Role.PRIMARY))
+            zone.faults.planned = None
+            told = [made, *(one.outcome for one in await orchestrator.recover())]
+            (operation,) = await zone.rows(Operation)
+            return [(one.verdict, "no such luck" in one.error) for one in told], operation.error
+
+    told, error = run_inline(story())
+
+    assert told == [(Verdict.UNKNOWN, True), (Verdict.FAILED_CLEAN, True)]
+    assert "no such luck" in error
+
+
 def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
     """A late failure takes back all earlier steps, the last one first."""
 
