@@ -5,10 +5,15 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
+from holdfast.capabilities import (
+    AccessCapabilities,
+    AccessMode,
+    PrimaryCapabilities,
+    VolumeCapabilities,
+)
 from holdfast.errors import ErrorKind
 from holdfast.infos import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
-from holdfast.requests import CreateVolume, DeleteVolume, Role
+from holdfast.requests import CreateVolume, DeleteVolume, Grant, Role
 from holdfast.testbed import Inspected
 from holdfast_conformance.judgement.judge import PlanJudge, judge
 from holdfast_conformance.judgement.registry import all_properties
@@ -250,6 +255,51 @@ def test_a_trace_may_stop_at_its_divergence() -> None:
 
     assert Status.FAIL in statuses(*records[:7])
     assert Status.ERROR not in statuses(*records[:7])
+
+
+GRANT = Grant(volume="v", host="h", mode=AccessMode.EXCLUSIVE, secret="chap")
+
+
+def test_secrets_are_kept_only_where_there_is_one() -> None:
+    """A plan without a secret says nothing of how secrets are kept."""
+    none = judged(*WHOLE)
+    assert (none["SEC-01"].status, none["SEC-01"].exercised) == (Status.VACUOUS, 0)
+
+    absent = Raised(
+        kind=ErrorKind.NOT_FOUND, verb="grant", object="v", cause="no such volume", final=True
+    )
+    some = judged(*trace(*GOOD, (GRANT, absent, None), (DELETE, GONE, None)), ended())
+    assert (failed(some), some["SEC-01"].exercised) == (set(), 2)
+
+
+def test_a_secret_that_is_seen_is_a_failure_wherever_it_is() -> None:
+    """A secret of the configuration counts also in a plan that brings none."""
+    first, *rest = trace(*GOOD)
+    told = [
+        msgspec.structs.replace(record, canaries=("log",))
+        if isinstance(record, Stepped)
+        else record
+        for record in rest
+    ]
+    assert "SEC-01" in failed(judged(first, *told, ended()))
+
+
+@pytest.mark.parametrize(("digest", "told"), [("", Status.VACUOUS), ("o", Status.PASS)])
+def test_a_place_that_nobody_looked_at_is_not_found_untouched(digest: str, told: Status) -> None:
+    """Names reach nothing outside only where the inspector can tell what is outside."""
+    key = "../escaped"
+    create = CreateVolume(key=key, size_bytes=SIZE)
+    created = Returned(VolumeInfo(key=key, id="1", size_bytes=SIZE))
+    volume = msgspec.structs.replace(VOLUME, key=key)
+    steps = ((create, created, (volume,)), (create, created, None), (create, created, None))
+    records = [
+        msgspec.structs.replace(record, outside_digest=digest)
+        if isinstance(record, Observed | Ended)
+        else record
+        for record in (*trace(*steps), ended())
+    ]
+
+    assert judged(*records)["SEC-02"].status is told
 
 
 def test_documents_that_differ_fail_loading() -> None:

@@ -189,7 +189,9 @@ def judge(
             loaded = any(isinstance(record, Loaded) for record in trace)
             roles.setdefault(judged.role, _Role()).add(judged, loaded=loaded)
     results = tuple(
-        _combined(found, [_result(found, roles[role]) for role in found.roles if role in roles])
+        _combined(
+            found, [_result(found, role, roles[role]) for role in found.roles if role in roles]
+        )
         for found in properties
     )
     level = _level(results, exercised=any(role.plans for role in roles.values()))
@@ -198,7 +200,7 @@ def judge(
     return Verdict(level=level, requested=requested, ok=reached and not failed, results=results)
 
 
-def _result(found: Property, role: _Role) -> PropertyResult:
+def _result(found: Property, name: Role, role: _Role) -> PropertyResult:
     """One property's result in one role."""
     count = role.exercised[found.id]
     findings = tuple(role.findings.get(found.id, ())[:FINDINGS_MAX])
@@ -209,6 +211,8 @@ def _result(found: Property, role: _Role) -> PropertyResult:
         status, reason = Status.ERROR, role.incomplete
     elif gated is not None:
         status, reason = Status.NOT_APPLICABLE, gated
+    elif not count and name in found.spared:
+        status, reason = Status.NOT_APPLICABLE, found.spared[name]
     elif found.check is None:
         status, reason = Status.VACUOUS, found.unchecked
     else:

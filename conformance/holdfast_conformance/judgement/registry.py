@@ -5,7 +5,7 @@ made from this registry.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -21,6 +21,7 @@ Aspects: TypeAlias = Callable[[Capabilities], tuple[str, ...]]
 
 BOTH_ROLES = (Role.PRIMARY, Role.IMAGE)
 MIN_EXERCISE = 3
+NOBODY: Mapping[Role, str] = {}
 
 
 class Property(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,9 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
 
     ``gate`` answers with the reason why the property does not apply, or ``None``. It passes when it
     was exercised at least ``min_exercise`` times and each of ``aspects`` at least once. Without a
-    ``check`` it is ``VACUOUS`` wherever its gate is open, because of ``unchecked``.
+    ``check`` it is ``VACUOUS`` wherever its gate is open, because of ``unchecked``. In the roles of
+    ``spared`` it can be violated, and does not apply, for the reason given, when nothing in the
+    plans is an occasion for it.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     check: Check | None
     min_exercise: int = MIN_EXERCISE
     aspects: Aspects
+    spared: Mapping[Role, str] = NOBODY
     unchecked: str = ""
 
     @property
@@ -78,6 +82,7 @@ def checks(
     gate: Gate = always,
     min_exercise: int = MIN_EXERCISE,
     aspects: Aspects = no_aspects,
+    spared: Mapping[Role, str] = NOBODY,
 ) -> Callable[[Check], Check]:
     """Register the decorated function as the check of a property; an id is taken only once."""
 
@@ -92,6 +97,7 @@ def checks(
                 check=check,
                 min_exercise=min_exercise,
                 aspects=aspects,
+                spared=spared,
             )
         )
         return check
@@ -108,6 +114,7 @@ def checks_steps(
     gate: Gate = always,
     min_exercise: int = MIN_EXERCISE,
     aspects: Aspects = no_aspects,
+    spared: Mapping[Role, str] = NOBODY,
 ) -> Callable[[StepCheck], StepCheck]:
     """Like ``checks``, for a check that only looks at executed steps."""
 
@@ -123,6 +130,7 @@ def checks_steps(
             gate=gate,
             min_exercise=min_exercise,
             aspects=aspects,
+            spared=spared,
         )(of_step)
         return check
 

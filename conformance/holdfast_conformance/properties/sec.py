@@ -1,6 +1,6 @@
 """SEC: secrets stay secret, and names stay names."""
 
-from holdfast.requests import Grant, InitializeStore
+from holdfast.requests import Grant, Role
 from holdfast_conformance.judgement.evidence import (
     HELD,
     EndMoment,
@@ -11,10 +11,9 @@ from holdfast_conformance.judgement.evidence import (
     agreed,
     object_of,
 )
-from holdfast_conformance.judgement.registry import checks, checks_steps
+from holdfast_conformance.judgement.registry import checks, checks_steps, these
 from holdfast_conformance.model.difference import Aspect, Where
 from holdfast_conformance.model.primary_state import Situation
-from holdfast_conformance.plan import InitializeBad
 from holdfast_conformance.verdict import Level
 
 _MAKING = frozenset({"create_volume", "create_snapshot", "put_object"})
@@ -24,13 +23,15 @@ _MAKING = frozenset({"create_volume", "create_snapshot", "put_object"})
     "SEC-01",
     Level.L1,
     "No secret is ever seen in an answer, a message, a log, on stdout or in a command line.",
+    spared={Role.IMAGE: "no step for an image store carries a secret, and none was seen"},
 )
 def _secrets(moment: StepMoment) -> Judgement:
     if moment.stepped.canaries:
         return Violated("no secret to be seen", f"seen in {', '.join(moment.stepped.canaries)}")
-    step = moment.step
-    in_play = isinstance(step, (InitializeStore, InitializeBad))
-    return HELD if in_play or (isinstance(step, Grant) and step.secret) else None
+    # A secret stays in play: it must not turn up long after the grant, either.
+    done = moment.plan.steps[: moment.index + 1] if moment.index >= 0 else ()
+    in_play = any(isinstance(step, Grant) and step.secret for step in done)
+    return HELD if in_play else None
 
 
 @checks(
@@ -38,6 +39,7 @@ def _secrets(moment: StepMoment) -> Judgement:
     Level.L1,
     "Whatever a name looks like, it is taken exactly as it is and reaches nothing outside the "
     "store's own place.",
+    aspects=these("outside"),
 )
 def _names(moment: Moment) -> Judgement:
     match moment:
@@ -54,7 +56,10 @@ def _names(moment: Moment) -> Judgement:
             if renamed := _renamed(moment):
                 return Violated(f"{object_of(moment.step)!r}", f"{renamed!r}")
             named = moment.is_situation(Situation.HOSTILE, Situation.BAD_KEY)
-            return agreed(moment, *moment.differences) if named else None
+            # Without a digest nobody looked at what is outside.
+            looked = moment.outside_before and moment.outside_after
+            aspects = ("outside",) if looked else ()
+            return agreed(moment, *moment.differences, aspects=aspects) if named else None
         case _:
             return None
 
