@@ -352,11 +352,3 @@ def publish(staged: Path, final: Path) -> None:
     """
     rename(staged, final)
     fsync_directory(final.parent)
-
-
-def publish_bytes(staging: Path, final: Path, data: bytes) -> None:
-    """Publish ``data`` under ``final``; what an earlier try left in ``staging`` goes."""
-    with contextlib.suppress(FileNotFoundError):
-        unlink(staging)
-    write_new(staging, data)
-    publish(staging, final)

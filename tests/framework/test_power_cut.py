@@ -91,7 +91,8 @@ def removed(root: Path) -> None:
 
 
 def published(root: Path) -> None:
-    files.publish_bytes(root / "sub" / "staged", root / "old", b"published")
+    files.write_new(root / "sub" / "staged", b"published")
+    files.publish(root / "sub" / "staged", root / "old")
 
 
 @pytest.mark.parametrize(
