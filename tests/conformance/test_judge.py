@@ -15,6 +15,7 @@ from holdfast.errors import ErrorKind
 from holdfast.infos import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
 from holdfast.requests import CreateVolume, DeleteVolume, Grant, Role
 from holdfast.testbed import Inspected
+from holdfast_conformance.judgement.attribution import answers_for
 from holdfast_conformance.judgement.judge import PlanJudge, judge
 from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.model.content import EMPTY
@@ -300,6 +301,14 @@ def test_a_place_that_nobody_looked_at_is_not_found_untouched(digest: str, told:
     ]
 
     assert judged(*records)["SEC-02"].status is told
+
+
+def test_a_replayed_step_answers_for_what_it_can_violate() -> None:
+    """A mended driver holds again, also where the property does not count what is right."""
+    assert answers_for("delete_volume", "VOL-04")
+    assert answers_for("initialize_bad", "SEC-01")
+    assert not answers_for("stats", "SEC-01")
+    assert not answers_for("delete_volume", "SNP-01")
 
 
 def test_documents_that_differ_fail_loading() -> None:

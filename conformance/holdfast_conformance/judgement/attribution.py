@@ -74,8 +74,13 @@ def attribute(moment: StepMoment, applicable: frozenset[str]) -> tuple[str, Viol
 
 
 def answers_for(verb: str, identifier: str) -> bool:
-    """Whether a wrong outcome of this verb that nobody claims would violate this property."""
-    return _BY_VERB.get(verb, _LAST) == identifier
+    """Whether a step of this verb can violate a property that does not count it when it is right.
+
+    These are the wrong outcomes that nobody claims, and what a refused configuration gives away:
+    only the driver knows whether there was a secret in it.
+    """
+    gives_away = (verb, identifier) == ("initialize_bad", "SEC-01")
+    return gives_away or _BY_VERB.get(verb, _LAST) == identifier
 
 
 def _candidates(difference: Difference) -> tuple[str, ...]:
