@@ -11,7 +11,7 @@ from holdfast.capabilities import AccessMode
 from holdfast.errors import ConfigurationError, ErrorKind
 from holdfast.requests import Role
 from holdfast_conformance import plan as plans
-from holdfast_conformance.execution.processes import processes_of
+from holdfast_conformance.execution.processes import children, processes_of
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience, Supervisor
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.trace import (
@@ -268,6 +268,30 @@ def test_a_worker_that_is_killed_from_elsewhere_ends_its_plan(supervisor: Superv
 
     assert isinstance(shown[-1], Broken)
     assert "SIGKILL" in shown[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("leaves-an-unmarked-process", "processes left running: 1, threads: 0"),
+        ("leaves-a-process", "processes left running: 1, threads: 0"),
+        ("leaves-a-thread", "processes left running: 0, threads: 1"),
+    ],
+)
+def test_what_a_driver_leaves_running_is_told_and_ended(key: str, told: str) -> None:
+    """A closed driver has no threads and no processes, and none outlives the worker."""
+    before = children()
+    supervisor = Supervisor("odd_driver:OddProvider", "", RUN, QUICK)
+    ended = execute(supervisor, create(key))[-1]
+    after = execute(supervisor, create("a"))[-1]
+
+    supervisor.close()
+
+    assert isinstance(ended, Ended)
+    assert isinstance(after, Ended)
+    assert told in "".join(ended.failures)
+    assert after.failures == ()
+    assert children() == before
 
 
 def test_nothing_a_driver_started_outlives_the_worker() -> None:

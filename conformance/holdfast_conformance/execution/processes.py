@@ -82,6 +82,24 @@ def end_processes(run: str, spared: frozenset[int] = frozenset()) -> int:
     return len(ended)
 
 
+def end_adopted(own: frozenset[int]) -> None:
+    """Kill and reap the children that this process adopted; ``own`` are those it started.
+
+    A child that shares this process's session was started here, whoever asked for it.
+    """
+    while adopted := [pid for pid in children() if pid not in own and _is_apart(pid)]:
+        for pid in adopted:
+            _kill(pid)
+            _reap(pid)
+
+
+def _is_apart(pid: int) -> bool:
+    try:
+        return os.getsid(pid) != os.getsid(0)
+    except ProcessLookupError:
+        return False
+
+
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)

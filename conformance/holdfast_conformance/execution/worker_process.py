@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import msgspec
@@ -14,6 +15,7 @@ from holdfast_conformance.execution.processes import (
     RUN_VARIABLE,
     adopt_orphans,
     children,
+    end_adopted,
     end_processes,
 )
 from holdfast_conformance.trace import BrokenKind
@@ -28,6 +30,9 @@ from holdfast_conformance.worker.protocol import (
     encode,
 )
 
+_WORKERS: set[int] = set()
+_STARTING = threading.Lock()
+"""Held while a worker is started, and while what is no worker is ended: lanes are threads."""
 TICK_S = 0.1
 _TICK_MAX_S = 0.3
 """A tick that took longer shows a stalled machine, and the driver was stalled with it."""
@@ -69,17 +74,24 @@ class WorkerProcess:
         self._arrivals.register(report_end, select.POLLIN)
         passed = (commands, reports, stdout, stderr)
         arguments = [str(number) for number in (*passed, os.getpid())]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
-            [sys.executable, "-m", "holdfast_conformance.worker", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stdout_end,
-            stderr=stderr_end,
-            pass_fds=passed,
-            start_new_session=True,
-            env={**os.environ, RUN_VARIABLE: run},
-        )
+        with _STARTING:
+            self._process = self._started(arguments, passed, stdout_end, stderr_end)
+            _WORKERS.add(self._process.pid)
         for fd in (commands, reports, stdout_end, stderr_end):
             os.close(fd)
+
+    def _started(
+        self, arguments: list[str], passed: tuple[int, ...], stdout: int, stderr: int
+    ) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
+            [sys.executable, "-m", "holdfast_conformance.worker", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=passed,
+            start_new_session=True,
+            env={**os.environ, RUN_VARIABLE: self._run},
+        )
 
     def send(self, command: Command) -> None:
         """Send a command. ``WorkerLost`` when there is nobody to take it."""
@@ -159,11 +171,14 @@ class WorkerProcess:
         self._process.kill()
 
     def kill(self) -> None:
-        """End the worker and everything that carries the run's mark, at once."""
+        """End the worker and everything that carries the run's mark or was adopted, at once."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         end_processes(self._run, self._spared)
+        with _STARTING:
+            _WORKERS.discard(self._process.pid)
+            end_adopted(self._spared | _WORKERS)
         for fd in self._ends:
             os.close(fd)
         self._ends = ()

@@ -2,7 +2,7 @@
 
 import sys
 
-from holdfast_conformance.execution.processes import die_with_parent
+from holdfast_conformance.execution.processes import adopt_orphans, die_with_parent
 from holdfast_conformance.worker.main import Worker
 from holdfast_conformance.worker.protocol import Channel
 
@@ -11,6 +11,7 @@ def main(arguments: list[str]) -> None:
     """Run a worker on inherited descriptors."""
     commands, reports, stdout, stderr, parent = map(int, arguments)
     die_with_parent(parent)
+    adopt_orphans()  # so that what a driver detaches can be counted
     Worker(Channel(commands, reports), stdout, stderr).run()
 
 

@@ -23,6 +23,7 @@ from holdfast_conformance.trace import (
 from holdfast_conformance.worker.clock import real_time_s
 from holdfast_conformance.worker.containment import DriverBroke, Failed, unwritable
 from holdfast_conformance.worker.ending import Ending
+from holdfast_conformance.worker.leftovers import Leftovers
 from holdfast_conformance.worker.observe import Observer
 from holdfast_conformance.worker.opened import OpenedStore
 from holdfast_conformance.worker.session import Session, testbed_failed
@@ -51,6 +52,7 @@ class Execution:
         self._namespace = namespace
         self._emit = emit
         self._stopped = stopped
+        self._leftovers = Leftovers()
         session.canaries.forget()
         config = session.config(plan.role, namespace)
         self._opened = OpenedStore(session.provider, config, plan.role, session.containment)
@@ -193,6 +195,8 @@ class Execution:
             self._context,
         )
         ended = await ending.run()
+        if told := await self._leftovers.told():
+            ended = msgspec.structs.replace(ended, failures=(*ended.failures, told))
         await asyncio.sleep(0)  # A loop that the driver has stopped ends here, in this plan.
         self._emit(ended)
 

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -220,6 +221,14 @@ def _detach_a_sleeper() -> None:
     subprocess.Popen(["sleep", "600"], start_new_session=True)
 
 
+def _detach_without_a_mark() -> None:
+    subprocess.Popen(["setsid", "-f", "sleep", "601"], env={}, start_new_session=True).wait()
+
+
+def _start_a_thread() -> None:
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
+
 def _stop_loop() -> Any:
     asyncio.get_running_loop().stop()
     return asyncio.sleep(1)
@@ -289,6 +298,8 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     "forks": _then(_fork),
     "logs-its-password": _then(lambda: logging.getLogger("odd").debug("using %s", PASSWORD)),
     "shows-its-password": _then(lambda: subprocess.run(["true", PASSWORD], check=True)),
+    "leaves-an-unmarked-process": _then(_detach_without_a_mark),
+    "leaves-a-thread": _then(_start_a_thread),
     "leaves-a-process": _then(_detach_a_sleeper),
 }
 
