@@ -29,7 +29,7 @@ from holdfast.model.rows import (
 from holdfast.orchestrator import Orchestrator, open_orchestrator
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.requests import Role, ScopeKind
-from holdfast.runtime import InlineRuntime, use_runtime
+from holdfast.runtime import InlineRuntime, RealRuntime, use_runtime
 from holdfast.scrub import scrub
 from holdfast.stores import PluginOpener
 from holdfast.testbed import Testbed, TestbedKind
@@ -271,7 +271,8 @@ async def memory_zone() -> AsyncIterator[Zone]:
 @asynccontextmanager
 async def local_zone() -> AsyncIterator[Zone]:
     """A new zone on real files, whose volumes are filled through a grant."""
-    async with LocalProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
+    run = RealRuntime().new_id("zone")
+    async with LocalProvider().testbeds()[TestbedKind.EMBEDDED](run) as testbed:
         yield Zone(testbed, MemoryCatalogue(), "local")
 
 
