@@ -135,7 +135,7 @@ def test_a_foreign_exception_is_named(supervisor: Supervisor) -> None:
     [
         ("raises-own-kind", "OwnKind"),
         ("raises-own-final", "OwnFinal"),
-        ("raises-hostile", "no text"),
+        ("raises-hostile", "Hostile"),
         ("raises-number", "5"),
         ("raises-hostile-cause", "cannot be shown"),
         ("raises-half-a-pair", "half a pair: \\udc80"),
