@@ -16,11 +16,18 @@ class FileHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class BlockNodeHandle(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="block_node"
 ):
-    """A QEMU blockdev description, as JSON text, without the node's name."""
+    """A QEMU blockdev description, as JSON text, without the node's name.
+
+    ``host`` is the host it was opened for, whose own storage daemon must use it. Where the
+    description refers to a ``password-secret``, that secret is the one the host was granted
+    ``volume`` with: a handle never holds a secret itself.
+    """
 
     blockdev: str
     size_bytes: int
     read_only: bool = False
+    host: str = ""
+    volume: str = ""
 
 
 class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="http"):

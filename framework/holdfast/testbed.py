@@ -31,6 +31,28 @@ class Fault(enum.StrEnum):
     """What a testbed can do to its backend."""
 
     DOWN = "down"
+    """The server is away: nothing answers, and everything comes back as it was."""
+    KILLED = "killed"
+    """The server's processes are killed inside; they are started again when the fault ends."""
+    PAUSED = "paused"
+    """The server is frozen: connections open, nothing is answered until the fault ends."""
+    CUT_OFF = "cut off"
+    """The network drops every packet in both directions."""
+    SLOW = "slow"
+    """Every answer takes seconds, but less than a deadline."""
+    VOID = "void"
+    """Requests reach the server, and their answers are lost."""
+    FULL = "full"
+    """The server's disk has no space left."""
+    REVOKED = "credentials revoked"
+    """The driver's credentials are no longer accepted."""
+
+
+class HostPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a simulated host is: a network namespace and its address, or this machine itself."""
+
+    network_namespace: str = ""
+    address: str = ""
 
 
 class BackendIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +119,12 @@ class Testbed(ABC):
     """
     hosts: tuple[str, ...] = ("host-a", "host-b", "host-c")
     faults: frozenset[Fault] = frozenset()
+    data_plane: bool = False
+    """Whether handles need the hosts' storage daemons (``holdfast.dataplane``)."""
+
+    def place_of(self, host: str) -> HostPlace:
+        """Where a simulated host is; by default this machine itself."""
+        return HostPlace()
 
     @abstractmethod
     def config(self, role: Role, namespace: str) -> msgspec.Struct:
