@@ -1,5 +1,6 @@
 # One verb per line; each prepares .venv by itself and is quick when there is nothing to do.
 DRIVER ?= local
+BACKEND ?=
 PROFILE ?= smoke
 SEED ?= 1
 OUT ?=
@@ -8,19 +9,28 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help certify test lint bench docs clean
+.PHONY: help backends certify test acceptance acceptance-subset lint bench docs clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 $(STAMP): pyproject.toml constraints.txt tools/prepare
 	@tools/prepare $(VENV)
 
+backends: $(STAMP)  ## install what the servers need and build their container images
+	@$(BIN)/holdfast backends build
+
 certify: $(STAMP)  ## certify DRIVER (default: local) under PROFILE (default: smoke)
-	@$(BIN)/holdfast certify $(DRIVER) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
+	@$(BIN)/holdfast certify $(DRIVER) $(if $(BACKEND),--backend $(BACKEND)) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 test: $(STAMP)  ## run every test
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+acceptance: $(STAMP)  ## run the third-party suites against every server, in full
+	@$(BIN)/python tools/acceptance $(ARGS)
+
+acceptance-subset: $(STAMP)  ## at most three minutes of the same
+	@$(BIN)/python tools/acceptance --subset $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff check .
