@@ -1,0 +1,1 @@
+"""Servers in containers, faults and simulated hosts, for testbeds of real backends."""

@@ -1,0 +1,372 @@
+"""A TCP proxy that spoils what passes through it, so that a driver meets a bad network on purpose.
+
+The driver's configured address is the proxy's; an inspector goes to the server directly. Nothing
+here needs root, and no link, route or firewall of the machine is touched.
+"""
+
+import asyncio
+import contextlib
+import enum
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from holdfast.errors import Unsupported
+from holdfast.testbed import Fault
+
+CHUNK_BYTES = 64 * 1024
+SLOW_S = 1.0
+"""How long an answer is kept back under ``Fault.SLOW``."""
+PROXY_FAULTS = frozenset((Fault.DOWN, Fault.CUT_OFF, Fault.SLOW, Fault.VOID))
+"""The faults that a proxy can put in force by itself."""
+_log = logging.getLogger(__name__)
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Direction(enum.StrEnum):
+    """Which way bytes go."""
+
+    REQUESTS = "requests"
+    ANSWERS = "answers"
+
+
+class _Flow(enum.Enum):
+    """What becomes of bytes on their way."""
+
+    PASS = enum.auto()
+    HOLD = enum.auto()
+    DROP = enum.auto()
+
+
+class _Conduct(msgspec.Struct, frozen=True, kw_only=True):
+    """How the proxy treats everything that passes, now."""
+
+    requests: _Flow = _Flow.PASS
+    answers: _Flow = _Flow.PASS
+    latency_s: float = 0.0
+    bytes_per_s: float = 0.0
+
+    def flow(self, way: Direction) -> _Flow:
+        """What becomes of bytes in one direction."""
+        return self.requests if way is Direction.REQUESTS else self.answers
+
+
+class _Quota(msgspec.Struct, kw_only=True):
+    """How many more bytes may pass before the connection that carries them is reset."""
+
+    way: Direction
+    left_bytes: int
+
+
+class _NextRequest(msgspec.Struct, kw_only=True):
+    """Somebody who waits for bytes of a client to be forwarded."""
+
+    seen: asyncio.Future[None]
+    left: int
+
+
+class _Connection:
+    """One client, its connection to the server, and whether its streams are still whole."""
+
+    def __init__(self, client: asyncio.StreamWriter) -> None:
+        self.client = client
+        self.server: asyncio.StreamWriter | None = None
+        self.spoilt = False
+        self.unanswered = True
+
+    def towards(self, way: Direction) -> asyncio.StreamWriter:
+        """Where bytes of one direction go."""
+        writer = self.server if way is Direction.REQUESTS else self.client
+        if writer is None:
+            raise ConnectionResetError
+        writer.transport.set_write_buffer_limits(0)
+        return writer
+
+    def reset(self) -> None:
+        """End both connections at once, with a reset instead of a close."""
+        for writer in self._writers():
+            if not writer.transport.is_closing():
+                tcp: socket.socket = writer.get_extra_info("socket")
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        """Close both connections once everything was delivered."""
+        for writer in self._writers():
+            writer.close()
+            await writer.wait_closed()
+
+    def _writers(self) -> tuple[asyncio.StreamWriter, ...]:
+        return tuple(writer for writer in (self.client, self.server) if writer is not None)
+
+
+class FaultProxy:
+    """Forwards TCP connections to one server, and spoils them on request.
+
+    Connections whose bytes were held back or dropped by a fault are reset when it ends: their
+    streams are no longer whole. Idle ones live on.
+
+    Args:
+        listen: where clients connect; port 0 takes any free one. The port stays the proxy's own
+            until it is closed, also while it refuses connections.
+        upstream: the server's address and port.
+    """
+
+    def __init__(
+        self, *, listen: tuple[str, int] = ("127.0.0.1", 0), upstream: tuple[str, int]
+    ) -> None:
+        self.upstream = upstream
+        self._listen = listen
+        self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._server: asyncio.Server | None = None
+        self._conduct = _Conduct()
+        self._changed = asyncio.Event()
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._quota: _Quota | None = None
+        self._waiting: list[_NextRequest] = []
+
+    async def __aenter__(self) -> Self:
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(self._listen)
+        try:
+            await self._open()
+        except BaseException:
+            self._holder.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where clients connect."""
+        host, port = self._holder.getsockname()
+        return str(host), int(port)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        return len(self._connections)
+
+    async def close(self) -> None:
+        """End every connection and every task of the proxy, and give its port back."""
+        await self._shut()
+        tasks = tuple(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for waiting in self._waiting:
+            waiting.seen.cancel()
+        self._waiting.clear()
+        self._holder.close()
+
+    def next_request(self, count: int = 1) -> asyncio.Future[None]:
+        """Resolve once the ``count``-th chunk that clients send from now on has been forwarded.
+
+        It is armed by the call, not by awaiting it: start the verb after it, then await it, then
+        put a fault in force; the fault is in the middle of the verb.
+        """
+        seen = asyncio.get_running_loop().create_future()
+        self._waiting.append(_NextRequest(seen=seen, left=count))
+        return seen
+
+    def reset_now(self) -> None:
+        """Reset every connection there is; new ones are accepted."""
+        for connection in self._connections.values():
+            connection.reset()
+
+    def reset_after(self, size_bytes: int, way: Direction = Direction.REQUESTS) -> None:
+        """Let exactly so many more bytes pass one way, then reset the connection of the last.
+
+        It happens once: a connection opened afterwards is left alone.
+        """
+        self._quota = _Quota(way=way, left_bytes=size_bytes)
+
+    def black_hole(self) -> AbstractAsyncContextManager[None]:
+        """Let nothing through in either direction: connections open, and nothing ever arrives."""
+        return self._behave(_Conduct(requests=_Flow.HOLD, answers=_Flow.HOLD))
+
+    def void(self) -> AbstractAsyncContextManager[None]:
+        """Let requests pass, and drop every answer."""
+        return self._behave(_Conduct(answers=_Flow.DROP))
+
+    def slow(
+        self, *, latency_s: float = 0.0, bytes_per_s: float = 0.0
+    ) -> AbstractAsyncContextManager[None]:
+        """Keep each answer's first bytes back for a while, and limit the bandwidth of each way.
+
+        A server that speaks first is kept back, too. 0 means no latency, or no limit.
+        """
+        return self._behave(_Conduct(latency_s=latency_s, bytes_per_s=bytes_per_s))
+
+    @asynccontextmanager
+    async def refuse(self) -> AsyncIterator[None]:
+        """Reset every connection, and refuse new ones as a port without a server does."""
+        await self._shut()
+        self.reset_now()
+        try:
+            yield
+        finally:
+            await self._open()
+
+    def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
+        """Keep one of ``PROXY_FAULTS`` in force inside the context."""
+        match fault:
+            case Fault.DOWN:
+                return self.refuse()
+            case Fault.CUT_OFF:
+                return self.black_hole()
+            case Fault.SLOW:
+                return self.slow(latency_s=SLOW_S)
+            case Fault.VOID:
+                return self.void()
+            case _:
+                raise Unsupported(f"a proxy cannot put the fault {fault} in force")
+
+    async def _open(self) -> None:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        try:
+            listener.bind(self.address)
+            self._server = await asyncio.start_server(self._accept, sock=listener, backlog=512)
+        except BaseException:
+            listener.close()
+            raise
+
+    async def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    @asynccontextmanager
+    async def _behave(self, conduct: _Conduct) -> AsyncIterator[None]:
+        before = self._conduct
+        self._become(conduct)
+        try:
+            yield
+        finally:
+            self._become(before)
+            for connection in self._connections.values():
+                if connection.spoilt:
+                    connection.reset()
+
+    def _become(self, conduct: _Conduct) -> None:
+        self._conduct = conduct
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(writer)
+        task = asyncio.get_running_loop().create_task(self._carry(connection, reader))
+        self._connections[task] = connection
+        task.add_done_callback(self._connections.pop)
+
+    async def _carry(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+        """Serve one client until both ways have ended or one of them broke."""
+        try:
+            await self._held(connection, Direction.REQUESTS)
+            answers, connection.server = await asyncio.open_connection(*self.upstream)
+            await self._exchange(connection, reader, answers)
+            await connection.close()
+        except OSError as broken:
+            _log.debug("a connection through the proxy ended: %s", broken)
+        finally:
+            connection.reset()
+            with contextlib.suppress(OSError):
+                await connection.close()
+
+    async def _exchange(
+        self,
+        connection: _Connection,
+        requests: asyncio.StreamReader,
+        answers: asyncio.StreamReader,
+    ) -> None:
+        """Carry both ways to their ends; the first that breaks ends the other."""
+        async with asyncio.TaskGroup() as ways:
+            for reader, way in ((requests, Direction.REQUESTS), (answers, Direction.ANSWERS)):
+                ways.create_task(self._until_broken(connection, reader, way))
+
+    async def _until_broken(
+        self, connection: _Connection, reader: asyncio.StreamReader, way: Direction
+    ) -> None:
+        """Carry one way; when a peer breaks it, reset both so that the other way ends, too."""
+        try:
+            await self._pump(connection, reader, way)
+        except OSError:
+            connection.reset()
+
+    async def _pump(
+        self, connection: _Connection, reader: asyncio.StreamReader, way: Direction
+    ) -> None:
+        """Carry one way until its end, which is passed on."""
+        while chunk := await reader.read(CHUNK_BYTES):
+            if way is Direction.ANSWERS:
+                await self._kept_back(connection)
+            await self._held(connection, way)
+            if self._conduct.flow(way) is _Flow.DROP:
+                connection.spoilt = True
+            else:
+                await self._forward(connection, chunk, way)
+        await self._held(connection, way)
+        if not connection.spoilt:
+            connection.towards(way).write_eof()
+
+    async def _held(self, connection: _Connection, way: Direction) -> None:
+        """Wait while nothing may pass; what was held is never delivered afterwards."""
+        while self._conduct.flow(way) is _Flow.HOLD:
+            connection.spoilt = True
+            await self._changed.wait()
+        if connection.spoilt and self._conduct.flow(way) is _Flow.PASS:
+            raise ConnectionResetError
+
+    async def _kept_back(self, connection: _Connection) -> None:
+        """Keep the first bytes of an answer back, for as long as the proxy is to be slow."""
+        first, connection.unanswered = connection.unanswered, False
+        if not (first and self._conduct.latency_s):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._conduct.latency_s):
+                await self._changed.wait()
+
+    async def _forward(self, connection: _Connection, chunk: bytes, way: Direction) -> None:
+        """Pass bytes on, as far as they may go, and say so to who waits for them."""
+        quota = self._quota
+        ends = quota is not None and quota.way is way and len(chunk) >= quota.left_bytes
+        if quota is not None and quota.way is way:
+            chunk = chunk[: quota.left_bytes]
+            quota.left_bytes -= len(chunk)
+        if ends:
+            self._quota = None
+        writer = connection.towards(way)
+        writer.write(chunk)
+        await writer.drain()
+        if ends:
+            raise ConnectionResetError
+        if way is Direction.REQUESTS:
+            connection.unanswered = True
+            self._noticed()
+        if self._conduct.bytes_per_s:
+            await asyncio.sleep(len(chunk) / self._conduct.bytes_per_s)
+
+    def _noticed(self) -> None:
+        """Count a forwarded chunk for everybody who waits for one."""
+        for waiting in tuple(self._waiting):
+            waiting.left -= 1
+            if waiting.left <= 0:
+                self._waiting.remove(waiting)
+                if not waiting.seen.done():
+                    waiting.seen.set_result(None)
