@@ -6,7 +6,7 @@ path the driver does not use, so that a driver never grades itself.
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
@@ -143,6 +143,14 @@ class Testbed(ABC):
     def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
         """Keep a fault in force inside the context."""
         raise Unsupported(f"this testbed cannot put the fault {fault} in force")
+
+    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
+        """Resolve once the driver's ``count``-th request from now on is on its way to the server.
+
+        It is armed by the call, not by awaiting it. ``None`` where the testbed cannot tell, because
+        nothing stands between driver and backend.
+        """
+        return None
 
     @abstractmethod
     async def remove(self, role: Role, namespace: str) -> None:
