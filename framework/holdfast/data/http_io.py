@@ -1,0 +1,110 @@
+"""Read-only block access to an object over HTTP, by ranges."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httpx
+
+from holdfast.data.block_io import BlockIO, Extent
+from holdfast.errors import (
+    Corrupt,
+    Denied,
+    DriverError,
+    NotFound,
+    OutOfRange,
+    Unauthenticated,
+    Unavailable,
+    Unknown,
+)
+from holdfast.handles import HttpHandle
+
+_DEADLINE_S: Final = 8.0
+_PARTIAL: Final = 206
+_WHOLE: Final = 200
+
+
+class HttpIO(BlockIO):
+    """Block access to the object behind one address."""
+
+    def __init__(self, handle: HttpHandle, client: httpx.AsyncClient) -> None:
+        self.size_bytes = handle.size_bytes
+        self._handle = handle
+        self._client = client
+        self._name = httpx.URL(handle.url).path.rpartition("/")[2]
+        """For messages: the address itself may hold a signature."""
+
+    async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Exactly ``length_bytes``; any ``DriverError``."""
+        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
+            raise OutOfRange(
+                f"{length_bytes} bytes at {offset_bytes} are not within the object's "
+                f"{self.size_bytes} bytes",
+                object=self._name,
+            )
+        if not length_bytes:
+            return b""
+        wanted = f"bytes={offset_bytes}-{offset_bytes + length_bytes - 1}"
+        headers = [*self._handle.headers, ("Range", wanted)]
+        try:
+            answer = await self._client.get(self._handle.url, headers=headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise Unavailable("the object's server cannot be reached", object=self._name) from None
+        except httpx.HTTPError as problem:
+            # Without its text, which may quote the address.
+            what = type(problem).__name__
+            raise Unknown(f"no whole answer from the server: {what}", object=self._name) from None
+        return self._content(answer, offset_bytes, length_bytes)
+
+    def _content(self, answer: httpx.Response, offset_bytes: int, length_bytes: int) -> bytes:
+        if answer.status_code == _WHOLE:
+            # A server may ignore a range and send everything.
+            data = answer.content[offset_bytes : offset_bytes + length_bytes]
+        elif answer.status_code == _PARTIAL:
+            data = answer.content
+        else:
+            raise _refused(answer.status_code, self._name)
+        if len(data) != length_bytes:
+            raise Corrupt(
+                f"the server sent {len(data)} bytes, not {length_bytes}", object=self._name
+            )
+        return data
+
+    async def write_at(self, offset_bytes: int, data: bytes) -> None:
+        """Always ``Denied``."""
+        del offset_bytes, data
+        raise Denied("an object is read only", object=self._name)
+
+    async def flush(self) -> None:
+        """Nothing is ever written."""
+
+    async def discard(self, offset_bytes: int, length_bytes: int) -> None:
+        """Always ``Denied``."""
+        del offset_bytes, length_bytes
+        raise Denied("an object is read only", object=self._name)
+
+    async def extents(self) -> tuple[Extent, ...]:
+        """All of it: HTTP knows no holes."""
+        return (Extent(0, self.size_bytes),) if self.size_bytes else ()
+
+
+@asynccontextmanager
+async def open_http_io(handle: HttpHandle) -> AsyncIterator[BlockIO]:
+    """Open an object over HTTP. Nothing is sent before the first read."""
+    async with httpx.AsyncClient(timeout=_DEADLINE_S, trust_env=False) as client:
+        yield HttpIO(handle, client)
+
+
+def _refused(status: int, name: str) -> DriverError:
+    """The error for an answer that is no content."""
+    match status:
+        case 401:
+            return Unauthenticated("the server does not accept the credentials", object=name)
+        case 403:
+            return Denied("the server refuses; the address may have expired", object=name)
+        case 404 | 410:
+            return NotFound("the server has no such object", object=name)
+        case 416:
+            return Corrupt("the object is shorter than its handle says", object=name)
+        case _:
+            return Unavailable(f"the server answers with status {status}", object=name)

@@ -1,0 +1,144 @@
+"""Block access to a volume that is attached to a host through its storage daemon."""
+
+import asyncio
+import errno
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from holdfast.data.block_io import BlockIO, Extent
+from holdfast.dataplane.attachment import Attachment
+from holdfast.dataplane.nbd_client import NbdClient, NbdFailed
+from holdfast.errors import Denied, DriverError, Exhausted, OutOfRange, Unavailable, Unknown
+
+T = TypeVar("T")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Attacher(ABC):
+    """What a ``BlockNodeIO`` needs of the plane."""
+
+    deadline_s: float
+
+    @abstractmethod
+    async def again(self, broken: Attachment) -> Attachment:
+        """Drop a broken attachment and attach the same handle anew, to learn what is wrong."""
+
+    @abstractmethod
+    async def drop(self, broken: Attachment) -> None:
+        """Drop an attachment that does not answer; a daemon that cannot let go is killed."""
+
+
+class BlockNodeIO(BlockIO):
+    """Block access through one attachment, and through its successor after a failure.
+
+    Every call has a deadline of its own, so that a storage that is silent ends in ``Unknown``.
+    """
+
+    def __init__(self, attacher: Attacher, attachment: Attachment) -> None:
+        self.size_bytes = attachment.handle.size_bytes
+        self._attacher = attacher
+        self._attachment = attachment
+        self._written_through: Attachment | None = None
+        """Through what bytes were written that are not known to be durable."""
+
+    async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Exactly ``length_bytes``; any ``DriverError``."""
+        self._check_range(offset_bytes, length_bytes)
+        return await self._perform(
+            "reading", lambda client: client.read(offset_bytes, length_bytes)
+        )
+
+    async def write_at(self, offset_bytes: int, data: bytes) -> None:
+        """Write all of ``data``; any ``DriverError``."""
+        self._check_range(offset_bytes, len(data))
+        self._check_writable()
+        await self._change("writing", lambda client: client.write(offset_bytes, data))
+
+    async def discard(self, offset_bytes: int, length_bytes: int) -> None:
+        """Make the range read as zeroes; any ``DriverError``."""
+        self._check_range(offset_bytes, length_bytes)
+        self._check_writable()
+        await self._change("discarding", lambda client: client.zero(offset_bytes, length_bytes))
+
+    async def flush(self) -> None:
+        """Return when what was written is durable.
+
+        Raises:
+            Unknown: what was written through is gone, and it may be gone with it.
+        """
+        if self._written_through not in {None, self._attachment} or (
+            self._written_through is not None and not self._written_through.usable
+        ):
+            self._written_through = None
+            raise Unknown(
+                "the volume was attached anew since bytes were written, which may be lost",
+                object=self._attachment.volume,
+            )
+        await self._perform("flushing", NbdClient.flush)
+        self._written_through = None
+
+    async def extents(self) -> tuple[Extent, ...]:
+        """Where data is; any ``DriverError``."""
+        return await self._perform(
+            "looking for data", lambda client: client.extents(self.size_bytes)
+        )
+
+    def _check_range(self, offset_bytes: int, length_bytes: int) -> None:
+        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
+            raise OutOfRange(
+                f"{length_bytes} bytes at {offset_bytes} are not within the volume's "
+                f"{self.size_bytes} bytes",
+                object=self._attachment.volume,
+            )
+
+    def _check_writable(self) -> None:
+        if self._attachment.handle.read_only:
+            raise Denied("the volume was opened for reading only", object=self._attachment.volume)
+
+    async def _change(self, doing: str, command: Callable[[NbdClient], Awaitable[None]]) -> None:
+        if self._written_through is None:
+            self._written_through = self._attachment
+        await self._perform(doing, command)
+
+    async def _perform(self, doing: str, command: Callable[[NbdClient], Awaitable[T]]) -> T:
+        """Send a command; when it fails, attach anew to learn why, and send it once more."""
+        try:
+            return await self._send(doing, command)
+        except NbdFailed as problem:
+            refused = problem
+        attachment = self._attachment
+        if refused.number in _FULL:
+            raise Exhausted(
+                "the storage has no space for the bytes", object=attachment.volume
+            ) from refused
+        try:
+            self._attachment = await self._attacher.again(attachment)
+        except Unavailable as away:
+            raise Unknown(f"{doing} failed: {away.cause}", object=attachment.volume) from away
+        try:
+            return await self._send(doing, command)
+        except NbdFailed as problem:
+            raise Unknown(
+                f"{doing} failed, although the volume can be attached: {problem}",
+                object=attachment.volume,
+            ) from problem
+
+    async def _send(self, doing: str, command: Callable[[NbdClient], Awaitable[T]]) -> T:
+        attachment = self._attachment
+        if attachment.revoked:
+            raise Denied(
+                f"host {attachment.host} may not use the volume any more", object=attachment.volume
+            )
+        try:
+            async with asyncio.timeout(self._attacher.deadline_s):
+                return await command(attachment.client)
+        except TimeoutError:
+            await self._attacher.drop(attachment)
+            raise _silent(doing, attachment, self._attacher.deadline_s) from None
+
+
+def _silent(doing: str, attachment: Attachment, deadline_s: float) -> DriverError:
+    return Unknown(
+        f"{doing}: the storage gave no answer within {deadline_s:g} s", object=attachment.volume
+    )
