@@ -15,6 +15,7 @@ from typing import ClassVar
 import msgspec
 
 from holdfast import infos, requests
+from holdfast.backends.specs import BackendServer
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.errors import Unsupported
 from holdfast.handles import Handle
@@ -361,3 +362,7 @@ class Provider(ABC):
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         """The testbeds this provider can start; the first is the default."""
         return {}
+
+    def servers(self) -> tuple[BackendServer, ...]:
+        """What ``holdfast backends build`` makes for this provider's container testbed."""
+        return ()
