@@ -1,0 +1,7 @@
+"""``python3 -m holdfast.remote MODULE:NAME``: the agent."""
+
+import sys
+
+from holdfast.remote.agent import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""The agent on the storage host: reads calls, carries them out in threads, writes answers.
+
+It ends when its standard input does; what is under way then is finished first.
+"""
+
+import asyncio
+import importlib
+import os
+import sys
+import traceback
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.errors import DriverError, Internal, Invalid
+from holdfast.remote.service import Service
+from holdfast.remote.wire import (
+    HELLO,
+    VERSION,
+    Call,
+    Failure,
+    Frames,
+    Hello,
+    Reply,
+    failure_of,
+    frame,
+)
+from holdfast.runtime import runtime
+
+_NOTHING: Final = msgspec.Raw(msgspec.msgpack.encode(None))
+
+
+def load(entry: str, hello: Hello) -> Service:
+    """The service that ``module:name`` makes of a configuration.
+
+    Raises:
+        Invalid: there is no such entry here, or it is of another version.
+    """
+    if hello.version != VERSION:
+        raise Invalid(
+            f"the storage host has version {VERSION} of the agent, its client {hello.version}; "
+            "install the same release of Holdfast on both"
+        )
+    module, _, name = entry.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise Invalid(f"the storage host cannot load {entry}: {error}") from error
+    service: Service = make(hello.config)
+    return service
+
+
+def perform(service: Service, call: Call) -> msgspec.Raw:
+    """Carry out one call; any ``DriverError``."""
+    verb = service.get(call.verb)
+    if verb is None:
+        raise Invalid(f"the storage host's agent has no verb {call.verb}")
+    asked = msgspec.msgpack.decode(call.request, type=verb.request)
+    return msgspec.Raw(msgspec.msgpack.encode(verb.perform(asked)))
+
+
+def failed(error: Exception) -> Failure:
+    """What to answer for whatever was raised; a defect is told without its words."""
+    if isinstance(error, DriverError):
+        return failure_of(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name, no file
+    return failure_of(
+        Internal(f"the storage host's agent failed: {type(error).__name__} ({where})")
+    )
+
+
+class _Agent(asyncio.Protocol):
+    """One client's calls."""
+
+    def __init__(self, entry: str, out: asyncio.WriteTransport) -> None:
+        self.ended = asyncio.get_running_loop().create_future()
+        self._entry = entry
+        self._out = out
+        self._frames = Frames()
+        self._service: Service | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def data_received(self, data: bytes) -> None:
+        for found in self._frames.feed(data):
+            if self._service is None:
+                self._greet(msgspec.msgpack.decode(found, type=Hello))
+            else:
+                call = msgspec.msgpack.decode(found, type=Call)
+                task = asyncio.get_running_loop().create_task(self._serve(self._service, call))
+                self._calls.add(task)
+                task.add_done_callback(self._calls.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _greet(self, hello: Hello) -> None:
+        try:
+            self._service = load(self._entry, hello)
+            self._answer(Reply(HELLO, _NOTHING))
+        except Exception as error:  # noqa: BLE001 - an entry is foreign code
+            self._answer(Reply(HELLO, _NOTHING, failed(error)))
+
+    async def _serve(self, service: Service, call: Call) -> None:
+        try:
+            answer = await runtime().run_blocking(perform, service, call)
+            self._answer(Reply(call.id, answer))
+        except Exception as error:  # noqa: BLE001 - everything becomes an answer
+            self._answer(Reply(call.id, _NOTHING, failed(error)))
+
+    def _answer(self, reply: Reply) -> None:
+        if not self._out.is_closing():
+            self._out.write(frame(reply))
+
+    async def finish(self) -> None:
+        """Wait for the calls that are under way."""
+        await asyncio.gather(*self._calls)
+
+
+async def _serve(entry: str, output: int) -> None:
+    loop = asyncio.get_running_loop()
+    out: Any
+    out, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(output, "wb", 0))
+    _, agent = await loop.connect_read_pipe(lambda: _Agent(entry, out), sys.stdin.buffer)
+    await agent.ended
+    await agent.finish()
+    out.close()
+
+
+def main(argv: list[str]) -> int:
+    """Serve ``ENTRY`` until the standard input ends."""
+    if len(argv) != 1:
+        sys.stderr.write("usage: python3 -m holdfast.remote MODULE:NAME\n")
+        return 2
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever prints must not get between the frames
+    asyncio.run(_serve(argv[0], output))
+    return 0

@@ -1,0 +1,177 @@
+"""The client of an agent: calls with a deadline, many at once over one process, no task behind."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from holdfast.channel import Channel, ChannelProcess
+from holdfast.errors import Internal, Invalid, Unavailable, Unknown
+from holdfast.remote.wire import HELLO, VERSION, Call, Frames, Hello, Reply, error_of, frame
+from holdfast.runtime import runtime
+
+T = TypeVar("T")
+
+AGENT: Final = ("-m", "holdfast.remote")
+_MARGIN_S: Final = 0.5
+_MARGIN_PART: Final = 0.1
+
+
+class _Session:
+    """One agent, from its start until it is gone; called back by its channel."""
+
+    def __init__(self) -> None:
+        self.process: ChannelProcess | None = None
+        self.gone = ""
+        self.greeted = False
+        self._frames = Frames()
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+
+    def expect(self, number: int) -> asyncio.Future[Reply]:
+        """The answer to a call that is about to be sent."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        waiting.add_done_callback(lambda _: self._waiting.pop(number, None))
+        return waiting
+
+    def data_received(self, data: bytes) -> None:
+        """Hand each answer to whoever waits for it; one that nobody wants any more is dropped."""
+        try:
+            for found in self._frames.feed(data):
+                reply = msgspec.msgpack.decode(found, type=Reply)
+                # What the reply points into must outlive the frame.
+                waiting = self._waiting.get(reply.id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(reply)
+        except (ValueError, msgspec.MsgspecError):
+            self.drop("what answers there is no agent of Holdfast")
+
+    def ended(self, reason: str) -> None:
+        """Tell everyone who waits that no answer will come."""
+        self.gone = self.gone or reason
+        for waiting in tuple(self._waiting.values()):
+            if not waiting.done():
+                waiting.set_exception(Unknown(f"the storage host's agent is gone, {self.gone}"))
+                waiting.exception()  # it may be that nobody asks
+
+    def drop(self, reason: str) -> None:
+        """Have nothing more to do with this agent."""
+        self.ended(reason)
+        if self.process is not None:
+            self.process.abort()
+
+
+class RemoteClient:
+    """Calls verbs of an entry on a storage host.
+
+    Args:
+        channel: the way there; the client closes it.
+        entry: ``module:name`` there.
+        config: what the entry is made with; it may hold secrets, and travels on standard input.
+        python: the interpreter there that has Holdfast's packages.
+    """
+
+    def __init__(
+        self, channel: Channel, entry: str, config: bytes, *, python: Sequence[str] = ("python3",)
+    ) -> None:
+        self._channel = channel
+        self._argv = (*python, *AGENT, entry)
+        self._hello = Hello(VERSION, config)
+        self._session: _Session | None = None
+        self._starting = asyncio.Lock()
+        self._number = HELLO
+
+    @property
+    def where(self) -> str:
+        """What people call the storage host."""
+        return self._channel.where
+
+    async def call(
+        self, verb: str, request: object, answer: type[T] | Any, *, deadline: float
+    ) -> T:
+        """Have a verb carried out and return its answer, in good time before ``deadline``.
+
+        Raises:
+            Unavailable: the storage host cannot be reached; nothing was asked of it.
+            Unknown: the call was sent, and no answer came.
+            DriverError: whatever the verb raised.
+        """
+        until = before(deadline)
+        session = await self._ready(until)
+        self._number += 1
+        number = self._number
+        waiting = session.expect(number)
+        try:
+            assert session.process is not None
+            session.process.write(
+                frame(Call(number, verb, msgspec.Raw(msgspec.msgpack.encode(request))))
+            )
+            async with asyncio.timeout_at(until):
+                reply = await waiting
+        except TimeoutError:
+            self._drop(session)
+            raise Unknown(f"{self.where} was asked and did not answer in time") from None
+        finally:
+            waiting.cancel()
+        if reply.failure is not None:
+            raise error_of(reply.failure)
+        try:
+            decoded: T = msgspec.msgpack.decode(reply.answer, type=answer)
+        except msgspec.MsgspecError as error:
+            raise Internal(f"{self.where} answered {verb} with nonsense: {error}") from error
+        return decoded
+
+    async def _ready(self, until: float) -> _Session:
+        try:
+            async with asyncio.timeout_at(until), self._starting:
+                if self._session is None or self._session.gone:
+                    self._session = await self._start(until)
+                return self._session
+        except TimeoutError:
+            raise Unavailable(f"{self.where} does not answer (settings host and port)") from None
+
+    async def _start(self, until: float) -> _Session:
+        session = _Session()
+        session.process = await self._channel.start(self._argv, session, deadline=until)
+        try:
+            waiting = session.expect(HELLO)
+            session.process.write(frame(self._hello))
+            async with asyncio.timeout_at(until):
+                reply = await waiting
+        except (Unavailable, Unknown) as error:
+            if session.process.status is None:
+                raise Unavailable(f"{self.where}: {session.gone}") from error
+            # It ended before it could do anything.
+            raise Invalid(
+                f"{self.where} cannot run the agent ({' '.join(self._argv[:3])}, setting python): "
+                f"{session.gone}"
+            ) from error
+        except BaseException:
+            session.drop("it did not greet in time")
+            self._channel.abort()
+            raise
+        if reply.failure is not None:
+            await session.process.close()
+            raise error_of(reply.failure)
+        return session
+
+    def _drop(self, session: _Session) -> None:
+        """An agent that was late once is not asked again: the way to it may be cut."""
+        session.drop("it did not answer in time")
+        if self._session is session:
+            self._session = None
+            self._channel.abort()
+
+    async def close(self) -> None:
+        """End the agent and the channel; nothing stays behind on this side."""
+        session, self._session = self._session, None
+        if session is not None and session.process is not None and not session.gone:
+            await session.process.close()
+        await self._channel.close()
+
+
+def before(deadline: float) -> float:
+    """When to stop waiting, so that the caller hears of it before ``deadline``."""
+    left = deadline - runtime().now()
+    return deadline - min(_MARGIN_S, max(0.0, left) * _MARGIN_PART)
