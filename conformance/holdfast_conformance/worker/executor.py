@@ -187,6 +187,7 @@ class Execution:
 
     async def _end(self) -> None:
         await self._heal()
+        await self._session.hosts.let_go()
         ending = Ending(
             self._plan.role,
             self._opened,
@@ -203,5 +204,6 @@ class Execution:
     async def _abandon(self) -> None:
         """Let go of the driver; a plan that was stopped has been judged already."""
         await self._heal()
+        await self._session.hosts.let_go()
         with contextlib.suppress(Failed):
             await self._opened.close()

@@ -10,7 +10,7 @@ from holdfast_conformance.execution.processes import children
 _LOOKS = 20
 _LOOK_S = 0.05
 """What is just about to end gets a second for it: a false alarm is worse than a late one."""
-_WATCHER = "asyncio-waitpid-"
+_WATCHERS = ("asyncio-waitpid-", "waitpid-")
 """Threads in which the event loop itself waits for processes."""
 
 
@@ -39,7 +39,7 @@ def _threads() -> frozenset[threading.Thread]:
     return frozenset(
         thread
         for thread in threading.enumerate()
-        if thread not in pooled and not thread.name.startswith(_WATCHER)
+        if thread not in pooled and not thread.name.startswith(_WATCHERS)
     )
 
 

@@ -39,6 +39,7 @@ from holdfast_conformance.worker.session import (
     Session,
     Stopped,
     find_provider,
+    open_hosts,
     roles_of,
     start_testbed,
 )
@@ -95,7 +96,10 @@ class Worker:
         origin = origin_of(provider)
         clock = Clock(setup.deadline_s + setup.grace_s, self._hung)
         clock.start()
-        async with start_testbed(provider, setup.testbed, setup.run) as testbed:
+        async with (
+            start_testbed(provider, setup.testbed, setup.run) as testbed,
+            open_hosts(testbed) as hosts,
+        ):
             session = Session(
                 setup=setup,
                 provider=provider,
@@ -103,6 +107,7 @@ class Worker:
                 containment=Containment(clock, self._canaries),
                 capture=self._capture,
                 canaries=self._canaries,
+                hosts=hosts,
             )
             self._say(_introduced(provider, testbed, origin))
             while not isinstance(command := await self._next(), Quit):

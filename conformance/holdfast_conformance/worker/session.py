@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -17,6 +17,7 @@ from holdfast_conformance.strength.mutants import MUTANT_PREFIX, find_mutant
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
 from holdfast_conformance.worker.containment import Containment, described, writable
+from holdfast_conformance.worker.hosts import Hosts
 from holdfast_conformance.worker.protocol import Blame, Refused, Setup
 
 
@@ -37,6 +38,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     containment: Containment
     capture: Capture
     canaries: Canaries
+    hosts: Hosts
 
     def config(self, role: Role, namespace: str) -> msgspec.Struct:
         """The configuration of a namespace; its secrets become canaries."""
@@ -131,6 +133,32 @@ async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterato
         yield testbed
     finally:
         await context.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
+    """The hosts, each with its daemon running; made before any plan, which would be blamed for it.
+
+    Raises:
+        Stopped: the daemons do not start.
+    """
+    if not testbed.data_plane:
+        yield Hosts()
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            # Loaded where needed: it asks for an optional dependency.
+            from holdfast.dataplane import DataPlane, use_data_plane  # noqa: PLC0415
+
+            plane = await stack.enter_async_context(DataPlane(testbed.place_of))
+            await plane.start(testbed.hosts)
+        except ImportError as problem:
+            reason = f"{problem.name} is not installed; install holdfast[block]"
+            raise Stopped(Blame.ENVIRONMENT, reason) from problem
+        except Exception as problem:
+            raise testbed_failed("data plane", problem) from problem
+        stack.enter_context(use_data_plane(plane))
+        yield Hosts(plane)
 
 
 def testbed_failed(part: str, problem: Exception) -> Stopped:

@@ -106,6 +106,10 @@ class Steps:
         if isinstance(step, requests.UploadPart):
             self.moved_bytes += len(step.data)
         found = await getattr(driver, verb_of(step))(ctx, step)
+        if isinstance(step, requests.Grant):
+            await self._session.hosts.granted(step)
+        if isinstance(step, requests.Revoke):
+            await self._session.hosts.revoked(step, await self._opened.primary())
         if isinstance(step, requests.Open):
             self.handles[step.volume, step.host] = found
             return HandleAnswer(found)

@@ -26,6 +26,14 @@ class HostPlane(ABC):
         """A host was granted a volume, with this secret where there is one."""
 
     @abstractmethod
+    def grant_ended(self, host: str, volume: str) -> None:
+        """The storage was told to refuse a host: what the host has open goes on until it does."""
+
+    @abstractmethod
+    async def let_go(self) -> None:
+        """Detach everything and forget all secrets."""
+
+    @abstractmethod
     async def revoke(self, host: str, volume: str) -> None:
         """Stop what the host does with a volume, and forget the secret."""
 

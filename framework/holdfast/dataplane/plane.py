@@ -134,7 +134,7 @@ class DataPlane(HostPlane, Attacher):
         if attachment is not None:
             attachment.grant_ended = True
 
-    async def drop_all(self) -> None:
+    async def let_go(self) -> None:
         """Detach everything and forget all secrets; the daemons stay."""
         self._secrets.clear()
         for attachment in list(self._attached.values()):

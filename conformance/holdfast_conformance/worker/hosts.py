@@ -1,0 +1,40 @@
+"""The hosts' side of the backend under test: the data plane, told what each step does to grants."""
+
+from holdfast import requests
+from holdfast.capabilities import Enforcer
+from holdfast.data.plane import HostPlane
+from holdfast.ports import PrimaryDriver
+
+
+class Hosts:
+    """The hosts of one testbed.
+
+    Args:
+        plane: with a storage daemon per host; ``None`` where handles need none.
+    """
+
+    def __init__(self, plane: HostPlane | None = None) -> None:
+        self._plane = plane
+
+    async def granted(self, step: requests.Grant) -> None:
+        """A host was granted a volume, with the secret in the step."""
+        if self._plane is not None:
+            await self._plane.granted(step.host, step.volume, step.secret)
+
+    async def revoked(self, step: requests.Revoke, driver: PrimaryDriver) -> None:
+        """A host's grant was taken back.
+
+        Where the consumer enforces that, we are the consumer. Where the storage does, the host
+        stays attached, so that the next step can show that the storage refuses it.
+        """
+        if self._plane is None:
+            return
+        if driver.capabilities.access.enforced_at is Enforcer.CONSUMER:
+            await self._plane.revoke(step.host, step.volume)
+        else:
+            self._plane.grant_ended(step.host, step.volume)
+
+    async def let_go(self) -> None:
+        """Detach everything: the namespace it belongs to is about to go."""
+        if self._plane is not None:
+            await self._plane.let_go()
