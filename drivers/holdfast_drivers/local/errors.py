@@ -40,12 +40,16 @@ ERRORS: Final[dict[int, type[DriverError]]] = {
 
 @contextlib.contextmanager
 def after_the_fact(key: str = "") -> Iterator[None]:
-    """For what follows a change that is made already: whatever the system refuses is ``Unknown``.
+    """For what follows a change that is made already: whatever goes wrong is ``Unknown``.
 
     A final error would promise that nothing happened, however plain its cause is.
     """
     try:
         yield
+    except DriverError as error:
+        if not error.final:
+            raise
+        raise Unknown(f"{error.cause}; what was asked for may be done", object=key) from error
     except OSError as error:
         cause = driver_error(error).cause
         raise Unknown(f"{cause}; what was asked for may be done", object=key) from error
