@@ -1,10 +1,13 @@
-"""Grants as names: a granted volume's file has one more name for each grant, which revoke removes.
+"""Grants as names in a folder: each appears with one system call and goes with one.
 
 The name says everything: ``<volume>.<host>.<mode>.<grant id>.<operation>``, the host as a digest.
-So a grant comes and goes with one system call and is never half there.
+What is under the name, and what else lets a host in, is a keeper's business: here the name is one
+more name of the volume's file, elsewhere a server is told to serve it.
 """
 
+import contextlib
 import hashlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
@@ -39,16 +42,69 @@ def host_name(host: str) -> str:
     return hashlib.blake2b(host.encode(), digest_size=_HOST_DIGEST_BYTES).hexdigest()
 
 
+class GrantKeeper(ABC):
+    """What a grant is made of. Blocking; callers hold the volume's lock, and every method may be
+    called again after a call that was killed.
+    """
+
+    @abstractmethod
+    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+        """Refuse what cannot be granted, before anything is recorded."""
+
+    @abstractmethod
+    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+        """Make the grant's name appear in one step; it is synced afterwards."""
+
+    @abstractmethod
+    def admit(self, granted: GrantName, data: Path) -> None:
+        """Let the host in, also where it is in already; the grant is recorded durably."""
+
+    @abstractmethod
+    def dismiss(self, granted: GrantName) -> None:
+        """Keep the host out; once this returns, nothing it sends to the volume succeeds."""
+
+    @abstractmethod
+    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+        """Whether the host is let in, completely."""
+
+    @abstractmethod
+    def leftovers(self, volume: str) -> list[Path]:
+        """What a killed call left of grants of a volume, besides what is recorded."""
+
+
+class LinkKeeper(GrantKeeper):
+    """The name is one more name of the volume's file: whoever finds it may use the volume."""
+
+    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+        """Every volume can be granted."""
+
+    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+        files.link(data, granted.path)
+
+    def admit(self, granted: GrantName, data: Path) -> None:
+        """The name is all there is."""
+
+    def dismiss(self, granted: GrantName) -> None:
+        """Without its name the grant is useless, once calls under way have ended."""
+
+    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+        return True
+
+    def leftovers(self, volume: str) -> list[Path]:
+        return []
+
+
 class Grants:
     """The grants of one store. Callers hold the volume's lock when they change anything."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, keeper: GrantKeeper | None = None) -> None:
+        self.keeper = keeper or LinkKeeper()
         self._place = place
         self._folder = place.grants
 
     def all(self) -> list[GrantName]:
         """Every grant of the store."""
-        found = (_parsed(path) for path in sorted(self._folder.iterdir()))
+        found = (parsed(path) for path in sorted(self._folder.iterdir()))
         return [granted for granted in found if granted is not None]
 
     def of(self, volume: str) -> list[GrantName]:
@@ -76,7 +132,7 @@ class Grants:
     def grant(
         self, store: StoreRow, request: requests.Grant, data: Path, *, operation: str, fresh: str
     ) -> infos.GrantInfo:
-        """Give a volume's file the name of a new grant, or find the one there is."""
+        """Record a new grant and let the host in, or find the one there is."""
         if request.host not in store.hosts:
             raise NotFound(
                 f"host {request.host} is not attached to the store; attach it first",
@@ -85,28 +141,46 @@ class Grants:
         for granted in self.of(request.volume):
             if granted.host == host_name(request.host):
                 again = _again(granted, request)
+                self.keeper.prepare(granted, request)
                 with after_the_fact(request.volume):
                     self.settle()
+                    self.keeper.admit(granted, data)
                 return again
             if AccessMode.EXCLUSIVE in {granted.mode, request.mode}:
                 self.refuse_in_use(request.volume)
-        path = self._folder / _grant_name(request, operation, fresh)
-        files.link(data, path)
+        made = parsed(self._folder / _grant_name(request, operation, fresh))
+        assert made is not None
+        self.keeper.prepare(made, request)
+        self.purge(request.volume)
         try:
+            self.keeper.record(made, data, request)
             self.settle()
+            self.keeper.admit(made, data)
         except BaseException:
             with after_the_fact(request.volume):
-                files.unlink(path)
+                self._end(made)
             raise
         return _info(fresh, request)
 
     def revoke(self, volume: str, host: str) -> None:
-        """Remove the name of a host's grant, if there is one."""
+        """Keep a host out and remove the name of its grant, if there is one."""
+        self.purge(volume)
         granted = self.find(volume, host)
         if granted is not None:
-            files.unlink(granted.path)
+            self._end(granted)
         with after_the_fact(volume):
             self.settle()
+
+    def _end(self, granted: GrantName) -> None:
+        self.keeper.dismiss(granted)
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(granted.path)
+
+    def purge(self, volume: str) -> None:
+        """Remove what a killed call left of grants of a volume."""
+        for path in self.keeper.leftovers(volume):
+            with after_the_fact(volume):
+                files.remove_tree(path)
 
     def settle(self) -> None:
         """Make durable what can be seen; a killed call may not have come to that."""
@@ -126,7 +200,7 @@ def _grant_name(request: requests.Grant, operation: str, fresh: str) -> str:
     )
 
 
-def _parsed(path: Path) -> GrantName | None:
+def parsed(path: Path) -> GrantName | None:
     """The grant of this name; ``None`` for a name that no grant ever had."""
     match path.name.split("."):
         case [volume, host, mode, name, operation] if mode in _MODE_OF:

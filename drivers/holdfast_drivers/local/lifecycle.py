@@ -31,8 +31,8 @@ from holdfast_drivers.local.place import Place, StoreRow
 _SHELVES = {Role.PRIMARY: ("volumes", "snapshots"), Role.IMAGE: ("objects", "uploads")}
 
 
-class LocalLifeCycle(LifeCycle):
-    """The life cycle of one store's folder.
+class StoreFolder:
+    """What the life cycle of one store does to its folder. Blocking.
 
     Args:
         make_place: gives the place, or raises ``Invalid`` for one that cannot be.
@@ -43,12 +43,9 @@ class LocalLifeCycle(LifeCycle):
         self._make_place = make_place
         self._hosts_max = hosts_max
 
-    async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
-        fresh = runtime().new_id("store")
-        row = StoreRow(id=fresh, name=request.name, operation=ctx.operation)
-        return await runtime().run_blocking(attempt, "", self._initialize, row)
-
-    def _initialize(self, row: StoreRow) -> StoreInfo:
+    def initialize(self, name: str, operation: str, fresh: str) -> StoreInfo:
+        """Make the folder a store; ``fresh`` is its id."""
+        row = StoreRow(id=fresh, name=name, operation=operation)
         place = self._make_place()
         if not place.root.is_dir():
             raise Invalid(f"root {place.root} is no folder; create it first")
@@ -64,10 +61,8 @@ class LocalLifeCycle(LifeCycle):
             files.fsync_directory(place.namespace)  # a killed call may not have come to that
         return found.info()
 
-    async def get(self, ctx: CallContext) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._get)
-
-    def _get(self) -> StoreInfo:
+    def get(self) -> StoreInfo:
+        """The store, once what is seen of it is durable."""
         place = self._make_place()
         try:
             found = place.row().info()
@@ -77,10 +72,9 @@ class LocalLifeCycle(LifeCycle):
         _settle(place.folder, place.namespace, place.root)
         return found
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
-        return await runtime().run_blocking(
-            attempt, "", self._change, lambda _, row: self._attached(row, request.host)
-        )
+    def attach(self, host: str) -> StoreInfo:
+        """Serve a host."""
+        return self._change(lambda _, row: self._attached(row, host))
 
     def _attached(self, row: StoreRow, host: str) -> StoreRow:
         if host in row.hosts:
@@ -94,23 +88,13 @@ class LocalLifeCycle(LifeCycle):
         hosts = tuple(sorted((*row.hosts, host), key=str.encode))
         return msgspec.structs.replace(row, hosts=hosts)
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
-        return await runtime().run_blocking(
-            attempt, "", self._change, lambda place, row: _detached(place, row, request.host)
-        )
+    def detach(self, host: str) -> StoreInfo:
+        """Serve a host no more."""
+        return self._change(lambda place, row: _detached(place, row, host))
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
-        return await self._set_state(StoreState.MAINTENANCE)
-
-    async def cancel_maintenance(
-        self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> StoreInfo:
-        return await self._set_state(StoreState.UP)
-
-    async def _set_state(self, state: StoreState) -> StoreInfo:
-        return await runtime().run_blocking(
-            attempt, "", self._change, lambda _, row: msgspec.structs.replace(row, state=state)
-        )
+    def set_state(self, state: StoreState) -> StoreInfo:
+        """Let the store rest, or work."""
+        return self._change(lambda _, row: msgspec.structs.replace(row, state=state))
 
     def _change(self, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
         place = self._make_place()
@@ -123,10 +107,8 @@ class LocalLifeCycle(LifeCycle):
                 return row.info()
             return place.replace(changed).info()
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
-        return await runtime().run_blocking(attempt, "", self._delete)
-
-    def _delete(self) -> Gone:
+    def delete(self) -> Gone:
+        """Give the place back."""
         place = self._make_place()
         with _root_alone(place.root):
             with contextlib.suppress(NotFound):
@@ -138,6 +120,41 @@ class LocalLifeCycle(LifeCycle):
             with after_the_fact():
                 _settle(place.namespace, place.root)
         return Gone(key="")
+
+
+class LocalLifeCycle(LifeCycle):
+    """The life cycle of a store in a folder of this host."""
+
+    def __init__(self, folder: StoreFolder) -> None:
+        self._folder = folder
+
+    async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
+        fresh = runtime().new_id("store")
+        return await runtime().run_blocking(
+            attempt, "", self._folder.initialize, request.name, ctx.operation, fresh
+        )
+
+    async def get(self, ctx: CallContext) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", self._folder.get)
+
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", self._folder.attach, request.host)
+
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", self._folder.detach, request.host)
+
+    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
+        return await runtime().run_blocking(
+            attempt, "", self._folder.set_state, StoreState.MAINTENANCE
+        )
+
+    async def cancel_maintenance(
+        self, ctx: CallContext, request: requests.CancelMaintenance
+    ) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", self._folder.set_state, StoreState.UP)
+
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
+        return await runtime().run_blocking(attempt, "", self._folder.delete)
 
 
 def _settle(*folders: Path) -> None:

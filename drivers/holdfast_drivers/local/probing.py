@@ -7,6 +7,7 @@ from typing import TypeVar
 from holdfast import files, infos, requests
 from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.shelf import Row, Shelf
 from holdfast_drivers.local.uploads import Uploads, is_same_upload, part_of, tag_of
 from holdfast_drivers.local.volumes import Volumes, rounded
@@ -99,10 +100,13 @@ def _probe_revert(volumes: Volumes, operation: str, request: requests.RevertVolu
 
 
 def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
-    granted = volumes.grants.find(request.volume, request.host)
+    grants = volumes.grants
+    granted = grants.find(request.volume, request.host)
     if granted is None or granted.mode is not request.mode:
-        return Absent()
-    volumes.grants.settle()
+        return _left(grants.keeper.leftovers(request.volume))
+    grants.settle()
+    if not _is_admitted(volumes, request.volume, granted):
+        return _left([granted.path])
     return Done(
         answer=infos.GrantInfo(
             id=granted.id, volume=request.volume, host=request.host, mode=granted.mode
@@ -110,10 +114,17 @@ def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
     )
 
 
+def _is_admitted(volumes: Volumes, volume: str, granted: GrantName) -> bool:
+    data = volumes.volumes.data(volumes.volumes.get(volume))
+    return volumes.grants.keeper.is_admitted(granted, data)
+
+
 def _probe_revoke(volumes: Volumes, request: requests.Revoke) -> ProbeResult:
     volumes.grants.settle()
-    if volumes.grants.find(request.volume, request.host) is not None:
-        return Absent()
+    granted = volumes.grants.find(request.volume, request.host)
+    if granted is not None:
+        whole = _is_admitted(volumes, request.volume, granted)
+        return Absent() if whole else _left([granted.path])
     if not volumes.is_quiet(request.volume):
         return Undetermined(reason="the grant is gone; a call that began under it is at work")
     return Done(answer=Gone(key=request.volume))

@@ -15,7 +15,7 @@ from holdfast_drivers.local.config import LocalConfig, image_capabilities, prima
 from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.local.features import Features, find_features
 from holdfast_drivers.local.image import LocalImageDriver
-from holdfast_drivers.local.lifecycle import LocalLifeCycle
+from holdfast_drivers.local.lifecycle import LocalLifeCycle, StoreFolder
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.primary import LocalPrimaryDriver
 from holdfast_drivers.local.testbed import local_testbed
@@ -51,7 +51,7 @@ class LocalProvider(Provider):
 @asynccontextmanager
 async def _life_cycle(config: LocalConfig, role: Role) -> AsyncIterator[LifeCycle]:
     hosts_max = 1 if role is Role.PRIMARY else None
-    yield LocalLifeCycle(lambda: Place(config, role), hosts_max)
+    yield LocalLifeCycle(StoreFolder(lambda: Place(config, role), hosts_max))
 
 
 def _local(config: msgspec.Struct) -> LocalConfig:

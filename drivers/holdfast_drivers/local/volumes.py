@@ -13,7 +13,7 @@ from holdfast.data.sparse import clone_or_copy
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, OutOfRange
 from holdfast_drivers.local.config import BLOCK_BYTES
 from holdfast_drivers.local.errors import after_the_fact
-from holdfast_drivers.local.grants import Grants
+from holdfast_drivers.local.grants import GrantKeeper, Grants
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.shelf import R, Row, Shelf
@@ -36,13 +36,13 @@ class SnapshotRow(Row, frozen=True, kw_only=True):
 
 
 class Volumes:
-    """The volumes and snapshots of one store."""
+    """The volumes and snapshots of one store; ``keeper`` is what grants are made of."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, keeper: GrantKeeper | None = None) -> None:
         self.place = place
         self.volumes = Shelf(place, LockKind.VOLUME, VolumeRow)
         self.snapshots = Shelf(place, LockKind.SNAPSHOT, SnapshotRow)
-        self.grants = Grants(place)
+        self.grants = Grants(place, keeper)
 
     # What is there
 
@@ -152,6 +152,7 @@ class Volumes:
         with self.place.locked(self.volumes.lock(request.key)):
             self.place.row()
             self.grants.refuse_in_use(request.key)
+            self.grants.purge(request.key)
             self.volumes.remove(request.key)
             return infos.Gone(key=request.key)
 

@@ -140,6 +140,7 @@ class RemoteClient:
             async with asyncio.timeout_at(until):
                 reply = await waiting
         except (Unavailable, Unknown) as error:
+            await session.process.close()
             if session.process.status is None:
                 raise Unavailable(f"{self.where}: {session.gone}") from error
             # It ended before it could do anything.
