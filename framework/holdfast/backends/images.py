@@ -1,22 +1,19 @@
 """Images of the servers: built here from a driver's folder, named after what they are made of."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NewType
 
 from holdfast.backends.build_command import build_with_secrets
 from holdfast.backends.engine_client import docker_module, engine_client
+from holdfast.backends.logged_command import CommandRun, Progress, run_interruptibly
 from holdfast.backends.ownership import machine_lock
 from holdfast.backends.specs import ImageRecipe
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.runtime import runtime
 
 __all__ = ["BASE_IMAGE", "ImageId", "ImageRecipe", "Progress", "build_image", "image_tag"]
 
 ImageId = NewType("ImageId", str)
-Progress = Callable[[str], None]
-"""Told one short line at a time, from another thread too."""
 BASE_IMAGE = "holdfast/base:bookworm"
 _BUILD = "run: holdfast backends build"
 
@@ -28,16 +25,16 @@ async def build_image(recipe: ImageRecipe, progress: Progress) -> ImageId:
         EnvironmentUnavailable: no engine, no base image, or the build failed; says where its log
             is.
     """
-    return await runtime().run_blocking(_build, recipe, progress)
+    return await run_interruptibly(progress, lambda commands: _build(recipe, commands))
 
 
-def _build(recipe: ImageRecipe, progress: Progress) -> ImageId:
+def _build(recipe: ImageRecipe, commands: CommandRun) -> ImageId:
     with engine_client() as client, machine_lock(f"build-{recipe.name.replace('/', '-')}"):
         tag = image_tag(client, recipe)
-        found = _image_id(client, tag)
+        found = image_id(client, tag)
         if found is None:
-            build_with_secrets(recipe, tag, progress)
-            found = _image_id(client, tag)
+            build_with_secrets(commands, name=recipe.name, tag=tag, folder=recipe.folder)
+            found = image_id(client, tag)
     if found is None:
         raise EnvironmentUnavailable(f"the image {tag} was built and is not there")
     return found
@@ -45,7 +42,7 @@ def _build(recipe: ImageRecipe, progress: Progress) -> ImageId:
 
 def image_tag(client: Any, recipe: ImageRecipe) -> str:
     """Blocking: the image's full name, from its folder's content and the base image."""
-    base = _image_id(client, BASE_IMAGE)
+    base = image_id(client, BASE_IMAGE)
     if base is None:
         raise EnvironmentUnavailable(f"the base image {BASE_IMAGE} is missing; {_BUILD}")
     digest = hashlib.sha256(base.encode())
@@ -68,12 +65,12 @@ def folder_digest(folder: Path) -> bytes:
 def image_reference(client: Any, image: ImageRecipe | str) -> str:
     """Blocking: what to start for a server; ``EnvironmentUnavailable`` when it is not there."""
     name = image if isinstance(image, str) else image_tag(client, image)
-    if _image_id(client, name) is None:
+    if image_id(client, name) is None:
         raise EnvironmentUnavailable(f"the image {name} is missing; {_BUILD}")
     return name
 
 
-def _image_id(client: Any, name: str) -> ImageId | None:
+def image_id(client: Any, name: str) -> ImageId | None:
     try:
         return ImageId(str(client.images.get(name).id))
     except docker_module().errors.ImageNotFound:

@@ -1,0 +1,72 @@
+"""Packages of a Debian or Ubuntu machine: which are missing, and how they are added."""
+
+import os
+import platform
+import shutil
+
+from holdfast.backends.logged_command import CommandRun, answer_of
+from holdfast.errors import EnvironmentUnavailable
+
+_DEBIAN_LIKE = ("debian", "ubuntu")
+
+
+def is_debian_like() -> bool:
+    """Whether this machine has apt and the names of packages that Debian gives them."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return False
+    names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    return bool(names & set(_DEBIAN_LIKE)) and shutil.which("apt-get") is not None
+
+
+def can_install() -> bool:
+    """Whether this process may install packages: root, on Debian or Ubuntu."""
+    return os.geteuid() == 0 and is_debian_like()
+
+
+def missing_packages(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Blocking: which of the packages are not installed."""
+    question = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]
+    installed: set[str] = set()
+    for name in wanted:
+        words = answer_of([*question, name]).split()
+        if "installed" in words:
+            installed.add(name)
+    return tuple(name for name in wanted if name not in installed)
+
+
+def install_command(packages: tuple[str, ...]) -> str:
+    """What a person types to add packages here."""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get install --no-install-recommends {' '.join(packages)}"
+
+
+def install_packages(commands: CommandRun, packages: tuple[str, ...]) -> None:
+    """Blocking: install packages; nothing to do for none.
+
+    Raises:
+        EnvironmentUnavailable: it may not, or apt failed; says what to type.
+    """
+    if not packages:
+        return
+    if not can_install():
+        raise EnvironmentUnavailable(
+            f"these packages are missing: {', '.join(packages)}; {_how(packages)}"
+        )
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    commands.run(
+        ["apt-get", "update"], log="apt-update", failing="apt-get update", environment=quiet
+    )
+    commands.run(
+        ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+        log="apt-install",
+        failing=f"installing {', '.join(packages)}",
+        environment=quiet,
+    )
+
+
+def _how(packages: tuple[str, ...]) -> str:
+    if is_debian_like():
+        return f"install them: {install_command(packages)}"
+    return "install what your distribution calls them"
