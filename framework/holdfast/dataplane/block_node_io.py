@@ -9,9 +9,12 @@ from typing import Final, TypeVar
 from holdfast.data.block_io import BlockIO, Extent
 from holdfast.dataplane.attachment import Attachment
 from holdfast.dataplane.nbd_client import NbdClient, NbdFailed
-from holdfast.errors import Denied, DriverError, Exhausted, OutOfRange, Unavailable, Unknown
+from holdfast.errors import Denied, Exhausted, OutOfRange, Unavailable, Unknown
 
 T = TypeVar("T")
+_SECTOR_BYTES: Final = 512
+_ENDED_S: Final = 0.1
+"""How long a storage is waited for that should refuse: libiscsi, once refused, never answers."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -19,6 +22,7 @@ class Attacher(ABC):
     """What a ``BlockNodeIO`` needs of the plane."""
 
     deadline_s: float
+    """How long one command may take."""
 
     @abstractmethod
     async def again(self, broken: Attachment) -> Attachment:
@@ -103,6 +107,8 @@ class BlockNodeIO(BlockIO):
 
     async def _perform(self, doing: str, command: Callable[[NbdClient], Awaitable[T]]) -> T:
         """Send a command; when it fails, attach anew to learn why, and send it once more."""
+        if self._attachment.grant_ended and not await self._still_served():
+            self._attachment = await self._attacher.again(self._attachment)
         try:
             return await self._send(doing, command)
         except NbdFailed as problem:
@@ -130,15 +136,35 @@ class BlockNodeIO(BlockIO):
             raise Denied(
                 f"host {attachment.host} may not use the volume any more", object=attachment.volume
             )
+        limit_s = self._attacher.deadline_s
         try:
-            async with asyncio.timeout(self._attacher.deadline_s):
+            async with asyncio.timeout(limit_s):
                 return await command(attachment.client)
         except TimeoutError:
             await self._attacher.drop(attachment)
-            raise _silent(doing, attachment, self._attacher.deadline_s) from None
+            raise Unknown(
+                f"{doing}: the storage gave no answer within {limit_s:g} s",
+                object=attachment.volume,
+            ) from None
 
+    async def _still_served(self) -> bool:
+        """Whether the storage serves a host whose grant has ended, asked with bytes that it holds.
 
-def _silent(doing: str, attachment: Attachment, deadline_s: float) -> DriverError:
-    return Unknown(
-        f"{doing}: the storage gave no answer within {deadline_s:g} s", object=attachment.volume
-    )
+        A format knows by itself what reads as zeroes; only stored bytes are the storage's answer.
+        """
+        attachment = self._attachment
+        try:
+            async with asyncio.timeout(_ENDED_S):
+                offset_bytes = 0
+                if attachment.plan.knows_zeroes:
+                    data = await attachment.client.extents(self.size_bytes)
+                    if not data:
+                        return False
+                    offset_bytes = data[0].offset_bytes
+                await attachment.client.read(offset_bytes, min(_SECTOR_BYTES, self.size_bytes))
+        except TimeoutError:
+            await self._attacher.drop(attachment)
+            return False
+        except NbdFailed:
+            return False
+        return True

@@ -13,6 +13,7 @@ from holdfast.errors import Invalid
 from holdfast.handles import BlockNodeHandle, FileHandle
 
 _CHILDREN: Final = ("file", "backing", "data-file")
+_FORMATS: Final = frozenset({"qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels"})
 _SECRET_KEYS: Final = ("password-secret", "key-secret")
 
 
@@ -28,8 +29,8 @@ class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: tuple[Node, ...]
     needs_secret: bool
-    format_driver: str
-    """The driver on top: with anything but ``raw`` and protocols, zeroes may be known locally."""
+    knows_zeroes: bool
+    """Whether a format's own tables say where data is, without asking the storage."""
 
     @property
     def top(self) -> str:
@@ -57,8 +58,8 @@ def plan_nodes(handle: BlockNodeHandle | FileHandle, name: str, secret: str) -> 
             raise Invalid("the handle's block node description is no JSON") from None
     made: list[Node] = []
     needs = _add(described, name, made, read_only=handle.read_only, secret=secret)
-    driver = str(made[-1].arguments["driver"])
-    return NodePlan(nodes=tuple(made), needs_secret=needs, format_driver=driver)
+    knows = any(node.arguments["driver"] in _FORMATS for node in made)
+    return NodePlan(nodes=tuple(made), needs_secret=needs, knows_zeroes=knows)
 
 
 def _add(described: Any, name: str, made: list[Node], *, read_only: bool, secret: str) -> bool:

@@ -20,6 +20,8 @@ from holdfast.testbed import HostPlace
 
 DEADLINE_S: Final = 8.0
 ATTACHMENTS_MAX: Final = 64
+_ATTACH_S: Final = 5.0
+"""How long attaching may take: QEMU does nothing else on that host meanwhile."""
 _LAST_WORD_S: Final = 1.0
 """How long a daemon may take to let go of a storage that does not answer."""
 
@@ -150,8 +152,14 @@ class DataPlane(HostPlane, Attacher):
         return await self._attachment(broken.handle, broken.host, broken.volume)
 
     async def drop(self, broken: Attachment) -> None:
-        """Drop an attachment whose storage does not answer."""
-        await self._drop(broken)
+        """Drop an attachment whose storage does not answer.
+
+        Its daemon waits for that answer for ever, so it goes too; what else was attached there is
+        attached anew when it is used next.
+        """
+        async with self._host(broken.host).lock:
+            await broken.daemon.kill()
+            await self._detach(broken)
 
     def _host(self, name: str) -> Host:
         if name not in self._hosts:
@@ -176,7 +184,7 @@ class DataPlane(HostPlane, Attacher):
             made = Attachment(
                 await place_host.daemon(), handle, f"v{self._names}", (host, place[1])
             )
-            await made.attach(self._secrets.get(place, ""), self.deadline_s)
+            await made.attach(self._secrets.get(place, ""), min(_ATTACH_S, self.deadline_s))
             self._attached[place] = made
             return made
 

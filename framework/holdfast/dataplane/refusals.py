@@ -40,7 +40,8 @@ def refusal(said: str, *, host: str, volume: str) -> DriverError:
         host: the host that wanted to use the volume.
         volume: the volume's key, for people.
     """
-    who = f"host {host} cannot use the volume: {said}" if host else said
+    told = " ".join(said.split())
+    who = f"host {host} cannot use the volume: {told}" if host else told
     if _NOT_ALLOWED.search(said) and not _AWAY.search(said):
         return Denied(who, object=volume)
     return Unavailable(who, object=volume)
