@@ -7,7 +7,7 @@ at once. ``HOLDFAST_BACKENDS`` chooses backends.
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -16,28 +16,18 @@ from fault_cases import STORE_VERBS, Case, World, image_cases, primary_cases, st
 from fault_strike import strike
 from holdfast.requests import Role
 from holdfast.testbed import Fault
-from running_testbeds import Backend, Running, backends, roles_of, running
+from running_testbeds import Running
 
 pytestmark = pytest.mark.slow
 FULL = os.environ.get("HOLDFAST_FAULTS") == "full"
 REQUESTS_MAX = 12
 SETTLE_S = 10.0
-PAIRS = [(backend, role) for backend in backends() for role in roles_of(backend)]
 _numbers = itertools.count()
 
 
 def faults_of(place: tuple[Running, Role]) -> list[Fault]:
     """The faults that a testbed offers, always in one order."""
     return [fault for fault in Fault if fault in place[0].testbed.faults]
-
-
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[Running, Role]]:
-    """A running testbed and one of its provider's roles."""
-    backend: Backend
-    backend, role = request.param
-    with running(backend, f"faults-{os.getpid()}") as found:
-        yield found, role
 
 
 @asynccontextmanager
