@@ -363,6 +363,14 @@ class Provider(ABC):
         """The testbeds this provider can start; the first is the default."""
         return {}
 
+    def testbed_variants(self) -> Mapping[str, TestbedFactory]:
+        """Further testbeds of a kind, each under ``KIND:VARIANT``, such as ``container:gateway``.
+
+        A variant runs another server of the same kind for the same driver; it is started only where
+        it is asked for by that name.
+        """
+        return {}
+
     def servers(self) -> tuple[BackendServer, ...]:
         """What ``holdfast backends build`` makes for this provider's container testbed."""
         return ()

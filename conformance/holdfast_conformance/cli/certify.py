@@ -36,7 +36,10 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
         str, typer.Argument(help="An installed driver's name, or module:Class.")
     ] = "",
     backend: Annotated[
-        str, typer.Option(help="embedded, container, live or sim; by default the driver's first.")
+        str,
+        typer.Option(
+            help="embedded, container, live or sim, or KIND:VARIANT; by default the driver's first."
+        ),
     ] = "",
     profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",
     level: Annotated[str, typer.Option(help="The level to reach: L0 to L4.")] = "L1",

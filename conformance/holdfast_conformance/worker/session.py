@@ -105,13 +105,13 @@ def _exists(reference: str, problem: ConfigurationError) -> bool:
 
 @asynccontextmanager
 async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterator[Testbed]:
-    """The testbed of this kind, or the provider's first where ``kind`` is empty.
+    """The testbed of this kind or ``KIND:VARIANT``; the provider's first where ``kind`` is empty.
 
     Raises:
         Stopped: there is none, or it does not start.
     """
     try:
-        offered: Any = dict(provider.testbeds())
+        offered = _offered(provider)
     except Exception as problem:
         raise Stopped(Blame.DRIVER, f"testbeds() fails: {described(problem)}") from problem
     if not offered:
@@ -119,7 +119,7 @@ async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterato
     if kind and kind not in offered:
         names = ", ".join(str(found) for found in offered)
         raise Stopped(Blame.CONFIGURATION, f"it offers no backend {kind!r}; it offers: {names}")
-    factory = offered[TestbedKind(kind)] if kind else next(iter(offered.values()))
+    factory = offered[kind] if kind else next(iter(offered.values()))
     try:
         context = factory(run)
         testbed = await context.__aenter__()
@@ -159,6 +159,17 @@ async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
             raise testbed_failed("data plane", problem) from problem
         stack.enter_context(use_data_plane(plane))
         yield Hosts(plane)
+
+
+def _offered(provider: Provider) -> dict[str, Any]:
+    """Every testbed of a provider by the name that asks for it, in its own order."""
+    plain = {str(kind): factory for kind, factory in provider.testbeds().items()}
+    for name, factory in provider.testbed_variants().items():
+        kind, _, variant = name.partition(":")
+        if not variant or kind not in tuple(TestbedKind):
+            raise ValueError(f"{name!r} is no KIND:VARIANT")
+        plain[name] = factory
+    return plain
 
 
 def testbed_failed(part: str, problem: Exception) -> Stopped:

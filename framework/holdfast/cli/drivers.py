@@ -69,7 +69,7 @@ def _row(name: str, found: Provider | BrokenPlugin) -> DriverRow:
         name=name,
         roles=tuple(found.roles),
         scopes=tuple(found.scopes),
-        testbeds=tuple(found.testbeds()),
+        testbeds=(*found.testbeds(), *found.testbed_variants()),
     )
 
 
