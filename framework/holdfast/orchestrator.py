@@ -12,6 +12,7 @@ import msgspec
 
 from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
 from holdfast.errors import HoldfastError
 from holdfast.journal import Draft, Workflow
@@ -186,21 +187,36 @@ async def open_orchestrator(
     attempts = Attempts(stores, fence=fence, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)
     failed: Exception | None = None
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            orchestrator = Orchestrator(engine, stores, tasks)
-            try:
-                yield orchestrator
-            except Exception as failure:  # noqa: BLE001 - raised below, not wrapped in a group
-                failed = failure
-                orchestrator.stop()
-    finally:
+    async with _hosts():
         try:
-            await _quiet()
+            async with asyncio.TaskGroup() as tasks:
+                orchestrator = Orchestrator(engine, stores, tasks)
+                try:
+                    yield orchestrator
+                except Exception as failure:  # noqa: BLE001 - raised below, not wrapped in a group
+                    failed = failure
+                    orchestrator.stop()
         finally:
-            await stores.aclose()
+            try:
+                await _quiet()
+            finally:
+                await stores.aclose()
     if failed is not None:
         raise failed
+
+
+@asynccontextmanager
+async def _hosts() -> AsyncIterator[None]:
+    """A data plane for handles that need one, unless the caller has one; unused, it costs nothing.
+
+    Every host is this machine then.
+    """
+    if data_plane() is not None:
+        yield
+        return
+    async with DataPlane() as plane:
+        with use_data_plane(plane):
+            yield
 
 
 async def _quiet() -> None:

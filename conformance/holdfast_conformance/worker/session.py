@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from holdfast.dataplane import DataPlane, use_data_plane
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.plugins import GROUP, load_provider
 from holdfast.ports import Provider
@@ -147,14 +148,8 @@ async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
         return
     async with AsyncExitStack() as stack:
         try:
-            # Loaded where needed: it asks for an optional dependency.
-            from holdfast.dataplane import DataPlane, use_data_plane  # noqa: PLC0415
-
             plane = await stack.enter_async_context(DataPlane(testbed.place_of))
             await plane.start(testbed.hosts)
-        except ImportError as problem:
-            reason = f"{problem.name} is not installed; install holdfast[block]"
-            raise Stopped(Blame.ENVIRONMENT, reason) from problem
         except Exception as problem:
             raise testbed_failed("data plane", problem) from problem
         stack.enter_context(use_data_plane(plane))

@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import errno
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from holdfast.dataplane.daemon import DaemonLost, DaemonRefused, StorageDaemon
+from holdfast.dataplane.failures import DaemonLost, DaemonRefused
 from holdfast.dataplane.nbd_client import NbdClient, NbdFailed
 from holdfast.dataplane.nodes import NodePlan, plan_nodes
 from holdfast.dataplane.refusals import refusal
 from holdfast.errors import Corrupt, Denied, DriverError, Unavailable
 from holdfast.handles import BlockNodeHandle, FileHandle
+
+if TYPE_CHECKING:
+    from holdfast.dataplane.daemon import StorageDaemon
 
 _NO_DIRECT: Final = "O_DIRECT"
 
@@ -27,7 +30,7 @@ class Attachment:
 
     def __init__(
         self,
-        daemon: StorageDaemon,
+        daemon: "StorageDaemon",
         handle: BlockNodeHandle | FileHandle,
         name: str,
         who: tuple[str, str],

@@ -15,6 +15,7 @@ from typing import Any, Final
 from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError
 
 from holdfast import files
+from holdfast.dataplane.failures import DaemonLost, DaemonRefused
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.testbed import HostPlace
 
@@ -26,14 +27,6 @@ _EXPORT_DELETED: Final = "BLOCK_EXPORT_DELETED"
 
 # At its lower levels this logger shows every message, and secrets are among them.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
-
-
-class DaemonRefused(Exception):
-    """The daemon answered a command with an error; the text is QEMU's."""
-
-
-class DaemonLost(Exception):
-    """The daemon is gone, or did not answer in time and was killed; the text says which."""
 
 
 class StorageDaemon:

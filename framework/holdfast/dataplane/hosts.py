@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from holdfast.dataplane.daemon import StorageDaemon, start_daemon
+from holdfast.errors import EnvironmentUnavailable
 from holdfast.testbed import HostPlace
+
+if TYPE_CHECKING:
+    from holdfast.dataplane.daemon import StorageDaemon
 
 
 class Host:
@@ -26,7 +30,7 @@ class Host:
         self._daemon: StorageDaemon | None = None
         self._started = 0
 
-    async def daemon(self) -> StorageDaemon:
+    async def daemon(self) -> "StorageDaemon":
         """The running daemon; the caller holds the lock.
 
         Raises:
@@ -37,6 +41,13 @@ class Host:
                 await self._daemon.quit()
             self._started += 1
             folder = Path(f"{self._folder}.{self._started}")
+            try:
+                # Loaded where needed: it asks for an optional dependency.
+                from holdfast.dataplane.daemon import start_daemon  # noqa: PLC0415
+            except ImportError as problem:
+                raise EnvironmentUnavailable(
+                    f"{problem.name} is not installed; install holdfast[block]"
+                ) from problem
             self._daemon = await start_daemon(self._place_of(self._name), folder, self._name)
         return self._daemon
 

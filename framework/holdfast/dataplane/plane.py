@@ -1,7 +1,6 @@
 """The data plane: volumes attached to hosts, each host with a storage daemon of its own."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +11,10 @@ from holdfast.data.block_io import BlockIO
 from holdfast.data.plane import HostPlane
 from holdfast.dataplane.attachment import Attachment
 from holdfast.dataplane.block_node_io import Attacher, BlockNodeIO
+from holdfast.dataplane.folders import private_folder
 from holdfast.dataplane.hosts import Host
 from holdfast.errors import Denied
 from holdfast.handles import BlockNodeHandle, FileHandle
-from holdfast.runtime import runtime
 from holdfast.testbed import HostPlace
 
 DEADLINE_S: Final = 8.0
@@ -38,6 +37,8 @@ class DataPlane(HostPlane, Attacher):
     those that nobody has open give way when there are too many. A read never comes from this
     side's memory: it is the storage that decides, each time, whether a host may read.
 
+    A plane that is never used starts nothing and makes nothing.
+
     Args:
         place_of: where a host is; by default every host is this machine.
         deadline_s: how long one command may take.
@@ -58,11 +59,9 @@ class DataPlane(HostPlane, Attacher):
         self._secrets: dict[tuple[str, str], str] = {}
         self._attached: dict[tuple[str, str], Attachment] = {}
         self._names = 0
-        self._folder = Path()
+        self._folder: Path | None = None
 
     async def __aenter__(self) -> Self:
-        self._folder = Path(tempfile.gettempdir()) / runtime().new_id("holdfast-plane")
-        files.mkdir(self._folder)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,7 +70,8 @@ class DataPlane(HostPlane, Attacher):
         self._attached.clear()
         self._secrets.clear()
         await asyncio.gather(*(host.quit() for host in self._hosts.values()))
-        files.remove_tree(self._folder)
+        if self._folder is not None:
+            files.remove_tree(self._folder)
 
     async def start(self, hosts: Iterable[str]) -> None:
         """Start the daemons of these hosts now, not when they are first needed.
@@ -163,6 +163,8 @@ class DataPlane(HostPlane, Attacher):
 
     def _host(self, name: str) -> Host:
         if name not in self._hosts:
+            if self._folder is None:
+                self._folder = private_folder()
             folder = self._folder / f"host{len(self._hosts)}"
             self._hosts[name] = Host(name, folder, self._place_of)
         return self._hosts[name]

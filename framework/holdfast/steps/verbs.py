@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from holdfast import infos, requests
+from holdfast.data.plane import data_plane
 from holdfast.infos import Absent, Answer, Partial, Undetermined
 from holdfast.model import rows
 from holdfast.ports import Driver
@@ -57,8 +58,19 @@ class _Verb(StepKind[Any, Any]):
         return await step.stores.image(store)
 
     async def perform(self, step: StepContext, inputs: Any) -> Any:
-        driver = await self._driver(step, inputs.store)
-        return await getattr(driver, self.verb)(step.call(), inputs.request)
+        return await self._call(step, inputs.store, inputs.request)
+
+    async def _call(self, step: StepContext, store: str, request: Request) -> Any:
+        """One call; the hosts' data plane is told what it does to their grants."""
+        driver = await self._driver(step, store)
+        plane = data_plane()
+        if plane is not None and isinstance(request, requests.Revoke):
+            # First: what the host holds back is written while it may, and nothing goes on after.
+            await plane.revoke(request.host, request.volume)
+        answer = await getattr(driver, verb_of(request))(step.call(), request)
+        if plane is not None and isinstance(request, requests.Grant):
+            await plane.granted(request.host, request.volume, request.secret)
+        return answer
 
     async def probe(
         self, step: StepContext, inputs: Any
@@ -74,8 +86,7 @@ class _Verb(StepKind[Any, Any]):
         return inputs.undo is None
 
     async def compensate(self, step: StepContext, inputs: Any) -> None:
-        driver = await self._driver(step, inputs.store)
-        await getattr(driver, verb_of(inputs.undo))(step.call(), inputs.undo)
+        await self._call(step, inputs.store, inputs.undo)
 
     def effects(self, inputs: Any, result: Any) -> tuple[RowChange, ...]:
         if not inputs.row:
