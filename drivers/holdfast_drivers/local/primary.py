@@ -10,12 +10,12 @@ from holdfast.ports import PrimaryDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.local.errors import attempt
-from holdfast_drivers.local.figures import health_of, space_of, volume_figures
+from holdfast_drivers.local.figures import health_of
 from holdfast_drivers.local.locks import with_space
 from holdfast_drivers.local.owned import owned_by_primary
-from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.probing import probe_primary, settled
+from holdfast_drivers.local.views import pools_of, snapshot_page, stats_of, volume_page
 from holdfast_drivers.local.volumes import Volumes
 
 
@@ -32,25 +32,12 @@ class LocalPrimaryDriver(PrimaryDriver):
         return self._capabilities
 
     async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
-        figures = await self.stats(ctx, requests.GetStats())
-        pool = infos.PoolInfo(
-            name="folder",
-            total_bytes=figures.total_bytes,
-            used_bytes=figures.used_bytes,
-            allocated_bytes=figures.allocated_bytes,
-        )
-        return infos.PoolList(items=(pool,))
+        return await runtime().run_blocking(attempt, "", pools_of, self._volumes)
 
     async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        return await runtime().run_blocking(attempt, request.volume, self._stats, request)
-
-    def _stats(self, request: requests.GetStats) -> infos.StatsInfo:
-        self._place.row()
-        if request.volume:
-            return self._volumes.volumes.describe(
-                request.volume, lambda row: volume_figures(self._volumes.volumes.data(row))
-            )
-        return space_of(self._place, list(self._volumes.statuses()))
+        return await runtime().run_blocking(
+            attempt, request.volume, stats_of, self._volumes, request
+        )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
         return await runtime().run_blocking(health_of, self._place)
@@ -69,13 +56,7 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
     ) -> infos.VolumePage:
-        return await runtime().run_blocking(attempt, "", self._list_volumes, request)
-
-    def _list_volumes(self, request: requests.ListVolumes) -> infos.VolumePage:
-        shelf, scope = self._volumes.volumes, f"{self._place.row().id}\0volumes"
-        page = page_of(shelf.all_keys(), scope, token=request.token, limit=request.limit)
-        items = tuple(shelf.describe_all(page.names, self._volumes.info))
-        return infos.VolumePage(items=items, token=page.token)
+        return await runtime().run_blocking(attempt, "", volume_page, self._volumes, request)
 
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
         return await runtime().run_blocking(attempt, request.key, self._volumes.delete, request)
@@ -111,17 +92,7 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def list_snapshots(
         self, ctx: CallContext, request: requests.ListSnapshots
     ) -> infos.SnapshotPage:
-        return await runtime().run_blocking(attempt, "", self._list_snapshots, request)
-
-    def _list_snapshots(self, request: requests.ListSnapshots) -> infos.SnapshotPage:
-        shelf = self._volumes.snapshots
-        scope = f"{self._place.row().id}\0snapshots\0{request.volume}"
-        names = shelf.all_keys()
-        if request.volume:
-            names = [row.key for row in shelf.rows() if row.volume == request.volume]
-        page = page_of(names, scope, token=request.token, limit=request.limit)
-        items = tuple(shelf.describe_all(page.names, self._volumes.snapshot_info))
-        return infos.SnapshotPage(items=items, token=page.token)
+        return await runtime().run_blocking(attempt, "", snapshot_page, self._volumes, request)
 
     async def delete_snapshot(
         self, ctx: CallContext, request: requests.DeleteSnapshot

@@ -1,0 +1,168 @@
+"""A primary store's verbs as an agent on the storage host serves them. Blocking.
+
+The caller gives ids with each call, so that this side needs no chance, and no clock either.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.handles import BlockNodeHandle, FileHandle
+from holdfast.infos import HealthInfo, ProbeResult, StoreState
+from holdfast.remote.service import Service, Verb
+from holdfast.requests import Request, verb_of
+from holdfast_drivers.local.errors import attempt
+from holdfast_drivers.local.features import Features, find_features
+from holdfast_drivers.local.figures import health_of
+from holdfast_drivers.local.grants import GrantKeeper
+from holdfast_drivers.local.lifecycle import StoreFolder
+from holdfast_drivers.local.locks import SpaceTaken
+from holdfast_drivers.local.owned import owned_by_primary
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.probing import probe_primary
+from holdfast_drivers.local.views import pools_of, snapshot_page, stats_of, volume_page
+from holdfast_drivers.local.volumes import Volumes
+
+Asked = requests.PrimaryRequest | requests.LifeCycleRequest
+ServedHandle = BlockNodeHandle | FileHandle
+
+FEATURES: Final = "features"
+GET_STORE: Final = "get_store"
+PROBE: Final = "probe"
+
+
+class ServedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One call: the operation it is of, an id for what it may make, and the request."""
+
+    operation: str = ""
+    fresh: str = ""
+    request: Asked | None = None
+
+
+class Server(ABC):
+    """What lets hosts use the volumes: the part that storage hosts do not have in common."""
+
+    keeper: GrantKeeper
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Let the server know what is granted, where it has forgotten; before every verb."""
+
+    @abstractmethod
+    def health(self) -> HealthInfo:
+        """Whether the server serves."""
+
+    @abstractmethod
+    def open(self, request: requests.Open) -> ServedHandle:
+        """The handle of a granted volume."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """The store is given back: leave nothing of it with the server."""
+
+
+class ServedStore:
+    """The verbs of one store."""
+
+    def __init__(self, place: Place, volumes: Volumes, server: Server) -> None:
+        self._place = place
+        self._volumes = volumes
+        self._server = server
+        self._folder = StoreFolder(lambda: place, None)
+
+    def service(self) -> Service:
+        """What the agent serves."""
+        verbs: dict[str, Callable[[ServedCall], object]] = {
+            FEATURES: self._features,
+            GET_STORE: lambda _: self._folder.get(),
+            PROBE: self._probe,
+            verb_of(requests.CheckHealth()): lambda _: self._health(),
+        }
+        for kind, verb in self._requests().items():
+            verbs[str(kind.__struct_config__.tag)] = verb
+        return {name: Verb(ServedCall, _typed(verb)) for name, verb in verbs.items()}
+
+    def _requests(self) -> Mapping[type[Request], Callable[[ServedCall], object]]:
+        volumes, folder = self._volumes, self._folder
+        plain: dict[type[Request], Callable[[Any], object]] = {
+            requests.ListPools: lambda _: pools_of(volumes),
+            requests.GetStats: lambda asked: stats_of(volumes, asked),
+            requests.GetVolume: volumes.get,
+            requests.ListVolumes: lambda asked: volume_page(volumes, asked),
+            requests.DeleteVolume: volumes.delete,
+            requests.ResizeVolume: volumes.resize,
+            requests.GetSnapshot: volumes.get_snapshot,
+            requests.ListSnapshots: lambda asked: snapshot_page(volumes, asked),
+            requests.DeleteSnapshot: volumes.delete_snapshot,
+            requests.Revoke: volumes.revoke,
+            requests.Open: self._server.open,
+            requests.EnumerateOwned: lambda _: list(owned_by_primary(volumes)),
+            requests.AttachHost: lambda asked: folder.attach(asked.host),
+            requests.DetachHost: lambda asked: folder.detach(asked.host),
+            requests.MaintainStore: lambda _: folder.set_state(StoreState.MAINTENANCE),
+            requests.CancelMaintenance: lambda _: folder.set_state(StoreState.UP),
+            requests.DeleteStore: lambda _: self._delete_store(),
+        }
+        making: dict[type[Request], Callable[[Any, str, str], object]] = {
+            requests.CreateVolume: volumes.create,
+            requests.RevertVolume: volumes.revert,
+            requests.CreateSnapshot: volumes.create_snapshot,
+            requests.Grant: volumes.grant,
+            requests.InitializeStore: lambda asked, operation, fresh: folder.initialize(
+                asked.name, operation, fresh
+            ),
+        }
+        return {
+            **{kind: self._settled(_plainly(verb)) for kind, verb in plain.items()},
+            **{kind: self._settled(_making(verb)) for kind, verb in making.items()},
+        }
+
+    def _settled(self, verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:
+        def perform(call: ServedCall) -> object:
+            self._server.settle()
+            return verb(call)
+
+        return perform
+
+    def _features(self, _: ServedCall) -> Features:
+        return find_features(self._place.root)
+
+    def _probe(self, call: ServedCall) -> ProbeResult:
+        assert call.request is not None
+        self._server.settle()
+        return probe_primary(self._volumes, call.operation, call.request)
+
+    def _health(self) -> HealthInfo:
+        health = health_of(self._place)
+        if health.state is infos.HealthState.DOWN:
+            return health
+        self._server.settle()
+        return self._server.health()
+
+    def _delete_store(self) -> infos.Gone:
+        gone = self._folder.delete()
+        self._server.forget()
+        return gone
+
+
+def _plainly(verb: Callable[[Any], object]) -> Callable[[ServedCall], object]:
+    return lambda call: verb(call.request)
+
+
+def _making(verb: Callable[[Any, str, str], object]) -> Callable[[ServedCall], object]:
+    return lambda call: verb(call.request, call.operation, call.fresh)
+
+
+def _typed(verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:
+    """Let only driver errors out; ``None`` where space is being promised and the caller waits."""
+
+    def perform(call: ServedCall) -> object:
+        try:
+            return attempt("", verb, call)
+        except SpaceTaken:
+            return None
+
+    return perform

@@ -1,0 +1,48 @@
+"""What a primary store shows of itself: pages of volumes and snapshots, and figures. Blocking."""
+
+from holdfast import infos, requests
+from holdfast_drivers.local.figures import space_of, volume_figures
+from holdfast_drivers.local.pages import page_of
+from holdfast_drivers.local.volumes import Volumes
+
+
+def stats_of(volumes: Volumes, request: requests.GetStats) -> infos.StatsInfo:
+    """Figures of the store, or of one volume."""
+    volumes.place.row()
+    if request.volume:
+        return volumes.volumes.describe(
+            request.volume, lambda row: volume_figures(volumes.volumes.data(row))
+        )
+    return space_of(volumes.place, list(volumes.statuses()))
+
+
+def pools_of(volumes: Volumes) -> infos.PoolList:
+    """The one pool: the folder."""
+    figures = stats_of(volumes, requests.GetStats())
+    pool = infos.PoolInfo(
+        name="folder",
+        total_bytes=figures.total_bytes,
+        used_bytes=figures.used_bytes,
+        allocated_bytes=figures.allocated_bytes,
+    )
+    return infos.PoolList(items=(pool,))
+
+
+def volume_page(volumes: Volumes, request: requests.ListVolumes) -> infos.VolumePage:
+    """One page of volumes."""
+    shelf, scope = volumes.volumes, f"{volumes.place.row().id}\0volumes"
+    page = page_of(shelf.all_keys(), scope, token=request.token, limit=request.limit)
+    items = tuple(shelf.describe_all(page.names, volumes.info))
+    return infos.VolumePage(items=items, token=page.token)
+
+
+def snapshot_page(volumes: Volumes, request: requests.ListSnapshots) -> infos.SnapshotPage:
+    """One page of snapshots, of all volumes or of one."""
+    shelf = volumes.snapshots
+    scope = f"{volumes.place.row().id}\0snapshots\0{request.volume}"
+    names = shelf.all_keys()
+    if request.volume:
+        names = [row.key for row in shelf.rows() if row.volume == request.volume]
+    page = page_of(names, scope, token=request.token, limit=request.limit)
+    items = tuple(shelf.describe_all(page.names, volumes.snapshot_info))
+    return infos.SnapshotPage(items=items, token=page.token)
