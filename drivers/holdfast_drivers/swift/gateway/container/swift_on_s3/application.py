@@ -1,0 +1,204 @@
+"""Swift's own proxy application and controllers, asking S3 where they would ask servers.
+
+``app_factory`` is what a paste configuration names as its last app.
+"""
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import eventlet
+from swift.common import constraints
+from swift.common.storage_policy import POLICIES
+from swift.common.swob import (
+    HTTPException,
+    HTTPInsufficientStorage,
+    HTTPNotImplemented,
+    HTTPServiceUnavailable,
+)
+from swift.proxy.controllers.account import AccountController
+from swift.proxy.controllers.container import ContainerController
+from swift.proxy.controllers.obj import ReplicatedObjectController
+from swift.proxy.server import Application
+
+from .s3 import Bucket, S3Error
+from .signing import Credentials
+from .store import Busy, Store
+from .swift_accounts import read_account, write_account
+from .swift_containers import read_container, write_container
+from .swift_objects import delete_object, post_object, put_object, read_object
+from .sweeper import sweep
+
+_NODE = {"ip": "s3", "port": 0, "device": "s3", "index": 0, "id": 0, "region": 1, "zone": 1}
+
+
+class OneNode:
+    """A ring of one node that is never called: the controllers want one to choose from."""
+
+    replica_count = 1
+    partition_count = 1
+    next_part_power = None
+    devs = (_NODE,)
+
+    def get_part(self, *names: str) -> int:
+        """The only partition."""
+        return 0
+
+    def get_nodes(self, *names: str) -> tuple[int, list[dict[str, Any]]]:
+        """The only node."""
+        return 0, [dict(_NODE)]
+
+    def get_part_nodes(self, part: int) -> list[dict[str, Any]]:
+        """The only node."""
+        return [dict(_NODE)]
+
+    def get_more_nodes(self, part: int) -> Iterator[dict[str, Any]]:
+        """There is no other."""
+        return iter(())
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn what S3 could not do into what Swift says then, and log it."""
+
+    @functools.wraps(function)
+    def call(self: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(self, req, *args, **kwargs)
+        except HTTPException as refused:
+            return refused
+        except Busy as why:
+            self.app.logger.error("S3: %s changes all the time", why)
+            return HTTPServiceUnavailable(request=req)
+        except S3Error as why:
+            self.app.logger.error("S3: %s", why)
+            if why.full:
+                return HTTPInsufficientStorage(request=req)
+            return HTTPServiceUnavailable(request=req)
+
+    return call
+
+
+class Accounts(AccountController):
+    """Accounts over S3."""
+
+    @answering
+    def GETorHEAD_base(self, req: Any, *rest: Any, **more: Any) -> Any:  # noqa: N802 - Swift's name
+        """In place of the account server."""
+        return read_account(
+            self.app.store, req, self.account_name, constraints.ACCOUNT_LISTING_LIMIT
+        )
+
+    @answering
+    def make_requests(
+        self, req: Any, ring: Any, part: Any, method: str, path: str, headers: Any, **more: Any
+    ) -> Any:
+        """In place of the account server."""
+        return write_account(self.app.store, req, method, self.account_name, headers[0])
+
+
+class Containers(ContainerController):
+    """Containers over S3."""
+
+    @answering
+    def _GETorHEAD_from_backend(self, req: Any) -> Any:  # noqa: N802 - Swift's name
+        limit = constraints.CONTAINER_LISTING_LIMIT
+        return read_container(
+            self.app.store, req, self.account_name, self.container_name, limit
+        )
+
+    @answering
+    def make_requests(
+        self, req: Any, ring: Any, part: Any, method: str, path: str, headers: Any, **more: Any
+    ) -> Any:
+        """In place of the container server, or of the account server that creates an account."""
+        if ring is self.app.account_ring:
+            return write_account(self.app.store, req, method, self.account_name, headers[0])
+        if method not in {"PUT", "POST", "DELETE"}:
+            return HTTPNotImplemented(request=req)
+        names = (self.account_name, self.container_name)
+        return write_container(self.app.store, req, method, *names, headers[0])
+
+
+class Objects(ReplicatedObjectController):
+    """Objects over S3."""
+
+    @property
+    def _names(self) -> tuple[str, str, str]:
+        return self.account_name, self.container_name, self.object_name
+
+    @answering
+    def _get_or_head_response(self, req: Any, *rest: Any) -> Any:
+        return read_object(self.app.store, req, *self._names)
+
+    @answering
+    def _store_object(self, req: Any, data_source: Any, *rest: Any) -> Any:
+        timeout_s = self.app.client_timeout
+        return put_object(self.app.store, req, *self._names, data_source, timeout_s)
+
+    @answering
+    def _post_object(self, req: Any, *rest: Any) -> Any:
+        return post_object(self.app.store, req, *self._names)
+
+    @answering
+    def _delete_object(self, req: Any, *rest: Any, **more: Any) -> Any:
+        return delete_object(self.app.store, req, *self._names)
+
+
+_CONTROLLERS = {
+    AccountController: Accounts,
+    ContainerController: Containers,
+    ReplicatedObjectController: Objects,
+}
+
+
+class Gateway(Application):
+    """Swift's proxy over a bucket."""
+
+    def __init__(self, conf: dict[str, str], store: Store) -> None:
+        self.store = store
+        for policy in POLICIES:
+            policy.object_ring = OneNode()
+        super().__init__(conf, account_ring=OneNode(), container_ring=OneNode())
+
+    def get_controller(self, req: Any) -> tuple[Any, dict[str, Any]]:
+        """Swift's choice, with our controllers in place of Swift's."""
+        controller, names = super().get_controller(req)
+        return _CONTROLLERS.get(controller, controller), names
+
+
+def _swept(app: Gateway, interval_s: float, grace_s: float) -> None:
+    while True:
+        eventlet.sleep(interval_s)
+        try:
+            sweep(app.store, time.time(), grace_s)
+        except (S3Error, Busy) as why:
+            app.logger.error("S3: sweeping stopped: %s", why)
+
+
+def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
+    """The app of a paste configuration.
+
+    Settings: ``s3_endpoint``, ``s3_bucket``, ``s3_access_key``, ``s3_region``, ``s3_timeout``
+    (seconds), ``sweep_interval`` (seconds, 0 for never), ``sweep_grace`` (seconds that bytes may be
+    there before a record names them). The secret is read from the file ``s3_secret_file``.
+    """
+    conf = {**global_conf, **local_conf}
+    with open(conf["s3_secret_file"], encoding="utf-8") as file:  # noqa: PTH123 - monkey-patched
+        secret = file.read().strip()
+    credentials = Credentials(
+        conf["s3_access_key"], secret, conf.get("s3_region", "us-east-1")
+    )
+    bucket = Bucket(
+        conf["s3_endpoint"], conf["s3_bucket"], credentials, float(conf.get("s3_timeout", "30"))
+    )
+    if conf.get("s3_make_bucket", "no") == "yes":
+        bucket.make()
+    app = Gateway(conf, Store(bucket))
+    interval_s = float(conf.get("sweep_interval", "300"))
+    if interval_s:
+        eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_grace", "86400")))
+    app.logger.info("gateway %s over %s", os.getpid(), conf["s3_endpoint"])
+    return app

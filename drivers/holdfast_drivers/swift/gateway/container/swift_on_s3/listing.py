@@ -1,0 +1,109 @@
+"""Swift's rules for a listing: which names of a sorted source are shown, and which are rolled up.
+
+Pure: the source is anything that yields names in order and can be told to skip ahead.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Row = TypeVar("Row")
+RowOut = TypeVar("RowOut", covariant=True)
+_RESERVED = "\x00"
+
+
+class Source(Protocol[RowOut]):
+    """Names in order, each with what belongs to it."""
+
+    def take(self) -> tuple[str, RowOut] | None:
+        """The next one."""
+        ...
+
+    def seek(self, least: str) -> None:
+        """Go on with the first name that is not smaller; never back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the client asked for."""
+
+    limit: int = 10000
+    prefix: str = ""
+    delimiter: str = ""
+    marker: str = ""
+    end_marker: str = ""
+    reverse: bool = False
+    reserved: bool = False
+    """Whether names that Swift keeps for itself are shown."""
+    children: bool = False
+    """The old ``path`` parameter: only direct children, and no roll-up."""
+
+    @property
+    def low(self) -> str:
+        """Only greater names are shown."""
+        return self.end_marker if self.reverse else self.marker
+
+    @property
+    def high(self) -> str:
+        """Only smaller names are shown; empty for no limit."""
+        return self.marker if self.reverse else self.end_marker
+
+
+@dataclass(frozen=True)
+class Shown(Generic[Row]):
+    """One line: a row, or a rolled-up prefix where ``row`` is None."""
+
+    name: str
+    row: Row | None
+
+
+def _after(folder: str, delimiter: str) -> str:
+    """The first name that is not in a folder."""
+    return folder[: -len(delimiter)] + delimiter[:-1] + chr(ord(delimiter[-1]) + 1)
+
+
+def select(source: Source[Row], query: Query) -> list[Shown[Row]]:
+    """The lines that a query shows, in its order."""
+    if query.limit <= 0 and not query.reverse:
+        return []
+    start = max(query.prefix, query.low)
+    if not query.reserved:
+        start = max(start, "\x01")
+    source.seek(start)
+    shown: list[Shown[Row]] = []
+    # A server lists forwards only: backwards means to see all of it, then turn it round.
+    wanted = None if query.reverse else query.limit
+    while wanted is None or len(shown) < wanted:
+        found = source.take()
+        if found is None:
+            break
+        name, row = found
+        if query.high and name >= query.high:
+            break
+        if query.prefix and not name.startswith(query.prefix):
+            if name > query.prefix:
+                break
+            continue
+        if query.low and name <= query.low:
+            continue
+        if not query.reserved and name.startswith(_RESERVED):
+            continue
+        if query.children and name == query.prefix:
+            continue
+        at = name.find(query.delimiter, len(query.prefix)) if query.delimiter else -1
+        if at < 0:
+            shown.append(Shown(name, row))
+            continue
+        folder = name[: at + len(query.delimiter)]
+        if query.children:
+            if name == folder:
+                shown.append(Shown(name, row))
+            source.seek(_after(folder, query.delimiter))
+            continue
+        if folder != query.marker:
+            shown.append(Shown(folder, None))
+        source.seek(_after(folder, query.delimiter))
+    if query.reverse:
+        shown.reverse()
+        del shown[query.limit :]
+    return shown

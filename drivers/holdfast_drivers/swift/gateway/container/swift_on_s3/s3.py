@@ -1,0 +1,294 @@
+"""A small S3 client for green threads: pooled connections, streams in both directions.
+
+An answer that is not there is an ``S3Error``; one without a status means that none came, so that
+what was asked for may or may not have happened.
+"""
+
+import hashlib
+import http.client
+import urllib.parse
+import xml.etree.ElementTree as ET  # noqa: S405 - the S3 server is the gateway's own storage
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from .signing import UNSIGNED, Credentials, quoted_path, quoted_query, signed_headers
+
+_CHUNK = 65536
+_EMPTY = hashlib.sha256(b"").hexdigest()
+_PAGE = 1000
+_PREFIX = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+
+
+class S3Error(Exception):
+    """The S3 server refused, or did not answer."""
+
+    def __init__(self, status: int | None, code: str, what: str) -> None:
+        super().__init__(f"{what}: {code} ({status if status is not None else 'no answer'})")
+        self.status = status
+        self.code = code
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such thing."""
+        return self.status == http.HTTPStatus.NOT_FOUND
+
+    @property
+    def precondition(self) -> bool:
+        """Whether somebody else was first."""
+        return self.status in {http.HTTPStatus.PRECONDITION_FAILED, http.HTTPStatus.CONFLICT}
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no space left."""
+        return self.status == http.HTTPStatus.INSUFFICIENT_STORAGE or "Full" in self.code
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One key of a listing."""
+
+    key: str
+    etag: str
+    size: int
+    modified: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a listing, in the order of keys."""
+
+    entries: tuple[Listed, ...]
+    more: bool
+
+
+class Download:
+    """The bytes of one key as they come; whoever opens it ends it."""
+
+    def __init__(
+        self, bucket: "Bucket", line: http.client.HTTPConnection, got: http.client.HTTPResponse
+    ) -> None:
+        self._bucket, self._line, self._got = bucket, line, got
+        self._ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while chunk := self._got.read(_CHUNK):
+                yield chunk
+        except (OSError, http.client.HTTPException) as why:
+            raise S3Error(None, type(why).__name__, "reading data") from why
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back where all was read; else cut it."""
+        if self._ended:
+            return
+        self._ended = True
+        self._bucket.give_back(self._line, reusable=self._got.isclosed())
+
+
+class Bucket:
+    """One bucket of an S3 server."""
+
+    def __init__(
+        self, endpoint: str, name: str, credentials: Credentials, timeout_s: float = 30.0
+    ) -> None:
+        parts = urllib.parse.urlsplit(endpoint)
+        self._secure = parts.scheme == "https"
+        self._host = parts.netloc
+        self._root = f"/{name}"
+        self._credentials = credentials
+        self._timeout_s = timeout_s
+        self._idle: list[http.client.HTTPConnection] = []
+
+    def give_back(self, line: http.client.HTTPConnection, *, reusable: bool) -> None:
+        """Keep a connection for the next request, or close it."""
+        if reusable and line.sock is not None:
+            self._idle.append(line)
+        else:
+            line.close()
+
+    def _new(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, timeout=self._timeout_s)
+
+    def _send(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] = b"",
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        path = f"{self._root}/{key}" if key else self._root
+        query = query or {}
+        streamed = not isinstance(body, bytes)
+        digest = UNSIGNED if streamed else hashlib.sha256(body).hexdigest() if body else _EMPTY
+        every = signed_headers(
+            self._credentials, method, self._host, path, query, headers or {}, digest
+        )
+        if isinstance(body, bytes) and (body or method in {"PUT", "POST"}):
+            every["content-length"] = str(len(body))
+        target = quoted_path(path) + (f"?{quoted_query(query)}" if query else "")
+        reused = bool(self._idle) and not streamed
+        line = self._idle.pop() if reused else self._new()
+        while True:
+            try:
+                line.request(method, target, body or None, every)
+                return line, line.getresponse()
+            except (OSError, http.client.HTTPException) as why:
+                line.close()
+                if reused and isinstance(why, ConnectionError | http.client.BadStatusLine):
+                    # The server had closed it while it was idle: the request was not taken.
+                    reused, line = False, self._new()
+                    continue
+                raise S3Error(None, type(why).__name__, f"{method} {key or 'bucket'}") from why
+            except BaseException:
+                line.close()  # also where the one who reads the client's body gives up
+                raise
+
+    def _ask(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] = b"",
+    ) -> tuple[Mapping[str, str], bytes]:
+        line, got = self._send(method, key, query=query, headers=headers, body=body)
+        try:
+            data = got.read()
+        except (OSError, http.client.HTTPException) as why:
+            line.close()
+            raise S3Error(None, type(why).__name__, f"{method} {key or 'bucket'}") from why
+        self.give_back(line, reusable=not got.will_close)
+        if got.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+            raise S3Error(got.status, _code_of(data) or got.reason, f"{method} {key or 'bucket'}")
+        return {name.lower(): value for name, value in got.getheaders()}, data
+
+    def make(self) -> None:
+        """Make the bucket; it may be there already."""
+        try:
+            self._ask("PUT", "")
+        except S3Error as why:
+            if why.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        """All bytes of a small key, and their entity tag."""
+        headers, data = self._ask("GET", key)
+        return data, headers.get("etag", "")
+
+    def put(
+        self, key: str, data: bytes, *, replaces: str | None = None, new: bool = False
+    ) -> str:
+        """Write a small key and return its entity tag.
+
+        ``replaces`` is the entity tag of what it takes the place of; ``new`` says that there is
+        nothing. Where another was first, the error is a ``precondition``.
+        """
+        condition = {"if-none-match": "*"} if new else {}
+        if replaces is not None:
+            condition = {"if-match": replaces}
+        headers, _ = self._ask("PUT", key, headers=condition, body=data)
+        return headers.get("etag", "")
+
+    def upload(self, key: str, size: int, chunks: Iterable[bytes]) -> str:
+        """Write a key from a stream of known length; the entity tag that the server computed."""
+        headers, _ = self._ask("PUT", key, headers={"content-length": str(size)}, body=chunks)
+        return headers.get("etag", "").strip('"')
+
+    def open(self, key: str, first: int = 0, last: int | None = None) -> Download:
+        """Read a key, or its bytes from ``first`` to ``last``, both included."""
+        wanted = {} if last is None else {"range": f"bytes={first}-{last}"}
+        line, got = self._send("GET", key, headers=wanted)
+        if got.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+            data = got.read()
+            self.give_back(line, reusable=not got.will_close)
+            raise S3Error(got.status, _code_of(data) or got.reason, f"GET {key}")
+        return Download(self, line, got)
+
+    def delete(self, key: str) -> None:
+        """Remove a key; it may be gone already."""
+        try:
+            self._ask("DELETE", key)
+        except S3Error as why:
+            if not why.missing:
+                raise
+
+    def page(self, prefix: str, after: str = "", most: int = _PAGE) -> Page:
+        """Up to a thousand keys with a prefix, in their order, from behind ``after``."""
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        query["max-keys"] = str(min(most, _PAGE))
+        if after:
+            query["start-after"] = after
+        _, data = self._ask("GET", "", query=query)
+        tree = ET.fromstring(data)  # noqa: S314 - likewise
+        entries = tuple(
+            Listed(
+                key=urllib.parse.unquote(_text(node, "Key")),
+                etag=_text(node, "ETag"),
+                size=int(_text(node, "Size") or 0),
+                modified=_text(node, "LastModified"),
+            )
+            for node in tree.findall(f"{_PREFIX}Contents")
+        )
+        return Page(entries, more=_text(tree, "IsTruncated") == "true")
+
+    @contextmanager
+    def parts(self, key: str) -> Iterator["Parts"]:
+        """Write a key in parts; what is not finished is taken back."""
+        _, data = self._ask("POST", key, query={"uploads": ""})
+        upload = _text(ET.fromstring(data), "UploadId")  # noqa: S314 - likewise
+        parts = Parts(self, key, upload)
+        try:
+            yield parts
+        except BaseException:
+            with suppress(S3Error):
+                self._ask("DELETE", key, query={"uploadId": upload})
+            raise
+        parts.finish()
+
+
+class Parts:
+    """An upload in parts, for bytes whose number is not known beforehand."""
+
+    def __init__(self, bucket: Bucket, key: str, upload: str) -> None:
+        self._bucket, self._key, self._upload = bucket, key, upload
+        self._tags: list[str] = []
+
+    def add(self, data: bytes) -> None:
+        """Send the next part: at least 5 MiB unless it is the last."""
+        query = {"partNumber": str(len(self._tags) + 1), "uploadId": self._upload}
+        headers, _ = self._bucket._ask("PUT", self._key, query=query, body=data)  # noqa: SLF001
+        self._tags.append(headers.get("etag", ""))
+
+    def finish(self) -> None:
+        """Make one object of the parts."""
+        listed = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
+            for number, tag in enumerate(self._tags, 1)
+        )
+        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        _, data = self._bucket._ask(  # noqa: SLF001
+            "POST", self._key, query={"uploadId": self._upload}, body=body
+        )
+        if b"<Error>" in data:  # S3 may begin its answer with 200 and fail afterwards
+            raise S3Error(500, _code_of(data), f"POST {self._key}")
+
+
+def _text(node: ET.Element, name: str) -> str:
+    found = node.find(f"{_PREFIX}{name}")
+    return (found.text or "") if found is not None else ""
+
+
+def _code_of(data: bytes) -> str:
+    try:
+        tree = ET.fromstring(data)  # noqa: S314 - likewise
+    except ET.ParseError:
+        return ""
+    found = tree.find("Code")
+    return (found.text or "") if found is not None else ""

@@ -1,0 +1,84 @@
+"""The configuration of the gateway's proxy: Swift's own middleware above the S3 application."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+PORT = 8080
+SECRET_FILE = "/etc/swift/s3-secret"  # noqa: S105 - where it is, not what it is
+CONFIG_FILE = "/etc/swift/proxy-server.conf"
+_FILTERS = (
+    "catch_errors",
+    "gatekeeper",
+    "healthcheck",
+    "proxy-logging",
+    "cache",
+    "listing_formats",
+    "bulk",
+    "tempurl",
+    "formpost",
+    "crossdomain",
+    "tempauth",
+    "staticweb",
+    "copy",
+    "container-quotas",
+    "account-quotas",
+    "slo",
+    "dlo",
+    "versioned_writes",
+    "symlink",
+)
+_SETTINGS = {
+    "cache": "memcache_servers = 127.0.0.1:11211\n",
+    "tempurl": "allowed_digests = sha1 sha256 sha512\n",
+    "formpost": "allowed_digests = sha1 sha256 sha512\n",
+    "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true\n",
+}
+_EGGS = {
+    "proxy-logging": "proxy_logging",
+    "cache": "memcache",
+    "container-quotas": "container_quotas",
+    "account-quotas": "account_quotas",
+}
+
+
+class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One user of tempauth; an ``admin`` owns the account."""
+
+    account: str
+    name: str
+    key: str
+    groups: tuple[str, ...] = (".admin",)
+
+    @property
+    def line(self) -> str:
+        """The user's line in the filter's section."""
+        return f"user_{self.account}_{self.name} = {' '.join((self.key, *self.groups))}\n"
+
+
+class S3Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the gateway keeps everything; its secret is in a file of its own."""
+
+    endpoint: str
+    bucket: str
+    access_key: str
+
+
+def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
+    """The paste configuration of the gateway."""
+    sections = [
+        f"[DEFAULT]\nbind_ip = 0.0.0.0\nbind_port = {PORT}\nworkers = 0\nuser = swift\n"
+        "log_level = INFO\n",
+        f"[pipeline:main]\npipeline = {' '.join(_FILTERS)} proxy-server\n",
+        "[app:proxy-server]\npaste.app_factory = swift_on_s3.application:app_factory\n"
+        "allow_account_management = true\naccount_autocreate = true\n"
+        f"s3_endpoint = {s3.endpoint}\ns3_bucket = {s3.bucket}\ns3_access_key = {s3.access_key}\n"
+        f"s3_secret_file = {SECRET_FILE}\ns3_make_bucket = yes\n",
+    ]
+    for name in _FILTERS:
+        head = f"[filter:{name}]\nuse = egg:swift#{_EGGS.get(name, name)}\n"
+        extra = _SETTINGS.get(name, "")
+        if name == "tempauth":
+            extra = "".join(user.line for user in users)
+        sections.append(head + extra)
+    return "\n".join(sections).encode()
