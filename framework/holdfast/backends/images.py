@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NewType
 
-from holdfast.backends.build_command import build_with_secrets
+from holdfast.backends.build_command import LABEL_IMAGE, build_with_secrets
 from holdfast.backends.engine_client import docker_module, engine_client
 from holdfast.backends.logged_command import CommandRun, Progress, run_interruptibly
 from holdfast.backends.ownership import machine_lock
@@ -75,3 +75,15 @@ def image_id(client: Any, name: str) -> ImageId | None:
         return ImageId(str(client.images.get(name).id))
     except docker_module().errors.ImageNotFound:
         return None
+
+
+def remove_images() -> tuple[str, ...]:
+    """Blocking: remove every image of this project that nothing uses; their names."""
+    removed: list[str] = []
+    with engine_client() as client:
+        for image in client.images.list(filters={"label": LABEL_IMAGE}):
+            tags = [str(tag) for tag in image.tags]
+            for tag in tags or [str(image.id)]:
+                client.images.remove(tag)
+                removed.append(tag)
+    return tuple(removed)

@@ -7,6 +7,18 @@ import shutil
 from holdfast.backends.logged_command import CommandRun, answer_of
 from holdfast.errors import EnvironmentUnavailable
 
+HOST_PACKAGES = (
+    "qemu-utils",
+    "qemu-block-extra",
+    "qemu-system-common",
+    "libiscsi-bin",
+    "libnfs-utils",
+    "libnfs13|libnfs14|libnfs16",
+    "python3-libnbd",
+    "xfsprogs",
+    "iproute2",
+)
+"""What the data plane and the testbeds use on this machine; of alternatives, the first there is."""
 _DEBIAN_LIKE = ("debian", "ubuntu")
 
 
@@ -26,20 +38,22 @@ def can_install() -> bool:
 
 
 def missing_packages(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Blocking: which of the packages are not installed."""
-    question = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]
-    installed: set[str] = set()
-    for name in wanted:
-        words = answer_of([*question, name]).split()
-        if "installed" in words:
-            installed.add(name)
-    return tuple(name for name in wanted if name not in installed)
+    """Blocking: which of the packages are not installed; of alternatives, one is enough."""
+    if not is_debian_like():
+        return ()
+    names = [name for one in wanted for name in one.split("|")]
+    question = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", "*"]
+    lines = (line.split() for line in answer_of(question).splitlines())
+    known = {words[0] for words in lines if words[1:] == ["installed"]}
+    installed = known.intersection(names)
+    return tuple(one for one in wanted if not installed.intersection(one.split("|")))
 
 
 def install_command(packages: tuple[str, ...]) -> str:
     """What a person types to add packages here."""
     sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"{sudo}apt-get install --no-install-recommends {' '.join(packages)}"
+    names = " ".join(one.partition("|")[0] for one in packages)
+    return f"{sudo}apt-get install --no-install-recommends {names}"
 
 
 def install_packages(commands: CommandRun, packages: tuple[str, ...]) -> None:
@@ -59,11 +73,18 @@ def install_packages(commands: CommandRun, packages: tuple[str, ...]) -> None:
         ["apt-get", "update"], log="apt-update", failing="apt-get update", environment=quiet
     )
     commands.run(
-        ["apt-get", "install", "--yes", "--no-install-recommends", *packages],
+        ["apt-get", "install", "--yes", "--no-install-recommends", *map(_offered, packages)],
         log="apt-install",
         failing=f"installing {', '.join(packages)}",
         environment=quiet,
     )
+
+
+def _offered(package: str) -> str:
+    """Of alternatives, the first that the package sources have."""
+    names = package.split("|")
+    known = (name for name in names if answer_of(["apt-cache", "show", "--no-all-versions", name]))
+    return names[0] if len(names) == 1 else next(known, names[0])
 
 
 def _how(packages: tuple[str, ...]) -> str:

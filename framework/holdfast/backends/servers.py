@@ -19,7 +19,6 @@ from holdfast.backends.engine_client import (
     docker_module,
     engine_client,
     found_container,
-    is_absent,
     testcontainers_module,
 )
 from holdfast.backends.exec_stream import ExecStream, exec_options, open_exec_stream
@@ -27,6 +26,7 @@ from holdfast.backends.images import image_reference
 from holdfast.backends.network import NETWORK, free_server_address
 from holdfast.backends.ownership import machine_lock, state_folder, this_owner
 from holdfast.backends.specs import BackendServer, Mount, ServerFile, ServerSpec
+from holdfast.backends.sweeper import remove_container, sweep_dead
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 
@@ -236,6 +236,7 @@ def _start(spec: ServerSpec, run: str, name: str) -> Server:
     with engine_client() as client:
         container = found_container(client, name)
         if container is None:
+            sweep_dead()
             image = image_reference(client, spec.image)
             container = _create(client, spec, run, name, image)
         elif container.status == "paused":
@@ -290,19 +291,6 @@ def _options(spec: ServerSpec, run: str, address: str) -> dict[str, Any]:
     if spec.memory_max_bytes:
         options["mem_limit"] = spec.memory_max_bytes
     return options
-
-
-def remove_container(name: str) -> None:
-    """Blocking: remove a container with its anonymous volumes; an absent one succeeds."""
-    with engine_client() as client:
-        container = found_container(client, name)
-        if container is None:
-            return
-        try:
-            container.remove(force=True, v=True)
-        except docker_module().errors.APIError as error:
-            if not is_absent(error) and "already in progress" not in str(error):
-                raise
 
 
 def _status(client: Any, name: str) -> str:

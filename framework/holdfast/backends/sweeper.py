@@ -1,0 +1,109 @@
+"""Removes containers and simulated hosts whose owner has ended without removing them."""
+
+from typing import Any
+
+import msgspec
+
+from holdfast.backends.engine_client import (
+    LABEL_ADDRESS,
+    LABEL_BACKEND,
+    LABEL_OWNER,
+    LABEL_RUN,
+    docker_module,
+    engine_client,
+    found_container,
+    is_absent,
+)
+from holdfast.backends.network import NETWORK, host_records, remove_namespace
+from holdfast.backends.ownership import is_dead
+
+
+class RunningServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One container of this project; ``owned`` is false when nobody is left to remove it."""
+
+    name: str
+    backend: str
+    run: str
+    state: str
+    address: str
+    owned: bool
+
+
+class Swept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was removed, by name."""
+
+    containers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+def running_servers() -> tuple[RunningServer, ...]:
+    """Blocking: the containers of this project, in order of their names."""
+    with engine_client() as client:
+        found = [_described(container) for container in _containers(client)]
+    return tuple(sorted(found, key=lambda server: server.name))
+
+
+def sweep_dead() -> Swept:
+    """Blocking: remove what belongs to processes that have ended."""
+    return _sweep(every=False)
+
+
+def sweep_all() -> Swept:
+    """Blocking: remove every container and simulated host of this project, in use or not."""
+    return _sweep(every=True)
+
+
+def remove_network() -> None:
+    """Blocking: remove the project's network; an absent one succeeds.
+
+    Raises:
+        EnvironmentUnavailable: something still uses it.
+    """
+    with engine_client() as client:
+        for network in client.networks.list(names=[NETWORK]):
+            if network.name == NETWORK:
+                network.remove()
+
+
+def remove_container(name: str) -> None:
+    """Blocking: remove a container with its anonymous volumes; an absent one succeeds."""
+    with engine_client() as client:
+        container = found_container(client, name)
+        if container is None:
+            return
+        try:
+            container.remove(force=True, v=True)
+        except docker_module().errors.APIError as error:
+            if not is_absent(error) and "already in progress" not in str(error):
+                raise
+
+
+def _sweep(*, every: bool) -> Swept:
+    with engine_client() as client:
+        doomed = [_described(one) for one in _containers(client)]
+    containers = [server.name for server in doomed if every or not server.owned]
+    for name in containers:
+        remove_container(name)
+    hosts = [one.namespace for one in host_records() if every or is_dead(one.owner)]
+    for namespace in hosts:
+        remove_namespace(namespace)
+    return Swept(containers=tuple(containers), hosts=tuple(hosts))
+
+
+def _containers(client: Any) -> list[Any]:
+    found: list[Any] = client.containers.list(
+        all=True, filters={"label": LABEL_OWNER}, ignore_removed=True
+    )
+    return found
+
+
+def _described(container: Any) -> RunningServer:
+    labels: dict[str, str] = container.labels
+    return RunningServer(
+        name=str(container.name),
+        backend=labels.get(LABEL_BACKEND, ""),
+        run=labels.get(LABEL_RUN, ""),
+        state=str(container.status),
+        address=labels.get(LABEL_ADDRESS, ""),
+        owned=not is_dead(labels[LABEL_OWNER]),
+    )
