@@ -1,0 +1,102 @@
+"""The image store's driver: each verb is one blocking function, run on the store's connection."""
+
+from collections.abc import AsyncIterator
+
+from holdfast import infos, requests
+from holdfast.capabilities import ImageCapabilities
+from holdfast.errors import DriverError
+from holdfast.handles import Handle
+from holdfast.infos import HealthInfo, HealthState
+from holdfast.ports import ImageDriver
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.nfs.config import IMAGE_CAPABILITIES
+from holdfast_drivers.nfs.libnfs import Client
+from holdfast_drivers.nfs.objects import Objects
+from holdfast_drivers.nfs.owned import owned
+from holdfast_drivers.nfs.probing import probe
+from holdfast_drivers.nfs.session import Session
+from holdfast_drivers.nfs.uploads import Uploads
+
+
+class NfsImageDriver(ImageDriver):
+    """A driver bound to one store of an export; it holds a connection and nothing else."""
+
+    def __init__(self, session: Session, uploads: Uploads) -> None:
+        self._session = session
+        self._uploads = uploads
+        self._objects: Objects = uploads.objects
+
+    @property
+    def capabilities(self) -> ImageCapabilities:
+        return IMAGE_CAPABILITIES
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        return await self._session.run(ctx, "", self._objects.stats)
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> HealthInfo:
+        try:
+            await self._session.run(ctx, "", self._uploads.shelves.row)
+        except DriverError as error:
+            return HealthInfo(
+                state=HealthState.DOWN, dependency=self._session.name, detail=error.cause
+            )
+        return HealthInfo(state=HealthState.UP)
+
+    async def start_upload(
+        self, ctx: CallContext, request: requests.StartUpload
+    ) -> infos.UploadInfo:
+        fresh = runtime().new_id("up")
+        return await self._session.run(
+            ctx, request.upload, self._uploads.start, request, ctx.operation, fresh
+        )
+
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+        fresh = runtime().new_id("part")
+        return await self._session.run(ctx, request.upload, self._uploads.send, request, fresh)
+
+    async def complete_upload(
+        self, ctx: CallContext, request: requests.CompleteUpload
+    ) -> infos.ObjectInfo:
+        fresh = runtime().new_id("new")
+        return await self._session.run(
+            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh
+        )
+
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+        return await self._session.run(ctx, request.upload, self._uploads.abort, request)
+
+    async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
+        return await self._session.run(ctx, request.key, self._objects.get, request)
+
+    async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
+        return await self._session.run(ctx, request.key, self._objects.open, request)
+
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+        return await self._session.run(ctx, request.key, self._objects.head, request)
+
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+        return await self._session.run(ctx, "", self._objects.list, request)
+
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+        return await self._session.run(ctx, request.key, self._objects.delete, request)
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        def look(client: Client) -> infos.ProbeResult:
+            return probe(client, self._uploads, request)
+
+        try:
+            return await self._session.run(ctx, "", look)
+        except DriverError as error:
+            return infos.Undetermined(reason=str(error))
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        def look(client: Client) -> list[infos.OwnedThing]:
+            return list(owned(client, self._uploads))
+
+        for thing in await self._session.run(ctx, "", look):
+            yield thing

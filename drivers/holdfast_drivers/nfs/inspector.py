@@ -1,0 +1,88 @@
+"""Looks at stores from inside the storage host, by a process there that the driver never meets."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from holdfast.backends.exec_stream import ExecStream
+from holdfast.backends.servers import Server
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.infos import OwnedKind
+from holdfast.requests import Role
+from holdfast.testbed import Inspected, Inspector, Inventory
+
+SCRIPT: Final = Path(__file__).with_name("inside.py")
+_LOOKS: Final = 50
+
+
+class Inside:
+    """A process inside the server's container that answers questions, one at a time."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stream: ExecStream | None = None
+        self._turn = asyncio.Lock()
+
+    async def ask(self, **question: Any) -> Mapping[str, Any]:
+        """The answer to a question; the process is started again where it was killed."""
+        async with self._turn:
+            try:
+                return await self._asked(question)
+            except (EOFError, OSError):
+                await self.close()
+            return await self._asked(question)
+
+    async def _asked(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._stream is None:
+            argv = ("python3", "-u", "-c", SCRIPT.read_text(encoding="utf-8"))
+            self._stream = await self._server.connect(argv)
+        await self._stream.write(json.dumps(question).encode() + b"\n")
+        return dict(json.loads(await self._stream.read_line()))
+
+    async def close(self) -> None:
+        """End the process."""
+        if self._stream is not None:
+            await self._stream.close()
+        self._stream = None
+
+
+class NfsInspector(Inspector):
+    """The inspector of one namespace.
+
+    Args:
+        inside: the process in the storage host.
+        sandbox: the folder there, whose content outside the store must never change.
+        folder: the store's folder, relative to the sandbox.
+        role: whether it is a primary or an image store.
+    """
+
+    def __init__(self, inside: Inside, sandbox: str, folder: str, role: Role) -> None:
+        self._inside = inside
+        self._question = {"do": "look", "sandbox": sandbox, "folder": folder, "role": role.value}
+
+    async def inventory(self) -> Inventory:
+        """Everything in the store's folder, and a digest of all that is around it."""
+        for _ in range(_LOOKS):
+            told = await self._inside.ask(**self._question)
+            if "again" not in told:
+                break
+        else:
+            raise EnvironmentUnavailable(f"the store never stood still: {told['again']}")
+        things = sorted(
+            map(_inspected, told["things"]), key=lambda one: (one.kind, one.key, one.id)
+        )
+        return Inventory(things=tuple(things), outside_digest=told["outside"])
+
+
+def _inspected(told: Mapping[str, Any]) -> Inspected:
+    return Inspected(
+        kind=OwnedKind(told["kind"]),
+        key=told["key"],
+        id=told.get("id", ""),
+        size_bytes=told.get("size", 0),
+        digest=told.get("digest", ""),
+        detail=told.get("detail", ""),
+        unfinished=told.get("unfinished", False),
+    )

@@ -1,0 +1,374 @@
+"""NFSv3 without a mount: the part of libnfs that the drivers use, with types and errors.
+
+One :class:`Client` is one connection. libnfs is not thread-safe: a client is used from one thread.
+Every call ends at the client's deadline; what the server or the connection refuses is an
+``OSError`` with the server's own error number: ``ETIMEDOUT`` when no answer came in time,
+``ECONNRESET`` when the connection broke, and for everything else what NFS says (``ENOENT``,
+``ESTALE``, ``ENOSPC``, ...).
+"""
+
+import contextlib
+import ctypes
+import ctypes.util
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import EnvironmentUnavailable
+
+_PORTMAPPER: Final = 111
+_NFS: Final = 2049
+_SYN_COUNT: Final = 2
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+_NO_TIME_S: Final = 0.05
+_FORMAT: Final = 0o170000
+_FOLDER: Final = 0o040000
+
+_pointer = ctypes.c_void_p
+_text = ctypes.c_char_p
+_int = ctypes.c_int
+_u64 = ctypes.c_uint64
+_SIGNATURES: Final = {
+    "nfs_init_context": (_pointer, []),
+    "nfs_destroy_context": (None, [_pointer]),
+    "nfs_get_error": (_text, [_pointer]),
+    "nfs_set_version": (_int, [_pointer, _int]),
+    "nfs_set_autoreconnect": (None, [_pointer, _int]),
+    "nfs_set_dircache": (None, [_pointer, _int]),
+    "nfs_set_tcp_syncnt": (None, [_pointer, _int]),
+    "nfs_set_timeout": (None, [_pointer, _int]),
+    "nfs_set_uid": (None, [_pointer, _int]),
+    "nfs_set_gid": (None, [_pointer, _int]),
+    "nfs_mount": (_int, [_pointer, _text, _text]),
+    "nfs_get_readmax": (_u64, [_pointer]),
+    "nfs_get_writemax": (_u64, [_pointer]),
+    "nfs_open2": (_int, [_pointer, _text, _int, _int, ctypes.POINTER(_pointer)]),
+    "nfs_close": (_int, [_pointer, _pointer]),
+    "nfs_fsync": (_int, [_pointer, _pointer]),
+    "nfs_pread": (_int, [_pointer, _pointer, _u64, _u64, _pointer]),
+    "nfs_pwrite": (_int, [_pointer, _pointer, _u64, _u64, _text]),
+    "nfs_fstat64": (_int, [_pointer, _pointer, _pointer]),
+    "nfs_lstat64": (_int, [_pointer, _text, _pointer]),
+    "nfs_statvfs64": (_int, [_pointer, _text, _pointer]),
+    "nfs_mkdir2": (_int, [_pointer, _text, _int]),
+    "nfs_rmdir": (_int, [_pointer, _text]),
+    "nfs_unlink": (_int, [_pointer, _text]),
+    "nfs_rename": (_int, [_pointer, _text, _text]),
+    "nfs_link": (_int, [_pointer, _text, _text]),
+    "nfs_opendir": (_int, [_pointer, _text, ctypes.POINTER(_pointer)]),
+    "nfs_readdir": (_pointer, [_pointer, _pointer]),
+    "nfs_closedir": (None, [_pointer, _pointer]),
+}
+
+
+_STAT: Final = (
+    "dev ino mode nlink uid gid rdev size blksize blocks "
+    "atime mtime ctime atime_nsec mtime_nsec ctime_nsec used"
+)
+_SPACE: Final = "bsize frsize blocks bfree bavail files ffree favail fsid flag namemax"
+
+
+class _Stat(ctypes.Structure):
+    """``struct nfs_stat_64``."""
+
+    _fields_ = [(name, _u64) for name in _STAT.split(" ")]  # noqa: RUF012 - ctypes reads a list
+
+
+class _Space(ctypes.Structure):
+    """``struct nfs_statvfs_64``."""
+
+    _fields_ = [(name, _u64) for name in _SPACE.split(" ")]  # noqa: RUF012 - ctypes reads a list
+
+
+class _Entry(ctypes.Structure):
+    """The beginning of ``struct nfsdirent``."""
+
+    _fields_ = [
+        ("next", _pointer),
+        ("name", _text),
+        ("inode", _u64),
+        ("type", ctypes.c_uint32),
+        ("mode", ctypes.c_uint32),
+        ("size", _u64),
+        ("times", ctypes.c_long * 6),
+        ("uid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("nlink", ctypes.c_uint32),
+        ("dev", _u64),
+        ("rdev", _u64),
+        ("blksize", _u64),
+        ("blocks", _u64),
+        ("used", _u64),
+    ]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the server says of a file or folder; ``used_bytes`` is what it occupies."""
+
+    size_bytes: int
+    used_bytes: int
+    is_folder: bool
+
+
+class Space(msgspec.Struct, frozen=True):
+    """What the server says of an export's file system."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an export is, and as whom it is used (the server believes the numbers)."""
+
+    server: str
+    export: str
+    uid: int
+    gid: int
+
+
+def _load() -> ctypes.CDLL:
+    name = ctypes.util.find_library("nfs") or "libnfs.so.13"
+    try:
+        library = ctypes.CDLL(name)
+    except OSError:
+        raise EnvironmentUnavailable(
+            "libnfs is missing: install the package libnfs13 (or libnfs-utils)"
+        ) from None
+    for function, (result, arguments) in _SIGNATURES.items():
+        found = getattr(library, function)
+        found.restype, found.argtypes = result, arguments
+    return library
+
+
+_loaded: list[ctypes.CDLL] = []
+
+
+def library() -> ctypes.CDLL:
+    """The library, loaded on first use.
+
+    Raises:
+        EnvironmentUnavailable: it is not installed.
+    """
+    if not _loaded:
+        _loaded.append(_load())
+    return _loaded[0]
+
+
+class File:
+    """One open file of a client."""
+
+    def __init__(self, client: "Client", handle: ctypes.c_void_p, path: str) -> None:
+        self._client = client
+        self._handle = handle
+        self._path = path
+
+    def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Up to this many bytes; fewer only at the end of the file."""
+        found = bytearray()
+        while len(found) < length_bytes:
+            wanted = min(self._client.read_max_bytes, length_bytes - len(found))
+            buffer = ctypes.create_string_buffer(wanted)
+            count = self._client.call(
+                "nfs_pread", self._path, self._handle, offset_bytes + len(found), wanted, buffer
+            )
+            found += buffer.raw[:count]
+            if count == 0:
+                break
+        return bytes(found)
+
+    def write_at(self, offset_bytes: int, data: bytes) -> None:
+        """Write all of ``data``; ``sync`` makes it durable."""
+        self._client.changing = True
+        view = memoryview(data)
+        while view:
+            piece = bytes(view[: self._client.write_max_bytes])
+            count = self._client.call(
+                "nfs_pwrite", self._path, self._handle, offset_bytes, len(piece), piece
+            )
+            offset_bytes += count
+            view = view[count:]
+
+    def sync(self) -> None:
+        """Return when the server has everything on its disk."""
+        self._client.call("nfs_fsync", self._path, self._handle)
+
+    def status(self) -> Status:
+        """What the server says of the file now."""
+        found = _Stat()
+        self._client.call("nfs_fstat64", self._path, self._handle, ctypes.byref(found))
+        return _status(found)
+
+
+class Client:
+    """One mounted export.
+
+    ``changing`` is true once anything was sent that may have changed the server's state.
+    """
+
+    def __init__(self, address: Address, seconds_left: Callable[[], float]) -> None:
+        self._library = library()
+        self._seconds_left = seconds_left
+        self._context: int | None = None
+        self.changing = False
+        self._reach(address.server)
+        self._context = self._library.nfs_init_context()
+        if not self._context:
+            raise OSError(errno.ENOMEM, "libnfs has no memory for a connection")
+        try:
+            self._mount(address)
+        except BaseException:
+            self.close()
+            raise
+
+    def _reach(self, server: str) -> None:
+        """Find out within the deadline whether the server answers; libnfs itself would not end."""
+        for port in (_PORTMAPPER, _NFS):
+            with socket.create_connection((server, port), timeout=self._timeout_s()):
+                pass
+
+    def _mount(self, address: Address) -> None:
+        call, context = self._library, self._context
+        call.nfs_set_version(context, 3)
+        call.nfs_set_autoreconnect(context, 0)  # what is sent again might be done twice
+        call.nfs_set_dircache(context, 0)
+        call.nfs_set_tcp_syncnt(context, _SYN_COUNT)
+        call.nfs_set_uid(context, address.uid)
+        call.nfs_set_gid(context, address.gid)
+        self.call("nfs_mount", address.export, address.server.encode(), address.export.encode())
+        self.read_max_bytes = int(call.nfs_get_readmax(context))
+        self.write_max_bytes = int(call.nfs_get_writemax(context))
+
+    def close(self) -> None:
+        """Drop the connection; files that are open go with it."""
+        if self._context:
+            self._library.nfs_destroy_context(self._context)
+        self._context = None
+
+    def _timeout_s(self) -> float:
+        left_s = self._seconds_left()
+        if left_s < _NO_TIME_S:
+            raise TimeoutError(errno.ETIMEDOUT, "no time is left")
+        return left_s
+
+    def call(self, name: str, path: str, *arguments: object) -> int:
+        """Call a function of libnfs; ``path`` is for the error's text."""
+        self._library.nfs_set_timeout(self._context, int(self._timeout_s() * 1000))
+        result = int(getattr(self._library, name)(self._context, *arguments))
+        if result < 0:
+            raise self._error(-result, path)
+        return result
+
+    def _error(self, number: int, path: str) -> OSError:
+        said = (self._library.nfs_get_error(self._context) or b"").decode(errors="replace")
+        if number == errno.EINTR:
+            return OSError(errno.ETIMEDOUT, "the NFS server did not answer in time", path)
+        if number == errno.EFAULT and "not accepted" in said:  # by the export's list of clients
+            return OSError(errno.EACCES, "the NFS server does not accept this client", path)
+        if "NFS3ERR" not in said and "MNT3ERR" not in said and number == errno.EIO:
+            return OSError(errno.ECONNRESET, "the connection to the NFS server broke", path)
+        return OSError(number, os.strerror(number), path)
+
+    # Files
+
+    @contextlib.contextmanager
+    def open(self, path: str, flags: int = os.O_RDONLY) -> Iterator[File]:
+        """A file, closed again whatever happens."""
+        handle = ctypes.c_void_p()
+        self.changing = self.changing or flags != os.O_RDONLY
+        self.call("nfs_open2", path, path.encode(), flags, _FILE_MODE, ctypes.byref(handle))
+        try:
+            yield File(self, handle, path)
+        finally:
+            # Nothing depends on it: what must be durable was synced, and NFSv3 knows no open files.
+            left_ms = max(1, int(self._seconds_left() * 1000))
+            self._library.nfs_set_timeout(self._context, left_ms)
+            self._library.nfs_close(self._context, handle)
+
+    def create(self, path: str) -> contextlib.AbstractContextManager[File]:
+        """A new file for writing; ``FileExistsError`` where the name is taken."""
+        return self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+    def write_new(self, path: str, data: bytes) -> None:
+        """A new file with these bytes, durably."""
+        with self.create(path) as file:
+            file.write_at(0, data)
+            file.sync()
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a small file."""
+        with self.open(path) as file:
+            return file.read_at(0, file.status().size_bytes)
+
+    # Names
+
+    def status(self, path: str) -> Status:
+        """What the server says of a path."""
+        found = _Stat()
+        self.call("nfs_lstat64", path, path.encode(), ctypes.byref(found))
+        return _status(found)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything under this path."""
+        try:
+            self.status(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def entries(self, path: str) -> dict[str, Status]:
+        """What is in a folder, by name, in no order."""
+        folder = ctypes.c_void_p()
+        self.call("nfs_opendir", path, path.encode(), ctypes.byref(folder))
+        found: dict[str, Status] = {}
+        try:
+            while pointer := self._library.nfs_readdir(self._context, folder):
+                entry = _Entry.from_address(pointer)
+                name = entry.name.decode(errors="surrogateescape")
+                if name not in {".", ".."}:
+                    is_folder = entry.mode & _FORMAT == _FOLDER
+                    found[name] = Status(entry.size, entry.used, is_folder)
+        finally:
+            self._library.nfs_closedir(self._context, folder)
+        return found
+
+    def mkdir(self, path: str) -> None:
+        """A new folder."""
+        self.changing = True
+        self.call("nfs_mkdir2", path, path.encode(), _FOLDER_MODE)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        self.changing = True
+        self.call("nfs_rmdir", path, path.encode())
+
+    def unlink(self, path: str) -> None:
+        """Remove a file's name."""
+        self.changing = True
+        self.call("nfs_unlink", path, path.encode())
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, in place of what has that name, at once."""
+        self.changing = True
+        self.call("nfs_rename", old, old.encode(), new.encode())
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file one more name; ``FileExistsError`` where that is taken."""
+        self.changing = True
+        self.call("nfs_link", old, old.encode(), new.encode())
+
+    def space(self, path: str) -> Space:
+        """The figures of the export's file system."""
+        found = _Space()
+        self.call("nfs_statvfs64", path, path.encode(), ctypes.byref(found))
+        unit = found.frsize or found.bsize
+        return Space(total_bytes=found.blocks * unit, free_bytes=found.bavail * unit)
+
+
+def _status(found: _Stat) -> Status:
+    used_bytes = found.used or found.blocks * 512
+    return Status(found.size, used_bytes, found.mode & _FORMAT == _FOLDER)

@@ -1,0 +1,279 @@
+"""Objects as single files: the bytes, zeroes up to a whole sector, and a record of what they are.
+
+An object and what is known of it are one file, so that both appear, are replaced and disappear
+together, with one call to the server. The record is the last thing in the file: JSON, zeroes, and a
+footer of 16 bytes with the JSON's length and a mark. The whole is a multiple of 512 bytes.
+"""
+
+import errno
+import hashlib
+import json
+import struct
+from typing import Final
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.handles import BlockNodeHandle, FileHandle, Handle
+from holdfast_drivers.local.names import key_of, name_of
+from holdfast_drivers.local.pages import page_of
+from holdfast_drivers.nfs.config import NfsImageConfig
+from holdfast_drivers.nfs.libnfs import Client, File
+from holdfast_drivers.nfs.shelves import Shelves, again, discard
+
+SECTOR_BYTES: Final = 512
+_FOOTER: Final = struct.Struct("<Q8s")
+_MARK: Final = b"hfobj\0\0\1"
+_TAIL_BYTES: Final = 4096
+
+
+class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is recorded of an object; ``upload_id`` is the id of the upload it was made by."""
+
+    key: str
+    id: str
+    operation: str
+    kind: ObjectKind
+    content_type: str
+    size_bytes: int
+    sha256: str
+    upload: str
+    upload_id: str
+
+    def info(self) -> infos.ObjectInfo:
+        """What is reported of the object."""
+        return infos.ObjectInfo(
+            key=self.key,
+            id=self.id,
+            kind=self.kind,
+            content_type=self.content_type,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+        )
+
+
+def sealed(row: ObjectRow) -> bytes:
+    """What follows an object's bytes in its file."""
+    text = msgspec.json.encode(row)
+    padding = -row.size_bytes % SECTOR_BYTES
+    record = len(text) + _FOOTER.size
+    return b"".join(
+        (
+            bytes(padding),
+            text,
+            bytes(-record % SECTOR_BYTES),
+            _FOOTER.pack(len(text), _MARK),
+        )
+    )
+
+
+def _row_of(file: File, path: str) -> ObjectRow:
+    """The record at the end of an object's file."""
+    whole_bytes = file.status().size_bytes
+    start = max(0, whole_bytes - _TAIL_BYTES)
+    tail = file.read_at(start, whole_bytes - start)
+    if len(tail) < _FOOTER.size:
+        raise Corrupt(f"{path} was cut short; restore it from a backup")
+    length, mark = _FOOTER.unpack(tail[-_FOOTER.size :])
+    record = -(-(length + _FOOTER.size) // SECTOR_BYTES) * SECTOR_BYTES
+    if mark != _MARK or record > len(tail):
+        raise Corrupt(f"{path} was cut short or overwritten; restore it from a backup")
+    try:
+        row = msgspec.json.decode(tail[-record:][:length], type=ObjectRow)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"the record in {path} is damaged: {error}") from error
+    if whole_bytes - record != row.size_bytes + -row.size_bytes % SECTOR_BYTES:
+        raise Corrupt(f"{path} has another size than its record says", object=row.key)
+    return row
+
+
+class Objects:
+    """The objects of one store. Blocking functions."""
+
+    def __init__(self, config: NfsImageConfig, shelves: Shelves) -> None:
+        self._config = config
+        self.shelves = shelves
+
+    def path(self, key: str) -> str:
+        """Where the object under this key is, or would be."""
+        return f"{self.shelves.objects}/{name_of(key)}"
+
+    def find(self, client: Client, key: str) -> ObjectRow | None:
+        """The record of the object under a key, or ``None``."""
+        path = self.path(key)
+        try:
+            with client.open(path) as file:
+                row = _row_of(file, path)
+        except FileNotFoundError:
+            return None
+        if row.key != key:
+            raise Corrupt(f"{path} is of key {row.key!r}", object=key)
+        return row
+
+    def look(self, client: Client, key: str) -> ObjectRow:
+        """The record of the object under a key, or ``NotFound``."""
+        found = _settled_find(self, client, key)
+        if found is None:
+            raise self._absent(client, key)
+        return found
+
+    def _absent(self, client: Client, key: str) -> NotFound:
+        self.shelves.in_service(client)  # absent only where the store is there to say so
+        return NotFound("there is no object under this key", object=key)
+
+    def all_keys(self, client: Client) -> list[str]:
+        """All keys, in byte order."""
+        found: list[str] = []
+        for name in self.shelves.names(client, self.shelves.objects):
+            key = self._key(client, name)
+            if key is not None:
+                found.append(key)
+        return sorted(found, key=str.encode)
+
+    def _key(self, client: Client, name: str) -> str | None:
+        key = key_of(name)
+        if key is not None:
+            return key
+        path = f"{self.shelves.objects}/{name}"
+        try:
+            with client.open(path) as file:
+                return _row_of(file, path).key
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ESTALE}:
+                return None
+            raise
+
+    def rows(self, client: Client) -> list[ObjectRow]:
+        """All records, in byte order of their keys; what goes meanwhile is left out."""
+        found = (_settled_find(self, client, key) for key in self.all_keys(client))
+        return [row for row in found if row is not None]
+
+    def made_by(self, client: Client, request: requests.CompleteUpload) -> ObjectRow | None:
+        """The object that this completion of an upload made, while it is there."""
+        wanted = request.upload, request.size_bytes, request.sha256
+        return next(
+            (
+                row
+                for row in self.rows(client)
+                if (row.upload, row.size_bytes, row.sha256) == wanted
+            ),
+            None,
+        )
+
+    def head(self, client: Client, request: requests.HeadObject) -> infos.ObjectInfo:
+        """What is recorded of an object."""
+        return self.look(client, request.key).info()
+
+    def open(self, client: Client, request: requests.OpenObject) -> Handle:
+        """A read-only handle of an object's bytes: a file, or else what QEMU opens."""
+        row, path = self.look(client, request.key), self.path(request.key)
+        if self._config.mounted_at:
+            return FileHandle(
+                path=f"{self._config.mounted_at}{path}", size_bytes=row.size_bytes, read_only=True
+            )
+        description = {
+            "driver": "raw",
+            "size": row.size_bytes + -row.size_bytes % SECTOR_BYTES,
+            "read-only": True,
+            "file": {
+                "driver": "nfs",
+                "server": {"type": "inet", "host": self._config.server},
+                "path": f"{self._config.export.rstrip('/')}{path}",
+                "user": self._config.uid,
+                "group": self._config.gid,
+                "read-only": True,
+            },
+        }
+        return BlockNodeHandle(
+            blockdev=json.dumps(description), size_bytes=row.size_bytes, read_only=True
+        )
+
+    def get(self, client: Client, request: requests.GetObject) -> infos.ObjectData:
+        """The bytes of an object or of a range; the digest is checked where all is read."""
+        try:
+            return again(lambda: self._read(client, request), request.key, "object")
+        except NotFound:
+            raise self._absent(client, request.key) from None
+
+    def _read(self, client: Client, request: requests.GetObject) -> infos.ObjectData | None:
+        path = self.path(request.key)
+        try:
+            with client.open(path) as file:
+                row = _row_of(file, path)
+                offset, length = _range(row, request)
+                data = file.read_at(offset, length)
+        except FileNotFoundError:
+            return None
+        if length == row.size_bytes and hashlib.sha256(data).hexdigest() != row.sha256:
+            raise Corrupt(f"{path} is damaged: another SHA-256", object=row.key)
+        return infos.ObjectData(object=row.info(), offset_bytes=offset, data=data)
+
+    def list(self, client: Client, request: requests.ListObjects) -> infos.ObjectPage:
+        """Objects, and prefixes where keys are folded, in byte order."""
+        store = self.shelves.row(client)
+        found = [key for key in self.all_keys(client) if key.startswith(request.prefix)]
+        names = sorted({_folded(key, request) for key in found}, key=str.encode)
+        scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
+        page = page_of(names, scope, token=request.token, limit=request.limit)
+        keys = set(found)
+        rows = (
+            _settled_find(self, client, name)
+            for name in page.names
+            if not _is_folded(name, request)
+        )
+        return infos.ObjectPage(
+            items=tuple(row.info() for row in rows if row is not None and row.key in keys),
+            prefixes=tuple(name for name in page.names if _is_folded(name, request)),
+            token=page.token,
+        )
+
+    def delete(self, client: Client, request: requests.DeleteObject) -> infos.Gone:
+        """Delete an object, and what killed calls left under its key."""
+        self.shelves.purge(client, "object", request.key)
+        discard(client, self.path(request.key))
+        return infos.Gone(key=request.key)
+
+    def stats(self, client: Client) -> infos.StatsInfo:
+        """What the export's file system has, and what the objects in it occupy."""
+        found = self.shelves.names(client, self.shelves.objects).values()
+        space = client.space(self.shelves.folder)
+        used_bytes = sum(status.used_bytes for status in found)
+        return infos.StatsInfo(
+            total_bytes=space.total_bytes,
+            used_bytes=min(used_bytes, space.total_bytes),
+            allocated_bytes=sum(status.size_bytes for status in found),
+            objects=len(found),
+        )
+
+
+def _settled_find(objects: Objects, client: Client, key: str) -> ObjectRow | None:
+    """As ``find``, again when the object was replaced while it was read."""
+    while True:
+        try:
+            return objects.find(client, key)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+
+
+def _range(row: ObjectRow, request: requests.GetObject) -> tuple[int, int]:
+    """Offset and length of what is asked for, cut at the object's end."""
+    offset = request.offset_bytes
+    if offset < 0:
+        offset = max(0, row.size_bytes + offset)
+    if offset > row.size_bytes:
+        raise OutOfRange(f"offset {offset} is past the end at {row.size_bytes}", object=row.key)
+    left = row.size_bytes - offset
+    return offset, left if request.length_bytes is None else min(left, request.length_bytes)
+
+
+def _folded(key: str, request: requests.ListObjects) -> str:
+    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
+    head, delimiter, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
+    return f"{request.prefix}{head}{delimiter}" if request.delimiter else key
+
+
+def _is_folded(name: str, request: requests.ListObjects) -> bool:
+    return bool(request.delimiter) and request.delimiter in name[len(request.prefix) :]

@@ -1,0 +1,178 @@
+"""The NFS server that the testbeds start: nfs-ganesha in a container, and what can befall it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast.backends.servers import Server, ServerSpec, run_server
+from holdfast.backends.specs import BackendServer, ImageRecipe, ServerFile
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.runtime import runtime
+from holdfast.testbed import Fault
+from holdfast_drivers.nfs.libnfs import Address, Client
+
+RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).parent / "container")
+BACKEND: Final = BackendServer(name="nfs-ganesha", images=(RECIPE,))
+EXPORT: Final = "/export"
+_PORTS: Final = "111,2049,20048"
+_PROBE_S: Final = 2.0
+FAULTS: Final = frozenset(
+    {Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID, Fault.FULL, Fault.REVOKED}
+)
+_EXPORT: Final = (
+    "EXPORT {{ Export_Id = 1; Path = /export; Pseudo = /export; Access_Type = {access};"
+    " FSAL {{ Name = VFS; }} }}\n"
+)
+_FIREWALL: Final = {
+    Fault.DOWN: (("INPUT", "--dports", "-j", "REJECT", "--reject-with", "tcp-reset"),),
+    Fault.CUT_OFF: (("INPUT", "--dports", "-j", "DROP"), ("OUTPUT", "--sports", "-j", "DROP")),
+    # An acknowledgement has 40 to 60 bytes; an answer has more.
+    Fault.VOID: (("OUTPUT", "--sports", "-m", "length", "--length", "61:65535", "-j", "DROP"),),
+}
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the storage host's kernel gave the export."""
+
+    file_system: str
+    version: str
+
+
+def server_spec(backend: str, files: tuple[ServerFile, ...], size: str) -> ServerSpec:
+    """The container: its file system is a loop device's, of at most ``size``."""
+    loops = tuple(sorted(str(path) for path in Path("/dev").glob("loop[0-9]*")))
+    control = ("/dev/loop-control",) if Path("/dev/loop-control").exists() else ()
+    return ServerSpec(
+        backend=backend,
+        image=RECIPE,
+        environment={"EXPORT_SIZE": size},
+        cap_add=("SYS_ADMIN", "DAC_READ_SEARCH", "NET_ADMIN"),
+        security_opt=("seccomp=unconfined", "apparmor=unconfined"),
+        devices=tuple(f"{path}:{path}:rwm" for path in (*control, *loops)),
+        files=files,
+    )
+
+
+@asynccontextmanager
+async def exporting_server(run: str, size: str) -> AsyncIterator[Server]:
+    """A server that exports one folder to everybody on the project's network."""
+    files = (
+        ServerFile(path="/state/exports/whole.conf", data=_EXPORT.format(access="RW").encode()),
+    )
+    spec = server_spec("nfs-image", files, size)
+    async with run_server(spec, run, lambda server: answers(server, EXPORT)) as server:
+        yield server
+
+
+async def answers(server: Server, export: str) -> bool:
+    """Whether the export can be mounted; an ``OSError`` means that it cannot yet."""
+    lane = runtime().open_lane()
+
+    def mount() -> None:
+        address = Address(server=server.address, export=export, uid=0, gid=0)
+        Client(address, lambda: _PROBE_S).close()
+
+    try:
+        await lane.run(mount)
+    finally:
+        lane.close()
+    return True
+
+
+async def storage_of(server: Server) -> Storage:
+    """Which file system is exported, and by which version of the server."""
+    kind = await checked(server, "stat", "-f", "-c", "%T", EXPORT)
+    version = await checked(server, "dpkg-query", "-W", "-f", "${Version}", "nfs-ganesha")
+    return Storage(file_system=kind, version=version)
+
+
+async def checked(server: Server, *argv: str) -> str:
+    """What a command inside writes; ``EnvironmentUnavailable`` with its complaint when it fails."""
+    done = await server.exec(argv)
+    if done.status:
+        said = done.stderr.decode(errors="replace").strip()
+        raise EnvironmentUnavailable(f"{argv[0]} failed in {server.name}: {said}")
+    return done.stdout.decode(errors="replace").strip()
+
+
+@asynccontextmanager
+async def fault_in_force(server: Server, fault: Fault, export: str) -> AsyncIterator[None]:
+    """Keep a fault in force; afterwards the server works again, with all data."""
+    match fault:
+        case Fault.DOWN | Fault.CUT_OFF | Fault.VOID:
+            await _firewall(server, fault, "-I")
+            ending = _firewall(server, fault, "-D")
+        case Fault.PAUSED:
+            await server.pause()
+            ending = server.unpause()
+        case Fault.KILLED:
+            await server.kill()
+            ending = server.start()
+        case Fault.FULL:
+            await _fill(server)
+            ending = _call(server, "rm", "-f", f"{EXPORT}/.full")
+        case Fault.REVOKED:
+            await _access(server, "None")
+            ending = _access(server, "RW")
+        case _:
+            raise ValueError(f"this server has no fault {fault}")
+    try:
+        yield
+    finally:
+        await ending
+        await _recovered(server, export)
+
+
+async def _recovered(server: Server, export: str) -> None:
+    """Wait until the server answers again."""
+    ends = runtime().now() + 30
+    while True:
+        try:
+            if await answers(server, export):
+                return
+        except OSError as error:
+            if runtime().now() > ends:
+                raise EnvironmentUnavailable(f"{server.name} does not come back") from error
+
+
+async def _call(server: Server, *argv: str) -> None:
+    await checked(server, *argv)
+
+
+async def _firewall(server: Server, fault: Fault, do: str) -> None:
+    """Put rules into the container's own network namespace, or take them out."""
+    rules = [
+        f"iptables -w {do} {chain} -p tcp -m multiport {side} {_PORTS} {' '.join(rest)}"
+        for chain, side, *rest in _FIREWALL[fault]
+    ]
+    await checked(server, "sh", "-c", " && ".join(rules))
+
+
+async def _fill(server: Server) -> None:
+    """Take all the space there is, in big pieces and then in small ones."""
+    script = (
+        f"free=$(df -B1 --output=avail {EXPORT} | tail -1); "
+        f"fallocate -l $free {EXPORT}/.full || :; "
+        f"dd if=/dev/zero of={EXPORT}/.full bs=4096 oflag=append conv=notrunc,fsync status=none"
+        " 2>/dev/null || :"
+    )
+    await checked(server, "sh", "-c", script)
+
+
+async def _access(server: Server, access: str) -> None:
+    """Give the export another access, as its administrator would."""
+    await server.put_file("/state/exports/whole.conf", _EXPORT.format(access=access).encode())
+    await checked(
+        server,
+        "dbus-send",
+        "--system",
+        "--print-reply",
+        "--dest=org.ganesha.nfsd",
+        "/org/ganesha/nfsd/ExportMgr",
+        "org.ganesha.nfsd.exportmgr.UpdateExport",
+        "string:/state/exports/whole.conf",
+        "string:EXPORT(Export_Id=1)",
+    )

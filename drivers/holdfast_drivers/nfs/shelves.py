@@ -1,0 +1,222 @@
+"""The folder of one image store on an export: where things are, and what state the store is in.
+
+<folder>/<namespace>/image/
+    store.json      id and name; never changed
+    maintenance     there while the store is in maintenance
+    hosts/          a file for each attached host
+    objects/        a file for each object
+    uploads/        a file for each open upload: its row
+    parts/          a file for each part: <upload>.<upload's id>.<number>
+    staging/        what is not finished: <kind>.<name>.<fresh id>
+
+NFSv3 without its lock service has no locks, so nothing here needs one: each change is one
+``rename``, ``link`` or ``unlink`` on the server, of a file that nobody changes afterwards. Whoever
+loses a race finds the name taken, or the file gone, and says so.
+"""
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+import msgspec
+
+from holdfast.errors import Busy, Corrupt, Invalid, NotFound, Precondition, Unknown
+from holdfast.infos import StoreInfo, StoreState
+from holdfast_drivers.local.names import key_of, name_of
+from holdfast_drivers.nfs.config import NfsImageConfig
+from holdfast_drivers.nfs.errors import LOST
+from holdfast_drivers.nfs.libnfs import Client, Status
+
+S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
+
+FOLDERS: Final = ("hosts", "objects", "uploads", "parts", "staging")
+STORE: Final = "store.json"
+MAINTENANCE: Final = "maintenance"
+
+
+class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``store.json`` says."""
+
+    id: str
+    name: str
+    operation: str
+
+
+class Shelves:
+    """The paths of one store on its export, and the state of the store. Blocking functions."""
+
+    def __init__(self, config: NfsImageConfig) -> None:
+        self.base = f"/{config.folder}" if config.folder else ""
+        self.namespace = f"{self.base}/{name_of(config.namespace)}"
+        self.folder = f"{self.namespace}/image"
+        self.objects = f"{self.folder}/objects"
+        self.uploads = f"{self.folder}/uploads"
+        self.parts = f"{self.folder}/parts"
+        self.hosts = f"{self.folder}/hosts"
+        self.staging = f"{self.folder}/staging"
+
+    # The store
+
+    def row(self, client: Client) -> StoreRow:
+        """Which store this is.
+
+        Raises:
+            NotFound: the folder is reachable, and it is no store.
+            Corrupt: the store's row is damaged or lost.
+        """
+        path = f"{self.folder}/{STORE}"
+        try:
+            found = decoded(client, path, StoreRow)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
+                raise
+            found = None
+        if found is None:
+            raise self._absent(client)
+        return found
+
+    def _absent(self, client: Client) -> NotFound | Corrupt:
+        if client.exists(self.folder):
+            return Corrupt(f"{self.folder}/{STORE} is lost; restore it from a backup")
+        return NotFound(f"there is no image store in {self.folder}; initialize it first")
+
+    def in_service(self, client: Client) -> None:
+        """Make sure that there is a store; cheaper than ``row``."""
+        if not client.exists(f"{self.folder}/{STORE}"):
+            raise self._absent(client)
+
+    def allocating(self, client: Client) -> None:
+        """For a new allocation; ``Precondition`` in maintenance."""
+        names = self.names(client, self.folder)
+        if STORE not in names:
+            raise self._absent(client)
+        if MAINTENANCE in names:
+            raise Precondition(
+                "the store is in maintenance; cancel it first", state=StoreState.MAINTENANCE.value
+            )
+
+    def info(self, client: Client) -> StoreInfo:
+        """What is reported of the store."""
+        row = self.row(client)
+        resting = client.exists(f"{self.folder}/{MAINTENANCE}")
+        hosts = [self.key(client, self.hosts, name) for name in client.entries(self.hosts)]
+        return StoreInfo(
+            id=row.id,
+            name=row.name,
+            state=StoreState.MAINTENANCE if resting else StoreState.UP,
+            hosts=tuple(sorted((host for host in hosts if host is not None), key=str.encode)),
+        )
+
+    # Names
+
+    def names(self, client: Client, folder: str) -> dict[str, Status]:
+        """What is in a folder of the store; ``NotFound`` where there is no store."""
+        try:
+            return client.entries(folder)
+        except FileNotFoundError:
+            raise self._absent(client) from None
+
+    def key(self, client: Client, folder: str, name: str) -> str | None:
+        """The key that a file's name, or the file itself, stands for; ``None`` when it is gone."""
+        key = key_of(name)
+        if key is not None:
+            return key
+        try:
+            return client.read(f"{folder}/{name}").decode()
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ESTALE}:
+                return None
+            raise
+
+    # Staging
+
+    def staged(self, kind: str, key: str, fresh: str) -> str:
+        """Where something for this key is built."""
+        return f"{self.staging}/{kind}.{name_of(key)}.{fresh}"
+
+    def leftovers(self, client: Client, kind: str, key: str) -> list[str]:
+        """What killed calls left of this key in staging."""
+        prefix = f"{kind}.{name_of(key)}."
+        names = self.names(client, self.staging)
+        return sorted(f"{self.staging}/{name}" for name in names if name.startswith(prefix))
+
+    def purge(self, client: Client, kind: str, key: str) -> None:
+        """Remove what killed calls left of this key."""
+        for path in self.leftovers(client, kind, key):
+            discard(client, path)
+
+    @contextlib.contextmanager
+    def building(self, client: Client, kind: str, key: str, fresh: str) -> Iterator[str]:
+        """A path in staging that is free now and free afterwards."""
+        staged = self.staged(kind, key, fresh)
+        try:
+            yield staged
+        except BaseException as error:
+            lost = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(lost, OSError) or lost.errno not in LOST:
+                with after_the_fact(key):
+                    discard(client, staged)
+            raise
+
+
+def discard(client: Client, path: str) -> None:
+    """Remove a file; that it is gone already is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        client.unlink(path)
+
+
+@contextlib.contextmanager
+def after_the_fact(key: str = "") -> Iterator[None]:
+    """For what follows a change that is made already: whatever the server says is ``Unknown``."""
+    try:
+        yield
+    except OSError as error:
+        raise Unknown(
+            f"{error.filename}: {error.strerror}; what was asked for may be done", object=key
+        ) from error
+
+
+def published(client: Client, staged: str, final: str, key: str) -> None:
+    """Make a finished file visible, in place of what has its name.
+
+    Raises:
+        Busy: another call removed the finished file; nothing was done.
+    """
+    try:
+        client.rename(staged, final)
+    except FileNotFoundError:
+        raise Busy("another call is at work on this key; try again", object=key) from None
+
+
+def decoded(client: Client, path: str, kind: type[S]) -> S | None:
+    """The struct that a small JSON file holds; ``None`` where there is no such file."""
+    try:
+        data = client.read(path)
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"{path} is damaged: {error}") from error
+
+
+def again(look: Callable[[], T | None], key: str, what: str) -> T:
+    """What ``look`` sees, looked at again when the file was replaced meanwhile."""
+    while True:
+        try:
+            found = look()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            continue
+        if found is None:
+            raise NotFound(f"there is no {what} under this key", object=key)
+        return found
+
+
+def check_path(path: str) -> None:
+    """Refuse what no server takes for a path."""
+    if len(path.encode()) > 1000:
+        raise Invalid("settings `folder` and `namespace` make a path that is too long")

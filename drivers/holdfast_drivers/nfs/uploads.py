@@ -1,0 +1,284 @@
+"""Uploads: a row for each, a file for each part, and their joining into an object's file."""
+
+import hashlib
+from typing import Final
+
+import msgspec
+import xxhash
+
+from holdfast import infos, requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
+from holdfast.requests import PartReference
+from holdfast_drivers.local.names import name_of
+from holdfast_drivers.nfs.libnfs import Client, File, Status
+from holdfast_drivers.nfs.objects import ObjectRow, Objects, sealed
+from holdfast_drivers.nfs.shelves import (
+    Shelves,
+    after_the_fact,
+    decoded,
+    discard,
+    published,
+)
+
+_READ_BYTES: Final = 1 << 20
+
+
+class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is recorded of an open upload; ``target`` is the key of the object it will be."""
+
+    key: str
+    id: str
+    operation: str
+    target: str
+    kind: ObjectKind
+    content_type: str
+
+
+class Uploads:
+    """The open uploads of one store. Blocking functions."""
+
+    def __init__(self, shelves: Shelves, objects: Objects) -> None:
+        self.shelves = shelves
+        self.objects = objects
+
+    # What is there
+
+    def path(self, key: str) -> str:
+        """Where an upload's row is, or would be."""
+        return f"{self.shelves.uploads}/{name_of(key)}"
+
+    def find(self, client: Client, key: str) -> UploadRow | None:
+        """The row of an open upload, or ``None``."""
+        row = decoded(client, self.path(key), UploadRow)
+        if row is not None and row.key != key:
+            raise Corrupt(f"{self.path(key)} is of upload {row.key!r}", object=key)
+        return row
+
+    def rows(self, client: Client) -> list[UploadRow]:
+        """The rows of all open uploads; what goes meanwhile is left out."""
+        names = sorted(self.shelves.names(client, self.shelves.uploads))
+        found = (decoded(client, f"{self.shelves.uploads}/{name}", UploadRow) for name in names)
+        return [row for row in found if row is not None]
+
+    def part(self, row: UploadRow, number: int) -> str:
+        """The file of one part."""
+        return f"{self.shelves.parts}/{name_of(row.key)}.{row.id}.{number:06}"
+
+    def parts(self, client: Client, row: UploadRow) -> dict[int, Status]:
+        """The parts that are stored, by number."""
+        prefix = f"{name_of(row.key)}.{row.id}."
+        names = self.shelves.names(client, self.shelves.parts)
+        return {
+            int(name.removeprefix(prefix)): status
+            for name, status in names.items()
+            if name.startswith(prefix)
+        }
+
+    def leftovers(self, client: Client, key: str, row: UploadRow | None) -> list[str]:
+        """What killed calls left of an upload: staged files, and parts of uploads that are over."""
+        prefix = f"{name_of(key)}."
+        ours = f"{prefix}{row.id}." if row is not None else ""
+        orphans = sorted(
+            f"{self.shelves.parts}/{name}"
+            for name in self.shelves.names(client, self.shelves.parts)
+            if name.startswith(prefix) and not (ours and name.startswith(ours))
+        )
+        return [
+            *self.shelves.leftovers(client, "upload", key),
+            *self.shelves.leftovers(client, "part", key),
+            *orphans,
+        ]
+
+    def purge(self, client: Client, key: str, row: UploadRow | None) -> None:
+        """Remove what killed calls left of an upload."""
+        for path in self.leftovers(client, key, row):
+            discard(client, path)
+
+    # The verbs
+
+    def start(
+        self, client: Client, request: requests.StartUpload, operation: str, fresh: str
+    ) -> infos.UploadInfo:
+        """Open an upload; ``fresh`` is its id."""
+        self.shelves.allocating(client)
+        found = self.find(client, request.upload)
+        self.purge(client, request.upload, found)
+        if found is None:
+            found = self._started(client, request, operation, fresh)
+        if not is_same_upload(found, request):
+            raise Conflict("the upload key is taken by another upload", object=request.upload)
+        return infos.UploadInfo(upload=found.key, key=found.target)
+
+    def _started(
+        self, client: Client, request: requests.StartUpload, operation: str, fresh: str
+    ) -> UploadRow:
+        """Make the upload's row appear, or give the one that another call was quicker with."""
+        row = UploadRow(
+            key=request.upload,
+            id=fresh,
+            operation=operation,
+            target=request.key,
+            kind=request.kind,
+            content_type=request.content_type,
+        )
+        with self.shelves.building(client, "upload", row.key, fresh) as staged:
+            client.write_new(staged, msgspec.json.encode(row))
+            try:
+                client.link(staged, self.path(row.key))
+            except FileExistsError:
+                won = self.find(client, row.key)
+                if won is None:
+                    raise Busy(
+                        "another call ended this upload; try again", object=row.key
+                    ) from None
+                row = won
+            except FileNotFoundError:
+                raise Busy("another call is at work on this upload", object=row.key) from None
+        with after_the_fact(row.key):
+            discard(client, staged)
+        return row
+
+    def send(self, client: Client, request: requests.UploadPart, fresh: str) -> infos.PartInfo:
+        """Store one part, in place of an earlier one of its number."""
+        row = self.find(client, request.upload)
+        if row is None:
+            raise self._absent(client, request.upload)
+        kind = f"part.{name_of(request.upload)}.{request.number:06}."
+        for name in self.shelves.names(client, self.shelves.staging):
+            if name.startswith(kind):
+                discard(client, f"{self.shelves.staging}/{name}")
+        name = f"{request.number:06}.{fresh}"
+        with self.shelves.building(client, "part", request.upload, name) as staged:
+            client.write_new(staged, request.data)
+            published(client, staged, self.part(row, request.number), request.upload)
+        return infos.PartInfo(part=part_of(request))
+
+    def _absent(self, client: Client, upload: str) -> NotFound:
+        self.shelves.in_service(client)
+        return NotFound("there is no open upload under this key", object=upload)
+
+    def complete(
+        self, client: Client, request: requests.CompleteUpload, operation: str, fresh: str
+    ) -> infos.ObjectInfo:
+        """Join parts into an object, replacing what is under its key."""
+        row = self.find(client, request.upload)
+        if row is None:
+            return self._completed(client, request).info()
+        made = self.objects.find(client, row.target)
+        if made is None or made.upload_id != row.id:
+            made = self._join(client, row, request, operation, fresh)
+        with after_the_fact(row.key):
+            self._forget(client, row.key)
+        return made.info()
+
+    def _forget(self, client: Client, key: str) -> None:
+        """Remove an upload: its row first, so that it is over at once, and then its parts."""
+        discard(client, self.path(key))
+        self.purge(client, key, None)
+
+    def _completed(self, client: Client, request: requests.CompleteUpload) -> ObjectRow:
+        """The object that this completion made before, free of what a killed call left."""
+        self.shelves.in_service(client)
+        made = self.objects.made_by(client, request)
+        if made is None:
+            raise self._absent(client, request.upload)
+        self.purge(client, request.upload, None)
+        self.shelves.purge(client, "object", made.key)
+        return made
+
+    def _join(
+        self,
+        client: Client,
+        row: UploadRow,
+        request: requests.CompleteUpload,
+        operation: str,
+        fresh: str,
+    ) -> ObjectRow:
+        chosen = self._chosen(client, row, request)
+        promised = sum(part.size_bytes for part in request.parts)
+        if promised != request.size_bytes:
+            raise Corrupt(
+                f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
+            )
+        made = ObjectRow(
+            key=row.target,
+            id=row.id.replace("up-", "obj-", 1),  # joined twice, it is still the same object
+            operation=operation,
+            kind=row.kind,
+            content_type=row.content_type,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256,
+            upload=row.key,
+            upload_id=row.id,
+        )
+        self.shelves.purge(client, "object", row.target)
+        with self.shelves.building(client, "object", row.target, fresh) as staged:
+            with client.create(staged) as target:
+                found = self._joined(client, row, chosen, target)
+                if found != made.sha256:
+                    raise Corrupt(
+                        f"the parts have SHA-256 {found}, not {made.sha256}", object=made.key
+                    )
+                target.write_at(made.size_bytes, sealed(made))
+                target.sync()
+            published(client, staged, self.objects.path(made.key), made.key)
+        return made
+
+    def _chosen(
+        self, client: Client, row: UploadRow, request: requests.CompleteUpload
+    ) -> list[PartReference]:
+        """The parts that are named, by number, all of them stored."""
+        stored = self.parts(client, row)
+        if len({part.number for part in request.parts}) < len(request.parts):
+            raise Invalid("a part is named twice", object=request.upload)
+        for part in request.parts:
+            found = stored.get(part.number)
+            if found is None or found.size_bytes != part.size_bytes:
+                raise _foreign(part, request.upload)
+        return sorted(request.parts, key=lambda part: part.number)
+
+    def _joined(
+        self, client: Client, row: UploadRow, parts: list[PartReference], target: File
+    ) -> str:
+        """Append parts to an empty file; returns the SHA-256 of the whole."""
+        whole, offset = hashlib.sha256(), 0
+        for part in parts:
+            tag, place = xxhash.xxh3_128(), 0
+            with client.open(self.part(row, part.number)) as file:
+                while data := file.read_at(place, _READ_BYTES):
+                    whole.update(data)
+                    tag.update(data)
+                    target.write_at(offset, data)
+                    place += len(data)
+                    offset += len(data)
+            if tag.hexdigest() != part.tag:
+                raise _foreign(part, row.key)
+        return whole.hexdigest()
+
+    def abort(self, client: Client, request: requests.AbortUpload) -> infos.Gone:
+        """Drop an upload and its parts."""
+        self.shelves.in_service(client)
+        self._forget(client, request.upload)
+        return infos.Gone(key=request.upload)
+
+
+def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
+    """Whether a request asks for the upload that is open."""
+    asked = request.key, request.kind, request.content_type
+    return (row.target, row.kind, row.content_type) == asked
+
+
+def part_of(request: requests.UploadPart) -> PartReference:
+    """What is acknowledged of a part; the tag is the XXH3-128 of its bytes."""
+    return PartReference(
+        number=request.number,
+        size_bytes=len(request.data),
+        tag=xxhash.xxh3_128_hexdigest(request.data),
+    )
+
+
+def _foreign(part: PartReference, upload: str) -> Invalid:
+    return Invalid(
+        f"part {part.number} is not stored with tag {part.tag}; send it again", object=upload
+    )
