@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from holdfast import files
 from holdfast.data.block_io import BlockIO
@@ -16,6 +16,9 @@ from holdfast.dataplane.hosts import Host
 from holdfast.errors import Denied
 from holdfast.handles import BlockNodeHandle, FileHandle
 from holdfast.testbed import HostPlace
+
+if TYPE_CHECKING:
+    from holdfast.dataplane.daemon import StorageDaemon
 
 DEADLINE_S: Final = 8.0
 ATTACHMENTS_MAX: Final = 64
@@ -80,9 +83,17 @@ class DataPlane(HostPlane, Attacher):
             EnvironmentUnavailable: QEMU's storage daemon is missing, or does not start.
         """
         for name in hosts:
-            host = self._host(name)
-            async with host.lock:
-                await host.daemon()
+            await self.daemon(name)
+
+    async def daemon(self, host: str) -> "StorageDaemon":
+        """A host's daemon, started where it does not run.
+
+        Raises:
+            EnvironmentUnavailable: QEMU's storage daemon is missing, or does not start.
+        """
+        place = self._host(host)
+        async with place.lock:
+            return await place.daemon()
 
     @asynccontextmanager
     async def open(
