@@ -104,13 +104,23 @@ async def run_interruptibly(progress: Progress, work: Callable[[CommandRun], T])
 
 def answer_of(command: Sequence[str]) -> str:
     """Blocking: what a quick question answers on its standard output; empty when it fails."""
+    done = _asked(command)
+    return done.stdout.strip() if done is not None and done.returncode == 0 else ""
+
+
+def combined_answer_of(command: Sequence[str]) -> str:
+    """Blocking: all that a quick question says, whether it succeeds or not."""
+    done = _asked(command)
+    return "" if done is None else (done.stdout + done.stderr).strip()
+
+
+def _asked(command: Sequence[str]) -> "subprocess.CompletedProcess[str] | None":
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed question
+        return subprocess.run(  # noqa: S603 - a fixed question
             list(command), capture_output=True, text=True, timeout=_QUESTION_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
 
 
 def log_path(log: str) -> Path:

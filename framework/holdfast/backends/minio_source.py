@@ -63,7 +63,7 @@ async def minio_image() -> str | None:
 
 async def find_minio() -> FoundMinio:
     """MinIO among the images that are here already: no registry is asked, nothing is built."""
-    return await runtime().run_blocking(_find)
+    return await runtime().run_blocking(find_minio_now)
 
 
 async def fetch_minio(progress: Progress) -> FoundMinio:
@@ -80,7 +80,8 @@ def _wanted_image() -> str:
     return os.environ.get(IMAGE_SETTING) or DEFAULT_IMAGE
 
 
-def _find() -> FoundMinio:
+def find_minio_now() -> FoundMinio:
+    """Blocking: what ``find_minio`` finds."""
     with engine_client() as client:
         wanted = _wanted_image()
         if image_id(client, wanted) is not None:
@@ -98,7 +99,7 @@ def _find() -> FoundMinio:
 
 
 def _fetch(commands: CommandRun) -> FoundMinio:
-    found = _find()
+    found = find_minio_now()
     if found.image is not None:
         return found
     wanted = _wanted_image()
