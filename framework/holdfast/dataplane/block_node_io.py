@@ -71,16 +71,13 @@ class BlockNodeIO(BlockIO):
         Raises:
             Unknown: what was written through is gone, and it may be gone with it.
         """
-        if self._written_through not in {None, self._attachment} or (
-            self._written_through is not None and not self._written_through.usable
-        ):
-            self._written_through = None
+        written_through, self._written_through = self._written_through, None
+        await self._perform("flushing", NbdClient.flush)
+        if written_through not in {None, self._attachment}:
             raise Unknown(
                 "the volume was attached anew since bytes were written, which may be lost",
                 object=self._attachment.volume,
             )
-        await self._perform("flushing", NbdClient.flush)
-        self._written_through = None
 
     async def extents(self) -> tuple[Extent, ...]:
         """Where data is; any ``DriverError``."""
@@ -101,9 +98,9 @@ class BlockNodeIO(BlockIO):
             raise Denied("the volume was opened for reading only", object=self._attachment.volume)
 
     async def _change(self, doing: str, command: Callable[[NbdClient], Awaitable[None]]) -> None:
+        await self._perform(doing, command)
         if self._written_through is None:
             self._written_through = self._attachment
-        await self._perform(doing, command)
 
     async def _perform(self, doing: str, command: Callable[[NbdClient], Awaitable[T]]) -> T:
         """Send a command; when it fails, attach anew to learn why, and send it once more."""
