@@ -1,6 +1,6 @@
 """What tgt 1.0.85 printed of its targets, and what is read out of it."""
 
-from holdfast_drivers.iscsi.tgt import Connection, Target, free_number, parse_targets
+from holdfast_drivers.iscsi.tgt import Connection, Target, parse_targets
 
 PRINTED = """\
 Target 3: iqn.2026-11.org.holdfast:v1.g1
@@ -56,12 +56,3 @@ def test_targets_are_read_with_all_that_is_bound_to_them() -> None:
     )
     assert second == Target(number=9, name="iqn.2026-11.org.holdfast:v2.g2")
     assert parse_targets("") == ()
-
-
-def test_a_free_number_is_never_one_that_is_taken() -> None:
-    """The search goes round at the largest number that tgt can hold, and leaves 0 out."""
-    largest = (1 << 31) - 1
-
-    assert free_number(frozenset(), 4) == 5
-    assert free_number(frozenset({5, 6}), 4) == 7
-    assert free_number(frozenset({largest}), largest - 1) == 1
