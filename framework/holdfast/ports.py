@@ -17,8 +17,9 @@ import msgspec
 from holdfast import infos, requests
 from holdfast.backends.specs import BackendServer
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.errors import Unsupported
+from holdfast.errors import ConfigurationError, Unsupported
 from holdfast.handles import Handle
+from holdfast.live import LiveStore
 from holdfast.requests import CallContext, Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 
@@ -370,6 +371,17 @@ class Provider(ABC):
         it is asked for by that name.
         """
         return {}
+
+    def live_testbed(self, store: LiveStore) -> TestbedFactory:
+        """A testbed on a real store that somebody lends, described in a file.
+
+        Raises:
+            ConfigurationError: the description lacks something, or the provider cannot work so.
+        """
+        raise ConfigurationError(
+            f"provider {self.name} cannot be certified on a real store: nothing could look into it "
+            "by another path than the driver's"
+        )
 
     def servers(self) -> tuple[BackendServer, ...]:
         """What ``holdfast backends build`` makes for this provider's container testbed."""

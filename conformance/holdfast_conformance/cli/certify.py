@@ -38,7 +38,8 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     backend: Annotated[
         str,
         typer.Option(
-            help="embedded, container, live or sim, or KIND:VARIANT; by default the driver's first."
+            help="embedded, container or sim, KIND:VARIANT, or live:FILE (a file that describes a "
+            "real store); by default the driver's first."
         ),
     ] = "",
     profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",

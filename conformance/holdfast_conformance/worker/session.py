@@ -4,7 +4,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
-from typing import Any
 
 import msgspec
 
@@ -13,7 +12,8 @@ from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.plugins import GROUP, load_provider
 from holdfast.ports import Provider
 from holdfast.requests import Role
-from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedKind
+from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedFactory
+from holdfast.testbed_choice import choose_testbed, offered_testbeds
 from holdfast_conformance.strength.mutants import MUTANT_PREFIX, find_mutant
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
@@ -106,21 +106,12 @@ def _exists(reference: str, problem: ConfigurationError) -> bool:
 
 @asynccontextmanager
 async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterator[Testbed]:
-    """The testbed of this kind or ``KIND:VARIANT``; the provider's first where ``kind`` is empty.
+    """The testbed of this kind, ``KIND:VARIANT`` or ``live:FILE``; by default the provider's first.
 
     Raises:
         Stopped: there is none, or it does not start.
     """
-    try:
-        offered = _offered(provider)
-    except Exception as problem:
-        raise Stopped(Blame.DRIVER, f"testbeds() fails: {described(problem)}") from problem
-    if not offered:
-        raise Stopped(Blame.DRIVER, "it offers no testbed, so there is nothing to run it on")
-    if kind and kind not in offered:
-        names = ", ".join(str(found) for found in offered)
-        raise Stopped(Blame.CONFIGURATION, f"it offers no backend {kind!r}; it offers: {names}")
-    factory = offered[kind] if kind else next(iter(offered.values()))
+    factory = _chosen(provider, kind)
     try:
         context = factory(run)
         testbed = await context.__aenter__()
@@ -136,6 +127,22 @@ async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterato
         await context.__aexit__(None, None, None)
 
 
+def _chosen(provider: Provider, kind: str) -> TestbedFactory:
+    """What starts the testbed; ``Stopped`` where there is none."""
+    try:
+        offered = offered_testbeds(provider)
+    except Exception as problem:
+        raise Stopped(Blame.DRIVER, f"testbeds() fails: {described(problem)}") from problem
+    if not kind and not offered:
+        raise Stopped(Blame.DRIVER, "it offers no testbed, so there is nothing to run it on")
+    try:
+        return choose_testbed(provider, kind)
+    except ConfigurationError as problem:
+        raise Stopped(Blame.CONFIGURATION, str(problem)) from problem
+    except Exception as problem:
+        raise Stopped(Blame.DRIVER, f"live_testbed() fails: {described(problem)}") from problem
+
+
 @asynccontextmanager
 async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
     """The hosts, each with its daemon running; made before any plan, which would be blamed for it.
@@ -143,7 +150,12 @@ async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
     Raises:
         Stopped: the daemons do not start.
     """
-    if not testbed.data_plane:
+    try:
+        needed = testbed.data_plane
+    except Exception as problem:
+        reason = f"the testbed has an attribute that is wrong: {described(problem)}"
+        raise Stopped(Blame.DRIVER, reason) from problem
+    if not needed:
         yield Hosts()
         return
     async with AsyncExitStack() as stack:
@@ -154,17 +166,6 @@ async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
             raise testbed_failed("data plane", problem) from problem
         stack.enter_context(use_data_plane(plane))
         yield Hosts(plane)
-
-
-def _offered(provider: Provider) -> dict[str, Any]:
-    """Every testbed of a provider by the name that asks for it, in its own order."""
-    plain = {str(kind): factory for kind, factory in provider.testbeds().items()}
-    for name, factory in provider.testbed_variants().items():
-        kind, _, variant = name.partition(":")
-        if not variant or kind not in tuple(TestbedKind):
-            raise ValueError(f"{name!r} is no KIND:VARIANT")
-        plain[name] = factory
-    return plain
 
 
 def testbed_failed(part: str, problem: Exception) -> Stopped:
