@@ -114,7 +114,7 @@ class Execution:
                 moved_bytes=steps.moved_bytes,
                 stdout=session.canaries.redact(stdout),
                 forked=forked,
-                tasks_left=len(asyncio.all_tasks(loop) - tasks),
+                tasks_left=len(asyncio.all_tasks(loop) - tasks - session.hosts.tasks),
                 canaries=session.canaries.take(),
             )
         )

@@ -1,5 +1,7 @@
 """The hosts' side of the backend under test: the data plane, told what each step does to grants."""
 
+import asyncio
+
 from holdfast import requests
 from holdfast.capabilities import Enforcer
 from holdfast.data.plane import HostPlane
@@ -15,6 +17,11 @@ class Hosts:
 
     def __init__(self, plane: HostPlane | None = None) -> None:
         self._plane = plane
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks of the hosts themselves, which are not left by a driver."""
+        return frozenset() if self._plane is None else self._plane.tasks
 
     async def granted(self, step: requests.Grant) -> None:
         """A host was granted a volume, with the secret in the step."""

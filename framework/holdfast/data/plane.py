@@ -3,6 +3,7 @@
 ``holdfast.dataplane`` implements it; whatever opens a handle only asks for the current one.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -14,6 +15,11 @@ from holdfast.handles import BlockNodeHandle, FileHandle
 
 class HostPlane(ABC):
     """Attaches volumes to hosts and knows the secrets that the hosts were granted them with."""
+
+    @property
+    @abstractmethod
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks of the plane itself, for those who look for tasks that somebody left."""
 
     @abstractmethod
     def open(

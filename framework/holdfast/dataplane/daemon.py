@@ -56,6 +56,13 @@ class StorageDaemon:
         """Whether the process runs."""
         return self._process.returncode is None
 
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks that keep the connection, so that they can be told from somebody else's."""
+        client = self._client
+        found = (client._reader_task, client._writer_task)  # noqa: SLF001 - it has no list of them  # pyright: ignore[reportPrivateUsage]
+        return frozenset(task for task in found if isinstance(task, asyncio.Task))
+
     async def execute(
         self, command: str, arguments: dict[str, Any], *, deadline_s: float
     ) -> object:

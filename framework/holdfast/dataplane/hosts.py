@@ -51,6 +51,11 @@ class Host:
             self._daemon = await start_daemon(self._place_of(self._name), folder, self._name)
         return self._daemon
 
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks that the daemon's connection needs."""
+        return frozenset() if self._daemon is None else self._daemon.tasks
+
     async def quit(self) -> None:
         """End the daemon in order."""
         if self._daemon is not None:

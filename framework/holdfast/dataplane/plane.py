@@ -114,6 +114,11 @@ class DataPlane(HostPlane, Attacher):
         finally:
             attachment.users -= 1
 
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks of the plane itself: its connections to the daemons."""
+        return frozenset[asyncio.Task[None]]().union(*(host.tasks for host in self._hosts.values()))
+
     def keep_secret(self, host: str, volume: str, secret: str) -> None:
         """Keep what a host was granted a volume with, in memory only."""
         self._secrets[host, volume] = secret
