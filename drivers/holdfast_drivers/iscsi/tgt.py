@@ -121,15 +121,21 @@ class Tgt:
         """All targets with what is bound to them."""
         return parse_targets(self._call("show targets", Mode.TARGET, Op.SHOW, target=_ALL_TARGETS))
 
-    def target(self, number: int) -> Target | None:
-        """The target with this number, if there is one."""
+    def has_target(self, number: int) -> bool:
+        """Whether there is a target with this number; much cheaper than looking at all."""
         try:
-            text = self._call("show a target", Mode.TARGET, Op.SHOW, target=number)
+            self._call("ask for a target", Mode.TARGET, Op.SHOW, target=number)
         except TgtRefused as refused:
             if refused.number == TgtErrno.NO_TARGET:
-                return None
+                return False
             raise
-        return next((found for found in parse_targets(text) if found.number == number), None)
+        return True
+
+    def target(self, number: int) -> Target | None:
+        """The target with this number, if there is one; tgt describes all or none."""
+        if not self.has_target(number):
+            return None
+        return next((found for found in self.targets() if found.number == number), None)
 
     def new_target(self, number: int, name: str, parameters: tuple[tuple[str, str], ...]) -> None:
         """Make a target that nobody may log in to yet; ``parameters`` are those of a session."""
@@ -183,6 +189,11 @@ class Tgt:
         """Make an account, or give it another secret."""
         self.delete_account(user)
         self._call("make an account", Mode.ACCOUNT, Op.NEW, f"user={user},password={secret}")
+
+    def keep_account(self, user: str, secret: str) -> None:
+        """Make an account that several targets share; one that is there stays as it is."""
+        with _none(TgtErrno.ACCOUNT_EXISTS):
+            self._call("make an account", Mode.ACCOUNT, Op.NEW, f"user={user},password={secret}")
 
     def bind_account(self, number: int, user: str, *, outgoing: bool = False) -> None:
         """Ask initiators for an account; ``outgoing``: with it the target proves itself."""

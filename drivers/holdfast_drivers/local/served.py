@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast import infos, requests
+from holdfast.errors import Unavailable
 from holdfast.handles import BlockNodeHandle, FileHandle
 from holdfast.infos import HealthInfo, ProbeResult, StoreState
 from holdfast.remote.service import Service, Verb
@@ -17,7 +18,6 @@ from holdfast.requests import Request, verb_of
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.features import Features, find_features
 from holdfast_drivers.local.figures import health_of
-from holdfast_drivers.local.grants import GrantKeeper
 from holdfast_drivers.local.lifecycle import StoreFolder
 from holdfast_drivers.local.locks import SpaceTaken
 from holdfast_drivers.local.owned import owned_by_primary
@@ -44,8 +44,6 @@ class ServedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 class Server(ABC):
     """What lets hosts use the volumes: the part that storage hosts do not have in common."""
-
-    keeper: GrantKeeper
 
     @abstractmethod
     def settle(self) -> None:
@@ -111,9 +109,7 @@ class ServedStore:
             requests.RevertVolume: volumes.revert,
             requests.CreateSnapshot: volumes.create_snapshot,
             requests.Grant: volumes.grant,
-            requests.InitializeStore: lambda asked, operation, fresh: folder.initialize(
-                asked.name, operation, fresh
-            ),
+            requests.InitializeStore: self._initialize,
         }
         return {
             **{kind: self._settled(_plainly(verb)) for kind, verb in plain.items()},
@@ -126,6 +122,14 @@ class ServedStore:
             return verb(call)
 
         return perform
+
+    def _initialize(
+        self, asked: requests.InitializeStore, operation: str, fresh: str
+    ) -> infos.StoreInfo:
+        health = self._server.health()
+        if health.state is infos.HealthState.DOWN:
+            raise Unavailable(health.detail)
+        return self._folder.initialize(asked.name, operation, fresh)
 
     def _features(self, _: ServedCall) -> Features:
         return find_features(self._place.root)

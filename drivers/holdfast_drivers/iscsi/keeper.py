@@ -1,0 +1,204 @@
+"""Grants as targets of tgt: one target for each grant, with one LUN and one host allowed.
+
+A grant is recorded in the store's folder, and the record says all that tgt must know, since tgt
+forgets everything when it ends. Runs on the storage host; blocking.
+"""
+
+import contextlib
+import select
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast import files, requests
+from holdfast.capabilities import AccessMode
+from holdfast.errors import Corrupt, Internal, Invalid, Unavailable, Unknown
+from holdfast_drivers.iscsi.names import initiator_name, target_name
+from holdfast_drivers.iscsi.tgt import Target, Tgt, TgtRefused, TgtUnreachable, number_of
+from holdfast_drivers.local.grants import GrantKeeper, GrantName
+from holdfast_drivers.local.names import name_of
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.volumes import VolumeRow
+
+LUN: Final = 1
+TUNED: Final = (
+    ("MaxRecvDataSegmentLength", "262144"),
+    ("MaxXmitDataSegmentLength", "262144"),
+    ("MaxBurstLength", "1048576"),
+    ("FirstBurstLength", "262144"),
+    ("InitialR2T", "No"),
+    ("ImmediateData", "Yes"),
+)
+"""What initiators are offered at their login; the defaults are several times slower."""
+_PAUSE_S: Final = 0.002
+_TRIES_MAX: Final = 2000
+
+
+class GrantRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is under a grant's name; readable by its owner alone, since ``secret`` is in it."""
+
+    volume: str
+    host: str
+    target: str
+    serial: str
+    secret: str = ""
+
+
+class MutualAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What targets prove themselves with; no user is none."""
+
+    user: str = ""
+    secret: str = ""
+
+
+class TgtKeeper(GrantKeeper):
+    """Makes targets for grants and takes them away.
+
+    Args:
+        place: the store's folder.
+        tgt: serves its volumes.
+        mutual: of every target.
+    """
+
+    def __init__(self, place: Place, tgt: Tgt, mutual: MutualAccount) -> None:
+        self._place = place
+        self._tgt = tgt
+        self._mutual = mutual
+
+    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+        check_secret("the secret of the grant", request.secret)
+        if not self._tgt.is_ready():
+            raise Unavailable(
+                "tgt on the storage host does not answer; nothing was granted",
+                object=request.volume,
+            )
+
+    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+        row = msgspec.json.decode((data.parent / "row.json").read_bytes(), type=VolumeRow)
+        record = GrantRecord(
+            volume=request.volume,
+            host=request.host,
+            target=target_name(row.id, granted.id),
+            serial=row.id,
+            secret=request.secret,
+        )
+        staged = self._staged(request.volume)
+        files.write_new(staged, msgspec.json.encode(record))
+        files.rename(staged, granted.path)
+
+    def read(self, granted: GrantName) -> GrantRecord | None:
+        """What is recorded of a grant; ``None`` where it is gone."""
+        try:
+            return msgspec.json.decode(granted.path.read_bytes(), type=GrantRecord)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"{granted.path} is damaged: {error}") from error
+
+    def admit(self, granted: GrantName, data: Path) -> None:
+        record = self.read(granted)
+        if record is None:
+            raise Corrupt(f"{granted.path} is lost; grant the volume again")
+        with _told():
+            found = self._find(record)
+            if found is not None and _is_whole(found, record, data):
+                return
+            number = number_of(record.target)
+            if found is not None:
+                self._tgt.delete_target(number)
+            self._make(number, record, granted, data)
+
+    def _make(self, number: int, record: GrantRecord, granted: GrantName, data: Path) -> None:
+        tgt = self._tgt
+        tgt.new_target(number, record.target, TUNED)
+        read_only = granted.mode is AccessMode.READ_ONLY
+        tgt.new_lun(number, LUN, str(data), serial=record.serial, read_only=read_only)
+        if record.secret:
+            tgt.set_account(granted.id, record.secret)
+            tgt.bind_account(number, granted.id)
+        if self._mutual.user:
+            tgt.keep_account(self._mutual.user, self._mutual.secret)
+            tgt.bind_account(number, self._mutual.user, outgoing=True)
+        tgt.allow(number, initiator_name(record.host))  # only now can anybody log in
+
+    def _find(self, record: GrantRecord) -> Target | None:
+        found = self._tgt.target(number_of(record.target))
+        if found is not None and found.name != record.target:
+            raise Internal(f"tgt has {found.name} under the number of {record.target}")
+        return found
+
+    def dismiss(self, granted: GrantName) -> None:
+        record = self.read(granted)
+        if record is None:
+            return
+        try:
+            with _told(late=True):
+                self._take_away(record, granted.id)
+        except _Absent:
+            return  # a tgt that does not run serves nobody, and learns of no grant without record
+
+    def _take_away(self, record: GrantRecord, user: str) -> None:
+        """Make every command of the host fail, wait for those at work, and remove the target."""
+        tgt, found = self._tgt, self._find(record)
+        number = number_of(record.target)
+        if found is not None:
+            tgt.forbid(number, initiator_name(record.host))
+            for _ in range(_TRIES_MAX):
+                if tgt.delete_lun(number, LUN):
+                    break
+                # Somebody is always at work: no more commands from there.
+                for connection in found.connections:
+                    tgt.hang_up(number, connection)
+                select.select((), (), (), _PAUSE_S)
+                found = self._find(record) or found
+            else:
+                raise Unknown(f"host {record.host} is still at work on the volume")
+            tgt.delete_target(number)
+        tgt.delete_account(user)
+
+    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+        record = self.read(granted)
+        if record is None:
+            return False
+        with _told():
+            found = self._find(record)
+        return found is not None and _is_whole(found, record, data)
+
+    def leftovers(self, volume: str) -> list[Path]:
+        staged = self._staged(volume)
+        return [staged] if staged.exists() else []
+
+    def _staged(self, volume: str) -> Path:
+        return self._place.staging / f"grant.{name_of(volume)}"
+
+
+def _is_whole(target: Target, record: GrantRecord, data: Path) -> bool:
+    """Whether nothing is missing; the host is allowed last of all."""
+    allowed = initiator_name(record.host) in target.initiators
+    return allowed and (LUN, str(data)) in target.luns
+
+
+class _Absent(Exception):
+    """There is no tgt."""
+
+
+@contextlib.contextmanager
+def _told(*, late: bool = False) -> Iterator[None]:
+    """Let only driver errors out; ``late``: also ``_Absent``, and an outcome that is not known."""
+    try:
+        yield
+    except TgtUnreachable as error:
+        if late and error.absent:
+            raise _Absent from error
+        kind = Unknown if late else Unavailable
+        raise kind(f"{error} (setting tgt_socket)") from error
+    except TgtRefused as error:
+        raise Internal(str(error)) from error
+
+
+def check_secret(what: str, secret: str) -> None:
+    """``Invalid`` for a secret that tgt's protocol cannot carry; it is not repeated."""
+    if any(not 33 <= ord(letter) <= 126 or letter == "," for letter in secret):
+        raise Invalid(f"{what} has characters other than printable ASCII without spaces or commas")
