@@ -1,0 +1,462 @@
+"""A narrow, typed face of the S3 client library: one method per request, bound to one bucket.
+
+The library retries nothing and waits for nothing by itself: every request ends by the call's own
+deadline, and leaves as a driver error. Names are relative to the store's prefix.
+"""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore import exceptions as botocore  # type: ignore[import-untyped]  # it has no types
+
+from holdfast.errors import Busy, DriverError, Internal, Invalid, Unknown
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.s3.config import S3Config, check_config, prefix_of
+from holdfast_drivers.s3.errors import code_of, driver_error
+
+MARGIN_S: Final = 1.0
+"""How long before its deadline a call gives up, so that its error arrives in time."""
+_MARGIN_PART: Final = 10
+_CONNECT_S: Final = 5.0
+_ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
+_RACED: Final = frozenset({"PreconditionFailed", "412"})
+_DELETES_MAX: Final = 1000
+_HASH_INLINE_BYTES: Final = 256 << 10
+
+_session: list[AioSession] = []
+"""The process's one session: it caches the service's model, and holds no credentials."""
+
+
+class Call:
+    """One verb's call: until when, about what, and whether it has changed anything yet."""
+
+    def __init__(self, ctx: CallContext, subject: str = "") -> None:
+        left_s = max(0.0, ctx.deadline - runtime().now())
+        self.until = ctx.deadline - min(MARGIN_S, left_s / _MARGIN_PART)
+        self.subject = subject
+        self.operation = ctx.operation
+        self.changed = False
+
+    def failed(self, error: DriverError) -> DriverError:
+        """The error to raise: once something was changed, no final one may promise otherwise."""
+        error.object = self.subject
+        if self.changed and error.final:
+            return Unknown(
+                f"{error.cause}; a part of the call was done before", object=self.subject
+            )
+        return error
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing in a listing; ``etag`` is the MD5 of its bytes, unless it was joined."""
+
+    name: str
+    size_bytes: int
+    etag: str
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one stored thing."""
+
+    etag: str
+    size_bytes: int
+    content_type: str
+    metadata: Mapping[str, str]
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of one stored thing from ``offset_bytes`` on; ``head`` is of the whole."""
+
+    head: Head
+    offset_bytes: int
+    data: bytes
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored beside the bytes."""
+
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = {}
+
+    def arguments(self) -> dict[str, Any]:
+        """As the library wants it."""
+        return {"ContentType": self.content_type, "Metadata": dict(self.metadata)}
+
+
+class Bucket:
+    """The requests of one store. Each raises ``DriverError`` and nothing else."""
+
+    def __init__(self, client: Any, config: S3Config) -> None:
+        self._client = client
+        self._bucket = config.bucket
+        self._server = f"S3 server {config.endpoint}"
+        self.prefix = prefix_of(config)
+
+    @property
+    def server(self) -> str:
+        """What the server is called in messages."""
+        return self._server
+
+    def full(self, name: str) -> str:
+        """The whole key of a name."""
+        return f"{self.prefix}{name}"
+
+    async def head(self, call: Call, name: str) -> Head | None:
+        """What is known of a thing, or ``None``."""
+        answer = await self._ask(call, "head_object", Key=self.full(name))
+        return None if answer is None else _head(answer, int(answer["ContentLength"]))
+
+    async def get(
+        self, call: Call, name: str, *, span: tuple[int, int | None] | None = None, etag: str = ""
+    ) -> Content | None:
+        """A thing's bytes, or a span of them (first and last, both included); ``None`` if absent.
+
+        Raises:
+            Busy: it is no longer the one with this ``etag``.
+            LookupError: the span starts past the end.
+        """
+        more: dict[str, Any] = {}
+        if span is not None:
+            more["Range"] = f"bytes={span[0]}-{'' if span[1] is None else span[1]}"
+        if etag:
+            more["IfMatch"] = f'"{etag}"'
+        return await self._within(call, "get_object", self._read(self.full(name), more))
+
+    async def _read(self, key: str, more: Mapping[str, Any]) -> Content | None:
+        try:
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key, **more)
+        except botocore.ClientError as error:
+            code = code_of(error)
+            if code in _ABSENT:
+                return None
+            if code in _RACED:
+                raise Busy("it was replaced while it was read; try again") from error
+            if code in {"InvalidRange", "416"}:
+                raise LookupError from error
+            raise
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+        offset, size = 0, len(data)
+        if "ContentRange" in answer:
+            span, _, whole = str(answer["ContentRange"]).removeprefix("bytes ").partition("/")
+            offset, size = int(span.partition("-")[0]), int(whole)
+        return Content(head=_head(answer, size), offset_bytes=offset, data=data)
+
+    async def put(
+        self,
+        call: Call,
+        name: str,
+        data: bytes,
+        description: Description = Description(),  # noqa: B008 - it is frozen
+        *,
+        new: bool = False,
+        etag: str = "",
+    ) -> str | None:
+        """Store bytes under a name, replacing what is there; returns the ETag.
+
+        With ``new`` only where nothing is, with ``etag`` only over the thing that has it; ``None``
+        where that is not so.
+        """
+        more: dict[str, Any] = {"IfNoneMatch": "*"} if new else {}
+        if etag:
+            more["IfMatch"] = f'"{etag}"'
+        digest = await _md5(data)
+        answer = await self._change(
+            call,
+            "put_object",
+            Key=self.full(name),
+            Body=data,
+            ContentMD5=base64.b64encode(digest).decode(),
+            **description.arguments(),
+            **more,
+        )
+        if answer is None:
+            return None
+        await self._settle(call, name, answer)
+        return _etag(answer)
+
+    async def copy(
+        self, call: Call, source: str, target: str, description: Description, *, etag: str
+    ) -> bool:
+        """Copy a thing inside the server, if it still has this ETag; whether it is there."""
+        answer = await self._change(
+            call,
+            "copy_object",
+            Key=self.full(target),
+            CopySource={"Bucket": self._bucket, "Key": self.full(source)},
+            CopySourceIfMatch=f'"{etag}"',
+            MetadataDirective="REPLACE",
+            **description.arguments(),
+        )
+        if answer is None:
+            return False
+        await self._settle(call, target, answer)
+        return True
+
+    async def delete(self, call: Call, names: Sequence[str]) -> None:
+        """Remove things with all their versions; absent ones are fine."""
+        for start in range(0, len(names), _DELETES_MAX):
+            chosen = names[start : start + _DELETES_MAX]
+            deleted = await self._delete(call, [{"Key": self.full(name)} for name in chosen])
+            for one in deleted:
+                if one.get("DeleteMarker") or one.get("DeleteMarkerVersionId"):
+                    await self._purge(call, str(one["Key"]), keep="")
+
+    async def _delete(self, call: Call, chosen: list[dict[str, str]]) -> list[dict[str, Any]]:
+        answer = await self._change(call, "delete_objects", Delete={"Objects": chosen})
+        if answer is None or answer.get("Errors"):
+            codes = {str(one.get("Code")) for one in (answer or {}).get("Errors", ())}
+            raise call.failed(
+                Unknown(f"{self._server} did not remove everything: {', '.join(sorted(codes))}")
+            )
+        return list(answer.get("Deleted", ()))
+
+    async def _settle(self, call: Call, name: str, answer: Mapping[str, Any]) -> None:
+        """In a versioned bucket, remove what was replaced."""
+        version = str(answer.get("VersionId") or "null")
+        if version != "null":
+            await self._purge(call, self.full(name), keep=version)
+
+    async def _purge(self, call: Call, key: str, *, keep: str) -> None:
+        """Remove all versions of a key and its delete markers, but one version."""
+        marker: dict[str, str] = {}
+        while True:
+            answer = await self._ask(
+                call, "list_object_versions", Prefix=key, MaxKeys=_DELETES_MAX, **marker
+            )
+            found = [
+                {"Key": key, "VersionId": str(one["VersionId"])}
+                for kind in ("Versions", "DeleteMarkers")
+                for one in (answer or {}).get(kind, ())
+                if one["Key"] == key and one["VersionId"] != keep
+            ]
+            if found:
+                await self._delete(call, found)
+            if not answer or not answer.get("IsTruncated"):
+                return
+            marker = {
+                "KeyMarker": str(answer.get("NextKeyMarker", "")),
+                "VersionIdMarker": str(answer.get("NextVersionIdMarker", "")),
+            }
+
+    async def page(
+        self, call: Call, prefix: str, *, after: str = "", limit: int = 1000
+    ) -> tuple[list[Entry], bool]:
+        """Things whose names begin with ``prefix``, after a name; and whether there are more."""
+        more = {"StartAfter": self.full(after)} if after else {}
+        answer = await self._ask(
+            call, "list_objects_v2", Prefix=self.full(prefix), MaxKeys=limit, **more
+        )
+        if answer is None:
+            raise call.failed(Internal(f"{self._server} has no list of its bucket"))
+        entries = [
+            Entry(str(one["Key"])[len(self.prefix) :], int(one["Size"]), _etag(one))
+            for one in answer.get("Contents", ())
+        ]
+        return entries, bool(answer.get("IsTruncated"))
+
+    async def all(self, call: Call, prefix: str = "") -> list[Entry]:
+        """All things whose names begin with ``prefix``."""
+        found: list[Entry] = []
+        truncated = True
+        while truncated:
+            after = found[-1].name if found else ""
+            entries, truncated = await self.page(call, prefix, after=after)
+            found += entries
+            truncated = truncated and bool(entries)
+        return found
+
+    async def joins(self, call: Call, prefix: str) -> list[tuple[str, str]]:
+        """Unfinished multipart uploads: names and ids. Some servers tell only of an exact name."""
+        found: list[tuple[str, str]] = []
+        marker: dict[str, str] = {}
+        while True:
+            answer = await self._ask(
+                call, "list_multipart_uploads", Prefix=self.full(prefix), **marker
+            )
+            found += [
+                (str(one["Key"])[len(self.prefix) :], str(one["UploadId"]))
+                for one in (answer or {}).get("Uploads", ())
+            ]
+            if not answer or not answer.get("IsTruncated"):
+                return found
+            marker = {
+                "KeyMarker": str(answer.get("NextKeyMarker", "")),
+                "UploadIdMarker": str(answer.get("NextUploadIdMarker", "")),
+            }
+
+    async def begin_join(self, call: Call, name: str, description: Description) -> str:
+        """Begin a multipart upload; returns its id. Nothing is visible yet."""
+        answer = await self._change(
+            call, "create_multipart_upload", Key=self.full(name), **description.arguments()
+        )
+        if answer is None:
+            raise call.failed(Internal(f"{self._server} begins no multipart upload"))
+        return str(answer["UploadId"])
+
+    async def join_bytes(self, call: Call, name: str, join: str, number: int, data: bytes) -> str:
+        """Add bytes to a multipart upload; returns the part's ETag."""
+        digest = await _md5(data)
+        answer = await self._change(
+            call,
+            "upload_part",
+            Key=self.full(name),
+            UploadId=join,
+            PartNumber=number,
+            Body=data,
+            ContentMD5=base64.b64encode(digest).decode(),
+        )
+        return _etag(self._joined(call, answer))
+
+    async def join_copy(
+        self, call: Call, name: str, join: str, number: int, source: Entry
+    ) -> str:
+        """Add a stored thing to a multipart upload, inside the server; returns the part's ETag."""
+        answer = await self._change(
+            call,
+            "upload_part_copy",
+            Key=self.full(name),
+            UploadId=join,
+            PartNumber=number,
+            CopySource={"Bucket": self._bucket, "Key": self.full(source.name)},
+            CopySourceIfMatch=f'"{source.etag}"',
+        )
+        return _etag(self._joined(call, answer)["CopyPartResult"])
+
+    async def end_join(self, call: Call, name: str, join: str, etags: Sequence[str]) -> None:
+        """Make what was joined visible, at once and whole."""
+        parts = [
+            {"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)
+        ]
+        answer = await self._change(
+            call,
+            "complete_multipart_upload",
+            Key=self.full(name),
+            UploadId=join,
+            MultipartUpload={"Parts": parts},
+        )
+        await self._settle(call, name, self._joined(call, answer))
+
+    async def drop_join(self, call: Call, name: str, join: str) -> None:
+        """End a multipart upload without a result; an absent one is fine."""
+        await self._change(call, "abort_multipart_upload", Key=self.full(name), UploadId=join)
+
+    def _joined(self, call: Call, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        if answer is None:
+            raise call.failed(Busy("another call ended the joining of these parts; try again"))
+        return answer
+
+    async def address(self, name: str, expires_s: int) -> str:
+        """A presigned address to read a thing by; it is not asked whether it is there."""
+        found = await self._client.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self._bucket, "Key": self.full(name)},
+            ExpiresIn=expires_s,
+        )
+        return str(found)
+
+    async def _ask(self, call: Call, operation: str, **arguments: Any) -> dict[str, Any] | None:
+        """A request that changes nothing; ``None`` where the thing is absent."""
+        return await self._within(call, operation, self._send(operation, arguments))
+
+    async def _change(self, call: Call, operation: str, **arguments: Any) -> dict[str, Any] | None:
+        """A request that changes something; ``None`` where its condition does not hold."""
+        answer = await self._within(call, operation, self._send(operation, arguments))
+        call.changed = call.changed or answer is not None
+        return answer
+
+    async def _send(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            send = getattr(self._client, operation)
+            answer: dict[str, Any] = await send(Bucket=self._bucket, **arguments)
+        except botocore.ClientError as error:
+            if code_of(error) in _ABSENT | _RACED:
+                return None
+            raise
+        return answer
+
+    async def _within(self, call: Call, operation: str, request: Any) -> Any:
+        what = operation.replace("_", " ")
+        try:
+            async with asyncio.timeout_at(call.until):
+                return await request
+        except TimeoutError as error:
+            problem: DriverError = Unknown(
+                f"{self._server} did not answer {what} before the deadline"
+            )
+            raise call.failed(problem) from error
+        except DriverError as error:
+            raise call.failed(error) from error.__cause__
+        except LookupError:
+            raise
+        except Exception as error:
+            raise call.failed(driver_error(error, self._server, what)) from None
+
+
+@asynccontextmanager
+async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
+    """A client for one store; it connects when it is first used.
+
+    Raises:
+        Invalid: a setting can never work.
+    """
+    check_config(config)
+    if not _session:
+        _session.append(AioSession())
+    try:
+        context = _session[0].create_client(
+            "s3",
+            endpoint_url=config.endpoint,
+            region_name=config.region,
+            aws_access_key_id=config.access_key,
+            aws_secret_access_key=config.secret_key,
+            verify=config.ca_file or None,
+            config=AioConfig(
+                connect_timeout=_CONNECT_S,
+                read_timeout=None,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path" if config.path_style else "virtual"},
+                signature_version="s3v4",
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+        client = await context.__aenter__()
+    except (botocore.BotoCoreError, ValueError, OSError) as error:
+        raise Invalid(
+            "settings endpoint, region, bucket or ca_file cannot be used: "
+            f"{type(error).__name__}"
+        ) from None
+    try:
+        yield Bucket(client, config)
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+def _head(answer: Mapping[str, Any], size_bytes: int) -> Head:
+    return Head(
+        etag=_etag(answer),
+        size_bytes=size_bytes,
+        content_type=str(answer.get("ContentType", "")),
+        metadata={name.lower(): text for name, text in answer.get("Metadata", {}).items()},
+    )
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("ETag", "")).strip('"')
+
+
+async def _md5(data: bytes) -> bytes:
+    if len(data) < _HASH_INLINE_BYTES:
+        return hashlib.md5(data, usedforsecurity=False).digest()
+    return await runtime().run_blocking(
+        lambda: hashlib.md5(data, usedforsecurity=False).digest()
+    )

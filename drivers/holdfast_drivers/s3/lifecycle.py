@@ -1,0 +1,111 @@
+"""How a prefix becomes a store, serves hosts, rests and is given back."""
+
+import msgspec
+
+from holdfast import requests
+from holdfast.errors import Conflict, InUse
+from holdfast.infos import Gone, StoreInfo, StoreState
+from holdfast.ports import LifeCycle
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.s3.client import Bucket, Call, open_bucket
+from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
+from holdfast_drivers.s3.store import change_store, found_store, no_store
+
+
+class S3LifeCycle(LifeCycle):
+    """The life cycle of one store."""
+
+    def __init__(self, config: S3Config) -> None:
+        self._config = config
+
+    async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
+        call = Call(ctx, request.name)
+        async with open_bucket(self._config) as bucket:
+            found = await found_store(bucket, call)
+            if found is None:
+                found = await _made(bucket, call, request.name)
+        row = found[0]
+        if row.name != request.name:
+            raise Conflict(f"the prefix is store {row.name!r} already", object=request.name)
+        return row.info()
+
+    async def get(self, ctx: CallContext) -> StoreInfo:
+        async with open_bucket(self._config) as bucket:
+            found = await found_store(bucket, Call(ctx))
+            if found is None:
+                raise no_store(bucket)
+            return found[0].info()
+
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
+        def attached(row: StoreRow) -> StoreRow:
+            hosts = {*row.hosts, request.host}
+            return msgspec.structs.replace(row, hosts=tuple(sorted(hosts, key=str.encode)))
+
+        async with open_bucket(self._config) as bucket:
+            return (await change_store(bucket, Call(ctx, request.host), attached)).info()
+
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
+        def detached(row: StoreRow) -> StoreRow:
+            hosts = tuple(host for host in row.hosts if host != request.host)
+            return msgspec.structs.replace(row, hosts=hosts)
+
+        async with open_bucket(self._config) as bucket:
+            return (await change_store(bucket, Call(ctx, request.host), detached)).info()
+
+    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
+        return await self._set_state(ctx, StoreState.MAINTENANCE)
+
+    async def cancel_maintenance(
+        self, ctx: CallContext, request: requests.CancelMaintenance
+    ) -> StoreInfo:
+        return await self._set_state(ctx, StoreState.UP)
+
+    async def _set_state(self, ctx: CallContext, state: StoreState) -> StoreInfo:
+        def changed(row: StoreRow) -> StoreRow:
+            return msgspec.structs.replace(row, state=state)
+
+        async with open_bucket(self._config) as bucket:
+            return (await change_store(bucket, Call(ctx), changed)).info()
+
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
+        call = Call(ctx)
+        async with open_bucket(self._config) as bucket:
+            found = await found_store(bucket, call)
+            if found is not None:
+                await _take_down(bucket, call, found[0])
+        return Gone(key="")
+
+
+async def _made(bucket: Bucket, call: Call, name: str) -> tuple[StoreRow, str]:
+    """The store, made now or by somebody else a moment ago."""
+    row = StoreRow(id=runtime().new_id("store"), name=name, operation=call.operation)
+    etag = await bucket.put(call, STORE, msgspec.json.encode(row), new=True)
+    if etag is not None:
+        return row, etag
+    found = await found_store(bucket, call)
+    if found is None:
+        raise Conflict("another call made and removed a store here", object=name)
+    return found
+
+
+async def _take_down(bucket: Bucket, call: Call, row: StoreRow) -> None:
+    """Remove an empty store's row, and before it what killed calls have left.
+
+    A host that is attached keeps it: somebody made the store theirs, maybe after the caller did.
+    """
+    entries = await bucket.all(call)
+    things = tuple(entry.name for entry in entries if entry.name.startswith((OBJECTS, UPLOADS)))
+    holders = (*things, *(f"hosts/{host}" for host in row.hosts))
+    if holders:
+        raise InUse(
+            f"store {row.name} is in use: {', '.join(holders[:5])}; "
+            "delete what is in it and detach its hosts first",
+            object=row.name,
+            holders=holders,
+        )
+    for name, join in await bucket.joins(call, ""):
+        await bucket.drop_join(call, name, join)
+    await bucket.delete(call, [entry.name for entry in entries if entry.name != STORE])
+    await bucket.delete(call, [STORE])

@@ -1,0 +1,223 @@
+"""Objects: reading, listing, deleting, copying; each is one thing in the bucket."""
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from holdfast import infos, requests
+from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.handles import HttpHandle
+from holdfast.runtime import runtime
+from holdfast_drivers.s3.client import Bucket, Call, Content
+from holdfast_drivers.s3.names import after_all_of, decoded, encoded
+from holdfast_drivers.s3.rows import (
+    OBJECTS,
+    ObjectRow,
+    SettledRow,
+    object_name,
+    object_of,
+    row_of,
+    settled_name,
+)
+from holdfast_drivers.s3.store import store_row
+from holdfast_drivers.s3.tokens import opened, sealed
+
+T = TypeVar("T")
+HANDLE_S: Final = 7 * 24 * 3600
+"""How long the address in a handle works: the longest that S3 allows."""
+_AT_ONCE: Final = 16
+_HASH_INLINE_BYTES: Final = 256 << 10
+
+
+async def found_object(bucket: Bucket, call: Call, key: str) -> ObjectRow | None:
+    """The object under a key."""
+    head = await bucket.head(call, object_name(key))
+    return None if head is None else object_of(key, head)
+
+
+async def object_row(bucket: Bucket, call: Call, key: str) -> ObjectRow:
+    """The object under a key.
+
+    Raises:
+        NotFound: there is none, or no store.
+    """
+    row = await found_object(bucket, call, key)
+    if row is None:
+        raise await absent(bucket, call, key)
+    return row
+
+
+async def absent(bucket: Bucket, call: Call, key: str) -> NotFound:
+    """Why an object is not there: it is absent, or the whole store is."""
+    await store_row(bucket, call)
+    return NotFound("there is no object under this key", object=key)
+
+
+async def purge_settled(bucket: Bucket, call: Call, upload: str, target: str) -> list[str]:
+    """The name of what is recorded of an upload, if it is recorded to have become ``target``."""
+    name = settled_name(upload)
+    found = await bucket.get(call, name)
+    if found is None or row_of(found.data, SettledRow, name).target != target:
+        return []
+    return [name]
+
+
+class Objects:
+    """The objects of one store."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    async def get(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+        """Read an object or a range of it."""
+        if request.offset_bytes == 0 and request.length_bytes is None:
+            found = await self.bucket.get(call, object_name(request.key))
+            if found is None:
+                raise await absent(self.bucket, call, request.key)
+            row = object_of(request.key, found.head)
+            await _check_whole(row, found.data)
+            return infos.ObjectData(object=row.info(), offset_bytes=0, data=found.data)
+        return await self._range(call, request)
+
+    async def _range(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+        name = object_name(request.key)
+        head = await self.bucket.head(call, name)
+        if head is None:
+            raise await absent(self.bucket, call, request.key)
+        row = object_of(request.key, head)
+        size = row.size_bytes
+        offset = request.offset_bytes
+        start = max(0, size + offset) if offset < 0 else offset
+        if start and start >= size:
+            raise OutOfRange(f"offset {start} is past the end of {size} bytes", object=row.key)
+        left = size - start
+        length = left if request.length_bytes is None else min(left, request.length_bytes)
+        data = b""
+        if length:
+            span = start, start + length - 1
+            found = await self.bucket.get(call, name, span=span, etag=head.etag)
+            data = _exactly(row, start, length, found)
+        return infos.ObjectData(object=row.info(), offset_bytes=start, data=data)
+
+    async def head(self, call: Call, request: requests.HeadObject) -> infos.ObjectInfo:
+        """What is known of an object."""
+        return (await object_row(self.bucket, call, request.key)).info()
+
+    async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
+        """An address by which the object can be read for a week."""
+        row = await object_row(self.bucket, call, request.key)
+        url = await self.bucket.address(object_name(request.key), HANDLE_S)
+        return HttpHandle(url=url, size_bytes=row.size_bytes)
+
+    async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
+        """An address by which the object can be read for a while; the server keeps the time."""
+        await object_row(self.bucket, call, request.key)
+        seconds = max(1, int(request.expires_s))
+        return infos.UrlInfo(url=await self.bucket.address(object_name(request.key), seconds))
+
+    async def list(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
+        """Objects, and prefixes where keys are folded, in byte order."""
+        store = await store_row(self.bucket, call)
+        scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
+        last = opened(scope, request.token) if request.token else ""
+        names, more = await self._names(call, request, last)
+        keys = [name for name, folded in names if not folded]
+        rows = await all_found(self.bucket, call, keys)
+        return infos.ObjectPage(
+            items=tuple(row.info() for row in rows if row is not None),
+            prefixes=tuple(name for name, folded in names if folded),
+            token=sealed(scope, names[-1][0]) if more else "",
+        )
+
+    async def _names(
+        self, call: Call, request: requests.ListObjects, last: str
+    ) -> tuple[list[tuple[str, bool]], bool]:
+        """One page of keys and of prefixes that keys are folded into, and whether there are more."""
+        names: list[tuple[str, bool]] = []
+        after = _after(last, request) if last else ""
+        wanted = f"{OBJECTS}{encoded(request.prefix)}"
+        more = True
+        while more:
+            entries, more = await self.bucket.page(
+                call, wanted, after=after, limit=max(2, request.limit - len(names) + 1)
+            )
+            more = more and bool(entries)
+            for entry in entries:
+                key = decoded(entry.name.removeprefix(OBJECTS))
+                if key is None or not key.startswith(request.prefix) or entry.name <= after:
+                    continue
+                if len(names) == request.limit:
+                    return names, True
+                name, folded = _folded(key, request)
+                names.append((name, folded))
+                after = _after(name, request) if folded else entry.name
+            if entries and entries[-1].name > after:
+                after = entries[-1].name
+        return names, False
+
+    async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
+        """Delete an object; the record of its upload goes first, so that a killed call can go on."""
+        row = await found_object(self.bucket, call, request.key)
+        if row is None:
+            await store_row(self.bucket, call)
+            return infos.Gone(key=request.key)
+        if row.upload:
+            gone = await purge_settled(self.bucket, call, row.upload, row.key)
+            await self.bucket.delete(call, gone)
+        await self.bucket.delete(call, [object_name(request.key)])
+        return infos.Gone(key=request.key)
+
+
+async def all_found(bucket: Bucket, call: Call, keys: Sequence[str]) -> list[ObjectRow | None]:
+    """The objects under keys, asked for a few at a time; ``None`` where one went meanwhile."""
+    found: list[ObjectRow | None] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        chosen = keys[start : start + _AT_ONCE]
+        found += await together(*(found_object(bucket, call, key) for key in chosen))
+    return found
+
+
+async def together(*requests_made: Coroutine[Any, Any, T]) -> list[T]:
+    """Await requests at the same time; the first error is raised once all have ended."""
+    found = await asyncio.gather(*requests_made, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in found if not isinstance(one, BaseException)]
+
+
+def _folded(key: str, request: requests.ListObjects) -> tuple[str, bool]:
+    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
+    if not request.delimiter:
+        return key, False
+    head, found, _ = key[len(request.prefix) :].partition(request.delimiter)
+    return (f"{request.prefix}{head}{found}", True) if found else (key, False)
+
+
+def _after(name: str, request: requests.ListObjects) -> str:
+    """Where a listing goes on after a key, or after all keys that are folded into a prefix."""
+    if _folded(name, request)[1]:
+        return f"{OBJECTS}{after_all_of(name)}"
+    return object_name(name)
+
+
+def _exactly(row: ObjectRow, start: int, length: int, found: Content | None) -> bytes:
+    if found is None:
+        raise NotFound("the object was deleted while it was read", object=row.key)
+    if found.offset_bytes != start or len(found.data) != length:
+        raise Corrupt(
+            f"the server gave {len(found.data)} bytes from {found.offset_bytes} where {length} "
+            f"from {start} were asked for",
+            object=row.key,
+        )
+    return found.data
+
+
+async def _check_whole(row: ObjectRow, data: bytes) -> None:
+    if len(data) < _HASH_INLINE_BYTES:
+        found = hashlib.sha256(data).hexdigest()
+    else:
+        found = await runtime().run_blocking(lambda: hashlib.sha256(data).hexdigest())
+    if found != row.sha256:
+        raise Corrupt(f"what is stored has SHA-256 {found}, not {row.sha256}", object=row.key)

@@ -1,0 +1,90 @@
+"""What became of a call whose answer was lost, read from the bucket."""
+
+from holdfast import infos, requests
+from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.requests import PartReference
+from holdfast_drivers.s3.client import Call
+from holdfast_drivers.s3.objects import found_object
+from holdfast_drivers.s3.rows import object_name, part_name, settled_name, upload_name
+from holdfast_drivers.s3.store import store_row
+from holdfast_drivers.s3.uploads import Uploads, is_same_upload, tag_of
+
+
+async def probe_image(uploads: Uploads, call: Call, request: requests.Request) -> ProbeResult:
+    """What became of a call to an image store."""
+    await store_row(uploads.bucket, call)
+    match request:
+        case requests.StartUpload():
+            row = await uploads.find(call, request.upload)
+            if row is not None and is_same_upload(row, request):
+                return Done(answer=infos.UploadInfo(upload=row.key, key=row.target))
+            return Absent()
+        case requests.UploadPart():
+            return await _probe_part(uploads, call, request)
+        case requests.CompleteUpload():
+            return await _probe_complete(uploads, call, request)
+        case requests.AbortUpload(upload=upload):
+            return await _probe_abort(uploads, call, upload)
+        case requests.DeleteObject(key=key):
+            return await _probe_delete(uploads, call, key)
+        case requests.CopyObject():
+            return await _probe_copy(uploads, call, request)
+        case _:
+            return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+
+
+async def _probe_part(uploads: Uploads, call: Call, request: requests.UploadPart) -> ProbeResult:
+    row = await uploads.find(call, request.upload)
+    if row is None:
+        return Absent()
+    head = await uploads.bucket.head(call, part_name(row.id, request.number))
+    if head is None or head.etag != tag_of(request.data):
+        return Absent()
+    return Done(
+        answer=infos.PartInfo(
+            part=PartReference(
+                number=request.number, size_bytes=len(request.data), tag=head.etag
+            )
+        )
+    )
+
+
+async def _probe_complete(
+    uploads: Uploads, call: Call, request: requests.CompleteUpload
+) -> ProbeResult:
+    row = await uploads.find(call, request.upload)
+    if row is None:
+        made = await uploads.made_by(call, request.upload)
+        return Absent() if made is None else Done(answer=made.info())
+    stored = await found_object(uploads.bucket, call, row.target)
+    if stored is not None and stored.upload_id == row.id:
+        return Partial(names=(upload_name(row.key),))
+    name = object_name(row.target)
+    joins = [join for found, join in await uploads.bucket.joins(call, name) if found == name]
+    return Partial(names=tuple(f"{name}?{join}" for join in joins)) if joins else Absent()
+
+
+async def _probe_abort(uploads: Uploads, call: Call, upload: str) -> ProbeResult:
+    row = await uploads.find(call, upload)
+    if row is None:
+        return Done(answer=Gone(key=upload))
+    return Absent()
+
+
+async def _probe_delete(uploads: Uploads, call: Call, key: str) -> ProbeResult:
+    row = await found_object(uploads.bucket, call, key)
+    if row is None:
+        return Done(answer=Gone(key=key))
+    if row.upload and await uploads.bucket.head(call, settled_name(row.upload)) is None:
+        return Partial(names=(object_name(key),))
+    return Absent()
+
+
+async def _probe_copy(uploads: Uploads, call: Call, request: requests.CopyObject) -> ProbeResult:
+    source = await found_object(uploads.bucket, call, request.key)
+    made = await found_object(uploads.bucket, call, request.target)
+    if made is None or made.operation != call.operation:
+        return Absent()
+    if source is not None and source.sha256 != made.sha256:
+        return Absent()
+    return Done(answer=made.info())

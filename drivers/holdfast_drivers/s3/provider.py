@@ -1,0 +1,50 @@
+"""The plug-in's root: what the driver is called and how its stores are opened."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar
+
+import msgspec
+
+from holdfast.ports import ImageDriver, LifeCycle, Provider
+from holdfast.requests import Role, ScopeKind
+from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast_drivers.s3.client import open_bucket
+from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.embedded import embedded_testbed
+from holdfast_drivers.s3.image import S3ImageDriver
+from holdfast_drivers.s3.lifecycle import S3LifeCycle
+
+
+class S3Provider(Provider):
+    """Objects in a bucket of an S3 server."""
+
+    name: ClassVar[str] = "s3"
+    roles: ClassVar[tuple[Role, ...]] = (Role.IMAGE,)
+    scopes: ClassVar[tuple[ScopeKind, ...]] = (ScopeKind.REGION, ScopeKind.ZONE)
+    config_type: ClassVar[type[msgspec.Struct]] = S3Config
+    secret_fields: ClassVar[tuple[str, ...]] = ("secret_key",)
+
+    @asynccontextmanager
+    async def image(self, config: msgspec.Struct) -> AsyncIterator[ImageDriver]:
+        async with open_bucket(_s3(config)) as bucket:
+            yield S3ImageDriver(bucket, _s3(config))
+
+    def life_cycle(
+        self, config: msgspec.Struct, role: Role
+    ) -> AbstractAsyncContextManager[LifeCycle]:
+        return _life_cycle(_s3(config))
+
+    def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
+        return {TestbedKind.EMBEDDED: embedded_testbed}
+
+
+@asynccontextmanager
+async def _life_cycle(config: S3Config) -> AsyncIterator[LifeCycle]:
+    yield S3LifeCycle(config)
+
+
+def _s3(config: msgspec.Struct) -> S3Config:
+    if not isinstance(config, S3Config):
+        raise TypeError(f"a {type(config).__name__} is no configuration of driver s3")
+    return config

@@ -1,0 +1,197 @@
+"""Uploads: a row, parts as things of their own, and what became of them."""
+
+import hashlib
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.errors import Conflict, Invalid, NotFound
+from holdfast.requests import PartReference
+from holdfast.runtime import runtime
+from holdfast_drivers.s3.client import Bucket, Call, Entry
+from holdfast_drivers.s3.joining import publish, sweep_joins, verified
+from holdfast_drivers.s3.objects import found_object, purge_settled
+from holdfast_drivers.s3.rows import (
+    ObjectRow,
+    SettledRow,
+    UploadRow,
+    object_name,
+    part_name,
+    parts_prefix,
+    row_of,
+    settled_name,
+    upload_name,
+)
+from holdfast_drivers.s3.store import check_allocating, store_row
+
+
+class Uploads:
+    """The uploads of one store."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    async def find(self, call: Call, key: str) -> UploadRow | None:
+        """The open upload under a key."""
+        name = upload_name(key)
+        found = await self.bucket.get(call, name)
+        return None if found is None else row_of(found.data, UploadRow, name)
+
+    async def start(self, call: Call, request: requests.StartUpload) -> infos.UploadInfo:
+        """Open an upload."""
+        store = await store_row(self.bucket, call)
+        row = await self.find(call, request.upload)
+        if row is None:
+            check_allocating(store)
+            row = await self._open(call, request)
+        if not is_same_upload(row, request):
+            raise Conflict("the upload key is taken by another upload", object=request.upload)
+        return infos.UploadInfo(upload=row.key, key=row.target)
+
+    async def _open(self, call: Call, request: requests.StartUpload) -> UploadRow:
+        row = UploadRow(
+            key=request.upload,
+            id=runtime().new_id("up"),
+            operation=call.operation,
+            target=request.key,
+            kind=request.kind,
+            content_type=request.content_type,
+        )
+        name = upload_name(request.upload)
+        if await self.bucket.put(call, name, msgspec.json.encode(row), new=True) is not None:
+            return row
+        found = await self.find(call, request.upload)
+        if found is None:
+            raise Conflict("another call opened and ended this upload", object=request.upload)
+        return found
+
+    async def send(self, call: Call, request: requests.UploadPart) -> infos.PartInfo:
+        """Store one part, in place of an earlier one of its number."""
+        row = await self.get(call, request.upload)
+        etag = await self.bucket.put(call, part_name(row.id, request.number), request.data)
+        return infos.PartInfo(
+            part=PartReference(
+                number=request.number, size_bytes=len(request.data), tag=str(etag)
+            )
+        )
+
+    async def get(self, call: Call, key: str) -> UploadRow:
+        """The open upload under a key.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.find(call, key)
+        if row is None:
+            raise NotFound("there is no open upload under this key", object=key)
+        return row
+
+    async def parts(self, call: Call, row: UploadRow) -> dict[int, Entry]:
+        """The stored parts of an upload, by number."""
+        prefix = parts_prefix(row.id)
+        return {
+            int(entry.name.removeprefix(prefix)): entry
+            for entry in await self.bucket.all(call, prefix)
+        }
+
+    async def complete(self, call: Call, request: requests.CompleteUpload) -> infos.ObjectInfo:
+        """Join parts into an object, replacing what is under its key."""
+        row = await self.find(call, request.upload)
+        if row is None:
+            made = await self.made_by(call, request.upload)
+            if made is None:
+                raise NotFound("there is no open upload under this key", object=request.upload)
+            return made.info()
+        stored = await self.parts(call, row)
+        made = await found_object(self.bucket, call, row.target)
+        if made is None or made.upload_id != row.id:
+            made = await self._join(call, row, request, stored, made)
+        call.changed = True  # the object is there, whoever made it
+        await self._settle(call, row, made, stored)
+        return made.info()
+
+    async def made_by(self, call: Call, upload: str) -> ObjectRow | None:
+        """The object that an upload became, while it is the current one."""
+        name = settled_name(upload)
+        found = await self.bucket.get(call, name)
+        if found is None:
+            return None
+        settled = row_of(found.data, SettledRow, name)
+        made = await found_object(self.bucket, call, settled.target)
+        return made if made is not None and made.upload_id == settled.id else None
+
+    async def _join(
+        self,
+        call: Call,
+        row: UploadRow,
+        request: requests.CompleteUpload,
+        stored: dict[int, Entry],
+        earlier: ObjectRow | None,
+    ) -> ObjectRow:
+        parts = _chosen(request, stored)
+        pieces = await verified(self.bucket, call, parts, request)
+        made = ObjectRow(
+            key=row.target,
+            id=runtime().new_id("obj"),
+            operation=call.operation,
+            kind=row.kind,
+            content_type=row.content_type,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256.lower(),
+            upload=row.key,
+            upload_id=row.id,
+            replaced=earlier.upload if earlier else "",
+        )
+        await publish(self.bucket, call, object_name(row.target), pieces, made.description())
+        return made
+
+    async def _settle(
+        self, call: Call, row: UploadRow, made: ObjectRow, stored: dict[int, Entry]
+    ) -> None:
+        """Record what became of the upload, then remove it; a repeated call does it again."""
+        record = SettledRow(key=row.key, id=row.id, target=row.target)
+        await self.bucket.put(call, settled_name(row.key), msgspec.json.encode(record))
+        gone = [entry.name for entry in stored.values()]
+        if made.replaced and made.replaced != made.upload:
+            gone += await purge_settled(self.bucket, call, made.replaced, made.key)
+        await self.bucket.delete(call, [*gone, upload_name(row.key)])
+
+    async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
+        """Drop an upload and its parts; its row goes last, so that a killed call can be repeated."""
+        row = await self.find(call, request.upload)
+        if row is None:
+            await store_row(self.bucket, call)
+            return infos.Gone(key=request.upload)
+        stored = await self.parts(call, row)
+        if len(stored) > 1:
+            await sweep_joins(self.bucket, call, object_name(row.target))
+        if stored:
+            await self.bucket.delete(call, [entry.name for entry in stored.values()])
+        await self.bucket.delete(call, [upload_name(row.key)])
+        return infos.Gone(key=request.upload)
+
+
+def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
+    """Whether a request asks for the upload that is open."""
+    asked = request.key, request.kind, request.content_type
+    return (row.target, row.kind, row.content_type) == asked
+
+
+def tag_of(data: bytes) -> str:
+    """The tag of a part that was stored with these bytes."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _chosen(request: requests.CompleteUpload, stored: dict[int, Entry]) -> list[Entry]:
+    """The parts that are named, by number."""
+    numbers = {part.number for part in request.parts}
+    if len(numbers) < len(request.parts):
+        raise Invalid("a part is named twice", object=request.upload)
+    for part in request.parts:
+        found = stored.get(part.number)
+        if found is None or (found.etag, found.size_bytes) != (part.tag, part.size_bytes):
+            raise Invalid(
+                f"part {part.number} is not stored with tag {part.tag}; send it again",
+                object=request.upload,
+            )
+    return [stored[number] for number in sorted(numbers)]
