@@ -20,6 +20,7 @@ from holdfast_drivers.nfs.server import (
     FAULTS,
     Storage,
     exporting_server,
+    exports,
     fault_in_force,
     storage_of,
 )
@@ -108,12 +109,12 @@ class NfsImageTestbed(Testbed):
 
     def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
         """Keep a fault in force in the container or its network namespace."""
-        return fault_in_force(self._server, fault, EXPORT)
+        return fault_in_force(self._server, fault, exports)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's sandbox with all that is in it."""
         self._made.discard(self._sandbox(role, namespace))
-        await self._inside.ask(do="remove", sandbox=f"{EXPORT}/{self._sandbox(role, namespace)}")
+        await self._inside.ask(do="remove", folder=f"{EXPORT}/{self._sandbox(role, namespace)}")
 
 
 def make_sandbox(server: str, sandbox: str) -> None:

@@ -8,20 +8,36 @@ stay what they were; nothing that a client of the NFS server does can bring the 
 import hashlib
 import json
 import os
-import pathlib
+import re
 import shutil
 import stat
 import struct
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-BLOCK = 4096
-READ = 1 << 20
+import xxhash
+
+Told = dict[str, Any]
+
+BLOCK_BYTES = 4096
+READ_BYTES = 1 << 20
+SECTOR_BYTES = 512
+SETTLED_NS = 50_000_000
+"""How old a change must be before its time alone tells it from a later one."""
 FOOTER = struct.Struct("<Q8s")
-KEPT = {}
+EXPORTS = Path("/state/exports")
+GANESHA = "org.ganesha.nfsd"
+MODES = {"x": "exclusive", "r": "read_only"}
+NEIGHBOUR = "neighbour"
+_kept: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {}
 
 
-def kept(path, name, compute):
+def kept(path: Path, name: str, compute: Callable[[Path], Any]) -> Any:
+    """What is computed of a file, again when the file has changed."""
     status = path.stat()
     state = (
         status.st_ino,
@@ -30,133 +46,197 @@ def kept(path, name, compute):
         status.st_size,
         status.st_blocks,
     )
-    found = KEPT.get((name, str(path)))
-    if found is None or found[0] != state:
-        found = KEPT[name, str(path)] = (state, compute(path))
-    return found[1]
+    found = _kept.get((name, str(path)))
+    if found is not None and found[0] == state:
+        return found[1]
+    computed = compute(path)
+    if status.st_ctime_ns < time.time_ns() - SETTLED_NS:
+        _kept[name, str(path)] = (state, computed)
+    return computed
 
 
-def raw_digest(path):
-    import xxhash
-
+def raw_digest(path: Path) -> str:
+    """The content digest of a raw file (``holdfast.data.digest``); holes are not read."""
     with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+        fd = file.fileno()
+        size = os.fstat(fd).st_size
         digest = xxhash.xxh3_128(size.to_bytes(8, "little"))
         offset = 0
         while offset < size:
             try:
-                offset = os.lseek(file.fileno(), offset, os.SEEK_DATA) // BLOCK * BLOCK
+                offset = os.lseek(fd, offset, os.SEEK_DATA) // BLOCK_BYTES * BLOCK_BYTES
             except OSError:  # only a hole is left
                 break
-            end = min(os.lseek(file.fileno(), offset, os.SEEK_HOLE), size)
+            end = min(os.lseek(fd, offset, os.SEEK_HOLE), size)
             while offset < end:
-                data = os.pread(file.fileno(), min(READ, size - offset), offset)
-                for start in range(0, len(data), BLOCK):
-                    block = data[start : start + BLOCK].ljust(BLOCK, b"\0")
-                    if block != bytes(BLOCK):
-                        digest.update(((offset + start) // BLOCK).to_bytes(8, "little"))
+                data = os.pread(fd, min(READ_BYTES, size - offset), offset)
+                for start in range(0, len(data), BLOCK_BYTES):
+                    block = data[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0")
+                    if block != bytes(BLOCK_BYTES):
+                        digest.update(((offset + start) // BLOCK_BYTES).to_bytes(8, "little"))
                         digest.update(xxhash.xxh3_128_digest(block))
                 offset += len(data)
     return digest.hexdigest()
 
 
-def qcow2_digest(path):
-    raw = pathlib.Path("/run/inspect.raw")
-    subprocess.run(
-        ["qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", str(path), str(raw)], check=True
-    )
-    try:
-        return [raw_digest(raw), raw.stat().st_size]
-    finally:
-        raw.unlink()
-
-
-def object_of(path):
+def object_of(path: Path) -> Told:
+    """What an object's file says of itself, and the digest of its bytes."""
     data = path.read_bytes()
     length, _ = FOOTER.unpack(data[-FOOTER.size :])
-    record = -(-(length + FOOTER.size) // 512) * 512
+    record = -(-(length + FOOTER.size) // SECTOR_BYTES) * SECTOR_BYTES
     row = json.loads(data[-record:][:length])
     content = data[: row["size_bytes"]]
-    whole = len(data) - record - len(content) in range(512)
+    whole = len(data) - record - len(content) in range(SECTOR_BYTES)
     return {
         "key": row["key"],
         "id": row["id"],
-        "size": len(content) if whole else -1,
+        "size_bytes": len(content) if whole else -1,
         "digest": hashlib.sha256(content).hexdigest(),
     }
 
 
-def plain(path):
+def plain(path: Path) -> str:
+    """The SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def loads(path):
-    return json.loads(path.read_bytes())
+def loads(path: Path) -> Told:
+    """A JSON file."""
+    return dict(json.loads(path.read_bytes()))
 
 
-def thing(kind, key, **more):
+def thing(kind: str, key: str, **more: Any) -> Told:
+    """One thing, as ``holdfast.testbed.Inspected`` has it."""
     return {"kind": kind, "key": key, **more}
 
 
-def leftover(path):
+def leftover(path: Path) -> Told:
+    """Something that is not finished, or not gone."""
     return thing("temporary", f"{path.parent.name}/{path.name}", unfinished=True)
 
 
-def image(folder):
+# Image stores
+
+
+def image(folder: Path) -> Iterator[Told]:
+    """Everything in an image store."""
     names = {path.name for path in folder.iterdir()}
     store = loads(folder / "store.json")
     state = "maintenance" if "maintenance" in names else "up"
-    hosts = sorted(path.read_bytes() for path in (folder / "hosts").iterdir())
-    detail = f"{store['name']}|{state}|{b','.join(hosts).decode()}"
+    hosts = b",".join(sorted(path.read_bytes() for path in (folder / "hosts").iterdir()))
+    detail = f"{store['name']}|{state}|{hosts.decode()}"
     yield thing("store", store["name"], id=store["id"], detail=detail)
     for path in (folder / "objects").iterdir():
-        yield thing("object", **kept(path, "object", object_of))
+        yield {"kind": "object", **kept(path, "object", object_of)}
     parts = {path.name: path for path in (folder / "parts").iterdir()}
     for path in (folder / "uploads").iterdir():
         row = loads(path)
         mine = [name for name in parts if name.startswith(f"{path.name}.{row['id']}.")]
         size = sum(parts.pop(name).stat().st_size for name in mine)
-        yield thing("upload", row["key"], id=row["id"], size=size, unfinished=True)
+        yield thing("upload", row["key"], id=row["id"], size_bytes=size, unfinished=True)
     known = {"store.json", "maintenance", "hosts", "objects", "uploads", "parts", "staging"}
-    for name in sorted(names - known):
-        yield leftover(folder / name)
+    yield from (leftover(folder / name) for name in sorted(names - known))
     for path in (*parts.values(), *(folder / "staging").iterdir()):
         yield leftover(path)
 
 
-def disks(folder, kind):
+# Primary stores
+
+
+def primary(folder: Path) -> Iterator[Told]:
+    """Everything in a primary store, and the exports that belong to none."""
+    store = loads(folder / "store.json")
+    detail = f"{store['name']}|{store.get('state', 'up')}|{','.join(store.get('hosts', ()))}"
+    yield thing("store", store["name"], id=store["id"], detail=detail)
+    yield from disks(folder / "volumes", "volume")
+    yield from disks(folder / "snapshots", "snapshot")
+    yield from grants(folder)
+    known = {"store.json", "lock", "volumes", "snapshots", "grants", "served", "staging"}
+    for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
+        if path.parent.name == "staging" or path.name not in known:
+            yield leftover(path)
+
+
+def disks(folder: Path, kind: str) -> Iterator[Told]:
+    """Volumes or snapshots."""
     for path in folder.iterdir():
         row = loads(path / "row.json")
         data = path / row.get("data", "data")
-        if row.get("format") == "qcow2":
-            digest, size = kept(data, "qcow2", qcow2_digest)
-        else:
-            digest, size = kept(data, "raw", raw_digest), data.stat().st_size
         yield thing(
-            kind, row["key"], id=row["id"], size=size, digest=digest, detail=row.get("volume", "")
+            kind,
+            row["key"],
+            id=row["id"],
+            size_bytes=data.stat().st_size,
+            digest=kept(data, "raw", raw_digest),
+            detail=row.get("volume", ""),
         )
         for other in path.iterdir():
             if other.name not in {"row.json", data.name}:
                 yield leftover(other)
 
 
-def things(folder, role):
+def grants(folder: Path) -> Iterator[Told]:
+    """Grants, and what is served or described of none."""
+    recorded = {path.name.split(".")[3]: path for path in (folder / "grants").iterdir()}
+    for name, path in recorded.items():
+        row = loads(path)
+        mode = MODES[path.name.split(".")[2]]
+        yield thing("grant", row["volume"], id=name, detail=f"{row['volume']}|{row['host']}|{mode}")
+    if (folder / "served").is_dir():
+        for path in (folder / "served").iterdir():
+            if path.name != "by" and path.name.removesuffix(".by") not in recorded:
+                yield leftover(path)
+    everywhere = {
+        path.name.split(".")[3] for path in folder.parent.parent.glob("*/primary/grants/*.*.*.*.*")
+    }
+    for path in EXPORTS.iterdir():
+        if path.name.partition(".")[0] not in everywhere:
+            yield leftover(path)
+    for pseudo in exports():
+        name = pseudo.removeprefix("/holdfast/")
+        if name != pseudo and name not in everywhere:
+            yield thing("temporary", f"exports{pseudo}", unfinished=True)
+
+
+def exports() -> list[str]:
+    """What ganesha says it serves; nothing where it does not run."""
+    shown = subprocess.run(
+        [
+            "/usr/bin/dbus-send",
+            "--system",
+            "--print-reply",
+            f"--dest={GANESHA}",
+            "/org/ganesha/nfsd/ExportMgr",
+            "org.ganesha.nfsd.exportmgr.ShowExports",
+        ],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return re.findall(r'uint16 \d+\n\s+string "([^"]*)"', shown.stdout)
+
+
+# Questions
+
+
+def things(folder: Path, role: str) -> Iterator[Told]:
+    """Everything in a store, and what is beside it of stores that come or go."""
     for path in folder.parent.glob(f".{role}.*"):
         yield leftover(path)
     if folder.exists():
         yield from image(folder) if role == "image" else primary(folder)
 
 
-def primary(folder):
-    raise SystemExit("no primary stores here")
-
-
-def outside(sandbox, folder, role):
+def outside(sandbox: Path, folder: Path, role: str) -> str:
+    """A digest of all that is around a store; other namespaces of its root are no part of it."""
     digest = hashlib.sha256()
+    root = folder.parent.parent
     waiting = [sandbox]
     while waiting:
         path = waiting.pop()
         if path == folder or (path.parent == folder.parent and path.name.startswith(f".{role}.")):
+            continue
+        if path.parent == root and path != folder.parent and path.name != NEIGHBOUR:
             continue
         status = path.lstat()
         if path != folder.parent:
@@ -168,31 +248,85 @@ def outside(sandbox, folder, role):
     return digest.hexdigest()
 
 
-def answer(asked):
-    sandbox = pathlib.Path(asked["sandbox"])
-    match asked["do"]:
-        case "make":
-            for name, text in asked["files"].items():
-                path = sandbox / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-        case "remove":
-            shutil.rmtree(sandbox, ignore_errors=True)
-        case "look":
-            folder, role = sandbox / asked["folder"], asked["role"]
-            if not sandbox.exists():
-                return {"things": [], "outside": ""}
-            return {"things": list(things(folder, role)), "outside": outside(sandbox, folder, role)}
+def make(sandbox: Path, files: list[str]) -> Told:
+    """Make a store's surroundings; what is there already stays."""
+    for name in files:
+        path = sandbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(name)
     return {}
 
 
-def main():
+def look(sandbox: Path, folder: Path, role: str) -> Told:
+    """Everything in a store, and a digest of what is around it."""
+    if not sandbox.exists():
+        return {"things": [], "outside": ""}
+    return {"things": list(things(folder, role)), "outside": outside(sandbox, folder, role)}
+
+
+def remove(folder: Path) -> Told:
+    """Remove a folder with all that is in it, and what is served of it."""
+    for path in EXPORTS.glob("*.conf"):
+        text = path.read_text()
+        if f'Path = "{folder}/' in text:
+            number = text.partition("Export_Id = ")[2].partition(";")[0]
+            path.unlink()
+            send("RemoveExport", f"uint16:{number}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return {}
+
+
+def send(method: str, *arguments: str) -> None:
+    """Tell ganesha something; that it does not know the export is fine."""
+    subprocess.run(
+        [
+            "/usr/bin/dbus-send",
+            "--system",
+            "--print-reply",
+            f"--dest={GANESHA}",
+            "/org/ganesha/nfsd/ExportMgr",
+            f"org.ganesha.nfsd.exportmgr.{method}",
+            *arguments,
+        ],
+        capture_output=True,
+        check=False,
+    )
+
+
+def move(old: Path, new: Path) -> Told:
+    """Give a file another name, if it is there."""
+    if old.exists():
+        old.rename(new)
+    return {}
+
+
+def answer(asked: Told) -> Told:
+    """The answer to one question."""
+    match asked["do"]:
+        case "make":
+            return make(Path(asked["sandbox"]), asked["files"])
+        case "look":
+            sandbox = Path(asked["sandbox"])
+            return look(sandbox, sandbox / asked["folder"], asked["role"])
+        case "remove":
+            return remove(Path(asked["folder"]))
+        case "move":
+            return move(Path(asked["old"]), Path(asked["new"]))
+        case _:
+            raise ValueError(asked["do"])
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
     for line in sys.stdin:
         try:
             told = answer(json.loads(line))
         except FileNotFoundError as error:
             told = {"again": str(error)}  # it changed while it was read
-        print(json.dumps(told), flush=True)
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -81,7 +81,7 @@ def _inspected(told: Mapping[str, Any]) -> Inspected:
         kind=OwnedKind(told["kind"]),
         key=told["key"],
         id=told.get("id", ""),
-        size_bytes=told.get("size", 0),
+        size_bytes=told.get("size_bytes", 0),
         digest=told.get("digest", ""),
         detail=told.get("detail", ""),
         unfinished=told.get("unfinished", False),

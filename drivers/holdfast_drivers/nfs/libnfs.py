@@ -76,13 +76,13 @@ _SPACE: Final = "bsize frsize blocks bfree bavail files ffree favail fsid flag n
 class _Stat(ctypes.Structure):
     """``struct nfs_stat_64``."""
 
-    _fields_ = [(name, _u64) for name in _STAT.split(" ")]  # noqa: RUF012 - ctypes reads a list
+    _fields_ = [(name, _u64) for name in _STAT.split(" ")]
 
 
 class _Space(ctypes.Structure):
     """``struct nfs_statvfs_64``."""
 
-    _fields_ = [(name, _u64) for name in _SPACE.split(" ")]  # noqa: RUF012 - ctypes reads a list
+    _fields_ = [(name, _u64) for name in _SPACE.split(" ")]
 
 
 class _Entry(ctypes.Structure):

@@ -1,5 +1,7 @@
 """The NFS server that the testbeds start: nfs-ganesha in a container, and what can befall it."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends.servers import Server, ServerSpec, run_server
+from holdfast.backends.servers import ReadyProbe, Server, ServerSpec, run_server
 from holdfast.backends.specs import BackendServer, ImageRecipe, ServerFile
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
@@ -63,16 +65,28 @@ async def exporting_server(run: str, size: str) -> AsyncIterator[Server]:
         ServerFile(path="/state/exports/whole.conf", data=_EXPORT.format(access="RW").encode()),
     )
     spec = server_spec("nfs-image", files, size)
-    async with run_server(spec, run, lambda server: answers(server, EXPORT)) as server:
+    async with run_server(spec, run, exports) as server:
         yield server
 
 
-async def answers(server: Server, export: str) -> bool:
+async def serves(server: Server) -> bool:
+    """Whether the NFS server answers, and sshd listens."""
+    done = await server.exec(_dbus("ShowExports"))
+    if done.status:
+        return False
+    async with asyncio.timeout(_PROBE_S):
+        for port in (2049, 111, 22):
+            _, writer = await asyncio.open_connection(server.address, port)
+            writer.close()
+    return True
+
+
+async def exports(server: Server) -> bool:
     """Whether the export can be mounted; an ``OSError`` means that it cannot yet."""
     lane = runtime().open_lane()
 
     def mount() -> None:
-        address = Address(server=server.address, export=export, uid=0, gid=0)
+        address = Address(server=server.address, export=EXPORT, uid=0, gid=0)
         Client(address, lambda: _PROBE_S).close()
 
     try:
@@ -99,7 +113,7 @@ async def checked(server: Server, *argv: str) -> str:
 
 
 @asynccontextmanager
-async def fault_in_force(server: Server, fault: Fault, export: str) -> AsyncIterator[None]:
+async def fault_in_force(server: Server, fault: Fault, ready: ReadyProbe) -> AsyncIterator[None]:
     """Keep a fault in force; afterwards the server works again, with all data."""
     match fault:
         case Fault.DOWN | Fault.CUT_OFF | Fault.VOID:
@@ -123,19 +137,17 @@ async def fault_in_force(server: Server, fault: Fault, export: str) -> AsyncIter
         yield
     finally:
         await ending
-        await _recovered(server, export)
+        await _recovered(server, ready)
 
 
-async def _recovered(server: Server, export: str) -> None:
+async def _recovered(server: Server, ready: ReadyProbe) -> None:
     """Wait until the server answers again."""
     ends = runtime().now() + 30
-    while True:
-        try:
-            if await answers(server, export):
+    while runtime().now() < ends:
+        with contextlib.suppress(OSError, EnvironmentUnavailable):
+            if await ready(server):
                 return
-        except OSError as error:
-            if runtime().now() > ends:
-                raise EnvironmentUnavailable(f"{server.name} does not come back") from error
+    raise EnvironmentUnavailable(f"{server.name} does not come back")
 
 
 async def _call(server: Server, *argv: str) -> None:
@@ -167,12 +179,17 @@ async def _access(server: Server, access: str) -> None:
     await server.put_file("/state/exports/whole.conf", _EXPORT.format(access=access).encode())
     await checked(
         server,
+        *_dbus("UpdateExport", "string:/state/exports/whole.conf", "string:EXPORT(Export_Id=1)"),
+    )
+
+
+def _dbus(method: str, *arguments: str) -> tuple[str, ...]:
+    return (
         "dbus-send",
         "--system",
         "--print-reply",
         "--dest=org.ganesha.nfsd",
         "/org/ganesha/nfsd/ExportMgr",
-        "org.ganesha.nfsd.exportmgr.UpdateExport",
-        "string:/state/exports/whole.conf",
-        "string:EXPORT(Export_Id=1)",
+        f"org.ganesha.nfsd.exportmgr.{method}",
+        *arguments,
     )

@@ -1,0 +1,255 @@
+"""Grants as exports of nfs-ganesha: for each grant a folder with one more name of the volume's
+file, exported to the address of one host and to nobody else.
+
+A grant is recorded in the store's folder; its export is written where ganesha reads it when it
+starts. Runs on the storage host; blocking.
+"""
+
+import contextlib
+import hashlib
+import select
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from holdfast import files, requests
+from holdfast.capabilities import AccessMode
+from holdfast.errors import Corrupt, Internal, Invalid, Unavailable, Unknown
+from holdfast_drivers.local.grants import GrantKeeper, GrantName
+from holdfast_drivers.local.names import name_of
+from holdfast_drivers.local.place import Place
+from holdfast_drivers.nfs.ganesha import Export, Ganesha, GaneshaRefused, GaneshaUnreachable
+from holdfast_drivers.nfs.primary_config import address_of
+
+VOLUME: Final = "volume"
+PSEUDO: Final = "/holdfast"
+_FIRST: Final = 1000
+_NUMBERS: Final = 64000
+_PAUSE_S: Final = 0.002
+_QUIET_TRIES: Final = 2000
+
+
+class GrantRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is under a grant's name."""
+
+    volume: str
+    host: str
+    client: str
+
+
+class GaneshaKeeper(GrantKeeper):
+    """Makes exports for grants and takes them away.
+
+    Args:
+        place: the store's folder.
+        ganesha: serves its volumes.
+        exports: the folder that ganesha reads when it starts.
+        hosts: the address of each host.
+    """
+
+    def __init__(
+        self, place: Place, ganesha: Ganesha, exports: Path, hosts: dict[str, str]
+    ) -> None:
+        self._place = place
+        self._ganesha = ganesha
+        self._exports = exports
+        self._hosts = hosts
+        self._served = place.folder / "served"
+
+    # Where things are
+
+    def folder(self, grant: str) -> Path:
+        """The folder that is exported for a grant."""
+        return self._served / grant
+
+    def _described(self, grant: str) -> Path:
+        """The file that describes a grant's export to ganesha."""
+        return self._exports / f"{grant}.conf"
+
+    def _marker(self, grant: str) -> Path:
+        """Says which life of ganesha serves the export."""
+        return self._served / f"{grant}.by"
+
+    def read(self, granted: GrantName) -> GrantRecord | None:
+        """What is recorded of a grant; ``None`` where it is gone."""
+        try:
+            return msgspec.json.decode(granted.path.read_bytes(), type=GrantRecord)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"{granted.path} is damaged: {error}") from error
+
+    # Granting
+
+    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+        address_of(self._hosts, request.host)
+        if not self._exports.is_dir():
+            raise Invalid(
+                f"setting `exports_folder`: there is no folder {self._exports} on the storage host"
+            )
+        if not self._ganesha.instance():
+            raise Unavailable(
+                "nfs-ganesha does not run on the storage host (setting `pid_file`); nothing was "
+                "granted",
+                object=request.volume,
+            )
+
+    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+        record = GrantRecord(
+            volume=request.volume,
+            host=request.host,
+            client=address_of(self._hosts, request.host),
+        )
+        staged = self._staged(request.volume)
+        files.write_new(staged, msgspec.json.encode(record))
+        files.rename(staged, granted.path)
+
+    def admit(self, granted: GrantName, data: Path) -> None:
+        if self.is_admitted(granted, data):
+            return
+        record = self.read(granted)
+        if record is None:
+            raise Corrupt(f"{granted.path} is lost; grant the volume again")
+        instance = self._ganesha.instance()
+        with _told():
+            self._offer(granted.id, data)
+            self._serve(granted, record)
+            self._mark(granted.id, instance)
+
+    def _offer(self, grant: str, data: Path) -> None:
+        """Make the folder with the volume's other name."""
+        for folder in (self._served, self.folder(grant)):
+            with contextlib.suppress(FileExistsError):
+                files.mkdir(folder)
+        with contextlib.suppress(FileExistsError):
+            files.link(data, self.folder(grant) / VOLUME)
+        files.fsync_directory(self.folder(grant))
+
+    def _serve(self, granted: GrantName, record: GrantRecord) -> None:
+        """Have ganesha serve the folder, under a number that no other export has."""
+        pseudo = f"{PSEUDO}/{granted.id}"
+        for attempt in range(_NUMBERS):
+            number = _number(granted.id, attempt)
+            export = Export(
+                number=number,
+                path=str(self.folder(granted.id)),
+                pseudo=pseudo,
+                client=record.client,
+                read_only=granted.mode is AccessMode.READ_ONLY,
+            )
+            self._describe(granted.id, export)
+            try:
+                self._ganesha.add(self._described(granted.id), number)
+            except GaneshaRefused as refused:
+                if not refused.active:
+                    raise
+                found = self._ganesha.exports()
+                if pseudo in found.values():
+                    return
+                continue  # the number is another export's
+            return
+        raise Internal("nfs-ganesha has no free number for an export")
+
+    def _describe(self, grant: str, export: Export) -> None:
+        path = self._described(grant)
+        text = export.text().encode()
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_bytes() == text:
+                return
+        staged = path.with_suffix(".new")
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(staged)
+        files.write_new(staged, text)
+        files.rename(staged, path)
+        files.fsync_directory(path.parent)
+
+    def _mark(self, grant: str, instance: str) -> None:
+        """Remember who serves the export, so that nobody need ask before the next life."""
+        marker = self._marker(grant)
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(marker)
+        files.write_new(marker, instance.encode())
+
+    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+        try:
+            marked = self._marker(granted.id).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return False
+        return marked == self._ganesha.instance()
+
+    # Taking away
+
+    def dismiss(self, granted: GrantName) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(self._marker(granted.id))
+        numbers = self._numbers(granted.id)
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(self._described(granted.id))
+            files.fsync_directory(self._exports)
+        if self._ganesha.instance():
+            with _told(late=True):
+                self._take_away(granted, numbers)
+        files.remove_tree(self.folder(granted.id))
+
+    def _numbers(self, grant: str) -> list[int]:
+        """The number that a grant's export has, as it was described to ganesha."""
+        try:
+            text = self._described(grant).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [int(text.partition("Export_Id = ")[2].partition(";")[0])]
+
+    def _take_away(self, granted: GrantName, numbers: list[int]) -> None:
+        """Remove the export, and wait for the calls that came before."""
+        pseudo = f"{PSEUDO}/{granted.id}"
+        try:
+            if not numbers:  # a killed call has removed the description
+                shown = self._ganesha.exports()
+                numbers = [number for number, found in shown.items() if found == pseudo]
+            for number in numbers:
+                self._ganesha.remove(number)
+        except GaneshaUnreachable as error:
+            if not self._ganesha.instance():
+                return  # nobody serves anybody, and what starts now reads no description
+            raise error
+        if granted.mode is AccessMode.EXCLUSIVE:
+            self._wait_until_quiet(granted)
+
+    def _wait_until_quiet(self, granted: GrantName) -> None:
+        """Ganesha closes a file that no export leads to once the last call to it is over."""
+        try:
+            status = (self.folder(granted.id) / VOLUME).stat()
+        except FileNotFoundError:
+            return
+        for _ in range(_QUIET_TRIES):
+            if not self._ganesha.uses((status.st_dev, status.st_ino)):
+                return
+            select.select((), (), (), _PAUSE_S)
+        raise Unknown("nfs-ganesha is still at work on the volume")
+
+    def leftovers(self, volume: str) -> list[Path]:
+        staged = self._staged(volume)
+        return [staged] if staged.exists() else []
+
+    def _staged(self, volume: str) -> Path:
+        return self._place.staging / f"grant.{name_of(volume)}"
+
+
+def _number(grant: str, attempt: int) -> int:
+    """The number that a grant's export is to have; ganesha's numbers have 16 bits."""
+    digest = hashlib.blake2b(grant.encode(), digest_size=8).digest()
+    return _FIRST + (int.from_bytes(digest, "little") + attempt) % _NUMBERS
+
+
+@contextlib.contextmanager
+def _told(*, late: bool = False) -> Iterator[None]:
+    """Let only driver errors out; ``late``: the outcome is not known."""
+    try:
+        yield
+    except GaneshaUnreachable as error:
+        kind = Unknown if late or not error.absent else Unavailable
+        raise kind(str(error)) from error
+    except GaneshaRefused as error:
+        raise Internal(str(error)) from error
