@@ -16,6 +16,7 @@ _BUNDLES = (
     Path("/etc/pki/tls/certs/ca-bundle.crt"),
     Path("/etc/ssl/cert.pem"),
 )
+_FIELDS = {"arch": "Architectures", "lang": "Languages", "target": "Targets"}
 _PIP_FILES = (Path("/etc/pip.conf"), Path("~/.pip/pip.conf"), Path("~/.config/pip/pip.conf"))
 _PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "find-links", "proxy")
 
@@ -85,7 +86,8 @@ def _as_stanza(line: str) -> str:
         fields.append(f"Components: {' '.join(rest[2:])}")
     for option in options:
         key, _, value = option.partition("=")
-        fields.append(f"{key.title()}: {value.replace(',', ' ')}")
+        field = _FIELDS.get(key, key.title())
+        fields.append(f"{field}: {value.replace(',', ' ')}")
     return "\n".join(fields)
 
 

@@ -175,11 +175,12 @@ def host_records() -> tuple[HostRecord, ...]:
 def remove_namespace(namespace: str) -> None:
     """Blocking: remove one simulated host's namespace and link, and what is known of it."""
     with machine_lock("hosts"):
-        if (_NETNS / namespace).exists():
-            _ip("netns", "delete", namespace)
+        # The link first: the kernel takes a namespace's links away only some time after it is gone.
         link = link_name(namespace)
         if Path("/sys/class/net", link).exists():
             _ip("link", "delete", link)
+        if (_NETNS / namespace).exists():
+            _ip("netns", "delete", namespace)
         _record_path(namespace).unlink(missing_ok=True)
 
 

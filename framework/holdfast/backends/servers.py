@@ -255,8 +255,6 @@ def _create(client: Any, spec: ServerSpec, run: str, name: str, image: str) -> A
             image, command=list(spec.command) or None, env=dict(spec.environment), name=name
         )
         made.with_kwargs(**_options(spec, run, address))
-        for mount in spec.mounts:
-            made.with_volume_mapping(mount.source, mount.target, "rw" if mount.writable else "ro")
         for folder, options in spec.tmpfs.items():
             made.tmpfs[folder] = options
         for file in spec.files:
@@ -285,6 +283,12 @@ def _options(spec: ServerSpec, run: str, address: str) -> dict[str, Any]:
         "cap_add": list(spec.cap_add),
         "security_opt": list(spec.security_opt),
         "devices": list(spec.devices),
+        "mounts": [
+            docker_module().types.Mount(
+                mount.target, str(mount.source), type="bind", read_only=not mount.writable
+            )
+            for mount in spec.mounts
+        ],
     }
     if spec.entrypoint:
         options["entrypoint"] = list(spec.entrypoint)
