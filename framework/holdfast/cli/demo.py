@@ -11,8 +11,9 @@ import typer
 
 from holdfast.demo.play import CATALOGUE, Played, play
 from holdfast.demo.rehearsal import rehearse
+from holdfast.demo.stage import FOLDERS, Wanted, running_stage
 from holdfast.demo.story import Chapter, Comparison
-from holdfast.errors import ExitCode
+from holdfast.errors import ExitCode, UsageError
 from holdfast.plan_text import human_bytes
 
 INTERRUPTED = 130
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(run_demo)
 
 
-def run_demo(
+def run_demo(  # noqa: PLR0917 - typer makes options of parameters
     image: Annotated[
         Path | None,
         typer.Option(help="A raw or qcow2 disk image; without it a file system is built."),
@@ -42,6 +43,17 @@ def run_demo(
         Path | None,
         typer.Option(help="Keep catalogue and stores here; must be empty or not exist yet."),
     ] = None,
+    primary: Annotated[
+        str,
+        typer.Option(
+            help="The provider of the primary stores: local, or one whose server is started for "
+            "the story, such as nfs or iscsi; NAME or NAME:KIND."
+        ),
+    ] = FOLDERS,
+    image_store: Annotated[
+        str,
+        typer.Option(help="The provider of the image store, likewise: local, swift, s3, ..."),
+    ] = FOLDERS,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every plan; touch nothing.")
@@ -52,14 +64,20 @@ def run_demo(
 
     Without --directory it plays in a temporary folder that is removed at the end.
     """
+    wanted = Wanted(primary=primary, images=image_store)
+    if wanted.servers and (dry_run or directory is not None):
+        raise UsageError(
+            "servers run only for the story, so that nothing of them can be kept or planned "
+            "beforehand; leave --directory and --dry-run out"
+        )
     if dry_run:
         _rehearse(image, as_json=as_json)
         return
     if directory is not None:
-        _play(directory, image, kept=True, as_json=as_json)
+        _play(directory, image, wanted, kept=True, as_json=as_json)
         return
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
-        _play(Path(folder), image, kept=False, as_json=as_json)
+        _play(Path(folder), image, wanted, kept=False, as_json=as_json)
 
 
 def _rehearse(image: Path | None, *, as_json: bool) -> None:
@@ -78,7 +96,7 @@ def _rehearse(image: Path | None, *, as_json: bool) -> None:
     )
 
 
-def _play(folder: Path, image: Path | None, *, kept: bool, as_json: bool) -> None:
+def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_json: bool) -> None:
     chapters: list[Chapter] = []
 
     def tell(chapter: Chapter) -> None:
@@ -87,8 +105,16 @@ def _play(folder: Path, image: Path | None, *, kept: bool, as_json: bool) -> Non
             print(_line(chapter), flush=True)  # noqa: T201 - the command's answer
         _progress(f"{chapter.number}: {chapter.title}")
 
+    async def on_stage() -> Played:
+        if wanted.servers:
+            _progress("starting the servers")
+        async with running_stage(wanted) as stage:
+            for line in stage.told():
+                _say(line)
+            return await play(folder, image, tell, stage)
+
     try:
-        played = asyncio.run(play(folder, image, tell))
+        played = asyncio.run(on_stage())
     except KeyboardInterrupt:
         _say(_advice_after_interrupt(folder, kept=kept))
         raise typer.Exit(INTERRUPTED) from None
@@ -104,7 +130,7 @@ def _play(folder: Path, image: Path | None, *, kept: bool, as_json: bool) -> Non
         )
         print(msgspec.json.encode(report).decode())  # noqa: T201 - the command's answer
     else:
-        _conclude(played, folder, kept=kept)
+        _conclude(played, folder, wanted, kept=kept)
     if not played.passed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -115,7 +141,7 @@ def _line(chapter: Chapter) -> str:
     return line.rstrip()
 
 
-def _conclude(played: Played, folder: Path, *, kept: bool) -> None:
+def _conclude(played: Played, folder: Path, wanted: Wanted, *, kept: bool) -> None:
     for one in played.comparisons:
         if not one.agrees:
             print(f"     {one.what}: expected {one.expected}, found {one.found}")  # noqa: T201 - the command's answer
@@ -130,7 +156,7 @@ def _conclude(played: Played, folder: Path, *, kept: bool) -> None:
             f"      holdfast scrub --deep --catalogue {catalogue}   does it still agree\n"
             f"      holdfast recover --catalogue {catalogue}   after a crash or Ctrl-C"
         )
-    else:
+    elif not wanted.servers:
         print(  # noqa: T201 - the command's answer
             "The temporary folder was removed; keep it with --directory DIR, and then try "
             "holdfast operations, scrub and recover on it"
@@ -139,7 +165,7 @@ def _conclude(played: Played, folder: Path, *, kept: bool) -> None:
 
 def _advice_after_interrupt(folder: Path, *, kept: bool) -> str:
     if not kept:
-        return "interrupted; the temporary folder was removed"
+        return "interrupted; the temporary folder and all servers were removed"
     if not (folder / CATALOGUE).exists():
         return f"interrupted before anything was accepted; remove {folder} and start again"
     return (

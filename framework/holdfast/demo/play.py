@@ -14,18 +14,16 @@ from holdfast.data.convert import make_raw
 from holdfast.data.digest import content_digest
 from holdfast.data.images import ImageFormat, inspect_image
 from holdfast.demo.image import build_image
-from holdfast.demo.story import Cast, Chapter, Comparison, StoreConfig, Story
+from holdfast.demo.stage import Stage
+from holdfast.demo.story import Cast, Chapter, Comparison, Story
 from holdfast.errors import UsageError
 from holdfast.handles import FileHandle
-from holdfast.opening import parse_config
 from holdfast.orchestrator import open_orchestrator
-from holdfast.plugins import load_provider
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 
 CATALOGUE = "catalogue.sqlite"
 _STAGING = "staging"
-_PROVIDER = "local"
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +37,15 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.comparisons) and all(one.agrees for one in self.comparisons)
 
 
-async def play(folder: Path, image: Path | None, tell: Callable[[Chapter], None]) -> Played:
-    """Play the story in an empty folder; the catalogue and the stores stay there.
+async def play(
+    folder: Path,
+    image: Path | None,
+    tell: Callable[[Chapter], None],
+    stage: Stage | None = None,
+) -> Played:
+    """Play the story in an empty folder; the catalogue and stores in folders stay there.
+
+    ``stage`` says where the stores are instead, where servers are to keep them.
 
     Raises:
         UsageError: the folder is not empty: a story is told once.
@@ -48,7 +53,7 @@ async def play(folder: Path, image: Path | None, tell: Callable[[Chapter], None]
     """
     with prepared_folder(folder):
         async with (
-            staged_image(folder, image) as cast,
+            staged_image(folder, image, stage or Stage()) as cast,
             open_catalogue(folder / CATALOGUE) as catalogue,
             open_orchestrator(catalogue) as orchestrator,
         ):
@@ -83,13 +88,13 @@ def prepared_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def staged_image(folder: Path, image: Path | None) -> AsyncIterator[Cast]:
+async def staged_image(folder: Path, image: Path | None, stage: Stage) -> AsyncIterator[Cast]:
     """The raw disk of the story, and where its stores go; what was staged is removed again."""
     staging = folder / _STAGING
     files.mkdir(staging)
     try:
         raw = await build_image(staging) if image is None else await raw_image(image, staging)
-        yield await _cast(_absolute(folder), _absolute(raw))
+        yield await _cast(_absolute(folder), _absolute(raw), stage)
     finally:
         files.remove_tree(staging)
 
@@ -113,7 +118,7 @@ def _absolute(path: Path) -> Path:
     return path.absolute()
 
 
-async def _cast(folder: Path, raw: Path) -> Cast:
+async def _cast(folder: Path, raw: Path, stage: Stage) -> Cast:
     size = await runtime().run_blocking(os.path.getsize, raw)
     handle = FileHandle(path=str(raw), size_bytes=size, read_only=True)
     async with open_block_io(handle) as content:
@@ -122,13 +127,8 @@ async def _cast(folder: Path, raw: Path) -> Cast:
         image=raw,
         image_bytes=size,
         image_digest=digest,
-        primary=_store(folder, "primary-1", Role.PRIMARY),
-        images=_store(folder, "images", Role.IMAGE),
-        second=_store(folder, "primary-2", Role.PRIMARY),
+        primary=stage.store(folder, "primary-1", Role.PRIMARY),
+        images=stage.store(folder, "images", Role.IMAGE),
+        second=stage.store(folder, "primary-2", Role.PRIMARY),
+        host=stage.host,
     )
-
-
-def _store(folder: Path, name: str, role: Role) -> StoreConfig:
-    provider = load_provider(_PROVIDER)
-    config = parse_config(provider, {"root": str(folder), "namespace": name})
-    return StoreConfig(name=name, role=role, provider=_PROVIDER, config=config)

@@ -63,7 +63,10 @@ class StoreConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cast(msgspec.Struct, frozen=True, kw_only=True):
-    """What the story plays on: a raw disk image, two primary stores and an image store."""
+    """What the story plays on: a raw disk image, two primary stores and an image store.
+
+    ``host`` is where volumes are used; all stores are attached to it.
+    """
 
     image: Path
     image_bytes: int
@@ -71,17 +74,18 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     primary: StoreConfig
     images: StoreConfig
     second: StoreConfig
+    host: str = HOST
 
 
-def workflow_to_add(store: StoreConfig) -> Workflow:
-    """The workflow that adds one of the stores."""
+def workflow_to_add(store: StoreConfig, host: str = HOST) -> Workflow:
+    """The workflow that adds one of the stores, for use on a host."""
     return add_store(
         name=store.name,
         role=store.role,
         provider=store.provider,
         config=store.config,
-        scope=Scope(ScopeKind.HOST, HOST),
-        hosts=(HOST,),
+        scope=Scope(ScopeKind.HOST, host),
+        hosts=(host,),
     )
 
 
@@ -99,7 +103,7 @@ class Story:
         self._orchestrator = orchestrator
         self._cast = cast
         self._tell = tell
-        self._guest = Guest(orchestrator, HOST)
+        self._guest = Guest(orchestrator, cast.host)
         self._number = 0
         self._since = runtime().now()
 
@@ -152,18 +156,19 @@ class Story:
         return row.size_bytes
 
     async def _build_zone(self) -> None:
+        host = self._cast.host
         await self._orchestrator.catalogue.transact(
             lambda tx: (
                 tx.insert(Zone(id=ZONE, name=ZONE)),
                 tx.insert(Pod(id="pod-1", zone=ZONE, name="pod-1")),
                 tx.insert(Cluster(id="cluster-1", pod="pod-1", name="cluster-1")),
-                tx.fire(tx.insert(Host(id=HOST, cluster="cluster-1", name=HOST)), Event.CONNECTED),
+                tx.fire(tx.insert(Host(id=host, cluster="cluster-1", name=host)), Event.CONNECTED),
             )
         )
-        self._chapter(f"zone {ZONE} with host {HOST}")
+        self._chapter(f"zone {ZONE} with host {host}")
 
     async def _add(self, store: StoreConfig) -> str:
-        done = await self._run(workflow_to_add(store))
+        done = await self._run(workflow_to_add(store, self._cast.host))
         self._chapter(f"{store.role} store {store.name} added", operation=done.operation)
         return done.subject
 

@@ -150,3 +150,37 @@ def test_ctrl_c_says_how_to_finish(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert holdfast("recover", *catalogue).returncode == 0
     assert holdfast("scrub", "--deep", *catalogue).returncode == 0
+
+
+def test_the_story_plays_on_stores_that_run_for_it(tmp_path: Path) -> None:
+    """With --primary and --image-store it plays on those providers' own testbeds."""
+    image = small_image(tmp_path)
+    choice = ("--primary", "local:embedded", "--image-store", "local:embedded")
+
+    told = holdfast("demo", "--image", str(image), *choice)
+
+    assert told.returncode == 0, told.stderr
+    assert "PASS  6 of 6 digests agree" in told.stdout
+    assert "zone zone-1 with host host-a" in told.stdout
+    assert "holdfast: primary stores on Linux" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--primary", "nosuch"), 5, "no driver 'nosuch'"),
+        (("--primary", "nfs-image"), 2, "provider nfs-image has no primary stores"),
+        (("--image-store", "memory:live"), 5, "provider memory: it offers no backend 'live'"),
+        (("--primary", "memory", "--dry-run"), 2, "leave --directory and --dry-run out"),
+        (("--primary", "memory", "--directory", "zone"), 2, "leave --directory and --dry-run out"),
+    ],
+)
+def test_a_stage_that_cannot_be_set_is_refused_with_the_reason(
+    arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    """Before anything is started, a person reads what is wrong with the choice."""
+    refused = holdfast("demo", *arguments)
+
+    assert refused.returncode == code
+    assert told in refused.stderr
+    assert refused.stdout == ""
