@@ -1,5 +1,6 @@
 """What the ``local`` driver is told, and what it declares for the file system it finds."""
 
+import enum
 from typing import Final
 
 import msgspec
@@ -26,6 +27,15 @@ PART_MAX_BYTES: Final = 16 << 20
 PARTS_MAX: Final = 1 << 16
 
 
+class Attach(enum.StrEnum):
+    """How a host uses the volumes that it was granted."""
+
+    FILE = "file"
+    """As files, by whatever program of this host."""
+    DAEMON = "daemon"
+    """Through the host's storage daemon, which lets go when the grant is taken back."""
+
+
 class LocalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A store in a folder of this host.
 
@@ -34,15 +44,19 @@ class LocalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         namespace: the part of it that belongs to this store; nothing else is ever touched.
         capacity_bytes: how much may be promised to volumes and snapshots together, or to objects;
             without it, what the file system has.
+        attach: how a host uses its volumes. A storage daemon takes no notice of file locks, so
+            that with it snapshots and clones need a file system that makes them at once.
     """
 
     root: str
     namespace: str
     capacity_bytes: int | None = None
+    attach: Attach = Attach.FILE
 
 
 def primary_capabilities(config: LocalConfig, features: Features) -> PrimaryCapabilities:
     """What a primary store in this folder can do."""
+    copies = features.reflink or config.attach is Attach.FILE
     return PrimaryCapabilities(
         volume=VolumeCapabilities(
             size_min_bytes=1,
@@ -57,8 +71,12 @@ def primary_capabilities(config: LocalConfig, features: Features) -> PrimaryCapa
         ),
         stats=StatsCapabilities(volume=True),
         resize=ResizeCapabilities(shrink=True),
-        snapshot=SnapshotCapabilities(revert=True, native=features.reflink),
-        clone=CloneCapabilities(from_snapshot=True, from_volume=True, native=features.reflink),
+        snapshot=(SnapshotCapabilities(revert=True, native=features.reflink) if copies else None),
+        clone=(
+            CloneCapabilities(from_snapshot=True, from_volume=True, native=features.reflink)
+            if copies
+            else None
+        ),
     )
 
 

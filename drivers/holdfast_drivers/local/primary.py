@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from holdfast import infos, requests
 from holdfast.capabilities import AccessMode, PrimaryCapabilities
 from holdfast.errors import Denied
-from holdfast.handles import FileHandle, Handle
+from holdfast.handles import BlockNodeHandle, FileHandle, Handle
 from holdfast.ports import PrimaryDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast_drivers.local.config import Attach
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.figures import health_of
 from holdfast_drivers.local.locks import with_space
@@ -22,7 +25,10 @@ from holdfast_drivers.local.volumes import Volumes
 class LocalPrimaryDriver(PrimaryDriver):
     """A driver bound to one store's folder; it holds nothing else."""
 
-    def __init__(self, place: Place, capabilities: PrimaryCapabilities) -> None:
+    def __init__(
+        self, place: Place, capabilities: PrimaryCapabilities, attach: Attach = Attach.FILE
+    ) -> None:
+        self._attach = attach
         self._place = place
         self._volumes = Volumes(place)
         self._capabilities = capabilities
@@ -113,7 +119,7 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
         return await runtime().run_blocking(attempt, request.volume, self._open, request)
 
-    def _open(self, request: requests.Open) -> FileHandle:
+    def _open(self, request: requests.Open) -> Handle:
         self._place.row()
         self._volumes.volumes.get(request.volume)
         granted = self._volumes.grants.find(request.volume, request.host)
@@ -125,10 +131,17 @@ class LocalPrimaryDriver(PrimaryDriver):
             size_bytes = granted.path.stat().st_size
         except FileNotFoundError:
             raise Denied("the grant was taken back", object=request.volume) from None
-        return FileHandle(
-            path=str(granted.path),
+        read_only = granted.mode is AccessMode.READ_ONLY
+        path = str(granted.path)
+        if self._attach is Attach.FILE:
+            return FileHandle(path=path, size_bytes=size_bytes, read_only=read_only)
+        node = {"driver": "raw", "file": {"driver": "file", "filename": path}}
+        return BlockNodeHandle(
+            blockdev=msgspec.json.encode(node).decode(),
             size_bytes=size_bytes,
-            read_only=granted.mode is AccessMode.READ_ONLY,
+            read_only=read_only,
+            host=request.host,
+            volume=request.volume,
         )
 
     async def probe(

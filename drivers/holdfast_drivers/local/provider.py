@@ -18,7 +18,7 @@ from holdfast_drivers.local.image import LocalImageDriver
 from holdfast_drivers.local.lifecycle import LocalLifeCycle, StoreFolder
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.primary import LocalPrimaryDriver
-from holdfast_drivers.local.testbed import local_testbed
+from holdfast_drivers.local.testbed import attached_testbed, local_testbed
 
 
 class LocalProvider(Provider):
@@ -32,7 +32,8 @@ class LocalProvider(Provider):
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
         place, features = await _open(config, Role.PRIMARY)
-        yield LocalPrimaryDriver(place, primary_capabilities(_local(config), features))
+        local = _local(config)
+        yield LocalPrimaryDriver(place, primary_capabilities(local, features), local.attach)
 
     @asynccontextmanager
     async def image(self, config: msgspec.Struct) -> AsyncIterator[ImageDriver]:
@@ -46,6 +47,9 @@ class LocalProvider(Provider):
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.EMBEDDED: local_testbed}
+
+    def testbed_variants(self) -> Mapping[str, TestbedFactory]:
+        return {f"{TestbedKind.EMBEDDED}:daemon": attached_testbed}
 
 
 @asynccontextmanager

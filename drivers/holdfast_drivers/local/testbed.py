@@ -5,14 +5,14 @@ import platform
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
-from holdfast_drivers.local.config import LocalConfig
+from holdfast_drivers.local.config import Attach, LocalConfig
 from holdfast_drivers.local.inspector import LocalInspector
 from holdfast_drivers.local.names import name_of
 
@@ -36,7 +36,9 @@ class LocalTestbed(Testbed):
     second_path = "the files themselves, read without the driver's code"
     faults = frozenset({Fault.DOWN})
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, attach: Attach = Attach.FILE) -> None:
+        self._attach = attach
+        self.data_plane = attach is Attach.DAEMON
         self._stores = base / _STORES
         self._down = base / _DOWN
         self.identity = BackendIdentity(
@@ -60,7 +62,8 @@ class LocalTestbed(Testbed):
                 path = sandbox / decoy
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(decoy.encode())
-        return LocalConfig(root=str(self._root(role, namespace)), namespace=namespace)
+        root = str(self._root(role, namespace))
+        return LocalConfig(root=root, namespace=namespace, attach=self._attach)
 
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
         """Roots that are missing, no folder, not absolute or closed."""
@@ -122,8 +125,18 @@ class LocalTestbed(Testbed):
         )
 
 
+def local_testbed(run: str) -> AbstractAsyncContextManager[LocalTestbed]:
+    """A testbed whose volumes are used as files."""
+    return _testbed(run, Attach.FILE)
+
+
+def attached_testbed(run: str) -> AbstractAsyncContextManager[LocalTestbed]:
+    """A testbed whose volumes are used through the host's storage daemon."""
+    return _testbed(run, Attach.DAEMON)
+
+
 @asynccontextmanager
-async def local_testbed(run: str) -> AsyncIterator[LocalTestbed]:
+async def _testbed(run: str, attach: Attach) -> AsyncIterator[LocalTestbed]:
     """A testbed in a temporary folder that is named after the run id.
 
     The name has nothing else in it, so that a run that was killed can be cleaned up.
@@ -134,7 +147,7 @@ async def local_testbed(run: str) -> AsyncIterator[LocalTestbed]:
         (base / _DOWN).rename(base / _STORES)
     (base / _STORES).mkdir(exist_ok=True)
     try:
-        yield LocalTestbed(base)
+        yield LocalTestbed(base, attach)
     finally:
         await runtime().run_blocking(shutil.rmtree, base, ignore_errors=True)
 
