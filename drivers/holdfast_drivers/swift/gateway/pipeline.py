@@ -1,6 +1,6 @@
 """The configuration of the gateway's proxy: Swift's own middleware above the S3 application."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -66,14 +66,26 @@ class S3Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
     """The paste configuration of the gateway."""
+    server: dict[str, str | int] = {
+        "bind_ip": "0.0.0.0",  # noqa: S104 - the container's own addresses
+        "bind_port": PORT,
+        "workers": 0,
+        "user": "swift",
+    }
+    app = {
+        "paste.app_factory": "swift_on_s3.application:app_factory",
+        "allow_account_management": "true",
+        "account_autocreate": "true",
+        "s3_endpoint": s3.endpoint,
+        "s3_bucket": s3.bucket,
+        "s3_access_key": s3.access_key,
+        "s3_secret_file": SECRET_FILE,
+        "s3_make_bucket": "yes",
+    }
     sections = [
-        f"[DEFAULT]\nbind_ip = 0.0.0.0\nbind_port = {PORT}\nworkers = 0\nuser = swift\n"
-        "log_level = INFO\n",
-        f"[pipeline:main]\npipeline = {' '.join(_FILTERS)} proxy-server\n",
-        "[app:proxy-server]\npaste.app_factory = swift_on_s3.application:app_factory\n"
-        "allow_account_management = true\naccount_autocreate = true\n"
-        f"s3_endpoint = {s3.endpoint}\ns3_bucket = {s3.bucket}\ns3_access_key = {s3.access_key}\n"
-        f"s3_secret_file = {SECRET_FILE}\ns3_make_bucket = yes\n",
+        _section("DEFAULT", server),
+        _section("pipeline:main", {"pipeline": " ".join((*_FILTERS, "proxy-server"))}),
+        _section("app:proxy-server", app),
     ]
     for name in _FILTERS:
         head = f"[filter:{name}]\nuse = egg:swift#{_EGGS.get(name, name)}\n"
@@ -82,3 +94,7 @@ def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
             extra = "".join(user.line for user in users)
         sections.append(head + extra)
     return "\n".join(sections).encode()
+
+
+def _section(name: str, settings: Mapping[str, str | int]) -> str:
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())

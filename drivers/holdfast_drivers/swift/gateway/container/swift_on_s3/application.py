@@ -27,10 +27,10 @@ from swift.proxy.server import Application
 from .s3 import Bucket, S3Error
 from .signing import Credentials
 from .store import Busy, Store
+from .sweeper import sweep
 from .swift_accounts import read_account, write_account
 from .swift_containers import read_container, write_container
 from .swift_objects import delete_object, post_object, put_object, read_object
-from .sweeper import sweep
 
 _NODE = {"ip": "s3", "port": 0, "device": "s3", "index": 0, "id": 0, "region": 1, "zone": 1}
 
@@ -68,12 +68,13 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(self, req, *args, **kwargs)
         except HTTPException as refused:
+            refused.request, refused.environ = req, req.environ  # the controllers look there
             return refused
         except Busy as why:
-            self.app.logger.error("S3: %s changes all the time", why)
+            self.app.logger.error("S3: %s changes all the time", why)  # noqa: TRY400 - no bug
             return HTTPServiceUnavailable(request=req)
         except S3Error as why:
-            self.app.logger.error("S3: %s", why)
+            self.app.logger.error("S3: %s", why)  # noqa: TRY400 - no bug
             if why.full:
                 return HTTPInsufficientStorage(request=req)
             return HTTPServiceUnavailable(request=req)
@@ -92,7 +93,7 @@ class Accounts(AccountController):
         )
 
     @answering
-    def make_requests(
+    def make_requests(  # noqa: PLR0917 - Swift's signature
         self, req: Any, ring: Any, part: Any, method: str, path: str, headers: Any, **more: Any
     ) -> Any:
         """In place of the account server."""
@@ -105,12 +106,10 @@ class Containers(ContainerController):
     @answering
     def _GETorHEAD_from_backend(self, req: Any) -> Any:  # noqa: N802 - Swift's name
         limit = constraints.CONTAINER_LISTING_LIMIT
-        return read_container(
-            self.app.store, req, self.account_name, self.container_name, limit
-        )
+        return read_container(self.app.store, req, self.account_name, self.container_name, limit)
 
     @answering
-    def make_requests(
+    def make_requests(  # noqa: PLR0917 - Swift's signature
         self, req: Any, ring: Any, part: Any, method: str, path: str, headers: Any, **more: Any
     ) -> Any:
         """In place of the container server, or of the account server that creates an account."""
@@ -119,7 +118,7 @@ class Containers(ContainerController):
         if method not in {"PUT", "POST", "DELETE"}:
             return HTTPNotImplemented(request=req)
         names = (self.account_name, self.container_name)
-        return write_container(self.app.store, req, method, *names, headers[0])
+        return write_container(self.app.store, req, method, names, headers[0])
 
 
 class Objects(ReplicatedObjectController):
@@ -136,7 +135,7 @@ class Objects(ReplicatedObjectController):
     @answering
     def _store_object(self, req: Any, data_source: Any, *rest: Any) -> Any:
         timeout_s = self.app.client_timeout
-        return put_object(self.app.store, req, *self._names, data_source, timeout_s)
+        return put_object(self.app.store, req, self._names, data_source, timeout_s)
 
     @answering
     def _post_object(self, req: Any, *rest: Any) -> Any:
@@ -175,7 +174,7 @@ def _swept(app: Gateway, interval_s: float, grace_s: float) -> None:
         try:
             sweep(app.store, time.time(), grace_s)
         except (S3Error, Busy) as why:
-            app.logger.error("S3: sweeping stopped: %s", why)
+            app.logger.error("S3: sweeping stopped: %s", why)  # noqa: TRY400 - no bug
 
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
@@ -188,9 +187,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
     conf = {**global_conf, **local_conf}
     with open(conf["s3_secret_file"], encoding="utf-8") as file:  # noqa: PTH123 - monkey-patched
         secret = file.read().strip()
-    credentials = Credentials(
-        conf["s3_access_key"], secret, conf.get("s3_region", "us-east-1")
-    )
+    credentials = Credentials(conf["s3_access_key"], secret, conf.get("s3_region", "us-east-1"))
     bucket = Bucket(
         conf["s3_endpoint"], conf["s3_bucket"], credentials, float(conf.get("s3_timeout", "30"))
     )

@@ -111,9 +111,7 @@ class Reader:
     ``several`` is Swift's own writer of ``multipart/byteranges``.
     """
 
-    def __init__(
-        self, bucket: Bucket, key: str, several: Callable[..., Iterable[bytes]]
-    ) -> None:
+    def __init__(self, bucket: Bucket, key: str, several: Callable[..., Iterable[bytes]]) -> None:
         self._bucket, self._key, self._several = bucket, key, several
         self._open: Download | None = None
 

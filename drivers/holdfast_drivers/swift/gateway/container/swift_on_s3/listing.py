@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 Row = TypeVar("Row")
-RowOut = TypeVar("RowOut", covariant=True)
+RowOut_co = TypeVar("RowOut_co", covariant=True)
 _RESERVED = "\x00"
 
 
-class Source(Protocol[RowOut]):
+class Source(Protocol[RowOut_co]):
     """Names in order, each with what belongs to it."""
 
-    def take(self) -> tuple[str, RowOut] | None:
+    def take(self) -> tuple[str, RowOut_co] | None:
         """The next one."""
         ...
 
@@ -62,6 +62,22 @@ def _after(folder: str, delimiter: str) -> str:
     return folder[: -len(delimiter)] + delimiter[:-1] + chr(ord(delimiter[-1]) + 1)
 
 
+def _beyond(name: str, query: Query) -> bool:
+    """Whether neither this name nor any after it is shown."""
+    if query.high and name >= query.high:
+        return True
+    return not name.startswith(query.prefix) and name > query.prefix
+
+
+def _within(name: str, query: Query) -> bool:
+    """Whether this name is shown, rolled up or not."""
+    if not name.startswith(query.prefix) or (query.low and name <= query.low):
+        return False
+    if not query.reserved and name.startswith(_RESERVED):
+        return False
+    return not (query.children and name == query.prefix)
+
+
 def select(source: Source[Row], query: Query) -> list[Shown[Row]]:
     """The lines that a query shows, in its order."""
     if query.limit <= 0 and not query.reverse:
@@ -75,32 +91,19 @@ def select(source: Source[Row], query: Query) -> list[Shown[Row]]:
     wanted = None if query.reverse else query.limit
     while wanted is None or len(shown) < wanted:
         found = source.take()
-        if found is None:
+        if found is None or _beyond(found[0], query):
             break
         name, row = found
-        if query.high and name >= query.high:
-            break
-        if query.prefix and not name.startswith(query.prefix):
-            if name > query.prefix:
-                break
-            continue
-        if query.low and name <= query.low:
-            continue
-        if not query.reserved and name.startswith(_RESERVED):
-            continue
-        if query.children and name == query.prefix:
+        if not _within(name, query):
             continue
         at = name.find(query.delimiter, len(query.prefix)) if query.delimiter else -1
         if at < 0:
             shown.append(Shown(name, row))
             continue
         folder = name[: at + len(query.delimiter)]
-        if query.children:
-            if name == folder:
-                shown.append(Shown(name, row))
-            source.seek(_after(folder, query.delimiter))
-            continue
-        if folder != query.marker:
+        if query.children and name == folder:
+            shown.append(Shown(name, row))
+        elif not query.children and folder != query.marker:
             shown.append(Shown(folder, None))
         source.seek(_after(folder, query.delimiter))
     if query.reverse:

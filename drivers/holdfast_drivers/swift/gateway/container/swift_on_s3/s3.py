@@ -7,7 +7,7 @@ what was asked for may or may not have happened.
 import hashlib
 import http.client
 import urllib.parse
-import xml.etree.ElementTree as ET  # noqa: S405 - the S3 server is the gateway's own storage
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from .signing import UNSIGNED, Credentials, quoted_path, quoted_query, signed_headers
 
 _CHUNK = 65536
-_EMPTY = hashlib.sha256(b"").hexdigest()
 _PAGE = 1000
 _PREFIX = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
@@ -125,9 +124,14 @@ class Bucket:
         path = f"{self._root}/{key}" if key else self._root
         query = query or {}
         streamed = not isinstance(body, bytes)
-        digest = UNSIGNED if streamed else hashlib.sha256(body).hexdigest() if body else _EMPTY
+        digest = hashlib.sha256(body).hexdigest() if isinstance(body, bytes) else UNSIGNED
         every = signed_headers(
-            self._credentials, method, self._host, path, query, headers or {}, digest
+            self._credentials,
+            method,
+            f"{self._host}{path}",
+            query=query,
+            headers=headers or {},
+            payload=digest,
         )
         if isinstance(body, bytes) and (body or method in {"PUT", "POST"}):
             every["content-length"] = str(len(body))
@@ -149,7 +153,7 @@ class Bucket:
                 line.close()  # also where the one who reads the client's body gives up
                 raise
 
-    def _ask(
+    def ask(
         self,
         method: str,
         key: str,
@@ -158,6 +162,7 @@ class Bucket:
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] = b"",
     ) -> tuple[Mapping[str, str], bytes]:
+        """Send a request and read its whole answer: its headers and its body."""
         line, got = self._send(method, key, query=query, headers=headers, body=body)
         try:
             data = got.read()
@@ -172,19 +177,17 @@ class Bucket:
     def make(self) -> None:
         """Make the bucket; it may be there already."""
         try:
-            self._ask("PUT", "")
+            self.ask("PUT", "")
         except S3Error as why:
             if why.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
 
     def get(self, key: str) -> tuple[bytes, str]:
         """All bytes of a small key, and their entity tag."""
-        headers, data = self._ask("GET", key)
+        headers, data = self.ask("GET", key)
         return data, headers.get("etag", "")
 
-    def put(
-        self, key: str, data: bytes, *, replaces: str | None = None, new: bool = False
-    ) -> str:
+    def put(self, key: str, data: bytes, *, replaces: str | None = None, new: bool = False) -> str:
         """Write a small key and return its entity tag.
 
         ``replaces`` is the entity tag of what it takes the place of; ``new`` says that there is
@@ -193,12 +196,12 @@ class Bucket:
         condition = {"if-none-match": "*"} if new else {}
         if replaces is not None:
             condition = {"if-match": replaces}
-        headers, _ = self._ask("PUT", key, headers=condition, body=data)
+        headers, _ = self.ask("PUT", key, headers=condition, body=data)
         return headers.get("etag", "")
 
     def upload(self, key: str, size: int, chunks: Iterable[bytes]) -> str:
         """Write a key from a stream of known length; the entity tag that the server computed."""
-        headers, _ = self._ask("PUT", key, headers={"content-length": str(size)}, body=chunks)
+        headers, _ = self.ask("PUT", key, headers={"content-length": str(size)}, body=chunks)
         return headers.get("etag", "").strip('"')
 
     def open(self, key: str, first: int = 0, last: int | None = None) -> Download:
@@ -214,7 +217,7 @@ class Bucket:
     def delete(self, key: str) -> None:
         """Remove a key; it may be gone already."""
         try:
-            self._ask("DELETE", key)
+            self.ask("DELETE", key)
         except S3Error as why:
             if not why.missing:
                 raise
@@ -225,7 +228,7 @@ class Bucket:
         query["max-keys"] = str(min(most, _PAGE))
         if after:
             query["start-after"] = after
-        _, data = self._ask("GET", "", query=query)
+        _, data = self.ask("GET", "", query=query)
         tree = ET.fromstring(data)  # noqa: S314 - likewise
         entries = tuple(
             Listed(
@@ -241,14 +244,14 @@ class Bucket:
     @contextmanager
     def parts(self, key: str) -> Iterator["Parts"]:
         """Write a key in parts; what is not finished is taken back."""
-        _, data = self._ask("POST", key, query={"uploads": ""})
+        _, data = self.ask("POST", key, query={"uploads": ""})
         upload = _text(ET.fromstring(data), "UploadId")  # noqa: S314 - likewise
         parts = Parts(self, key, upload)
         try:
             yield parts
         except BaseException:
             with suppress(S3Error):
-                self._ask("DELETE", key, query={"uploadId": upload})
+                self.ask("DELETE", key, query={"uploadId": upload})
             raise
         parts.finish()
 
@@ -263,7 +266,7 @@ class Parts:
     def add(self, data: bytes) -> None:
         """Send the next part: at least 5 MiB unless it is the last."""
         query = {"partNumber": str(len(self._tags) + 1), "uploadId": self._upload}
-        headers, _ = self._bucket._ask("PUT", self._key, query=query, body=data)  # noqa: SLF001
+        headers, _ = self._bucket.ask("PUT", self._key, query=query, body=data)
         self._tags.append(headers.get("etag", ""))
 
     def finish(self) -> None:
@@ -273,9 +276,7 @@ class Parts:
             for number, tag in enumerate(self._tags, 1)
         )
         body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
-        _, data = self._bucket._ask(  # noqa: SLF001
-            "POST", self._key, query={"uploadId": self._upload}, body=body
-        )
+        _, data = self._bucket.ask("POST", self._key, query={"uploadId": self._upload}, body=body)
         if b"<Error>" in data:  # S3 may begin its answer with 200 and fail afterwards
             raise S3Error(500, _code_of(data), f"POST {self._key}")
 

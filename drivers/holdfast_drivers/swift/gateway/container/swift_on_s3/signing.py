@@ -41,16 +41,19 @@ def _mac(key: bytes, message: str) -> bytes:
 def signed_headers(
     credentials: Credentials,
     method: str,
-    host: str,
-    path: str,
+    place: str,
+    *,
     query: Mapping[str, str],
     headers: Mapping[str, str],
     payload: str,
 ) -> dict[str, str]:
     """All headers of a request, its signature among them.
 
-    ``payload`` is the SHA-256 of the body in hexadecimal, or ``UNSIGNED``.
+    ``place`` is the host and, from the first slash on, the path. ``payload`` is the SHA-256 of the
+    body in hexadecimal, or ``UNSIGNED``.
     """
+    host, slash, rest = place.partition("/")
+    path = slash + rest
     now = datetime.now(UTC)
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     every = {key.lower(): value for key, value in headers.items()}

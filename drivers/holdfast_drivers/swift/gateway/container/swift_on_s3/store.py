@@ -221,7 +221,8 @@ class Cursor(Generic[Record]):
     """The names under a prefix of keys, in the order of names."""
 
     def __init__(self, store: Store, kind: type[Record], root: str, prefix: str) -> None:
-        self._store, self._kind, self._root = store, kind, root
+        self._store, self._root = store, root
+        self._kind: type[Record] = kind
         self._prefix = root + keys.stem(prefix)
         self._after = ""
         self._least = ""

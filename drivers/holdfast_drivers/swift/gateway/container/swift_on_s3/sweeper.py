@@ -35,9 +35,7 @@ def sweep(store: Store, now: float, grace_s: float) -> int:
         if record is not None
     }
     # Bytes first, then the records: what is written meanwhile is younger than the grace time.
-    old = [
-        row.key for rows in _every(store, "d/") for row in rows if _old(row, now - grace_s)
-    ]
+    old = [row.key for rows in _every(store, "d/") for row in rows if _old(row, now - grace_s)]
     removed = 0
     named: set[str] = set()
     for rows in _every(store, "o/"):
@@ -64,5 +62,3 @@ def _discard(store: Store, key: str, now: float, *, lost: bool) -> int:
             return 0
         store.discard(key, found[0])
         return 1
-
-

@@ -98,7 +98,9 @@ def read_account(store: Store, req: Any, name: str, limit: int) -> Any:
         resp = HTTPNoContent(request=req, headers=headers, charset="utf-8")
         resp.content_type = "application/json"
         return resp
-    lines = [_line(store, line, row, now) for line, row in store.containers(name, query_of(req, limit))]
+    lines = [
+        _line(store, line, row, now) for line, row in store.containers(name, query_of(req, limit))
+    ]
     resp = HTTPOk(request=req, headers=headers, body=json.dumps(lines).encode())
     resp.content_type, resp.charset = "application/json", "utf-8"
     return resp

@@ -79,16 +79,19 @@ def _line(name: str, row: Object | None) -> dict[str, Any]:
     return line
 
 
-def write_container(store: Store, req: Any, method: str, account: str, name: str, headers: Any) -> Any:
+def write_container(
+    store: Store, req: Any, method: str, names: tuple[str, str], headers: Any
+) -> Any:
     """PUT, POST and DELETE."""
-    key = keys.container_key(account, name)
+    key = keys.container_key(*names)
     with store.alone(key):
         if method == "DELETE":
             return _remove(store, req, key)
-        return _save(store, req, method, key, name, headers)
+        return _save(store, req, method, (key, names[1]), headers)
 
 
-def _save(store: Store, req: Any, method: str, key: str, name: str, headers: Any) -> Any:
+def _save(store: Store, req: Any, method: str, place: tuple[str, str], headers: Any) -> Any:
+    key, name = place
     stamp = Timestamp(headers["X-Timestamp"]).internal
     made = closing = False
 

@@ -29,6 +29,7 @@ from swift.common.swob import (
     HTTPRequestTimeout,
     HTTPServiceUnavailable,
     HTTPUnprocessableEntity,
+    Request,
     Response,
     multi_range_iterator,
     normalize_etag,
@@ -97,6 +98,7 @@ def read_object(store: Store, req: Any, account: str, container: str, name: str)
 
 def _answer(store: Store, req: Any, record: Object) -> Any:
     described = HeaderKeyDict(_described(record))
+    req = Request(dict(req.environ))  # what is ignored here counts again in the layers above
     resolve_ignore_range_header(req, described)
     body = None
     if req.method == "GET":
@@ -113,7 +115,7 @@ def _answer(store: Store, req: Any, record: Object) -> Any:
     resp.headers["Content-Type"] = record.content_type
     for key, value in (record.headers | record.fixed).items():
         resp.headers[key] = value
-    resp.etag = record.etag
+    resp.headers["Etag"] = record.etag  # bare: the property of the class would quote it
     resp.last_modified = changed
     resp.content_length = record.size
     resp.accept_ranges = "bytes"
@@ -149,13 +151,12 @@ class _Timed:
 def put_object(
     store: Store,
     req: Any,
-    account: str,
-    container: str,
-    name: str,
+    names: tuple[str, str, str],
     chunks: Iterator[bytes],
     timeout_s: float,
 ) -> Any:
     """PUT: the bytes first, under a key of their own, then the record that shows them."""
+    account, container, name = names
     place = store.container(account, container)
     if place is None:
         return HTTPNotFound(request=req)
@@ -169,7 +170,7 @@ def put_object(
     if not isinstance(received, Received):
         return received
     try:
-        return _commit(store, req, (account, container), place, name, data, received)
+        return _commit(store, req, names, place, (data, received))
     except S3Error:
         raise  # the record may name the data: they stay until the sweeper knows
     except BaseException:
@@ -204,12 +205,12 @@ def _receive(store: Store, req: Any, data: str, chunks: Iterable[bytes]) -> Any:
 def _commit(
     store: Store,
     req: Any,
-    names: tuple[str, str],
+    names: tuple[str, str, str],
     place: Container,
-    name: str,
-    data: str,
-    received: Received,
+    sent: tuple[str, Received],
 ) -> Any:
+    data, received = sent
+    name = names[2]
     footers = HeaderKeyDict()
     if "swift.callback.update_footers" in req.environ:
         req.environ["swift.callback.update_footers"](footers)
@@ -239,13 +240,13 @@ def _commit(
             store.drop_data(data)
             return refused
         store.drop_data(replaced)
-        now = store.container(*names)
+        now = store.container(*names[:2])
         if now is None or now.id != place.id or now.closing:
             store.discard(key, record)
             return (HTTPServiceUnavailable if now and now.id == place.id else HTTPNotFound)(
                 request=req
             )
-    resp = HTTPCreated(request=req, etag=record.etag)
+    resp = HTTPCreated(request=req, headers={"Etag": record.etag})
     resp.last_modified = Timestamp(record.written)
     return resp
 
@@ -283,9 +284,7 @@ def _replaceable(given: Any) -> dict[str, str]:
     return {
         key: value
         for key, value in given.items()
-        if is_user_meta("object", key)
-        or is_object_transient_sysmeta(key)
-        or key.lower() in _PLAIN
+        if is_user_meta("object", key) or is_object_transient_sysmeta(key) or key.lower() in _PLAIN
     }
 
 
@@ -344,9 +343,7 @@ def _reposted(req: Any, old: Object, stamp: str, delete_at: int) -> Object:
     _, size = extract_swift_bytes(old.content_type)
     shown = wsgi_to_str(given) + (f";swift_bytes={size}" if size else "")
     plain = Listing(old.listing.size, old.listing.etag, shown)
-    return replace(
-        new, content_type=given, typed=stamp, listing=_listing(plain, old.fixed)
-    )
+    return replace(new, content_type=given, typed=stamp, listing=_listing(plain, old.fixed))
 
 
 def delete_object(store: Store, req: Any, account: str, container: str, name: str) -> Any:
@@ -354,13 +351,17 @@ def delete_object(store: Store, req: Any, account: str, container: str, name: st
     place = store.container(account, container)
     if place is None:
         return HTTPNotFound(request=req)
+    try:
+        only_at = req.headers.get("X-If-Delete-At")
+        only_at = None if only_at is None else int(Timestamp(only_at))
+    except ValueError:
+        return HTTPBadRequest(request=req, body="Bad X-If-Delete-At header value")
     key = keys.object_key(place.id, name)
     with store.alone(key):
         record = store.object(place, name)
         if record is None:
             return HTTPNotFound(request=req)
-        if_delete_at = req.headers.get("X-If-Delete-At")
-        if if_delete_at is not None and int(if_delete_at) != record.delete_at:
+        if only_at is not None and only_at != record.delete_at:
             return HTTPPreconditionFailed(request=req)
         if record.written >= req.timestamp.internal:
             return HTTPConflict(request=req)

@@ -1,0 +1,71 @@
+"""The gateway in a container of its own, over a running S3 server."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from holdfast.backends.servers import Server, ServerFile, ServerSpec, run_server
+from holdfast.backends.specs import ImageRecipe
+from holdfast_drivers.swift.gateway.pipeline import (
+    CONFIG_FILE,
+    PORT,
+    SECRET_FILE,
+    S3Place,
+    User,
+    proxy_configuration,
+)
+from holdfast_drivers.swift.gateway.storage import S3Storage, http_status
+
+GATEWAY_IMAGE = ImageRecipe(
+    name="holdfast/swift-gateway", folder=Path(__file__).parent / "container"
+)
+BACKEND = "swift-gateway"
+BUCKET = "swift"
+
+
+@asynccontextmanager
+async def gateway_server(
+    run: str, storage: S3Storage, users: Iterable[User]
+) -> AsyncIterator[Server]:
+    """The gateway, ready: its whole pipeline answers, and its bucket is made."""
+    spec = ServerSpec(
+        backend=BACKEND,
+        image=GATEWAY_IMAGE,
+        files=(
+            ServerFile(path=CONFIG_FILE, data=configuration(storage, users), mode=0o600),
+            ServerFile(path=SECRET_FILE, data=storage.secret_key.encode(), mode=0o600),
+        ),
+    )
+    async with run_server(spec, run, answers) as server:
+        yield server
+
+
+def configuration(storage: S3Storage, users: Iterable[User]) -> bytes:
+    """What the gateway is told."""
+    place = S3Place(endpoint=storage.endpoint, bucket=BUCKET, access_key=storage.access_key)
+    return proxy_configuration(place, users)
+
+
+async def answers(server: Server) -> bool:
+    """Whether the proxy serves; its application is made, bucket included, before it listens."""
+    return await http_status(server.address, PORT, "/info") == 200
+
+
+async def users_of(server: Server) -> tuple[User, ...]:
+    """The users that the gateway has: others than ours where its container was adopted."""
+    text = (await server.exec(("cat", CONFIG_FILE))).stdout.decode()
+    found: list[User] = []
+    for line in text.splitlines():
+        if line.startswith("user_"):
+            name, _, value = line.partition(" = ")
+            account, user = name.removeprefix("user_").split("_")
+            key, *groups = value.split()
+            found.append(User(account=account, name=user, key=key, groups=tuple(groups)))
+    return tuple(found)
+
+
+async def swift_version(server: Server) -> str:
+    """The version of Swift inside."""
+    script = "import json, swift; print(json.dumps(swift.__version__))"
+    return str(json.loads((await server.exec(("python3", "-c", script))).stdout))

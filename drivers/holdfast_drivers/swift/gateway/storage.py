@@ -1,0 +1,163 @@
+"""The S3 server under the gateway: a genuine MinIO where there is one, else SeaweedFS."""
+
+import json
+import secrets
+import shutil
+import sysconfig
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import msgspec
+
+from holdfast.backends.images import BASE_IMAGE
+from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
+from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, run_server
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.runtime import runtime
+
+BACKEND = "swift-gateway-s3"
+MINIO_PORT = 9000
+_WEED_PORT = 8333
+_SECRET = "/etc/holdfast-s3-secret"  # noqa: S105 - where it is, not what it is
+_WEED_CONFIG = "/etc/seaweedfs-s3.json"
+_TIMEOUT_S = 2.0
+
+
+class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """A running S3 server and who may do everything there."""
+
+    server: Server
+    product: str
+    version: str
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+
+@asynccontextmanager
+async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
+    """MinIO, or SeaweedFS where no MinIO is on this machine.
+
+    Raises:
+        EnvironmentUnavailable: neither is here.
+    """
+    found = await find_minio()
+    starting = _minio(run, found) if found.image is not None else _seaweedfs(run)
+    async with starting as storage:
+        yield storage
+
+
+@asynccontextmanager
+async def _minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
+    secret = secrets.token_hex(20)
+    spec = ServerSpec(
+        backend=BACKEND,
+        image=found.image or "",
+        entrypoint=("minio",),
+        command=("server", "/data", "--address", f":{MINIO_PORT}", "--quiet"),
+        environment={
+            "MINIO_ROOT_USER_FILE": "/etc/holdfast-s3-user",
+            "MINIO_ROOT_PASSWORD_FILE": _SECRET,
+            "MINIO_UPDATE": "off",
+        },
+        files=(
+            ServerFile(path="/etc/holdfast-s3-user", data=b"holdfast"),
+            ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
+        ),
+    )
+    async with run_server(spec, run, _minio_answers) as server:
+        told = await server.exec(("minio", "--version"))
+        version = told.stdout.decode(errors="replace").split("\n")[0].removeprefix("minio version ")
+        if found.source is MinioSource.BINARY:
+            version = f"{version}, SHA-256 of the binary {found.sha256}"
+        yield S3Storage(
+            server=server,
+            product="MinIO",
+            version=version,
+            endpoint=f"http://{server.address}:{MINIO_PORT}",
+            access_key="holdfast",
+            secret_key=await _secret_of(server),
+        )
+
+
+@asynccontextmanager
+async def _seaweedfs(run: str) -> AsyncIterator[S3Storage]:
+    weed = _weed()
+    if weed is None:
+        raise EnvironmentUnavailable(
+            "there is no MinIO for the gateway, and no SeaweedFS either; "
+            "run: pip install 'holdfast[embedded]'"
+        )
+    secret = secrets.token_hex(20)
+    spec = ServerSpec(
+        backend=BACKEND,
+        image=BASE_IMAGE,
+        command=(
+            *("/usr/local/bin/weed", "server", "-dir=/data", "-ip.bind=0.0.0.0", "-filer", "-s3"),
+            *("-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
+            "-volume.max=100",
+        ),
+        mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
+        files=(
+            ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),
+            ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
+            ServerFile(path="/data/.keep", data=b""),
+        ),
+    )
+    async with run_server(spec, run, _weed_answers) as server:
+        told = await server.exec(("/usr/local/bin/weed", "version"))
+        yield S3Storage(
+            server=server,
+            product="SeaweedFS",
+            version=told.stdout.decode(errors="replace").strip(),
+            endpoint=f"http://{server.address}:{_WEED_PORT}",
+            access_key="holdfast",
+            secret_key=await _secret_of(server),
+        )
+
+
+def _weed() -> Path | None:
+    """The program as its package installs it, or one on PATH."""
+    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    return Path(found).resolve() if found else None
+
+
+def _weed_config(secret: str) -> bytes:
+    identity = {
+        "name": "holdfast",
+        "credentials": [{"accessKey": "holdfast", "secretKey": secret}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    return json.dumps({"identities": [identity]}).encode()
+
+
+async def _secret_of(server: Server) -> str:
+    """The secret that the server has: another than ours where its container was adopted."""
+    return (await server.exec(("cat", _SECRET))).stdout.decode()
+
+
+async def _minio_answers(server: Server) -> bool:
+    return await http_status(server.address, MINIO_PORT, "/minio/health/ready") == 200
+
+
+async def _weed_answers(server: Server) -> bool:
+    return await http_status(server.address, _WEED_PORT, "/healthz") == 200
+
+
+async def http_status(address: str, port: int, path: str) -> int:
+    """The status of a GET; ``OSError`` where no server answers."""
+
+    def ask() -> int:
+        line = HTTPConnection(address, port, timeout=_TIMEOUT_S)
+        try:
+            line.request("GET", path)
+            return line.getresponse().status
+        except HTTPException as why:
+            raise ConnectionError(str(why)) from why
+        finally:
+            line.close()
+
+    return await runtime().run_blocking(ask)
