@@ -4,18 +4,20 @@ import asyncio
 import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.images import BASE_IMAGE
-from holdfast.backends.servers import Server, ServerFile, ServerSpec, run_server
+from holdfast.backends.images import BASE_IMAGE, ImageRecipe
+from holdfast.backends.servers import BackendServer, Server, ServerFile, ServerSpec, run_server
 from holdfast.errors import Unsupported
 from holdfast.ports import LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import BackendIdentity, Inspector, Testbed, TestbedFactory, TestbedKind
 
 PORT = 80
+_HERE = Path(__file__).parent
 GREETING = b"here I am\n"
 _PROGRAM = """
     import socket
@@ -105,3 +107,15 @@ class TinyProvider(Provider):
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: tiny_testbed}
+
+    def servers(self) -> tuple[BackendServer, ...]:
+        recipe = ImageRecipe(name="holdfast/tiny", folder=_HERE / "tiny_image")
+        return (BackendServer(name="tiny", images=(recipe,)),)
+
+
+class SlowProvider(TinyProvider):
+    """A provider whose image takes an hour to make."""
+
+    def servers(self) -> tuple[BackendServer, ...]:
+        recipe = ImageRecipe(name="holdfast/slow", folder=_HERE / "slow_image")
+        return (BackendServer(name="slow", images=(recipe,)),)
