@@ -14,16 +14,17 @@ from holdfast.plugins import load_provider, providers
 from holdfast.ports import Provider
 from holdfast.requests import Role
 from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
+from holdfast.testbed_choice import choose_testbed, offered_testbeds
 
 T = TypeVar("T")
 KINDS = (TestbedKind.EMBEDDED, TestbedKind.CONTAINER)
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider and one kind of testbed that it can start."""
+    """A provider and one testbed that it can start, by the name that asks for it."""
 
     provider: str
-    kind: TestbedKind
+    kind: str
 
     def __str__(self) -> str:
         return f"{self.provider}-{self.kind}"
@@ -39,8 +40,8 @@ def backends() -> list[Backend]:
         Backend(provider=name, kind=kind)
         for name, provider in providers().items()
         if isinstance(provider, Provider)
-        for kind in provider.testbeds()
-        if kind in KINDS
+        for kind in offered_testbeds(provider)
+        if kind.partition(":")[0] in KINDS
     ]
     return [one for one in found if not chosen or one.provider in chosen or str(one) in chosen]
 
@@ -68,7 +69,7 @@ def running(backend: Backend, run: str) -> Iterator[Running]:
     """Keep a backend's testbed up; skip where this machine cannot run it, unless it is CI's."""
     provider = load_provider(backend.provider)
     with asyncio.Runner() as runner:
-        keeper = _Keeper(provider.testbeds()[backend.kind], run)
+        keeper = _Keeper(choose_testbed(provider, backend.kind), run)
         try:
             testbed = runner.run(keeper.start())
         except (EnvironmentUnavailable, ConfigurationError) as missing:
