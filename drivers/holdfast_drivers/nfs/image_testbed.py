@@ -43,10 +43,10 @@ class NfsImageTestbed(Testbed):
 
     kind = TestbedKind.CONTAINER
     second_path = "the storage host's own file system, read inside the container"
-    faults = FAULTS
     data_plane = True
 
     def __init__(self, server: Server, storage: Storage, inside: Inside) -> None:
+        self.faults = storage.faults(FAULTS)
         self._server = server
         self._inside = inside
         self._made: set[str] = set()

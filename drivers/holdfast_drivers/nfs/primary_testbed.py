@@ -35,6 +35,7 @@ from holdfast_drivers.nfs.inspector import Inside, NfsInspector
 from holdfast_drivers.nfs.primary_config import NfsConfig
 from holdfast_drivers.nfs.server import (
     EXPORT,
+    Storage,
     fault_in_force,
     server_spec,
     serves,
@@ -42,6 +43,7 @@ from holdfast_drivers.nfs.server import (
 )
 
 _SIZE: Final = "1G"
+_FAULTS: Final = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
 _SSH_PORT: Final = 22
 _AUTHORIZED: Final = "/root/.ssh/authorized_keys"
 _HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
@@ -64,7 +66,6 @@ class NfsTestbed(Testbed):
     kind = TestbedKind.CONTAINER
     second_path = "the storage host's own files and ganesha's D-Bus, read inside the container"
     data_plane = True
-    faults = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
 
     def __init__(
         self,
@@ -73,11 +74,17 @@ class NfsTestbed(Testbed):
         inside: Inside,
         keys: Keys,
         places: Mapping[str, HostPlace],
-        identity: BackendIdentity,
+        storage: Storage,
     ) -> None:
+        self.identity = BackendIdentity(
+            vendor="nfs-ganesha",
+            product="NFSv3",
+            version=storage.version,
+            detail=f"dynamic exports of files on {storage.file_system}, in a container",
+        )
+        self.faults = storage.faults(_FAULTS)
         self.server = server
         self.proxy = proxy
-        self.identity = identity
         self._inside = inside
         self._keys = keys
         self._places = places
@@ -184,13 +191,7 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
         await inside.ask(do="make", sandbox=_SANDBOX, files=_DECOYS)
         storage = await storage_of(server)
         places = await stack.enter_async_context(host_places(NfsTestbed.hosts, run))
-        identity = BackendIdentity(
-            vendor="nfs-ganesha",
-            product="NFSv3",
-            version=storage.version,
-            detail=f"dynamic exports of files on {storage.file_system}, in a container",
-        )
-        yield NfsTestbed(server, proxy, inside, keys, places, identity)
+        yield NfsTestbed(server, proxy, inside, keys, places, storage)
 
 
 def _spec(keys: Keys) -> ServerSpec:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).paren
 BACKEND: Final = BackendServer(name="nfs-ganesha", images=(RECIPE,))
 EXPORT: Final = "/export"
 _PORTS: Final = "111,2049,20048"
+_LOOPS: Final = 32
+_LOOP_ADD: Final = 0x4C80
 _PROBE_S: Final = 2.0
 FAULTS: Final = frozenset(
     {Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID, Fault.FULL, Fault.REVOKED}
@@ -37,14 +40,23 @@ _FIREWALL: Final = {
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the storage host's kernel gave the export."""
+    """What the storage host's kernel gave the export.
+
+    ``bounded``: it is a file system of its own, of the size that was asked for.
+    """
 
     file_system: str
     version: str
+    bounded: bool
+
+    def faults(self, possible: frozenset[Fault]) -> frozenset[Fault]:
+        """A disk that is everybody's is never filled."""
+        return possible if self.bounded else possible - {Fault.FULL}
 
 
 def server_spec(backend: str, files: tuple[ServerFile, ...], size: str) -> ServerSpec:
     """The container: its file system is a loop device's, of at most ``size``."""
+    make_loop_devices()
     loops = tuple(sorted(str(path) for path in Path("/dev").glob("loop[0-9]*")))
     control = ("/dev/loop-control",) if Path("/dev/loop-control").exists() else ()
     return ServerSpec(
@@ -56,6 +68,17 @@ def server_spec(backend: str, files: tuple[ServerFile, ...], size: str) -> Serve
         devices=tuple(f"{path}:{path}:rwm" for path in (*control, *loops)),
         files=files,
     )
+
+
+def make_loop_devices() -> None:
+    """Have the kernel make as many loop devices as testbeds may use at once, where it lets us."""
+    try:
+        with Path("/dev/loop-control").open("rb") as control:
+            for number in range(_LOOPS):
+                with contextlib.suppress(FileExistsError):
+                    fcntl.ioctl(control, _LOOP_ADD, number)
+    except OSError:
+        return  # those that are there must do
 
 
 @asynccontextmanager
@@ -100,7 +123,8 @@ async def storage_of(server: Server) -> Storage:
     """Which file system is exported, and by which version of the server."""
     kind = await checked(server, "stat", "-f", "-c", "%T", EXPORT)
     version = await checked(server, "dpkg-query", "-W", "-f", "${Version}", "nfs-ganesha")
-    return Storage(file_system=kind, version=version)
+    own = await server.exec(("test", "!", "-e", "/state/folder"))
+    return Storage(file_system=kind, version=version, bounded=own.status == 0)
 
 
 async def checked(server: Server, *argv: str) -> str:
@@ -166,6 +190,7 @@ async def _firewall(server: Server, fault: Fault, do: str) -> None:
 async def _fill(server: Server) -> None:
     """Take all the space there is, in big pieces and then in small ones."""
     script = (
+        "test ! -e /state/folder || exit 1; "
         f"free=$(df -B1 --output=avail {EXPORT} | tail -1); "
         f"fallocate -l $free {EXPORT}/.full || :; "
         f"dd if=/dev/zero of={EXPORT}/.full bs=4096 oflag=append conv=notrunc,fsync status=none"
