@@ -184,6 +184,7 @@ class Execution:
             await fault.__aexit__(None, None, None)
         except Exception as problem:
             raise testbed_failed("healing of a fault", problem) from problem
+        await self._session.hosts.recover()
 
     async def _end(self) -> None:
         await self._heal()

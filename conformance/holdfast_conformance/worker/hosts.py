@@ -41,6 +41,11 @@ class Hosts:
         else:
             self._plane.grant_ended(step.host, step.volume)
 
+    async def recover(self) -> None:
+        """The backend is back: begin anew with it, as a host does after a long outage."""
+        if self._plane is not None:
+            await self._plane.detach_all()
+
     async def let_go(self) -> None:
         """Detach everything: the namespace it belongs to is about to go."""
         if self._plane is not None:

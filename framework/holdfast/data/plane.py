@@ -36,6 +36,10 @@ class HostPlane(ABC):
         """The storage was told to refuse a host: what the host has open goes on until it does."""
 
     @abstractmethod
+    async def detach_all(self) -> None:
+        """Detach everything; what is used next is attached anew."""
+
+    @abstractmethod
     async def let_go(self) -> None:
         """Detach everything and forget all secrets."""
 

@@ -152,11 +152,15 @@ class DataPlane(HostPlane, Attacher):
         if attachment is not None:
             attachment.grant_ended = True
 
+    async def detach_all(self) -> None:
+        """Detach everything; what is used next is attached anew."""
+        for attachment in list(self._attached.values()):
+            await self._drop(attachment)
+
     async def let_go(self) -> None:
         """Detach everything and forget all secrets; the daemons stay."""
         self._secrets.clear()
-        for attachment in list(self._attached.values()):
-            await self._drop(attachment)
+        await self.detach_all()
 
     async def again(self, broken: Attachment) -> Attachment:
         """Drop a broken attachment and attach the same handle anew."""

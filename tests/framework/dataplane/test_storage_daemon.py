@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from daemons import make_image, require_plane
+from engines import require_engine
+from holdfast.backends.network import host_obstacle, host_places
 from holdfast.data import open_block_io
 from holdfast.dataplane import DataPlane, use_data_plane
 from holdfast.errors import Denied, EnvironmentUnavailable
 from holdfast.handles import BlockNodeHandle
+from holdfast.runtime import RealRuntime
 from holdfast.testbed import HostPlace
 
 MIB = 1 << 20
@@ -118,6 +121,7 @@ def encrypted(path: Path) -> BlockNodeHandle:
     return BlockNodeHandle(blockdev=described, size_bytes=MIB, host="host-a", volume="disk")
 
 
+@pytest.mark.slow
 def test_secrets_are_told_to_the_daemon_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,6 +150,32 @@ def test_secrets_are_told_to_the_daemon_alone(
 
     asyncio.run(run())
     assert SECRET not in caplog.text
+
+
+def test_a_daemon_runs_where_its_host_is() -> None:
+    """A host with a network of its own has its storage daemon in that network, and only there."""
+    require_engine()
+    if obstacle := host_obstacle():
+        pytest.skip(obstacle)
+
+    async def run() -> None:
+        async with (
+            host_places(["host-a"], RealRuntime().new_id("plane")) as places,
+            DataPlane(lambda host: places.get(host, HostPlace())) as plane,
+        ):
+            found = {
+                host: inode_of(f"/proc/{(await plane.daemon(host)).pid}/ns/net")
+                for host in ("host-a", "host-b")
+            }
+            named = inode_of(f"/run/netns/{places['host-a'].network_namespace}")
+        assert found == {"host-a": named, "host-b": inode_of("/proc/self/ns/net")}
+
+    asyncio.run(run())
+
+
+def inode_of(path: str) -> int:
+    """What tells two network namespaces apart."""
+    return Path(path).stat().st_ino
 
 
 def test_a_daemon_that_does_not_start_says_why() -> None:
