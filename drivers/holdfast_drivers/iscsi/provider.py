@@ -12,7 +12,8 @@ from holdfast.channel.local import LocalChannel
 from holdfast.channel.ssh import SshChannel, SshPlace
 from holdfast.errors import Invalid
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
-from holdfast.remote import RemoteClient
+from holdfast.remote.client import RemoteClient
+from holdfast.remote.sharing import shared_client
 from holdfast.requests import CallContext, CheckHealth, Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.iscsi.config import IscsiConfig, capabilities, host_config
@@ -68,13 +69,14 @@ class IscsiHostListener(HostListener):
 
 @asynccontextmanager
 async def _agent(config: IscsiConfig) -> AsyncIterator[Agent]:
-    """The agent of a store, started when it is first asked, and ended at the end."""
+    """The agent of a store, started when it is first asked, and ended by the last who has it."""
     told = msgspec.msgpack.encode(host_config(config))
-    client = RemoteClient(_channel(config), ENTRY, told, python=(config.python,))
-    try:
+
+    def make() -> RemoteClient:
+        return RemoteClient(_channel(config), ENTRY, told, python=(config.python,))
+
+    async with shared_client(config, make) as client:
         yield Agent(client)
-    finally:
-        await client.close()
 
 
 def _channel(config: IscsiConfig) -> Channel:

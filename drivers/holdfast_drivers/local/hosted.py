@@ -10,7 +10,7 @@ from holdfast.errors import Busy, DriverError
 from holdfast.handles import Handle
 from holdfast.infos import Gone, HealthInfo, HealthState, StoreInfo, Undetermined
 from holdfast.ports import LifeCycle, PrimaryDriver
-from holdfast.remote import RemoteClient
+from holdfast.remote.client import RemoteClient
 from holdfast.requests import CallContext, Request, verb_of
 from holdfast.runtime import runtime
 from holdfast_drivers.local.features import Features

@@ -4,7 +4,20 @@ The agent needs Python, msgspec, xxhash and Holdfast's own packages. It lives as
 standard input, keeps nothing between calls, and is started anew whenever it is gone.
 """
 
-from holdfast.remote.client import RemoteClient
+from typing import TYPE_CHECKING
+
 from holdfast.remote.service import Service, Verb
 
+if TYPE_CHECKING:
+    from holdfast.remote.client import RemoteClient
+
 __all__ = ["RemoteClient", "Service", "Verb"]
+
+
+def __getattr__(name: str) -> object:
+    """The client, imported when asked for: the agent needs none, and starts the faster."""
+    if name != "RemoteClient":
+        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+    from holdfast.remote.client import RemoteClient  # noqa: PLC0415 - see above
+
+    return RemoteClient
