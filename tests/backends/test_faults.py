@@ -1,7 +1,7 @@
 """Every fault a testbed can put in force, in the middle of every verb that changes something.
 
 ``HOLDFAST_FAULTS=full`` meets each verb alone, at each of its requests; else all verbs meet a fault
-at once. ``HOLDFAST_BACKENDS`` chooses backends.
+at once. ``HOLDFAST_BACKENDS`` chooses backends, ``HOLDFAST_ONLY_FAULTS`` names of ``Fault``.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from running_testbeds import Running
 
 pytestmark = pytest.mark.slow
 FULL = os.environ.get("HOLDFAST_FAULTS") == "full"
+CHOSEN = frozenset(filter(None, os.environ.get("HOLDFAST_ONLY_FAULTS", "").split(",")))
 REQUESTS_MAX = 12
 SETTLE_S = 10.0
 _numbers = itertools.count()
@@ -27,7 +28,8 @@ _numbers = itertools.count()
 
 def faults_of(place: tuple[Running, Role]) -> list[Fault]:
     """The faults that a testbed offers, always in one order."""
-    return [fault for fault in Fault if fault in place[0].testbed.faults]
+    offered = [fault for fault in Fault if fault in place[0].testbed.faults]
+    return [fault for fault in offered if not CHOSEN or fault.name in CHOSEN]
 
 
 @asynccontextmanager
@@ -76,19 +78,9 @@ def test_a_fault_in_the_middle_of_all_verbs_at_once(place: tuple[Running, Role])
     """Errors have the right class in time, probes are true, repeats converge, nothing is left."""
 
     async def story(fault: Fault) -> list[str]:
-        async with opened(place) as world:
-            cases = await prepared(cases_of(world))
+        async with opened(place) as world, stores(place, STORE_VERBS) as others:
+            cases = await prepared([*cases_of(world), *others])
             return (await strike(cases, fault, len(cases)))[0]
-
-    assert [text for fault in faults_of(place) for text in place[0].run(story(fault))] == []
-
-
-def test_a_fault_in_the_middle_of_the_life_cycle(place: tuple[Running, Role]) -> None:
-    """What holds for an open store holds while stores are made, attached, rested and given back."""
-
-    async def story(fault: Fault) -> list[str]:
-        async with stores(place, STORE_VERBS) as cases:
-            return (await strike(await prepared(cases), fault, len(cases)))[0]
 
     assert [text for fault in faults_of(place) for text in place[0].run(story(fault))] == []
 
