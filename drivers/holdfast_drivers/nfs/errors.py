@@ -22,14 +22,14 @@ def mount_error(error: OSError, address: Address) -> DriverError:
         return Invalid(f"{where}: setting `server` is not known: {error.strerror}")
     if error.errno in _NOT_ALLOWED:
         return Denied(
-            f"{where}: the server does not let this client mount it; setting `export` names none of "
-            "its exports, or this host is not among the export's clients"
+            f"{where}: the server does not let this client mount it; setting `export` names none "
+            "of its exports, or this host is not among the export's clients"
         )
     if error.errno == errno.EINVAL:
         return Invalid(f"{where}: setting `export` cannot be a path on a server")
     return Unavailable(
         f"{where} cannot be reached: {error.strerror or error}; look at setting `server`, and "
-        "whether its ports 111, 2049 and the mount service's answer"
+        "at its ports 111 and 2049"
     )
 
 

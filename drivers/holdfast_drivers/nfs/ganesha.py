@@ -3,7 +3,6 @@
 ``dbus-send`` speaks for us: a call takes some milliseconds, and nothing secret is in it.
 """
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -113,12 +112,11 @@ class Ganesha:
 
     def uses(self, inode: tuple[int, int]) -> bool:
         """Whether the server has a file open: a call to it may be under way."""
-        folder = f"/proc/{self.pid()}/fd"
         try:
-            names = os.listdir(folder)
+            links = list(Path(f"/proc/{self.pid()}/fd").iterdir())
         except FileNotFoundError:
             return False
-        return any(_is_open(f"{folder}/{name}", inode) for name in names)
+        return any(_is_open(link, inode) for link in links)
 
     def _call(self, what: str, method: str, *arguments: str) -> str:
         argv = [
@@ -145,9 +143,9 @@ class Ganesha:
         raise GaneshaRefused(what, said)
 
 
-def _is_open(link: str, inode: tuple[int, int]) -> bool:
+def _is_open(link: Path, inode: tuple[int, int]) -> bool:
     try:
-        status = os.stat(link)
+        status = link.stat()
     except OSError:
         return False  # it was closed meanwhile
     return (status.st_dev, status.st_ino) == inode

@@ -200,20 +200,8 @@ def grants(folder: Path) -> Iterator[Told]:
 
 def exports() -> list[str]:
     """What ganesha says it serves; nothing where it does not run."""
-    shown = subprocess.run(
-        [
-            "/usr/bin/dbus-send",
-            "--system",
-            "--print-reply",
-            f"--dest={GANESHA}",
-            "/org/ganesha/nfsd/ExportMgr",
-            "org.ganesha.nfsd.exportmgr.ShowExports",
-        ],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    return re.findall(r'uint16 \d+\n\s+string "([^"]*)"', shown.stdout)
+    shown = sent("ShowExports")
+    return re.findall(r'uint16 \d+\n\s+string "([^"]*)"', shown)
 
 
 # Questions
@@ -272,14 +260,14 @@ def remove(folder: Path) -> Told:
         if f'Path = "{folder}/' in text:
             number = text.partition("Export_Id = ")[2].partition(";")[0]
             path.unlink()
-            send("RemoveExport", f"uint16:{number}")
+            sent("RemoveExport", f"uint16:{number}")
     shutil.rmtree(folder, ignore_errors=True)
     return {}
 
 
-def send(method: str, *arguments: str) -> None:
-    """Tell ganesha something; that it does not know the export is fine."""
-    subprocess.run(
+def sent(method: str, *arguments: str) -> str:
+    """Tell ganesha something, and what it says; nothing where it refuses or does not run."""
+    done = subprocess.run(  # noqa: S603 - no shell, and words of our own
         [
             "/usr/bin/dbus-send",
             "--system",
@@ -291,7 +279,9 @@ def send(method: str, *arguments: str) -> None:
         ],
         capture_output=True,
         check=False,
+        text=True,
     )
+    return done.stdout
 
 
 def move(old: Path, new: Path) -> Told:

@@ -64,10 +64,11 @@ class NfsInspector(Inspector):
 
     async def inventory(self) -> Inventory:
         """Everything in the store's folder, and a digest of all that is around it."""
+        told = await self._inside.ask(**self._question)
         for _ in range(_LOOKS):
-            told = await self._inside.ask(**self._question)
             if "again" not in told:
                 break
+            told = await self._inside.ask(**self._question)
         else:
             raise EnvironmentUnavailable(f"the store never stood still: {told['again']}")
         things = sorted(

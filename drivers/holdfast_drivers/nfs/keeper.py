@@ -210,10 +210,10 @@ class GaneshaKeeper(GrantKeeper):
                 numbers = [number for number, found in shown.items() if found == pseudo]
             for number in numbers:
                 self._ganesha.remove(number)
-        except GaneshaUnreachable as error:
+        except GaneshaUnreachable:
             if not self._ganesha.instance():
                 return  # nobody serves anybody, and what starts now reads no description
-            raise error
+            raise
         if granted.mode is AccessMode.EXCLUSIVE:
             self._wait_until_quiet(granted)
 

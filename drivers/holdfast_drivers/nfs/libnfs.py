@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -33,7 +33,7 @@ _pointer = ctypes.c_void_p
 _text = ctypes.c_char_p
 _int = ctypes.c_int
 _u64 = ctypes.c_uint64
-_SIGNATURES: Final = {
+_SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "nfs_init_context": (_pointer, []),
     "nfs_destroy_context": (None, [_pointer]),
     "nfs_get_error": (_text, [_pointer]),

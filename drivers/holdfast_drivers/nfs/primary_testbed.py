@@ -69,6 +69,7 @@ class NfsTestbed(Testbed):
 
     def __init__(
         self,
+        *,
         server: Server,
         proxy: FaultProxy,
         inside: Inside,
@@ -191,7 +192,9 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
         await inside.ask(do="make", sandbox=_SANDBOX, files=_DECOYS)
         storage = await storage_of(server)
         places = await stack.enter_async_context(host_places(NfsTestbed.hosts, run))
-        yield NfsTestbed(server, proxy, inside, keys, places, storage)
+        yield NfsTestbed(
+            server=server, proxy=proxy, inside=inside, keys=keys, places=places, storage=storage
+        )
 
 
 def _spec(keys: Keys) -> ServerSpec:

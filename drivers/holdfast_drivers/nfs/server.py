@@ -151,7 +151,10 @@ async def fault_in_force(server: Server, fault: Fault, ready: ReadyProbe) -> Asy
             ending = server.start()
         case Fault.FULL:
             await _fill(server)
-            ending = _call(server, "rm", "-f", f"{EXPORT}/.full")
+            # Cut before it is removed: xfs gives the blocks of a removed file back only later.
+            ending = _call(
+                server, "sh", "-c", f": > {EXPORT}/.full && rm {EXPORT}/.full && sync -f {EXPORT}"
+            )
         case Fault.REVOKED:
             await _access(server, "None")
             ending = _access(server, "RW")

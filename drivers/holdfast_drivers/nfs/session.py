@@ -24,7 +24,7 @@ class _Broken(Exception):
 
 
 class Session:
-    """A connection that lives in one lane. Work is given to it as blocking functions of a client."""
+    """A connection that lives in one lane; its work is blocking functions of a client."""
 
     def __init__(self, where: Callable[[], Address], lane: Lane) -> None:
         self._where = where
