@@ -1,6 +1,8 @@
 """A narrow, typed way to the container engine: docker-py, which has no types, behind one door."""
 
 import importlib
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 from holdfast.errors import EnvironmentUnavailable
 
 REQUEST_S = 60
+_KNOCK_S = 5
+_DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 LABEL_RUN = "holdfast.run"
 LABEL_BACKEND = "holdfast.backend"
 LABEL_OWNER = "holdfast.owner"
@@ -43,6 +47,7 @@ def engine_client() -> Iterator[Any]:
         EnvironmentUnavailable: no engine answers, or it refused what was asked; says why.
     """
     docker = docker_module()
+    _knock()
     try:
         client = docker.from_env(timeout=REQUEST_S)
     except docker.errors.DockerException as error:
@@ -55,6 +60,29 @@ def engine_client() -> Iterator[Any]:
         raise EnvironmentUnavailable(f"the container engine refused: {explained(error)}") from error
     finally:
         client.close()
+
+
+def engine_address() -> str:
+    """Where the engine is looked for: ``DOCKER_HOST``, or the socket where Debian has it."""
+    return os.environ.get("DOCKER_HOST") or _DEFAULT_ENGINE
+
+
+def _knock() -> None:
+    """See that somebody listens: docker-py leaves its sockets open when nobody does."""
+    scheme, _, rest = engine_address().partition("://")
+    host, _, port = rest.rpartition(":")
+    try:
+        if scheme == "unix":
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(_KNOCK_S)
+                probe.connect(rest)
+        elif scheme in {"tcp", "http", "https"} and port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+    except OSError as error:
+        raise EnvironmentUnavailable(
+            f"no container engine answers at {engine_address()} ({error}); "
+            "start one, or run: holdfast backends build"
+        ) from error
 
 
 def explained(error: Exception) -> str:

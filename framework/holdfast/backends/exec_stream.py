@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast.backends.engine_client import engine_address
 from holdfast.errors import EnvironmentUnavailable
 
-_DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 _FRAME_BYTES = 8
 _STDERR = 2
 _KEPT_STDERR_BYTES = 64 * 1024
@@ -132,7 +131,7 @@ async def open_exec_stream(exec_id: str, api_version: str) -> ExecStream:
 
 
 async def _engine_connection() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    address = os.environ.get("DOCKER_HOST") or _DEFAULT_ENGINE
+    address = engine_address()
     scheme, _, rest = address.partition("://")
     try:
         if scheme == "unix":

@@ -128,6 +128,7 @@ class FaultProxy:
         self._conduct = _Conduct()
         self._changed = asyncio.Event()
         self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._ways: set[asyncio.Task[None]] = set()
         self._quota: _Quota | None = None
         self._waiting: list[_NextRequest] = []
 
@@ -159,6 +160,11 @@ class FaultProxy:
     def connections(self) -> int:
         """How many clients are connected now."""
         return len(self._connections)
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """What serves the proxy's clients now, as against tasks of the clients' own."""
+        return frozenset((*self._connections, *self._ways))
 
     async def close(self) -> None:
         """End every connection and every task of the proxy, and give its port back."""
@@ -298,7 +304,9 @@ class FaultProxy:
         """Carry both ways to their ends; the first that breaks ends the other."""
         async with asyncio.TaskGroup() as ways:
             for reader, way in ((requests, Direction.REQUESTS), (answers, Direction.ANSWERS)):
-                ways.create_task(self._until_broken(connection, reader, way))
+                task = ways.create_task(self._until_broken(connection, reader, way))
+                self._ways.add(task)
+                task.add_done_callback(self._ways.discard)
 
     async def _until_broken(
         self, connection: _Connection, reader: asyncio.StreamReader, way: Direction

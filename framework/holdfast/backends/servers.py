@@ -43,6 +43,7 @@ __all__ = [
 
 T = TypeVar("T")
 READY_S = 90.0
+_FREEZE_S = 10.0
 _POLL_S = 0.02
 _POLL_MAX_S = 0.25
 _ENDED = ("exited", "dead")
@@ -90,8 +91,17 @@ class Server:
         return await open_exec_stream(exec_id, version)
 
     async def pause(self) -> None:
-        """Freeze all processes; connections still open, and nothing is answered."""
-        await self._on_container("pause")
+        """Freeze all processes; connections still open, and nothing is answered.
+
+        The kernel cannot freeze a process while it waits for a disk, so that is waited for.
+        """
+        ends = runtime().now() + _FREEZE_S
+        while True:
+            try:
+                return await self._on_container("pause")
+            except EnvironmentUnavailable as refusal:
+                if "unable to freeze" not in str(refusal) or runtime().now() > ends:
+                    raise
 
     async def unpause(self) -> None:
         """Let them go on."""
