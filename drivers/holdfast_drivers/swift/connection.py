@@ -1,0 +1,263 @@
+"""The requests to one Swift account, each within its call's deadline, with a token that is renewed.
+
+Nothing is repeated but a request that was refused for an old token, which was not acted upon. Every
+request leaves as an answer or as a driver error, and no error repeats a token, a key or an address
+beyond ``auth_url``.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+
+from holdfast.errors import (
+    Denied,
+    DriverError,
+    Invalid,
+    Unauthenticated,
+    Unavailable,
+    Unknown,
+)
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+from holdfast_drivers.swift.config import SwiftConfig, check_config
+from holdfast_drivers.swift.errors import refusal
+
+MARGIN_S: Final = 1.0
+"""How long before its deadline a call gives up, so that its error arrives in time."""
+_MARGIN_PART: Final = 10
+_CONNECT_S: Final = 5.0
+_CONNECTIONS: Final = 16
+_READS: Final = frozenset({"GET", "HEAD"})
+_SENDING: Final = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+_UNAUTHORIZED: Final = 401
+
+
+class Call:
+    """One verb's call: until when, about what, and whether it has changed anything yet."""
+
+    def __init__(self, ctx: CallContext, subject: str = "") -> None:
+        left_s = max(0.0, ctx.deadline - runtime().now())
+        self.until = ctx.deadline - min(MARGIN_S, left_s / _MARGIN_PART)
+        self.subject = subject
+        self.operation = ctx.operation
+        self.changed = False
+
+    def failed(self, error: DriverError) -> DriverError:
+        """The error to raise: once something was changed, no final one may promise otherwise."""
+        error.object = self.subject
+        if self.changed and error.final:
+            return Unknown(
+                f"{error.cause}; a part of the call was done before", object=self.subject
+            )
+        return error
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server said, read to its end; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What an authentication gave: the account's address and a token for a while."""
+
+    url: str
+    token: str
+
+
+class Connection:
+    """Requests to one account."""
+
+    def __init__(self, config: SwiftConfig, client: httpx.AsyncClient) -> None:
+        self.config = config
+        self._client = client
+        self._session: Session | None = None
+        """Not truth, only a token: whoever has none asks for one."""
+
+    @property
+    def server(self) -> str:
+        """What the server is called in messages."""
+        return f"Swift at {self.config.auth_url}"
+
+    async def ask(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        accept: Collection[int],
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        changes: bool | None = None,
+    ) -> Answer:
+        """One request about a path below the account; an answer of a status in ``accept``.
+
+        Raises:
+            DriverError: any other answer, or none.
+        """
+        changes = method not in _READS if changes is None else changes
+        try:
+            answer = await self._authorized(call, method, path, query, headers, data)
+        except DriverError as error:
+            raise call.failed(error) from error.__cause__
+        if answer.status not in accept:
+            what = f"{method} {path.partition('?')[0] or 'the account'} of {self.server}"
+            raise call.failed(refusal(answer.status, what, answer.body, changes=changes))
+        call.changed = call.changed or changes
+        return answer
+
+    async def session(self, call: Call) -> Session:
+        """The session there is, or a new one."""
+        try:
+            return await self._current(call)
+        except DriverError as error:
+            raise call.failed(error) from error.__cause__
+
+    async def _authorized(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int] | None,
+        headers: Mapping[str, str] | None,
+        data: bytes,
+    ) -> Answer:
+        session = await self._current(call)
+        while True:
+            url = f"{session.url}/{path}" if path else session.url
+            if query:
+                url += "?" + "&".join(
+                    f"{name}={quote(str(value), safe='')}" for name, value in query.items()
+                )
+            sent = {**(headers or {}), "x-auth-token": session.token}
+            answer = await self._send(call, method, url, sent, data)
+            if answer.status != _UNAUTHORIZED or session is not self._session:
+                return answer
+            session = await self._authenticated(call)
+            renewed = {**sent, "x-auth-token": session.token}
+            answer = await self._send(call, method, url, renewed, data)
+            if answer.status == _UNAUTHORIZED:
+                raise Unauthenticated(
+                    f"{self.server} gives user {self.config.user!r} a token and does not accept it"
+                )
+            return answer
+
+    async def _current(self, call: Call) -> Session:
+        return self._session or await self._authenticated(call)
+
+    async def _authenticated(self, call: Call) -> Session:
+        config = self.config
+        asked = {"x-auth-user": config.user, "x-auth-key": config.key}
+        try:
+            answer = await self._send(call, "GET", config.auth_url, asked, b"")
+        except Unknown as error:  # to ask who one is changes nothing
+            raise Unavailable(error.cause) from error
+        url = answer.headers.get("x-storage-url", "")
+        token = answer.headers.get("x-auth-token", "")
+        match answer.status:
+            case 200 | 204 if url and token and token.isascii():
+                pass
+            case 401:
+                raise Unauthenticated(
+                    f"{self.server} does not accept user {config.user!r} with this key; "
+                    "see settings user and key"
+                )
+            case 403:
+                raise Denied(f"{self.server} refuses user {config.user!r}; see setting user")
+            case 404 | 405 | 412 | 200 | 204:
+                raise Invalid(
+                    f"{config.auth_url} is no Swift authentication of version 1; "
+                    "see setting auth_url"
+                )
+            case status:
+                raise refusal(status, f"authentication at {config.auth_url}", b"", changes=False)
+        if urlsplit(url).scheme != urlsplit(config.auth_url).scheme:
+            raise Invalid(
+                f"{self.server} keeps the account at another kind of address; "
+                "see whether setting auth_url must begin with http or https"
+            )
+        self._session = Session(url=url.rstrip("/"), token=token)
+        return self._session
+
+    async def _send(
+        self, call: Call, method: str, url: str, headers: Mapping[str, str], data: bytes
+    ) -> Answer:
+        """One request and its whole answer.
+
+        Raises:
+            Unavailable: it was never sent.
+            Unknown: it was sent, and no whole answer came in time.
+        """
+        sent = False
+
+        async def trace(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal sent
+            sent = sent or event in _SENDING
+
+        try:
+            async with asyncio.timeout_at(call.until):
+                answer = await self._client.request(
+                    method,
+                    url,
+                    headers=dict(headers),
+                    content=data or None,
+                    extensions={"trace": trace},
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as problem:
+            raise self._unanswered(problem, sent=sent) from None
+        lowered = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(status=answer.status_code, headers=lowered, body=answer.content)
+
+    def _unanswered(self, problem: Exception, *, sent: bool) -> DriverError:
+        if sent:
+            why = "in time" if isinstance(problem, TimeoutError) else "that was whole"
+            return Unknown(f"{self.server} gave no answer {why}")
+        cause: BaseException | None = problem
+        while cause is not None:
+            if isinstance(cause, ssl.SSLError):
+                return Unavailable(
+                    f"{self.server} shows a certificate that is not vouched for; see setting "
+                    "ca_file"
+                )
+            cause = cause.__cause__ or cause.__context__
+        return Unavailable(f"{self.server} cannot be reached; see setting auth_url")
+
+
+@asynccontextmanager
+async def open_connection(config: SwiftConfig) -> AsyncIterator[Connection]:
+    """Open a connection; nothing is sent before the first request.
+
+    Raises:
+        Invalid: a setting is wrong.
+    """
+    check_config(config)
+    verify: ssl.SSLContext | bool = False  # nothing is encrypted over http
+    if urlsplit(config.auth_url).scheme == "https":
+        verify = await runtime().run_blocking(_certificates, config.ca_file)
+    elif config.ca_file:
+        await runtime().run_blocking(_certificates, config.ca_file)
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+    async with httpx.AsyncClient(
+        verify=verify,
+        trust_env=False,
+        limits=limits,
+        timeout=httpx.Timeout(None, connect=_CONNECT_S),
+        headers={"user-agent": "holdfast"},
+    ) as client:
+        yield Connection(config, client)
+
+
+def _certificates(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ValueError) as error:
+        raise Invalid(f"setting `ca_file`: {ca_file!r} holds no certificates") from error

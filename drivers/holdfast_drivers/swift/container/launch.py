@@ -1,0 +1,147 @@
+"""The first process of the container: imports Swift once, and forks its servers.
+
+Five interpreters that import the same packages cost seconds; one that forks costs them once. It is
+also the receiver of ``/dev/log``, which it copies to standard error, so that the engine keeps the
+servers' log. SIGUSR1 begins the proxy and memcached anew: with other users, and without old tokens.
+"""
+
+import importlib
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+SERVERS = {
+    "account-server": "/etc/swift/account-server.conf",
+    "container-server": "/etc/swift/container-server.conf",
+    "object-server": "/etc/swift/object-server.conf",
+    "proxy-server": "/etc/swift/proxy-server.conf.d",
+}
+RENEWED = ("memcached", "proxy-server")
+PRELOADED = (
+    "swift.common.wsgi",
+    "swift.account.server",
+    "swift.container.server",
+    "swift.obj.server",
+    "swift.proxy.server",
+    "swift.common.middleware.s3api.s3api",
+    "swift.common.middleware.slo",
+    "swift.common.middleware.dlo",
+    "swift.common.middleware.bulk",
+    "swift.common.middleware.tempauth",
+    "swift.common.middleware.tempurl",
+    "swift.common.middleware.versioned_writes",
+)
+LOG = "/dev/log"
+LOG_BYTES = 1 << 16
+MEMCACHED = ["memcached", "-u", "nobody", "-m", "32", "-l", "127.0.0.1", "-p", "11211"]
+
+children: dict[int, str] = {}
+
+
+def serve(name: str) -> None:
+    """Be one of Swift's servers, in a process of its own, as who owns the disk's folder."""
+    owner = Path("/srv/node").stat()
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    from swift.common.wsgi import run_wsgi  # noqa: PLC0415 - it is imported before the first fork
+
+    os._exit(run_wsgi(SERVERS[name], name))
+
+
+def cache() -> None:
+    """Be memcached, where the proxy keeps its tokens."""
+    os.execvp(MEMCACHED[0], MEMCACHED)
+
+
+def start(name: str) -> None:
+    """Fork one server."""
+    pid = os.fork()
+    if pid:
+        children[pid] = name
+        return
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    role: Callable[[], None] = cache if name == "memcached" else lambda: serve(name)
+    role()
+
+
+def end(names: tuple[str, ...]) -> None:
+    """Kill servers and wait until they are gone."""
+    for pid, name in tuple(children.items()):
+        if name in names:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            del children[pid]
+
+
+def reap() -> None:
+    """End with a server that ended by itself: without it nothing works."""
+    for pid, name in tuple(children.items()):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            sys.exit(f"{name} ended with status {os.waitstatus_to_exitcode(status)}")
+
+
+def make_places() -> None:
+    """Make the folder of the only disk."""
+    disk = Path("/srv/node/d1")
+    disk.mkdir(parents=True, exist_ok=True)
+    owner = disk.parent.stat()
+    for folder in (disk, Path("/var/cache/swift")):
+        os.chown(folder, owner.st_uid, owner.st_gid)
+    Path(LOG).unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Start everything, then copy the log until a signal comes."""
+    make_places()
+    log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    log.bind(LOG)
+    os.chmod(LOG, 0o666)  # noqa: S103 - the servers are not root
+    log.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD):
+        signal.signal(number, _noticed)
+    start("memcached")
+    for module in PRELOADED:
+        importlib.import_module(module)
+    for name in SERVERS:
+        start(name)
+    with selectors.DefaultSelector() as selector:
+        selector.register(log, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is log:
+                    os.write(2, log.recv(LOG_BYTES).rstrip(b"\0\n") + b"\n")
+                else:
+                    obey(os.read(woken, 64))
+
+
+def obey(signals: bytes) -> None:
+    """Do what the signals ask for."""
+    if signal.SIGTERM in signals or signal.SIGINT in signals:
+        end(tuple(set(children.values())))
+        sys.exit(0)
+    if signal.SIGUSR1 in signals:
+        end(RENEWED)
+        for name in RENEWED:
+            start(name)
+    reap()
+
+
+def _noticed(_number: int, _frame: FrameType | None) -> None:
+    """Let the signal's number be written to the pipe that ``main`` reads."""
+
+
+if __name__ == "__main__":
+    main()

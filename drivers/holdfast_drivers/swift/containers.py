@@ -1,0 +1,209 @@
+"""The few requests about containers and objects that the driver needs, typed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from holdfast.errors import Internal, Unknown
+from holdfast_drivers.swift.connection import Answer, Call, Connection
+
+META: Final = "x-object-meta-"
+LIST_MAX: Final = 10_000
+_BULK_MAX: Final = 1000
+_EXISTS: Final = (200, 204)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a listing: an object, or where ``folded`` the common beginning of several."""
+
+    name: str
+    size_bytes: int = 0
+    etag: str = ""
+    folded: bool = False
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An object: what is stored beside its bytes, and its bytes from ``offset_bytes`` on."""
+
+    size_bytes: int
+    etag: str
+    meta: Mapping[str, str]
+    offset_bytes: int = 0
+    data: bytes = b""
+
+
+class Container:
+    """One container of the account."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    def path(self, name: str) -> str:
+        """The path of an object below the account."""
+        return f"{self.name}/{quote(name, safe='')}"
+
+    async def look(self, call: Call) -> Mapping[str, str] | None:
+        """The container's headers, or ``None`` where there is none."""
+        answer = await self.connection.ask(call, "HEAD", self.name, accept=(*_EXISTS, 404))
+        return None if answer.status == 404 else answer.headers
+
+    async def make(self, call: Call, headers: Mapping[str, str]) -> None:
+        """Make the container, or set these headers of the one there is."""
+        await self.connection.ask(
+            call, "PUT", self.name, accept=(201, 202), headers=headers
+        )
+
+    async def describe(self, call: Call, headers: Mapping[str, str]) -> bool:
+        """Set these headers; whether the container is there."""
+        answer = await self.connection.ask(
+            call, "POST", self.name, accept=(*_EXISTS, 202, 404), headers=headers
+        )
+        return answer.status != 404
+
+    async def remove(self, call: Call) -> bool:
+        """Remove the container; false where objects are in it. An absent one is fine."""
+        answer = await self.connection.ask(call, "DELETE", self.name, accept=(*_EXISTS, 404, 409))
+        return answer.status != 409
+
+    async def head(self, call: Call, name: str) -> Found | None:
+        """What is known of an object, or ``None``."""
+        answer = await self.connection.ask(call, "HEAD", self.path(name), accept=(*_EXISTS, 404))
+        if answer.status == 404:
+            return None
+        return _found(answer, int(answer.headers.get("content-length", 0)))
+
+    async def get(self, call: Call, name: str, span: str = "") -> Found | None:
+        """An object's bytes or a span of them, in the form of the header Range; ``None`` if absent.
+
+        Raises:
+            OutOfRange: the span starts past the end.
+            Corrupt: a part of it is not there any more.
+        """
+        headers = {"range": f"bytes={span}"} if span else {}
+        answer = await self.connection.ask(
+            call, "GET", self.path(name), accept=(200, 204, 206, 404), headers=headers
+        )
+        if answer.status == 404:
+            return None
+        size, offset = len(answer.body), 0
+        if answer.status == 206:
+            where, _, whole = answer.headers["content-range"].removeprefix("bytes ").partition("/")
+            offset, size = int(where.partition("-")[0]), int(whole)
+        return _found(answer, size, offset, answer.body)
+
+    async def put(
+        self,
+        call: Call,
+        name: str,
+        data: bytes,
+        meta: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        new: bool = False,
+    ) -> bool:
+        """Store an object in place of another; with ``new`` only where none is, else false."""
+        sent = {**(headers or {}), **_described(meta)}
+        sent.setdefault("content-type", "application/octet-stream")
+        if new:
+            sent["if-none-match"] = "*"
+        accept = (201, 412) if new else (201,)
+        answer = await self.connection.ask(
+            call, "PUT", self.path(name), accept=accept, query=query, headers=sent, data=data
+        )
+        return answer.status == 201
+
+    async def note(self, call: Call, name: str, meta: Mapping[str, str]) -> bool:
+        """Store other metadata beside an object; whether it is there."""
+        answer = await self.connection.ask(
+            call, "POST", self.path(name), accept=(200, 202, 404), headers=_described(meta)
+        )
+        return answer.status != 404
+
+    async def delete(self, call: Call, name: str) -> bool:
+        """Remove one object; whether it was there."""
+        answer = await self.connection.ask(
+            call, "DELETE", self.path(name), accept=(*_EXISTS, 404)
+        )
+        return answer.status != 404
+
+    async def delete_all(self, call: Call, names: Sequence[str]) -> None:
+        """Remove objects, in no order; absent ones are fine."""
+        if len(names) == 1:
+            await self.delete(call, names[0])
+            return
+        for start in range(0, len(names), _BULK_MAX):
+            lines = "\n".join(self.path(name) for name in names[start : start + _BULK_MAX])
+            answer = await self.connection.ask(
+                call,
+                "POST",
+                "",
+                accept=(200,),
+                query={"bulk-delete": 1},
+                headers={"content-type": "text/plain", "accept": "application/json"},
+                data=lines.encode(),
+            )
+            told: dict[str, Any] = json.loads(answer.body)
+            if told.get("Errors") or not str(told.get("Response Status", "")).startswith("200"):
+                server = self.connection.server
+                raise call.failed(Unknown(f"{server} did not remove everything it was told to"))
+
+    async def page(
+        self, call: Call, *, prefix: str = "", after: str = "", limit: int, fold: str = ""
+    ) -> list[Entry] | None:
+        """A part of the listing, in byte order; ``None`` where there is no container."""
+        query: dict[str, str | int] = {"format": "json", "limit": limit}
+        query |= {"prefix": prefix} if prefix else {}
+        query |= {"marker": after} if after else {}
+        query |= {"delimiter": fold} if fold else {}
+        answer = await self.connection.ask(
+            call, "GET", self.name, accept=(*_EXISTS, 404), query=query
+        )
+        if answer.status == 404:
+            return None
+        try:
+            return [_entry(line) for line in json.loads(answer.body or b"[]")]
+        except (ValueError, KeyError, TypeError) as error:
+            server = self.connection.server
+            raise call.failed(Internal(f"{server} gave a list that is none")) from error
+
+    async def all(self, call: Call, prefix: str = "") -> list[Entry] | None:
+        """The whole listing under a prefix; ``None`` where there is no container."""
+        found: list[Entry] = []
+        while True:
+            after = found[-1].name if found else ""
+            entries = await self.page(call, prefix=prefix, after=after, limit=LIST_MAX)
+            if entries is None:
+                return None
+            found += entries
+            if len(entries) < LIST_MAX:
+                return found
+
+
+def _described(meta: Mapping[str, str]) -> dict[str, str]:
+    return {f"{META}{name}": value for name, value in meta.items()}
+
+
+def _found(answer: Answer, size: int, offset: int = 0, data: bytes = b"") -> Found:
+    headers = answer.headers
+    return Found(
+        size_bytes=size,
+        etag=headers.get("etag", "").strip('"'),
+        meta={
+            name.removeprefix(META): value
+            for name, value in headers.items()
+            if name.startswith(META)
+        },
+        offset_bytes=offset,
+        data=data,
+    )
+
+
+def _entry(line: Mapping[str, Any]) -> Entry:
+    if "subdir" in line:
+        return Entry(name=str(line["subdir"]), folded=True)
+    return Entry(name=str(line["name"]), size_bytes=int(line["bytes"]), etag=str(line["hash"]))

@@ -1,0 +1,110 @@
+"""The image store's driver: each verb is a few requests, within the verb's deadline."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from holdfast import infos, requests
+from holdfast.capabilities import ImageCapabilities
+from holdfast.errors import DriverError
+from holdfast.handles import Handle
+from holdfast.infos import HealthInfo, HealthState
+from holdfast.ports import ImageDriver
+from holdfast.requests import CallContext
+from holdfast_drivers.swift.config import capabilities_of
+from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.objects import Objects
+from holdfast_drivers.swift.owned import owned_by
+from holdfast_drivers.swift.probing import probe, settled
+from holdfast_drivers.swift.store import Store
+from holdfast_drivers.swift.uploads import Uploads
+
+_BOUNDLESS_BYTES: Final = 1 << 60
+"""What is told as the store's size where the account has no quota: Swift tells no other."""
+
+
+class SwiftImageDriver(ImageDriver):
+    """A driver bound to one store; it keeps nothing but a token."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._store = Store(connection)
+        self._objects = Objects(self._store)
+        self._uploads = Uploads(self._store, self._objects)
+
+    @property
+    def capabilities(self) -> ImageCapabilities:
+        return capabilities_of(self._connection.config)
+
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+        call = Call(ctx)
+        row = await self._store.row(call)
+        objects = await self._store.objects.look(call)
+        if objects is None:
+            raise self._store.absent()
+        account = await self._connection.ask(call, "HEAD", "", accept=(200, 204))
+        quota = account.headers.get("x-account-meta-quota-bytes", "")
+        total = int(quota) if quota.isdecimal() else _BOUNDLESS_BYTES
+        return infos.StatsInfo(
+            total_bytes=max(total, row.size_bytes),
+            used_bytes=row.size_bytes,
+            allocated_bytes=row.size_bytes,
+            objects=int(objects.get("x-container-object-count", 0)),
+        )
+
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+        call = Call(ctx)
+        try:
+            await self._connection.session(call)
+        except DriverError as error:
+            return _down(self._connection.server, error)
+        try:
+            await self._store.row(call)
+        except DriverError as error:
+            return _down(f"container {self._store.segments.name}", error)
+        return HealthInfo(state=HealthState.UP)
+
+    async def start_upload(
+        self, ctx: CallContext, request: requests.StartUpload
+    ) -> infos.UploadInfo:
+        return await self._uploads.start(Call(ctx, request.upload), request)
+
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+        return await self._uploads.send(Call(ctx, request.upload), request)
+
+    async def complete_upload(
+        self, ctx: CallContext, request: requests.CompleteUpload
+    ) -> infos.ObjectInfo:
+        return await self._uploads.complete(Call(ctx, request.upload), request)
+
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+        return await self._uploads.abort(Call(ctx, request.upload), request)
+
+    async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
+        return await self._objects.get(Call(ctx, request.key), request)
+
+    async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
+        return await self._objects.open(Call(ctx, request.key), request)
+
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+        return (await self._objects.get_row(Call(ctx, request.key), request.key)).info()
+
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+        return await self._objects.listed(Call(ctx), request)
+
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+        return await self._objects.delete(Call(ctx, request.key), request.key)
+
+    async def probe(
+        self, ctx: CallContext, verb: str, request: requests.Request
+    ) -> infos.ProbeResult:
+        return await settled(lambda: probe(Call(ctx), self._uploads, request))
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        async for thing in owned_by(Call(ctx), self._uploads):
+            yield thing
+
+
+def _down(dependency: str, error: DriverError) -> HealthInfo:
+    return HealthInfo(state=HealthState.DOWN, dependency=dependency, detail=error.cause)

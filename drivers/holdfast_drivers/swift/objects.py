@@ -1,0 +1,248 @@
+"""Objects: manifests of segments, which appear and disappear with one request each."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+from urllib.parse import quote, urlsplit
+
+from holdfast import infos, requests
+from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.handles import HttpHandle
+from holdfast.runtime import runtime
+from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.swift.containers import LIST_MAX, Entry
+from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
+from holdfast_drivers.swift.rows import (
+    ObjectRow,
+    UploadRow,
+    group_of,
+    object_name,
+    parts_of,
+    row_name,
+    row_name_of_group,
+)
+from holdfast_drivers.swift.store import Store
+from holdfast_drivers.swift.tokens import opened, sealed
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AT_ONCE: Final = 8
+_INLINE_BYTES: Final = 1 << 20
+HANDLE_S: Final = 3600
+"""How long the handle of an opened object works."""
+
+
+class Objects:
+    """The objects of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def find(self, call: Call, key: str) -> ObjectRow | None:
+        """What is recorded of an object, or ``None``."""
+        found = await self.store.objects.head(call, object_name(key))
+        return None if found is None else ObjectRow.of(key, found)
+
+    async def get_row(self, call: Call, key: str) -> ObjectRow:
+        """What is recorded of an object, or ``NotFound``."""
+        row = await self.find(call, key)
+        if row is None:
+            raise _absent(key)
+        return row
+
+    async def get(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+        """The bytes of an object or of a range; the digest is checked where all is read."""
+        found = await self.store.objects.get(call, object_name(request.key), _span(request))
+        if found is None:
+            raise _absent(request.key)
+        row = ObjectRow.of(request.key, found)
+        if request.offset_bytes > row.size_bytes:
+            raise OutOfRange(
+                f"offset {request.offset_bytes} is past the end at {row.size_bytes}",
+                object=row.key,
+            )
+        if len(found.data) == row.size_bytes:
+            sha256 = await sha256_of(found.data)
+            if sha256 != row.sha256:
+                raise Corrupt("what is stored has another SHA-256", object=row.key)
+        data = found.data if request.length_bytes is None else found.data[: request.length_bytes]
+        return infos.ObjectData(object=row.info(), offset_bytes=found.offset_bytes, data=data)
+
+    async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
+        """A handle that reads an object for an hour, without credentials."""
+        row = await self.get_row(call, request.key)
+        url = await self.address(call, request.key, HANDLE_S)
+        return HttpHandle(url=url, size_bytes=row.size_bytes)
+
+    async def address(self, call: Call, key: str, expires_s: float) -> str:
+        """An address that reads one object for a while."""
+        session = await self.store.connection.session(call)
+        path = quote(f"{self.store.objects.name}/{object_name(key)}", safe="/")
+        url = f"{session.url}/{path}"
+        until = int(runtime().wall_clock() + expires_s)
+        signed = f"GET\n{until}\n{_plain_path(session.url)}/{self.store.objects.name}"
+        signed += f"/{object_name(key)}"
+        secret = self.store.url_key().encode()
+        signature = hmac.new(secret, signed.encode(), hashlib.sha256).hexdigest()
+        return f"{url}?temp_url_sig={signature}&temp_url_expires={until}"
+
+    async def listed(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
+        """Objects, and prefixes where keys are folded, in byte order."""
+        scope = f"{self.store.config.namespace}\0{request.prefix}\0{request.delimiter}"
+        after = opened(scope, request.token) if request.token else ""
+        names = [
+            name
+            async for name in self._names(call, request, after, min(request.limit + 1, LIST_MAX))
+        ]
+        more = len(names) > request.limit
+        page = names[: request.limit]
+        keys = [name for name, folded in page if not folded]
+        rows = await several(keys, lambda key: self.find(call, key))
+        return infos.ObjectPage(
+            items=tuple(row.info() for row in rows if row is not None),
+            prefixes=tuple(name for name, folded in page if folded),
+            token=sealed(scope, page[-1][0]) if more else "",
+        )
+
+    async def _names(
+        self, call: Call, request: requests.ListObjects, after: str, limit: int
+    ) -> AsyncIterator[tuple[str, bool]]:
+        """Keys and common prefixes after a name, ``limit`` at most, each with whether it is one."""
+        mark = _mark(after, request)
+        fold = FOLD if request.delimiter == "/" else ""
+        last, given = after, 0
+        while given < limit:
+            page = await self.store.objects.page(
+                call, prefix=name_of(request.prefix), after=mark, limit=limit, fold=fold
+            )
+            if page is None:
+                raise self.store.absent()
+            for entry in page:
+                name, folded = _folded(entry, request)
+                if given < limit and name and name != last:
+                    last, given = name, given + 1
+                    yield name, folded
+            if len(page) < limit:
+                return
+            mark = _after(page[-1])
+
+    async def delete(self, call: Call, key: str) -> infos.Gone:
+        """Delete an object and everything it was made of."""
+        row = await self.find(call, key)
+        if row is not None:
+            await self.store.objects.delete(call, object_name(key))
+        await self.sweep(call, await self.leftovers(call, key, row))
+        return infos.Gone(key=key)
+
+    async def leftovers(
+        self, call: Call, key: str, gone: ObjectRow | None, kept: frozenset[str] = frozenset()
+    ) -> list[str]:
+        """What is stored for a key and belongs neither to an open upload nor to its object.
+
+        Args:
+            gone: an object that was there until now; what it was made of is a leftover.
+            kept: groups of parts of which it is known that they are none.
+        """
+        entries = await self.store.segments.all(call, parts_of(key))
+        if entries is None:
+            raise call.failed(self.store.absent())
+        return await self.sift(call, entries, gone, kept)
+
+    async def sift(
+        self,
+        call: Call,
+        entries: Sequence[Entry],
+        gone: ObjectRow | None,
+        kept: frozenset[str] = frozenset(),
+    ) -> list[str]:
+        """As ``leftovers``, from a list of everything that is stored for a key."""
+        known_gone = {gone.group, gone.replaced} if gone else set[str]()
+        left = [row_name(gone.upload)] if gone else []
+        for group in dict.fromkeys(group_of(entry.name) for entry in entries):
+            if group in kept:
+                continue
+            if group not in known_gone:
+                found = await self.store.segments.head(call, row_name_of_group(group))
+                row = None if found is None else UploadRow.of(found)
+                if row is not None and row.group == group:
+                    if not row.done:
+                        continue
+                    left.insert(0, row.name)
+            elif gone is not None and group == gone.replaced:
+                left.insert(0, row_name_of_group(group))
+            left += [entry.name for entry in entries if group_of(entry.name) == group]
+        return left
+
+    async def sweep(self, call: Call, names: Sequence[str]) -> None:
+        """Remove rows, and then parts: what stays of a lost call is found by its parts."""
+        for name in names:
+            if name.startswith("u/"):
+                await self.store.segments.delete(call, name)
+        parts = [name for name in names if not name.startswith("u/")]
+        if parts:
+            await self.store.segments.delete_all(call, parts)
+
+
+async def sha256_of(data: bytes) -> str:
+    """The SHA-256 of bytes; of many of them beside the loop."""
+    if len(data) <= _INLINE_BYTES:
+        return hashlib.sha256(data).hexdigest()
+    return await runtime().run_blocking(lambda: hashlib.sha256(data).hexdigest())
+
+
+async def several(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+    """The results for all items in their order, a few worked on at once."""
+    found: list[R] = []
+    for start in range(0, len(items), _AT_ONCE):
+        tasks = [asyncio.ensure_future(work(item)) for item in items[start : start + _AT_ONCE]]
+        try:
+            found += await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    return found
+
+
+def _absent(key: str) -> NotFound:
+    return NotFound("there is no object under this key", object=key)
+
+
+def _span(request: requests.GetObject) -> str:
+    """A range as HTTP says it; empty for the whole."""
+    offset, length = request.offset_bytes, request.length_bytes
+    if offset < 0:
+        return str(offset)
+    if offset == 0 and length is None:
+        return ""
+    return f"{offset}-" if length is None else f"{offset}-{offset + length - 1}"
+
+
+def _plain_path(url: str) -> str:
+    return urlsplit(url).path
+
+
+def _mark(after: str, request: requests.ListObjects) -> str:
+    """Where a list goes on after a key, or after everything under a common prefix."""
+    if not after:
+        return ""
+    delimiter = request.delimiter
+    if delimiter == "/" and after.endswith("/") and len(after) > len(request.prefix):
+        return f"{name_of(after)[: -len(FOLD)]}{AFTER_FOLD}"
+    return name_of(after)
+
+
+def _after(entry: Entry) -> str:
+    return f"{entry.name[: -len(FOLD)]}{AFTER_FOLD}" if entry.folded else entry.name
+
+
+def _folded(entry: Entry, request: requests.ListObjects) -> tuple[str, bool]:
+    """A listed name as a key or as a common prefix; empty for what is no key's name."""
+    key = key_of(entry.name)
+    if key is None or entry.folded:
+        return key or "", entry.folded
+    head, found, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
+    return (f"{request.prefix}{head}{found}", True) if found and request.delimiter else (key, False)

@@ -1,0 +1,81 @@
+"""What became of a call whose answer was lost, read from the server."""
+
+from collections.abc import Awaitable, Callable
+
+from holdfast import infos, requests
+from holdfast.errors import DriverError
+from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.requests import PartReference
+from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.swift.rows import parts_of
+from holdfast_drivers.swift.uploads import Uploads, digests_of, part_name
+
+
+async def settled(probe: Callable[[], Awaitable[ProbeResult]]) -> ProbeResult:
+    """The result of a probe; ``Undetermined`` where the server cannot be asked."""
+    try:
+        return await probe()
+    except DriverError as error:
+        return Undetermined(reason=str(error))
+
+
+async def probe(call: Call, uploads: Uploads, request: requests.Request) -> ProbeResult:
+    """What became of a call."""
+    await uploads.store.row(call)
+    match request:
+        case requests.StartUpload():
+            row = await uploads.find(call, request.upload)
+            if row is not None and row.is_asked_for(request):
+                return Done(answer=infos.UploadInfo(upload=row.upload, key=row.key))
+            return Absent()
+        case requests.UploadPart():
+            return await _part(call, uploads, request)
+        case requests.CompleteUpload():
+            return await _complete(call, uploads, request)
+        case requests.AbortUpload(upload=upload):
+            row = await uploads.find(call, upload)
+            gone = row is None or bool(row.done) or await uploads.became(call, row)
+            return Done(answer=Gone(key=upload)) if gone else Absent()
+        case requests.DeleteObject(key=key):
+            if await uploads.objects.find(call, key) is not None:
+                return Absent()
+            left = await uploads.objects.leftovers(call, key, None)
+            return _left(left) or Done(answer=Gone(key=key))
+        case _:
+            return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+
+
+def _left(names: list[str]) -> Partial | None:
+    return Partial(names=tuple(names)) if names else None
+
+
+async def _part(call: Call, uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
+    row = await uploads.find(call, request.upload)
+    if row is None or row.done:
+        return Absent()
+    md5, _ = await digests_of(request.data)
+    stored = await uploads.store.segments.head(call, part_name(row, request.number))
+    if stored is None or stored.etag != md5:
+        return Absent()
+    part = PartReference(number=request.number, size_bytes=len(request.data), tag=md5)
+    return Done(answer=infos.PartInfo(part=part))
+
+
+async def _complete(call: Call, uploads: Uploads, request: requests.CompleteUpload) -> ProbeResult:
+    row = await uploads.find(call, request.upload)
+    if row is None:
+        return Absent()
+    there = await uploads.objects.find(call, row.key)
+    if there is None or there.upload_id != row.id:
+        return Absent()
+    left = await uploads.objects.leftovers(call, row.key, None, frozenset({row.group}))
+    named = {part_name(row, part.number) for part in request.parts} | {part_name(row, 0)}
+    entries = await uploads.store.segments.all(call, parts_of(row.key)) or []
+    left += [
+        entry.name
+        for entry in entries
+        if entry.name.startswith(row.folder) and entry.name not in named
+    ]
+    if not row.done:
+        left.append(row.name)
+    return _left(left) or Done(answer=there.info())

@@ -1,0 +1,202 @@
+"""What is recorded of uploads and objects, as metadata beside them."""
+
+import base64
+import binascii
+from typing import Final, Self
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Corrupt
+from holdfast_drivers.swift.containers import Found
+from holdfast_drivers.swift.names import digest_of, name_of
+
+_OPERATION_BYTES: Final = 180
+"""A value of metadata has 256 bytes at most, and base64 makes four of three."""
+
+
+class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded of an upload for as long as it is open or its object lives.
+
+    ``done`` is the id of the object that it became.
+    """
+
+    upload: str
+    id: str
+    key: str
+    kind: ObjectKind
+    content_type: str
+    operation: str
+    done: str = ""
+
+    @property
+    def name(self) -> str:
+        """The object that holds this row."""
+        return row_name(self.upload)
+
+    @property
+    def group(self) -> str:
+        """What tells this upload's parts from those of all others."""
+        return f"{digest_of(self.upload)}.{self.id}"
+
+    @property
+    def folder(self) -> str:
+        """The beginning of its parts' names."""
+        return f"{parts_of(self.key)}{self.group}/"
+
+    def meta(self) -> dict[str, str]:
+        """As metadata."""
+        meta = {
+            "upload": encoded(self.upload),
+            "id": self.id,
+            "key": encoded(self.key),
+            "kind": self.kind.value,
+            "type": encoded(self.content_type),
+            "operation": encoded(self.operation),
+        }
+        return meta | ({"done": self.done} if self.done else {})
+
+    @classmethod
+    def of(cls, found: Found) -> Self:
+        """The row that is stored.
+
+        Raises:
+            Corrupt: it is none.
+        """
+        meta = found.meta
+        try:
+            return cls(
+                upload=decoded(meta["upload"]),
+                id=meta["id"],
+                key=decoded(meta["key"]),
+                kind=ObjectKind(meta["kind"]),
+                content_type=decoded(meta["type"]),
+                operation=decoded(meta["operation"]),
+                done=meta.get("done", ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise Corrupt("what is recorded of the upload is damaged") from error
+
+    def is_asked_for(self, request: requests.StartUpload) -> bool:
+        """Whether a request asks for this upload."""
+        asked = request.key, request.kind, request.content_type
+        return (self.key, self.kind, self.content_type) == asked
+
+
+class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded of an object. ``replaced`` is the group of what was there before."""
+
+    key: str
+    id: str
+    kind: ObjectKind
+    content_type: str
+    size_bytes: int
+    sha256: str
+    upload: str
+    upload_id: str
+    operation: str
+    replaced: str = ""
+
+    @property
+    def group(self) -> str:
+        """The group of what it is made of."""
+        return f"{digest_of(self.upload)}.{self.upload_id}"
+
+    def meta(self) -> dict[str, str]:
+        """As metadata."""
+        meta = {
+            "id": self.id,
+            "kind": self.kind.value,
+            "type": encoded(self.content_type),
+            "size": str(self.size_bytes),
+            "sha256": self.sha256,
+            "upload": encoded(self.upload),
+            "upload-id": self.upload_id,
+            "operation": encoded(self.operation),
+        }
+        return meta | ({"replaced": self.replaced} if self.replaced else {})
+
+    @classmethod
+    def of(cls, key: str, found: Found) -> Self:
+        """The row that is stored, true of the object's size.
+
+        Raises:
+            Corrupt: it is none, or the object was cut short.
+        """
+        meta = found.meta
+        try:
+            row = cls(
+                key=key,
+                id=meta["id"],
+                kind=ObjectKind(meta["kind"]),
+                content_type=decoded(meta["type"]),
+                size_bytes=int(meta["size"]),
+                sha256=meta["sha256"],
+                upload=decoded(meta["upload"]),
+                upload_id=meta["upload-id"],
+                operation=decoded(meta["operation"]),
+                replaced=meta.get("replaced", ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise Corrupt("what is recorded of the object is damaged", object=key) from error
+        if row.size_bytes != found.size_bytes:
+            raise Corrupt(
+                f"it has {found.size_bytes} bytes, not {row.size_bytes}; restore it from a backup",
+                object=key,
+            )
+        return row
+
+    def info(self) -> infos.ObjectInfo:
+        """What is reported of the object."""
+        return infos.ObjectInfo(
+            key=self.key,
+            id=self.id,
+            kind=self.kind,
+            content_type=self.content_type,
+            size_bytes=self.size_bytes,
+            sha256=self.sha256,
+        )
+
+
+def row_name(upload: str) -> str:
+    """The object that holds an upload's row."""
+    return f"u/{digest_of(upload)}"
+
+
+def row_name_of_group(group: str) -> str:
+    """The object that holds the row of the upload to which a group of parts belongs."""
+    return f"u/{group.partition('.')[0]}"
+
+
+def parts_of(key: str) -> str:
+    """The beginning of the names of everything that was ever sent for a key."""
+    return f"d/{digest_of(key)}/"
+
+
+def group_of(name: str) -> str:
+    """The group of a part, from its name."""
+    return name.split("/")[2]
+
+
+def object_name(key: str) -> str:
+    """The object under a key."""
+    return name_of(key)
+
+
+def encoded(text: str) -> str:
+    """Any text as a header's value."""
+    whole = text.encode()[:_OPERATION_BYTES].decode(errors="ignore")
+    return base64.urlsafe_b64encode(whole.encode()).decode()
+
+
+def decoded(value: str) -> str:
+    """The text in a header's value.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return base64.b64decode(value.encode(), altchars=b"-_", validate=True).decode()
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error

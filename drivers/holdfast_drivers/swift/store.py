@@ -1,0 +1,121 @@
+"""The two containers of one store, and what is recorded of the store itself.
+
+Name, id, state and hosts are metadata of the container of segments, each host under a header of its
+own, so that two drivers that attach hosts at once lose none. The object ``store`` in it is made
+where there is none, or not at all: of two who make a store at once, one does.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import NotFound, Precondition
+from holdfast.infos import StoreInfo, StoreState
+from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.containers import Container
+from holdfast_drivers.swift.names import digest_of
+from holdfast_drivers.swift.rows import decoded, encoded
+
+ANCHOR: Final = "store"
+_OURS: Final = "x-container-meta-holdfast-"
+_HOST: Final = f"{_OURS}host-"
+URL_KEY: Final = "x-container-meta-temp-url-key"
+
+
+class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded of the store."""
+
+    id: str
+    name: str
+    operation: str
+    state: StoreState = StoreState.UP
+    hosts: tuple[str, ...] = ()
+    size_bytes: int = 0
+    """What the container of segments holds now."""
+
+    def headers(self) -> dict[str, str]:
+        """Everything but the hosts, as the container's metadata."""
+        return {
+            f"{_OURS}id": self.id,
+            f"{_OURS}name": encoded(self.name),
+            f"{_OURS}operation": encoded(self.operation),
+            **state_header(self.state),
+        }
+
+    def info(self) -> StoreInfo:
+        """What is reported of the store."""
+        return StoreInfo(id=self.id, name=self.name, state=self.state, hosts=self.hosts)
+
+
+class Store:
+    """One store's place in an account."""
+
+    def __init__(self, connection: Connection) -> None:
+        config = connection.config
+        self.connection = connection
+        self.config = config
+        self.objects = Container(connection, config.namespace)
+        self.segments = Container(connection, config.segments)
+
+    async def find(self, call: Call) -> StoreRow | None:
+        """What is recorded of the store, or ``None`` where there is none."""
+        headers = await self.segments.look(call)
+        if headers is None or f"{_OURS}id" not in headers:
+            return None
+        hosts = (decoded(value) for name, value in headers.items() if name.startswith(_HOST))
+        return StoreRow(
+            id=headers[f"{_OURS}id"],
+            name=decoded(headers[f"{_OURS}name"]),
+            operation=decoded(headers[f"{_OURS}operation"]),
+            state=StoreState(headers.get(f"{_OURS}state", StoreState.UP.value)),
+            hosts=tuple(sorted(hosts, key=str.encode)),
+            size_bytes=int(headers.get("x-container-bytes-used", 0)),
+        )
+
+    async def row(self, call: Call) -> StoreRow:
+        """What is recorded of the store.
+
+        Raises:
+            NotFound: there is no store.
+        """
+        found = await self.find(call)
+        if found is None:
+            raise self.absent()
+        return found
+
+    def absent(self) -> NotFound:
+        """The error for a store that is not there."""
+        return NotFound(
+            f"there is no store in container {self.config.namespace} of "
+            f"{self.connection.server}; initialize it first"
+        )
+
+    async def allocating(self, call: Call) -> StoreRow:
+        """What is recorded of the store, for a new upload; ``Precondition`` in maintenance."""
+        row = await self.row(call)
+        if row.state is StoreState.MAINTENANCE:
+            raise Precondition(
+                f"store {row.name} is in maintenance; cancel it first", state=row.state.value
+            )
+        return row
+
+    def url_key(self) -> str:
+        """The key with which temporary addresses of this store are signed.
+
+        It follows from the user's key, so that every driver with this configuration has the same,
+        and tells nothing of it.
+        """
+        what = f"holdfast temporary addresses of {self.config.namespace}"
+        return hmac.new(self.config.key.encode(), what.encode(), hashlib.sha256).hexdigest()
+
+
+def state_header(state: StoreState) -> dict[str, str]:
+    """A store's state as metadata."""
+    return {f"{_OURS}state": state.value}
+
+
+def host_header(host: str, *, attached: bool) -> dict[str, str]:
+    """A host that is attached, or is not, as metadata."""
+    return {f"{_HOST}{digest_of(host)}": encoded(host) if attached else ""}

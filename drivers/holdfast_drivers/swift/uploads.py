@@ -1,0 +1,290 @@
+"""Uploads: a row, parts under names that follow from it, and their joining by one manifest."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
+from holdfast.requests import PartReference
+from holdfast.runtime import runtime
+from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.swift.containers import Entry
+from holdfast_drivers.swift.objects import Objects, sha256_of
+from holdfast_drivers.swift.rows import (
+    ObjectRow,
+    UploadRow,
+    group_of,
+    object_name,
+    parts_of,
+    row_name,
+)
+from holdfast_drivers.swift.store import Store
+
+_INLINE_BYTES: Final = 1 << 20
+_EMPTY: Final = "000000"
+"""The part that stands for an object without any: by it a lost call's leftovers are found."""
+_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+_PLAIN_TYPE: Final = "application/octet-stream"
+
+
+class Uploads:
+    """The uploads of one store."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self.store = store
+        self.objects = objects
+
+    async def find(self, call: Call, upload: str) -> UploadRow | None:
+        """What is recorded of an upload, or ``None``."""
+        found = await self.store.segments.head(call, row_name(upload))
+        return None if found is None else UploadRow.of(found)
+
+    async def start(self, call: Call, request: requests.StartUpload) -> infos.UploadInfo:
+        """Open an upload."""
+        await self.store.allocating(call)
+        row = UploadRow(
+            upload=request.upload,
+            id=runtime().new_id("up"),
+            key=request.key,
+            kind=request.kind,
+            content_type=request.content_type,
+            operation=call.operation,
+        )
+        if not await self.store.segments.put(call, row.name, b"", row.meta(), new=True):
+            found = await self.find(call, request.upload)
+            if found is None:
+                raise NotFound("the upload was ended while it was started again")
+            if not found.is_asked_for(request):
+                raise Conflict("the upload key is taken by another upload")
+            row = found
+        return infos.UploadInfo(upload=row.upload, key=row.key)
+
+    async def send(self, call: Call, request: requests.UploadPart) -> infos.PartInfo:
+        """Store one part, in place of an earlier one of its number."""
+        row = await self.find(call, request.upload)
+        if row is None or row.done:
+            raise _not_open(request.upload)
+        md5, sha256 = await digests_of(request.data)
+        await self.store.segments.put(
+            call,
+            part_name(row, request.number),
+            request.data,
+            {"sha256": sha256},
+            headers={"etag": md5},
+        )
+        part = PartReference(number=request.number, size_bytes=len(request.data), tag=md5)
+        return infos.PartInfo(part=part)
+
+    async def complete(self, call: Call, request: requests.CompleteUpload) -> infos.ObjectInfo:
+        """Join parts into an object, replacing what is under its key."""
+        row = await self.find(call, request.upload)
+        if row is None:
+            raise _not_open(request.upload)
+        there = await self.objects.find(call, row.key)
+        if there is not None and there.upload_id == row.id:
+            return await self._again(call, row, there, request)
+        if row.done:
+            raise _not_open(request.upload)
+        entries = await self.store.segments.all(call, parts_of(row.key))
+        if entries is None:
+            raise self.store.absent()
+        chosen = _chosen(row, entries, request)
+        await self._check(call, row, chosen, request)
+        made = ObjectRow(
+            key=row.key,
+            id=runtime().new_id("obj"),
+            kind=row.kind,
+            content_type=row.content_type,
+            size_bytes=request.size_bytes,
+            sha256=request.sha256,
+            upload=row.upload,
+            upload_id=row.id,
+            operation=call.operation,
+            replaced=there.group if there else "",
+        )
+        if there is not None and there.replaced:
+            await self._sweep_before(call, there, entries)
+        await self._publish(call, row, made, chosen)
+        await self._mark(call, row, made)
+        await self._sweep(call, row, there, entries, {part.number for part in request.parts})
+        return made.info()
+
+    async def _again(
+        self, call: Call, row: UploadRow, made: ObjectRow, request: requests.CompleteUpload
+    ) -> infos.ObjectInfo:
+        """Answer as before, after what a lost call left undone."""
+        if (made.size_bytes, made.sha256) != (request.size_bytes, request.sha256):
+            raise Conflict("the upload became an object of another content", object=made.key)
+        if not row.done:
+            await self._mark(call, row, made)
+            entries = await self.store.segments.all(call, parts_of(row.key)) or []
+            named = {part.number for part in request.parts}
+            await self._sweep(call, row, None, entries, named)
+        return made.info()
+
+    async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
+        done = msgspec.structs.replace(row, done=made.id)
+        await self.store.segments.note(call, row.name, done.meta())
+
+    async def _sweep_before(self, call: Call, there: ObjectRow, entries: Sequence[Entry]) -> None:
+        """Remove what the object before the present one left: nothing tells of it afterwards."""
+        left = [entry.name for entry in entries if group_of(entry.name) == there.replaced]
+        if left:
+            name = f"u/{there.replaced.partition('.')[0]}"
+            await self.objects.sweep(call, [name, *left])
+
+    async def _sweep(
+        self,
+        call: Call,
+        row: UploadRow,
+        gone: ObjectRow | None,
+        entries: Sequence[Entry],
+        named: set[int],
+    ) -> None:
+        """Remove what was replaced, what lost calls left, and the parts that are not named."""
+        left = await self.objects.sift(call, entries, gone, frozenset({row.group}))
+        left += [
+            entry.name
+            for entry in entries
+            if group_of(entry.name) == row.group and _number(entry) not in {0, *named}
+        ]
+        await self.objects.sweep(call, left)
+
+    async def _check(
+        self,
+        call: Call,
+        row: UploadRow,
+        chosen: Sequence[tuple[PartReference, Entry]],
+        request: requests.CompleteUpload,
+    ) -> None:
+        """See that size and SHA-256 are those of what is stored.
+
+        Of a single part the SHA-256 was taken when it was sent, and the server compared its MD5 with
+        what arrived; several parts are read back.
+        """
+        promised = sum(part.size_bytes for part, _ in chosen)
+        if promised != request.size_bytes:
+            raise Corrupt(f"the parts have {promised} bytes, not {request.size_bytes}")
+        found = ""
+        if len(chosen) == 1:
+            stored = await self.store.segments.head(call, chosen[0][1].name)
+            if stored is None or stored.etag != chosen[0][0].tag:
+                raise _foreign(chosen[0][0])
+            found = stored.meta.get("sha256", "")
+        found = found or await self._read_back(call, chosen)
+        if found != request.sha256:
+            raise Corrupt(f"the parts have SHA-256 {found}, not {request.sha256}", object=row.key)
+
+    async def _read_back(self, call: Call, chosen: Sequence[tuple[PartReference, Entry]]) -> str:
+        whole = hashlib.sha256()
+        for part, entry in chosen:
+            stored = await self.store.segments.get(call, entry.name)
+            if stored is None or stored.etag != part.tag:
+                raise _foreign(part)
+            if len(stored.data) > _INLINE_BYTES:
+                await runtime().run_blocking(whole.update, stored.data)
+            else:
+                whole.update(stored.data)
+        return whole.hexdigest()
+
+    async def _publish(
+        self,
+        call: Call,
+        row: UploadRow,
+        made: ObjectRow,
+        chosen: Sequence[tuple[PartReference, Entry]],
+    ) -> None:
+        """Make the object visible, with the one request that stores its manifest."""
+        kind = row.content_type if _TYPE.fullmatch(row.content_type) else _PLAIN_TYPE
+        headers = {"content-type": kind}
+        name = object_name(row.key)
+        manifest = [
+            {
+                "path": f"/{self.store.segments.name}/{entry.name}",
+                "etag": part.tag,
+                "size_bytes": part.size_bytes,
+            }
+            for part, entry in chosen
+            if part.size_bytes
+        ]
+        if not manifest:
+            await self.store.segments.put(call, f"{row.folder}{_EMPTY}", b"", {})
+            await self.store.objects.put(call, name, b"", made.meta(), headers=headers)
+            return
+        await self.store.objects.put(
+            call,
+            name,
+            json.dumps(manifest).encode(),
+            made.meta(),
+            headers=headers,
+            query={"multipart-manifest": "put"},
+        )
+
+    async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
+        """Drop an upload and its parts."""
+        row = await self.find(call, request.upload)
+        if row is None:
+            await self.store.row(call)  # absent only where the store is there to say so
+        elif not row.done and not await self.became(call, row):
+            entries = await self.store.segments.all(call, row.folder) or []
+            if entries:
+                await self.store.segments.delete_all(call, [entry.name for entry in entries])
+            await self.store.segments.delete(call, row.name)
+        return infos.Gone(key=request.upload)
+
+    async def became(self, call: Call, row: UploadRow) -> bool:
+        """Whether an upload became the object that is there now, or the one before it."""
+        there = await self.objects.find(call, row.key)
+        return there is not None and row.group in {there.group, there.replaced}
+
+
+def part_name(row: UploadRow, number: int) -> str:
+    """The name of one part."""
+    return f"{row.folder}{number:06}"
+
+
+async def digests_of(data: bytes) -> tuple[str, str]:
+    """MD5, which the server compares, and SHA-256."""
+    if len(data) <= _INLINE_BYTES:
+        return _md5(data), hashlib.sha256(data).hexdigest()
+    return await runtime().run_blocking(_md5, data), await sha256_of(data)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _number(entry: Entry) -> int:
+    return int(entry.name.rpartition("/")[2])
+
+
+def _chosen(
+    row: UploadRow, entries: Sequence[Entry], request: requests.CompleteUpload
+) -> list[tuple[PartReference, Entry]]:
+    """The parts that are named and where they are, by number.
+
+    Raises:
+        Invalid: one is missing, not the one sent last, or named twice.
+    """
+    stored = {_number(entry): entry for entry in entries if group_of(entry.name) == row.group}
+    named = {part.number: part for part in request.parts}
+    if len(named) < len(request.parts):
+        raise Invalid("a part is named twice", object=request.upload)
+    for part in request.parts:
+        entry = stored.get(part.number)
+        if entry is None or (entry.etag, entry.size_bytes) != (part.tag, part.size_bytes):
+            raise _foreign(part)
+    return [(named[number], stored[number]) for number in sorted(named)]
+
+
+def _foreign(part: PartReference) -> Invalid:
+    return Invalid(f"part {part.number} is not stored with tag {part.tag}; send it again")
+
+
+def _not_open(upload: str) -> NotFound:
+    return NotFound("there is no open upload under this key", object=upload)
