@@ -4,6 +4,7 @@ The testbed owns the backend; driver instances are disposable. The inspector rea
 path the driver does not use, so that a driver never grades itself.
 """
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -121,6 +122,11 @@ class Testbed(ABC):
     faults: frozenset[Fault] = frozenset()
     data_plane: bool = False
     """Whether handles need the hosts' storage daemons (``holdfast.dataplane``)."""
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The testbed's own tasks, such as those of a proxy, which are not the driver's."""
+        return frozenset()
 
     def place_of(self, host: str) -> HostPlace:
         """Where a simulated host is; by default this machine itself."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import msgspec
 
@@ -114,7 +115,7 @@ class Execution:
                 moved_bytes=steps.moved_bytes,
                 stdout=session.canaries.redact(stdout),
                 forked=forked,
-                tasks_left=len(asyncio.all_tasks(loop) - tasks - session.hosts.tasks),
+                tasks_left=len(self._left(tasks)),
                 canaries=session.canaries.take(),
             )
         )
@@ -150,6 +151,12 @@ class Execution:
             return Nonsense(problem)
         self._session.canaries.scan("answer", msgspec.json.encode(outcome))
         return outcome
+
+    def _left(self, before: set[asyncio.Task[Any]]) -> frozenset[asyncio.Task[Any]]:
+        """The tasks that a step left, without those of the hosts and of the testbed."""
+        session = self._session
+        found = frozenset(asyncio.all_tasks()) - before
+        return found - session.hosts.tasks - session.testbed.tasks
 
     def _follow(self, step: plans.Step, outcome: Outcome) -> None:
         """Keep in mind which volumes can be read."""
