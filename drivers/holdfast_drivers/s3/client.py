@@ -7,13 +7,13 @@ deadline, and leaves as a driver error. Names are relative to the store's prefix
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no types
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # as above
 from botocore import exceptions as botocore  # type: ignore[import-untyped]  # it has no types
 
 from holdfast.errors import Busy, DriverError, Internal, Invalid, Unknown
@@ -22,6 +22,7 @@ from holdfast.runtime import runtime
 from holdfast_drivers.s3.config import S3Config, check_config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
 
+T = TypeVar("T")
 MARGIN_S: Final = 1.0
 """How long before its deadline a call gives up, so that its error arrives in time."""
 _MARGIN_PART: Final = 10
@@ -316,9 +317,7 @@ class Bucket:
         )
         return _etag(self._joined(call, answer))
 
-    async def join_copy(
-        self, call: Call, name: str, join: str, number: int, source: Entry
-    ) -> str:
+    async def join_copy(self, call: Call, name: str, join: str, number: int, source: Entry) -> str:
         """Add a stored thing to a multipart upload, inside the server; returns the part's ETag."""
         answer = await self._change(
             call,
@@ -383,7 +382,7 @@ class Bucket:
             raise
         return answer
 
-    async def _within(self, call: Call, operation: str, request: Any) -> Any:
+    async def _within(self, call: Call, operation: str, request: Coroutine[Any, Any, T]) -> T:
         what = operation.replace("_", " ")
         try:
             async with asyncio.timeout_at(call.until):
@@ -397,7 +396,7 @@ class Bucket:
             raise call.failed(error) from error.__cause__
         except LookupError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
             raise call.failed(driver_error(error, self._server, what)) from None
 
 
@@ -432,8 +431,7 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
         client = await context.__aenter__()
     except (botocore.BotoCoreError, ValueError, OSError) as error:
         raise Invalid(
-            "settings endpoint, region, bucket or ca_file cannot be used: "
-            f"{type(error).__name__}"
+            f"settings endpoint, region, bucket or ca_file cannot be used: {type(error).__name__}"
         ) from None
     try:
         yield Bucket(client, config)
@@ -457,6 +455,4 @@ def _etag(answer: Mapping[str, Any]) -> str:
 async def _md5(data: bytes) -> bytes:
     if len(data) < _HASH_INLINE_BYTES:
         return hashlib.md5(data, usedforsecurity=False).digest()
-    return await runtime().run_blocking(
-        lambda: hashlib.md5(data, usedforsecurity=False).digest()
-    )
+    return await runtime().run_blocking(lambda: hashlib.md5(data, usedforsecurity=False).digest())

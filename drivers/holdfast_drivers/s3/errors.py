@@ -86,6 +86,8 @@ def driver_error(error: Exception, server: str, what: str) -> DriverError:
     """
     if isinstance(error, botocore.ClientError):
         return _refusal(error, server, what)
+    if isinstance(error, botocore.ParamValidationError):
+        return Invalid("setting bucket or namespace cannot be used: no server takes such a name")
     if isinstance(error, botocore.SSLError):
         return Invalid(
             f"{server} is not trusted: its certificate and setting ca_file do not fit, or it does "

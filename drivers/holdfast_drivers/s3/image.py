@@ -36,9 +36,7 @@ class S3ImageDriver(ImageDriver):
         entries = await self._bucket.all(Call(ctx))
         if not any(entry.name == STORE for entry in entries):
             raise no_store(self._bucket)
-        used = sum(
-            entry.size_bytes for entry in entries if entry.name.startswith((OBJECTS, PARTS))
-        )
+        used = sum(entry.size_bytes for entry in entries if entry.name.startswith((OBJECTS, PARTS)))
         return infos.StatsInfo(
             total_bytes=max(used, self._config.capacity_bytes),
             used_bytes=used,

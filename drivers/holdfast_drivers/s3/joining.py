@@ -1,12 +1,13 @@
 """Parts become one object: read back and compared, then joined inside the server."""
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
 
-from holdfast.errors import Busy, Corrupt, Unknown
+from holdfast.errors import Busy, Corrupt, DriverError, Unknown
 from holdfast.requests import CompleteUpload
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket, Call, Description, Entry
@@ -79,24 +80,34 @@ async def publish(
         return
     await sweep_joins(bucket, call, name)
     join = await bucket.begin_join(call, name, description)
-    etags: list[str] = []
-    for number, piece in enumerate(pieces, 1):
-        etags.append(await _joined(bucket, call, name, join, number, piece))
+    try:
+        etags = await _joined(bucket, call, name, join, pieces)
+    except DriverError:
+        with contextlib.suppress(DriverError):  # the first error is the one to tell
+            await bucket.drop_join(call, name, join)
+        raise
     await bucket.end_join(call, name, join, etags)
 
 
 async def _joined(
-    bucket: Bucket, call: Call, name: str, join: str, number: int, piece: Piece
-) -> str:
-    if piece.source is None:
-        return await bucket.join_bytes(call, name, join, number, piece.data)
-    etag = await bucket.join_copy(call, name, join, number, piece.source)
-    if etag != piece.source.etag:
-        # An encrypting server may well give its copies other ETags; then nothing is known of them.
-        raise call.failed(
-            Unknown(f"the server's copy of {piece.source.name} has another ETag, {etag}")
-        )
-    return etag
+    bucket: Bucket, call: Call, name: str, join: str, pieces: Sequence[Piece]
+) -> list[str]:
+    etags: list[str] = []
+    for number, piece in enumerate(pieces, 1):
+        etag, source = "", piece.source
+        if source is None:
+            etag = await bucket.join_bytes(call, name, join, number, piece.data)
+        else:
+            etag = await bucket.join_copy(call, name, join, number, source)
+            _check_copy(call, source, etag)
+        etags.append(etag)
+    return etags
+
+
+def _check_copy(call: Call, source: Entry, etag: str) -> None:
+    """A plain ETag is the MD5 of the bytes; one with a hyphen says nothing."""
+    if len(etag) == len(source.etag) and etag != source.etag:
+        raise call.failed(Unknown(f"the server's copy of {source.name} has another ETag, {etag}"))
 
 
 async def sweep_joins(bucket: Bucket, call: Call, name: str) -> None:

@@ -121,7 +121,7 @@ class Objects:
         store = await store_row(self.bucket, call)
         scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
         last = opened(scope, request.token) if request.token else ""
-        names, more = await self._names(call, request, last)
+        names, more = await _names(self.bucket, call, request, last)
         keys = [name for name, folded in names if not folded]
         rows = await all_found(self.bucket, call, keys)
         return infos.ObjectPage(
@@ -130,34 +130,8 @@ class Objects:
             token=sealed(scope, names[-1][0]) if more else "",
         )
 
-    async def _names(
-        self, call: Call, request: requests.ListObjects, last: str
-    ) -> tuple[list[tuple[str, bool]], bool]:
-        """One page of keys and of prefixes that keys are folded into, and whether there are more."""
-        names: list[tuple[str, bool]] = []
-        after = _after(last, request) if last else ""
-        wanted = f"{OBJECTS}{encoded(request.prefix)}"
-        more = True
-        while more:
-            entries, more = await self.bucket.page(
-                call, wanted, after=after, limit=max(2, request.limit - len(names) + 1)
-            )
-            more = more and bool(entries)
-            for entry in entries:
-                key = decoded(entry.name.removeprefix(OBJECTS))
-                if key is None or not key.startswith(request.prefix) or entry.name <= after:
-                    continue
-                if len(names) == request.limit:
-                    return names, True
-                name, folded = _folded(key, request)
-                names.append((name, folded))
-                after = _after(name, request) if folded else entry.name
-            if entries and entries[-1].name > after:
-                after = entries[-1].name
-        return names, False
-
     async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
-        """Delete an object; the record of its upload goes first, so that a killed call can go on."""
+        """Delete an object, after the record of its upload, so that a killed call can go on."""
         row = await found_object(self.bucket, call, request.key)
         if row is None:
             await store_row(self.bucket, call)
@@ -167,6 +141,33 @@ class Objects:
             await self.bucket.delete(call, gone)
         await self.bucket.delete(call, [object_name(request.key)])
         return infos.Gone(key=request.key)
+
+
+async def _names(
+    bucket: Bucket, call: Call, request: requests.ListObjects, last: str
+) -> tuple[list[tuple[str, bool]], bool]:
+    """One page of keys and of prefixes that keys fold into, and whether there are more."""
+    names: list[tuple[str, bool]] = []
+    after = _after(last, request) if last else ""
+    wanted = f"{OBJECTS}{encoded(request.prefix)}"
+    more = True
+    while more:
+        entries, more = await bucket.page(
+            call, wanted, after=after, limit=max(2, request.limit - len(names) + 1)
+        )
+        more = more and bool(entries)
+        for entry in entries:
+            key = decoded(entry.name.removeprefix(OBJECTS))
+            if key is None or not key.startswith(request.prefix) or entry.name <= after:
+                continue
+            if len(names) == request.limit:
+                return names, True
+            name, folded = _folded(key, request)
+            names.append((name, folded))
+            after = _after(name, request) if folded else entry.name
+        if entries and entries[-1].name > after:
+            after = entries[-1].name
+    return names, False
 
 
 async def all_found(bucket: Bucket, call: Call, keys: Sequence[str]) -> list[ObjectRow | None]:

@@ -42,9 +42,7 @@ async def _probe_part(uploads: Uploads, call: Call, request: requests.UploadPart
         return Absent()
     return Done(
         answer=infos.PartInfo(
-            part=PartReference(
-                number=request.number, size_bytes=len(request.data), tag=head.etag
-            )
+            part=PartReference(number=request.number, size_bytes=len(request.data), tag=head.etag)
         )
     )
 

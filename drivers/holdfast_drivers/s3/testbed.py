@@ -1,0 +1,202 @@
+"""What the driver's testbeds share: a bucket behind a fault proxy, bad settings, an inspector."""
+
+import asyncio
+import contextlib
+import socket
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no types
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # as above
+
+from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast.errors import ErrorKind
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.testbed import BadConfig, Fault, Inspector, Testbed
+from holdfast_drivers.s3.config import S3Config, prefix_of
+from holdfast_drivers.s3.inspector import Known, S3Inspector, list_bucket
+
+BUCKET: Final = "holdfast-testbed"
+REGION: Final = "us-east-1"
+_DECOYS: Final = ("store.json", "objects/decoy", "neighbour/store.json", "neighbour/objects/decoy")
+_WITHOUT_SERVER: Final = "127.53.5.255"
+"""An address of this machine on which nothing listens."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """A user of the server; ``__repr__`` and messages never show the secret."""
+
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key})"
+
+
+def new_credentials(name: str) -> Credentials:
+    """A user that nobody had before."""
+    numbers = runtime().random
+    return Credentials(
+        access_key=f"{name}{numbers.getrandbits(32):08x}",
+        secret_key=f"{numbers.getrandbits(160):040x}",
+    )
+
+
+class Administrator:
+    """The administrator's client, opened when first used, since a killed server breaks it."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self._session = AioSession()
+        self._endpoint = endpoint
+        self._credentials = credentials
+
+    def open(self) -> AbstractAsyncContextManager[Any]:
+        """A client, directly at the server."""
+        context: AbstractAsyncContextManager[Any] = self._session.create_client(
+            "s3",
+            endpoint_url=self._endpoint,
+            region_name=REGION,
+            aws_access_key_id=self._credentials.access_key,
+            aws_secret_access_key=self._credentials.secret_key,
+            config=AioConfig(
+                s3={"addressing_style": "path"},
+                signature_version="s3v4",
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"total_max_attempts": 5, "mode": "standard"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+        return context
+
+
+class S3Testbed(Testbed):
+    """One bucket of one server; the driver goes through a proxy, the inspector does not.
+
+    Args:
+        proxy: what stands between driver and server.
+        client: the administrator's client.
+        user: the driver's credentials.
+    """
+
+    second_path = "the S3 API with the administrator's credentials, directly at the server"
+    faults = frozenset({*PROXY_FAULTS, Fault.KILLED, Fault.PAUSED})
+
+    def __init__(self, proxy: FaultProxy, client: Any, user: Credentials) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._user = user
+        self._known = Known()
+
+    def config(self, role: Role, namespace: str) -> S3Config:
+        """A configuration that reaches the server through the proxy."""
+        host, port = self._proxy.address
+        return S3Config(
+            endpoint=f"http://{host}:{port}",
+            region=REGION,
+            access_key=self._user.access_key,
+            secret_key=self._user.secret_key,
+            bucket=BUCKET,
+            namespace=namespace,
+        )
+
+    def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
+        """Settings of which one is wrong."""
+        good = self.config(role, namespace)
+        unknown, absent = (ErrorKind.UNAUTHENTICATED, ErrorKind.DENIED), (ErrorKind.UNAVAILABLE,)
+        invalid = (ErrorKind.INVALID,)
+        wrong: dict[str, tuple[dict[str, Any], tuple[ErrorKind, ...]]] = {
+            "an address without a server": (
+                {"endpoint": f"http://{_WITHOUT_SERVER}:9000"},
+                absent,
+            ),
+            "a port without a server": ({"endpoint": f"http://127.0.0.1:{_free_port()}"}, absent),
+            "an access key that nobody has": ({"access_key": "holdfast0nobody"}, unknown),
+            "a secret of somebody else": (
+                {"secret_key": new_credentials("x").secret_key},
+                unknown,
+            ),
+            "a bucket that does not exist": (
+                {"bucket": "holdfast-no-such-bucket"},
+                (ErrorKind.NOT_FOUND, ErrorKind.INVALID),
+            ),
+            "a bucket that cannot be": ({"bucket": "Not a bucket"}, invalid),
+            "no address": ({"endpoint": "127.0.0.1"}, invalid),
+            "TLS where the server has none": (
+                {"endpoint": good.endpoint.replace("http:", "https:")},
+                invalid,
+            ),
+            "a file of trusted certificates that is missing": (
+                {
+                    "endpoint": good.endpoint.replace("http:", "https:"),
+                    "ca_file": "/nonexistent/ca.pem",
+                },
+                invalid,
+            ),
+        }
+        return tuple(
+            BadConfig(name=name, config=msgspec.structs.replace(good, **changed), expected=kinds)
+            for name, (changed, kinds) in wrong.items()
+        )
+
+    def inspector(self, role: Role, namespace: str) -> Inspector:
+        """Reads the namespace's prefix at the server."""
+        prefix = prefix_of(self.config(role, namespace))
+        return S3Inspector(self._client, BUCKET, prefix, self._known)
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The proxy's."""
+        return self._proxy.tasks
+
+    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
+        """Resolve once the driver's request is on its way."""
+        return self._proxy.next_request(count)
+
+    @asynccontextmanager
+    async def inject(self, fault: Fault) -> AsyncIterator[None]:
+        """Spoil the network, or do something to the server."""
+        spoilt = self._proxy.inject(fault) if fault in PROXY_FAULTS else self.spoil(fault)
+        async with spoilt:
+            yield
+
+    @abstractmethod
+    def spoil(self, fault: Fault) -> AbstractAsyncContextManager[None]:
+        """Keep a fault in force that only the server's owner can make."""
+
+    async def remove(self, role: Role, namespace: str) -> None:
+        """Remove everything under the namespace's prefix."""
+        await remove_all(self._client, prefix_of(self.config(role, namespace)))
+
+
+async def remove_all(client: Any, prefix: str) -> None:
+    """Remove all objects, versions and multipart uploads under a prefix."""
+    keys = [{"Key": listed.key} for listed in await list_bucket(client, BUCKET, prefix)]
+    for start in range(0, len(keys), 1000):
+        await client.delete_objects(Bucket=BUCKET, Delete={"Objects": keys[start : start + 1000]})
+    uploads = await client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)
+    for upload in uploads.get("Uploads", ()):
+        await client.abort_multipart_upload(
+            Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+
+
+async def prepare(client: Any) -> None:
+    """Make the bucket, with things in it that nobody may touch."""
+    with contextlib.suppress(
+        client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists
+    ):
+        await client.create_bucket(Bucket=BUCKET)
+    for decoy in _DECOYS:
+        await client.put_object(Bucket=BUCKET, Key=decoy, Body=decoy.encode())
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
