@@ -25,6 +25,7 @@ from holdfast_drivers.s3.testbed import (
     Administrator,
     Credentials,
     S3Testbed,
+    data_folder,
     new_credentials,
     prepare,
 )
@@ -211,7 +212,7 @@ async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
     """
     program = weed_program()
     version = await _version(program)
-    folder = Path(tempfile.gettempdir()) / f"holdfast-weed-{_name(run)}"
+    folder = data_folder() / f"holdfast-weed-{_name(run)}"
     admin, user = new_credentials("admin"), new_credentials("driver")
     with _place() as place:
         await runtime().run_blocking(_prepare_folder, folder, admin, user)
@@ -288,8 +289,15 @@ def _prepare_folder(folder: Path, admin: Credentials, user: Credentials) -> None
 
 def write_identities(folder: Path, *users: Credentials) -> None:
     """Say who may use the server: the first as administrator, the others as writers."""
+    path = folder / "identities.json"
+    path.touch(mode=0o600)
+    path.write_bytes(identities(*users))
+
+
+def identities(*users: Credentials) -> bytes:
+    """The server's file of users: the first is its administrator, the others may read and write."""
     rights = ("Admin",), ("Read", "Write", "List", "Tagging")
-    identities = [
+    found = [
         {
             "name": user.access_key,
             "credentials": [{"accessKey": user.access_key, "secretKey": user.secret_key}],
@@ -297,9 +305,7 @@ def write_identities(folder: Path, *users: Credentials) -> None:
         }
         for number, user in enumerate(users)
     ]
-    path = folder / "identities.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"identities": identities}), encoding="utf-8")
+    return json.dumps({"identities": found}).encode()
 
 
 @contextlib.contextmanager

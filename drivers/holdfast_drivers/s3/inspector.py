@@ -7,7 +7,7 @@ written in the driver's README.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -55,13 +55,23 @@ class S3Inspector(Inspector):
         bucket: the bucket.
         prefix: what the keys of the namespace begin with.
         known: what is remembered between inventories.
+        unlisted: names of unfinished things that the server's API does not tell of.
     """
 
-    def __init__(self, client: Any, bucket: str, prefix: str, known: Known) -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str,
+        known: Known,
+        *,
+        unlisted: Callable[[], list[str]] = list,
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
         self._known = known
+        self._unlisted = unlisted
 
     async def inventory(self) -> Inventory:
         """Everything under the prefix, and a digest of all that is around it."""
@@ -79,6 +89,7 @@ class S3Inspector(Inspector):
                 things.append(_leftover(f"{key.removeprefix(self._prefix)}?{upload}"))
             else:
                 outside.update(f"{key}?\0".encode())
+        things += map(_leftover, self._unlisted())
         things.sort(key=lambda thing: (thing.kind, thing.key, thing.id))
         return Inventory(things=tuple(things), outside_digest=outside.hexdigest())
 

@@ -11,6 +11,7 @@ from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.s3.client import open_bucket
 from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.container import container_testbed
 from holdfast_drivers.s3.embedded import embedded_testbed
 from holdfast_drivers.s3.image import S3ImageDriver
 from holdfast_drivers.s3.lifecycle import S3LifeCycle
@@ -36,7 +37,10 @@ class S3Provider(Provider):
         return _life_cycle(_s3(config))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
-        return {TestbedKind.EMBEDDED: embedded_testbed}
+        return {
+            TestbedKind.EMBEDDED: embedded_testbed,
+            TestbedKind.CONTAINER: container_testbed,
+        }
 
 
 @asynccontextmanager

@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
 import socket
+import tempfile
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +27,8 @@ from holdfast_drivers.s3.inspector import Known, S3Inspector, list_bucket
 BUCKET: Final = "holdfast-testbed"
 REGION: Final = "us-east-1"
 _DECOYS: Final = ("store.json", "objects/decoy", "neighbour/store.json", "neighbour/objects/decoy")
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each testbed has a closed folder in it
+_ROOM_BYTES: Final = 2 << 30
 _WITHOUT_SERVER: Final = "127.53.5.255"
 """An address of this machine on which nothing listens."""
 
@@ -32,9 +38,20 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
     access_key: str
     secret_key: str
+    session_token: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials({self.access_key})"
+
+
+def data_folder() -> Path:
+    """Where a testbed's server keeps its data: in memory where there is room, else on disk."""
+    try:
+        if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES and os.access(_MEMORY, os.W_OK):
+            return _MEMORY
+    except OSError:
+        pass
+    return Path(tempfile.gettempdir())
 
 
 def new_credentials(name: str) -> Credentials:
@@ -62,6 +79,7 @@ class Administrator:
             region_name=REGION,
             aws_access_key_id=self._credentials.access_key,
             aws_secret_access_key=self._credentials.secret_key,
+            aws_session_token=self._credentials.session_token or None,
             config=AioConfig(
                 s3={"addressing_style": "path"},
                 signature_version="s3v4",
@@ -73,6 +91,29 @@ class Administrator:
             ),
         )
         return context
+
+
+async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
+    """Credentials of a session of this user, for seven days."""
+    context = AioSession().create_client(
+        "sts",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+    )
+    async with context as client:
+        answer = await client.assume_role(
+            RoleArn="arn:aws:iam::000000000000:role/holdfast",
+            RoleSessionName="holdfast-inspector",
+            DurationSeconds=7 * 24 * 3600,
+        )
+    given = answer["Credentials"]
+    return Credentials(
+        access_key=str(given["AccessKeyId"]),
+        secret_key=str(given["SecretAccessKey"]),
+        session_token=str(given["SessionToken"]),
+    )
 
 
 class S3Testbed(Testbed):

@@ -1,0 +1,242 @@
+"""The container testbed: MinIO where this machine has it, else SeaweedFS, in a container."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from holdfast.backends.fault_proxy import FaultProxy
+from holdfast.backends.images import BASE_IMAGE
+from holdfast.backends.minio_source import FoundMinio, find_minio
+from holdfast.backends.ownership import state_folder
+from holdfast.backends.servers import Server, run_server
+from holdfast.backends.specs import Mount, ServerFile, ServerSpec
+from holdfast.errors import Unsupported
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.testbed import BackendIdentity, Fault, Inspector, TestbedKind
+from holdfast_drivers.s3.config import prefix_of
+from holdfast_drivers.s3.embedded import answering, identities, weed_program
+from holdfast_drivers.s3.inspector import S3Inspector
+from holdfast_drivers.s3.testbed import (
+    BUCKET,
+    Administrator,
+    Credentials,
+    S3Testbed,
+    data_folder,
+    prepare,
+    session_of,
+)
+
+PORT: Final = 9000
+_JOINS: Final = ".minio.sys/multipart"
+
+
+class ContainerTestbed(S3Testbed):
+    """An S3 server in a container.
+
+    Args:
+        server: the container.
+    """
+
+    kind = TestbedKind.CONTAINER
+
+    def __init__(
+        self,
+        server: Server,
+        proxy: FaultProxy,
+        client: Any,
+        user: Credentials,
+        *,
+        identity: BackendIdentity,
+    ) -> None:
+        super().__init__(proxy, client, user)
+        self._server = server
+        self.joins: Path | None = None
+        """Where MinIO keeps unfinished multipart uploads, of which its API tells only to who knows
+        their names; nothing for other servers.
+        """
+        self.identity = identity
+
+    def inspector(self, role: Role, namespace: str) -> Inspector:
+        """Reads the prefix at the server, and MinIO's unfinished uploads on its disk."""
+        prefix = prefix_of(self.config(role, namespace))
+        return S3Inspector(self._client, BUCKET, prefix, self._known, unlisted=self._unlisted)
+
+    def _unlisted(self) -> list[str]:
+        if self.joins is None or not self.joins.is_dir():
+            return []
+        return [
+            f"multipart/{found.name[:16]}/{upload.name}"
+            for found in self.joins.iterdir()
+            for upload in found.iterdir()
+        ]
+
+    def spoil(self, fault: Fault) -> AbstractAsyncContextManager[None]:
+        """Freeze or kill the container."""
+        match fault:
+            case Fault.PAUSED:
+                return self._paused()
+            case Fault.KILLED:
+                return self._killed()
+            case _:
+                raise Unsupported(f"this testbed cannot put the fault {fault} in force")
+
+    @asynccontextmanager
+    async def _paused(self) -> AsyncIterator[None]:
+        await self._server.pause()
+        try:
+            yield
+        finally:
+            await self._server.unpause()
+
+    @asynccontextmanager
+    async def _killed(self) -> AsyncIterator[None]:
+        await self._server.kill()
+        try:
+            yield
+        finally:
+            await self._server.start()
+            await answering(self._client)
+
+
+@asynccontextmanager
+async def container_testbed(run: str) -> AsyncIterator[ContainerTestbed]:
+    """A server of its own for this run; one that the run has already is used on.
+
+    Raises:
+        EnvironmentUnavailable: there is no engine, or no server can be started.
+    """
+    admin, user = _credentials(run, "admin"), _credentials(run, "driver")
+    found = await find_minio()
+    folder = data_folder() / f"holdfast-s3-{_digest(run, 'folder')[:16]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    spec = _minio(found, folder, admin) if found.image else _weed(admin, user)
+    try:
+        async with (
+            run_server(spec, run, _ready) as server,
+            _behind_proxy(server, found, admin, user) as testbed,
+        ):
+            testbed.joins = folder / _JOINS if found.image else None
+            yield testbed
+    finally:
+        await runtime().run_blocking(shutil.rmtree, folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _behind_proxy(
+    server: Server, found: FoundMinio, admin: Credentials, user: Credentials
+) -> AsyncIterator[ContainerTestbed]:
+    endpoint = f"http://{server.address}:{PORT}"
+    known = admin
+    if found.image:
+        # MinIO gives users only through an encrypted interface of its own; so the driver has the
+        # server's own credentials, and the inspector those of a session.
+        user = admin
+        known = await session_of(endpoint, admin)
+    async with (
+        Administrator(endpoint, known).open() as client,
+        FaultProxy(upstream=(server.address, PORT)) as proxy,
+    ):
+        await answering(client)
+        await prepare(client)
+        identity = await _identity(server, found)
+        yield ContainerTestbed(server, proxy, client, user, identity=identity)
+
+
+def _minio(found: FoundMinio, folder: Path, admin: Credentials) -> ServerSpec:
+    return ServerSpec(
+        backend="s3-minio",
+        image=str(found.image),
+        entrypoint=("minio",),
+        command=("server", "/data", "--address", f":{PORT}", "--console-address", ":9001"),
+        environment={
+            "MINIO_ROOT_USER": admin.access_key,
+            "MINIO_ROOT_PASSWORD": admin.secret_key,
+            "MINIO_UPDATE": "off",
+            "MINIO_BROWSER": "off",
+        },
+        mounts=(Mount(source=folder, target="/data", writable=True),),
+    )
+
+
+def _weed(admin: Credentials, user: Credentials) -> ServerSpec:
+    return ServerSpec(
+        backend="s3-weed",
+        image=BASE_IMAGE,
+        entrypoint=("/usr/bin/weed",),
+        command=(
+            "server",
+            "-dir=/srv",
+            "-ip=127.0.0.1",
+            "-ip.bind=0.0.0.0",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=0",
+            "-volume.preStopSeconds=1",
+            "-filer",
+            "-s3",
+            f"-s3.port={PORT}",
+            "-s3.config=/etc/identities.json",
+            "-s3.allowDeleteBucketNotEmpty=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ),
+        mounts=(Mount(source=Path(weed_program()), target="/usr/bin/weed"),),
+        files=(ServerFile(path="/etc/identities.json", data=identities(admin, user), mode=0o600),),
+    )
+
+
+async def _ready(server: Server) -> bool:
+    """Whether the port is open; that it stores things is asked once there are credentials."""
+    return await runtime().run_blocking(_is_open, server.address)
+
+
+def _is_open(address: str) -> bool:
+    with socket.create_connection((address, PORT), timeout=2):
+        return True
+
+
+async def _identity(server: Server, found: FoundMinio) -> BackendIdentity:
+    program = "minio" if found.image else "weed"
+    argument = "--version" if found.image else "version"
+    told = (await server.exec((program, argument))).stdout.decode(errors="replace")
+    first = told.strip().splitlines()[0] if told.strip() else "unknown"
+    digest = found.sha256 or ""
+    if not found.image:
+        return BackendIdentity(
+            vendor="SeaweedFS",
+            product="SeaweedFS S3",
+            version=first,
+            detail=f"in a container, since MinIO was not there: {found.detail}",
+        )
+    return BackendIdentity(
+        vendor="MinIO",
+        product="MinIO",
+        version=first.removeprefix("minio version "),
+        detail=f"SHA-256 of the binary: {digest}" if digest else found.detail,
+    )
+
+
+def _credentials(run: str, name: str) -> Credentials:
+    """The same for every worker of a run, so that a server can be used on; else unpredictable."""
+    digest = _digest(run, name)
+    return Credentials(access_key=f"{name}{digest[:8]}", secret_key=digest[8:48])
+
+
+def _digest(run: str, name: str) -> str:
+    seed = state_folder("s3") / "seed"
+    if not seed.exists():
+        fresh = seed.with_name(f"seed.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(f"{runtime().random.getrandbits(256):064x}")
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, seed)
+        fresh.unlink()
+    key = bytes.fromhex(seed.read_text())
+    return hashlib.blake2b(f"{run}\0{name}".encode(), key=key).hexdigest()
