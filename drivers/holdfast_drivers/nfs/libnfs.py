@@ -26,6 +26,7 @@ _SYN_COUNT: Final = 2
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _NO_TIME_S: Final = 0.05
+_SLACK_BYTES: Final = 1 << 20
 _FORMAT: Final = 0o170000
 _FOLDER: Final = 0o040000
 
@@ -173,9 +174,10 @@ class File:
         while len(found) < length_bytes:
             wanted = min(self._client.read_max_bytes, length_bytes - len(found))
             buffer = ctypes.create_string_buffer(wanted)
-            count = self._client.call(
-                "nfs_pread", self._path, self._handle, offset_bytes + len(found), wanted, buffer
-            )
+            with self._explained(0):
+                count = self._client.call(
+                    "nfs_pread", self._path, self._handle, offset_bytes + len(found), wanted, buffer
+                )
             found += buffer.raw[:count]
             if count == 0:
                 break
@@ -187,11 +189,28 @@ class File:
         view = memoryview(data)
         while view:
             piece = bytes(view[: self._client.write_max_bytes])
-            count = self._client.call(
-                "nfs_pwrite", self._path, self._handle, offset_bytes, len(piece), piece
-            )
+            with self._explained(len(piece)):
+                count = self._client.call(
+                    "nfs_pwrite", self._path, self._handle, offset_bytes, len(piece), piece
+                )
             offset_bytes += count
             view = view[count:]
+
+    @contextlib.contextmanager
+    def _explained(self, more_bytes: int) -> Iterator[None]:
+        """libnfs does not tell why the server refused to read or write: ask the server once more.
+
+        Nothing else is lost: the connection works, and what was refused was not done.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EFAULT:
+                raise
+            self.status()  # the file may be gone, or forbidden
+            if self._client.space(self._path).free_bytes < more_bytes + _SLACK_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path) from error
+            raise OSError(errno.EIO, "the NFS server could not do it", self._path) from error
 
     def sync(self) -> None:
         """Return when the server has everything on its disk."""
@@ -260,17 +279,21 @@ class Client:
         self._library.nfs_set_timeout(self._context, int(self._timeout_s() * 1000))
         result = int(getattr(self._library, name)(self._context, *arguments))
         if result < 0:
-            raise self._error(-result, path)
+            raise self._error(-result, path, data=name in {"nfs_pread", "nfs_pwrite"})
         return result
 
-    def _error(self, number: int, path: str) -> OSError:
+    def _error(self, number: int, path: str, *, data: bool) -> OSError:
         said = (self._library.nfs_get_error(self._context) or b"").decode(errors="replace")
         if number == errno.EINTR:
             return OSError(errno.ETIMEDOUT, "the NFS server did not answer in time", path)
         if number == errno.EFAULT and "not accepted" in said:  # by the export's list of clients
             return OSError(errno.EACCES, "the NFS server does not accept this client", path)
-        if "NFS3ERR" not in said and "MNT3ERR" not in said and number == errno.EIO:
+        if number == errno.EIO and "NFS3ERR" not in said and "MNT3ERR" not in said:
             return OSError(errno.ECONNRESET, "the connection to the NFS server broke", path)
+        if (
+            number == errno.EFAULT and not data
+        ):  # libnfs has no number for what happened, only words
+            return OSError(errno.ECONNRESET, f"libnfs: {said}", path)
         return OSError(number, os.strerror(number), path)
 
     # Files

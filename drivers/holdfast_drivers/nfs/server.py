@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast.backends.loops import loop_devices, make_loop_devices
 from holdfast.backends.servers import ReadyProbe, Server, ServerSpec, run_server
 from holdfast.backends.specs import BackendServer, ImageRecipe, ServerFile
 from holdfast.errors import EnvironmentUnavailable
@@ -21,8 +21,6 @@ RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).paren
 BACKEND: Final = BackendServer(name="nfs-ganesha", images=(RECIPE,))
 EXPORT: Final = "/export"
 _PORTS: Final = "111,2049,20048"
-_LOOPS: Final = 32
-_LOOP_ADD: Final = 0x4C80
 _PROBE_S: Final = 2.0
 FAULTS: Final = frozenset(
     {Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID, Fault.FULL, Fault.REVOKED}
@@ -57,28 +55,15 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
 def server_spec(backend: str, files: tuple[ServerFile, ...], size: str) -> ServerSpec:
     """The container: its file system is a loop device's, of at most ``size``."""
     make_loop_devices()
-    loops = tuple(sorted(str(path) for path in Path("/dev").glob("loop[0-9]*")))
-    control = ("/dev/loop-control",) if Path("/dev/loop-control").exists() else ()
     return ServerSpec(
         backend=backend,
         image=RECIPE,
         environment={"EXPORT_SIZE": size},
         cap_add=("SYS_ADMIN", "DAC_READ_SEARCH", "NET_ADMIN"),
         security_opt=("seccomp=unconfined", "apparmor=unconfined"),
-        devices=tuple(f"{path}:{path}:rwm" for path in (*control, *loops)),
+        devices=loop_devices(),
         files=files,
     )
-
-
-def make_loop_devices() -> None:
-    """Have the kernel make as many loop devices as testbeds may use at once, where it lets us."""
-    try:
-        with Path("/dev/loop-control").open("rb") as control:
-            for number in range(_LOOPS):
-                with contextlib.suppress(FileExistsError):
-                    fcntl.ioctl(control, _LOOP_ADD, number)
-    except OSError:
-        return  # those that are there must do
 
 
 @asynccontextmanager

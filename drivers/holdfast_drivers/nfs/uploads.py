@@ -167,7 +167,12 @@ class Uploads:
             return self._completed(client, request).info()
         made = self.objects.find(client, row.target)
         if made is None or made.upload_id != row.id:
-            made = self._join(client, row, request, operation, fresh)
+            try:
+                made = self._join(client, row, request, operation, fresh)
+            except (Invalid, FileNotFoundError):
+                if self.find(client, request.upload) == row:
+                    raise
+                return self._completed(client, request).info()  # another call was quicker
         with after_the_fact(row.key):
             self._forget(client, row.key)
         return made.info()
