@@ -7,6 +7,7 @@ deadline, and leaves as a driver error. Names are relative to the store's prefix
 import asyncio
 import base64
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -408,6 +409,8 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
         Invalid: a setting can never work.
     """
     check_config(config)
+    if config.ca_file:
+        await runtime().run_blocking(_check_trusted, config.ca_file)
     if not _session:
         _session.append(AioSession())
     try:
@@ -437,6 +440,14 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
         yield Bucket(client, config)
     finally:
         await context.__aexit__(None, None, None)
+
+
+def _check_trusted(ca_file: str) -> None:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Invalid(f"setting ca_file, {ca_file}, cannot be used: {reason}") from None
 
 
 def _head(answer: Mapping[str, Any], size_bytes: int) -> Head:
