@@ -6,10 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.requests import Role
+from holdfast.testbed import TestbedKind
 from running_testbeds import Backend, Running, backends, roles_of, running
 
 PAIRS = [(backend, role) for backend in backends() for role in roles_of(backend)]
-PRIMARY = [backend for backend, role in PAIRS if role is Role.PRIMARY]
+SHARED = [
+    backend
+    for backend, role in PAIRS
+    if role is Role.PRIMARY and backend.kind.startswith(TestbedKind.CONTAINER)
+]
+"""Primary stores that several hosts reach over a network."""
 
 
 @pytest.fixture(scope="session", params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]}")
@@ -21,9 +27,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[Running, Role]]:
         yield found, role
 
 
-@pytest.fixture(scope="session", params=PRIMARY, ids=str)
+@pytest.fixture(scope="session", params=SHARED, ids=str)
 def primary_place(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """A running testbed of a provider with primary stores."""
+    """A running server of primary stores that several hosts reach."""
     backend: Backend = request.param
     with running(backend, f"hosts-{os.getpid()}") as found:
         yield found
