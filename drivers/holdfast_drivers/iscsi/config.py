@@ -15,7 +15,11 @@ from holdfast.capabilities import (
     StatsCapabilities,
     VolumeCapabilities,
 )
+from holdfast.errors import Invalid
+from holdfast.requests import Role
+from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.features import Features
+from holdfast_drivers.local.place import Place
 
 BLOCK_BYTES: Final = 4096
 TGT_SOCKET: Final = "/var/run/tgtd/socket.0"
@@ -68,7 +72,26 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def host_config(config: IscsiConfig) -> HostConfig:
-    """What the agent is told."""
+    """What the agent is told.
+
+    Raises:
+        Invalid: a setting can never work; it is named, and nobody is asked.
+    """
+    address, _, port = config.portal.rpartition(":")
+    if not address or not port.isdecimal():
+        raise Invalid(f"portal {config.portal!r} is no address and port, such as 192.0.2.7:3260")
+    if bool(config.mutual_user) != bool(config.mutual_secret):
+        raise Invalid("mutual_user and mutual_secret belong together; set both or none")
+    check_secret("mutual_user", config.mutual_user)
+    check_secret("mutual_secret", config.mutual_secret)
+    if config.ssh_host and not (config.key_file and config.known_hosts_file):
+        raise Invalid("with ssh_host, the settings key_file and known_hosts_file are needed")
+    Place(
+        LocalConfig(
+            root=config.root, namespace=config.namespace, capacity_bytes=config.capacity_bytes
+        ),
+        Role.PRIMARY,
+    )
     return HostConfig(
         portal=config.portal,
         root=config.root,
@@ -103,3 +126,9 @@ def capabilities(config: IscsiConfig, features: Features) -> PrimaryCapabilities
         if features.reflink
         else None,
     )
+
+
+def check_secret(what: str, secret: str) -> None:
+    """``Invalid`` for a word that tgt's protocol cannot carry; it is not repeated."""
+    if any(not 33 <= ord(letter) <= 126 or letter == "," for letter in secret):
+        raise Invalid(f"{what} has characters other than printable ASCII without spaces or commas")

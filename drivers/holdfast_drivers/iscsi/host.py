@@ -10,13 +10,13 @@ import msgspec
 
 from holdfast import requests
 from holdfast.capabilities import AccessMode
-from holdfast.errors import Busy, Denied, DriverError, Invalid
+from holdfast.errors import Busy, Denied, DriverError
 from holdfast.handles import BlockNodeHandle
 from holdfast.infos import HealthInfo, HealthState
 from holdfast.remote.service import Service
 from holdfast.requests import Role
 from holdfast_drivers.iscsi.config import HostConfig
-from holdfast_drivers.iscsi.keeper import LUN, MutualAccount, TgtKeeper, check_secret
+from holdfast_drivers.iscsi.keeper import LUN, MutualAccount, TgtKeeper
 from holdfast_drivers.iscsi.names import initiator_name, marker_name
 from holdfast_drivers.iscsi.tgt import Tgt, TgtRefused, TgtUnreachable, number_of
 from holdfast_drivers.local.config import LocalConfig
@@ -34,12 +34,6 @@ GRANTED: Final = "granted"
 def entry(config: bytes) -> Service:
     """The verbs of one store, from a ``HostConfig`` in MessagePack."""
     told = msgspec.msgpack.decode(config, type=HostConfig)
-    check_secret("mutual_secret", told.mutual_secret)
-    if bool(told.mutual_user) != bool(told.mutual_secret):
-        raise Invalid("mutual_user and mutual_secret belong together; set both or none")
-    address, _, port = told.portal.rpartition(":")
-    if not address or not port.isdecimal():
-        raise Invalid(f"portal {told.portal!r} is no address and port, such as 192.0.2.7:3260")
     place = Place(
         LocalConfig(root=told.root, namespace=told.namespace, capacity_bytes=told.capacity_bytes),
         Role.PRIMARY,

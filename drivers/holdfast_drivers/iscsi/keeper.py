@@ -14,7 +14,8 @@ import msgspec
 
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
-from holdfast.errors import Corrupt, Internal, Invalid, Unavailable, Unknown
+from holdfast.errors import Corrupt, Internal, Unavailable, Unknown
+from holdfast_drivers.iscsi.config import check_secret
 from holdfast_drivers.iscsi.names import initiator_name, target_name
 from holdfast_drivers.iscsi.tgt import Target, Tgt, TgtRefused, TgtUnreachable, number_of
 from holdfast_drivers.local.grants import GrantKeeper, GrantName
@@ -196,9 +197,3 @@ def _told(*, late: bool = False) -> Iterator[None]:
         raise kind(f"{error} (setting tgt_socket)") from error
     except TgtRefused as error:
         raise Internal(str(error)) from error
-
-
-def check_secret(what: str, secret: str) -> None:
-    """``Invalid`` for a secret that tgt's protocol cannot carry; it is not repeated."""
-    if any(not 33 <= ord(letter) <= 126 or letter == "," for letter in secret):
-        raise Invalid(f"{what} has characters other than printable ASCII without spaces or commas")

@@ -10,7 +10,6 @@ from holdfast.backends.specs import BackendServer
 from holdfast.channel import Channel
 from holdfast.channel.local import LocalChannel
 from holdfast.channel.ssh import SshChannel, SshPlace
-from holdfast.errors import Invalid
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
 from holdfast.remote.client import RemoteClient
 from holdfast.remote.sharing import shared_client
@@ -82,8 +81,6 @@ async def _agent(config: IscsiConfig) -> AsyncIterator[Agent]:
 def _channel(config: IscsiConfig) -> Channel:
     if not config.ssh_host:
         return LocalChannel()
-    if not config.key_file or not config.known_hosts_file:
-        raise Invalid("with ssh_host, the settings key_file and known_hosts_file are needed")
     return SshChannel(
         SshPlace(
             host=config.ssh_host,
