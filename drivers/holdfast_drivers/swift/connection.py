@@ -73,6 +73,33 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A request about a path below the account, whatever session it is sent in."""
+
+    method: str
+    path: str
+    query: Mapping[str, str | int]
+    headers: Mapping[str, str]
+    data: bytes
+
+    def url(self, session: Session) -> str:
+        """The whole address."""
+        url = f"{session.url}/{self.path}" if self.path else session.url
+        values = (f"{name}={quote(str(value), safe='')}" for name, value in self.query.items())
+        return f"{url}?{'&'.join(values)}" if self.query else url
+
+    def with_token(self, session: Session) -> "Sent":
+        """What goes with the request."""
+        return Sent({**self.headers, "x-auth-token": session.token}, self.data)
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """Headers and bytes of a request."""
+
+    headers: Mapping[str, str]
+    data: bytes = b""
+
+
 class Connection:
     """Requests to one account."""
 
@@ -106,7 +133,9 @@ class Connection:
         """
         changes = method not in _READS if changes is None else changes
         try:
-            answer = await self._authorized(call, method, path, query, headers, data)
+            answer = await self._authorized(
+                call, Asked(method, path, dict(query or {}), dict(headers or {}), data)
+            )
         except DriverError as error:
             raise call.failed(error) from error.__cause__
         if answer.status not in accept:
@@ -122,43 +151,30 @@ class Connection:
         except DriverError as error:
             raise call.failed(error) from error.__cause__
 
-    async def _authorized(
-        self,
-        call: Call,
-        method: str,
-        path: str,
-        query: Mapping[str, str | int] | None,
-        headers: Mapping[str, str] | None,
-        data: bytes,
-    ) -> Answer:
+    async def _authorized(self, call: Call, asked: "Asked") -> Answer:
         session = await self._current(call)
-        while True:
-            url = f"{session.url}/{path}" if path else session.url
-            if query:
-                url += "?" + "&".join(
-                    f"{name}={quote(str(value), safe='')}" for name, value in query.items()
-                )
-            sent = {**(headers or {}), "x-auth-token": session.token}
-            answer = await self._send(call, method, url, sent, data)
-            if answer.status != _UNAUTHORIZED or session is not self._session:
-                return answer
-            session = await self._authenticated(call)
-            renewed = {**sent, "x-auth-token": session.token}
-            answer = await self._send(call, method, url, renewed, data)
-            if answer.status == _UNAUTHORIZED:
-                raise Unauthenticated(
-                    f"{self.server} gives user {self.config.user!r} a token and does not accept it"
-                )
+        answer = await self._send(call, asked.method, asked.url(session), asked.with_token(session))
+        if answer.status != _UNAUTHORIZED:
             return answer
+        # The token is old: the request was refused, and may be sent again with a new one.
+        if session is self._session:
+            self._session = None
+        session = await self._current(call)
+        answer = await self._send(call, asked.method, asked.url(session), asked.with_token(session))
+        if answer.status == _UNAUTHORIZED:
+            raise Unauthenticated(
+                f"{self.server} gives user {self.config.user!r} a token and does not accept it"
+            )
+        return answer
 
     async def _current(self, call: Call) -> Session:
         return self._session or await self._authenticated(call)
 
     async def _authenticated(self, call: Call) -> Session:
         config = self.config
-        asked = {"x-auth-user": config.user, "x-auth-key": config.key}
+        asked = Sent({"x-auth-user": config.user, "x-auth-key": config.key})
         try:
-            answer = await self._send(call, "GET", config.auth_url, asked, b"")
+            answer = await self._send(call, "GET", config.auth_url, asked)
         except Unknown as error:  # to ask who one is changes nothing
             raise Unavailable(error.cause) from error
         url = answer.headers.get("x-storage-url", "")
@@ -188,9 +204,7 @@ class Connection:
         self._session = Session(url=url.rstrip("/"), token=token)
         return self._session
 
-    async def _send(
-        self, call: Call, method: str, url: str, headers: Mapping[str, str], data: bytes
-    ) -> Answer:
+    async def _send(self, call: Call, method: str, url: str, what: Sent) -> Answer:
         """One request and its whole answer.
 
         Raises:
@@ -208,8 +222,8 @@ class Connection:
                 answer = await self._client.request(
                     method,
                     url,
-                    headers=dict(headers),
-                    content=data or None,
+                    headers=dict(what.headers),
+                    content=what.data or None,
                     extensions={"trace": trace},
                 )
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as problem:

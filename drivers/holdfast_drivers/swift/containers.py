@@ -53,9 +53,7 @@ class Container:
 
     async def make(self, call: Call, headers: Mapping[str, str]) -> None:
         """Make the container, or set these headers of the one there is."""
-        await self.connection.ask(
-            call, "PUT", self.name, accept=(201, 202), headers=headers
-        )
+        await self.connection.ask(call, "PUT", self.name, accept=(201, 202), headers=headers)
 
     async def describe(self, call: Call, headers: Mapping[str, str]) -> bool:
         """Set these headers; whether the container is there."""
@@ -126,9 +124,7 @@ class Container:
 
     async def delete(self, call: Call, name: str) -> bool:
         """Remove one object; whether it was there."""
-        answer = await self.connection.ask(
-            call, "DELETE", self.path(name), accept=(*_EXISTS, 404)
-        )
+        answer = await self.connection.ask(call, "DELETE", self.path(name), accept=(*_EXISTS, 404))
         return answer.status != 404
 
     async def delete_all(self, call: Call, names: Sequence[str]) -> None:

@@ -1,5 +1,7 @@
 """The one table from what Swift answers to what Holdfast says. No message repeats a header."""
 
+from typing import Final
+
 from holdfast.errors import (
     Busy,
     Conflict,
@@ -15,7 +17,19 @@ from holdfast.errors import (
     Unknown,
 )
 
-SERVER_ERROR = 500
+SERVER_ERROR: Final = 500
+_REFUSALS: Final[dict[int, tuple[type[DriverError], str]]] = {
+    401: (Unauthenticated, "the token is not accepted; see settings user and key"),
+    403: (Denied, "the user may not do this; see setting user"),
+    404: (NotFound, "there is no such container or object"),
+    409: (Conflict, "it is in the way of what is there"),
+    413: (OutOfRange, "the server does not take that much at once"),
+    416: (OutOfRange, "the range is past the end"),
+    422: (Corrupt, "other bytes arrived than were sent"),
+    429: (Busy, "the server asks for less requests; nothing was done"),
+    498: (Busy, "the server asks for less requests; nothing was done"),
+    507: (Exhausted, "the server has no space left"),
+}
 
 
 def refusal(status: int, what: str, body: bytes, *, changes: bool) -> DriverError:
@@ -23,30 +37,10 @@ def refusal(status: int, what: str, body: bytes, *, changes: bool) -> DriverErro
 
     A server that failed at a request which changes something may have done it.
     """
-    match status:
-        case 401:
-            return Unauthenticated(f"{what}: the token is not accepted; see settings user and key")
-        case 403:
-            return Denied(f"{what}: the user may not do this; see setting user")
-        case 404:
-            return NotFound(f"{what}: there is no such container or object")
-        case 409:
-            return Conflict(f"{what}: it is in the way of what is there")
-        case 413 if b"quota" in body.lower():
-            return Exhausted(f"{what}: the account's or container's quota is used up")
-        case 413:
-            return OutOfRange(f"{what}: the server does not take that much at once")
-        case 416:
-            return OutOfRange(f"{what}: the range is past the end")
-        case 422:
-            return Corrupt(f"{what}: other bytes arrived than were sent")
-        case 429 | 498:
-            return Busy(f"{what}: the server asks for less requests; nothing was done")
-        case 507:
-            return Exhausted(f"{what}: the server has no space left")
-        case _ if status >= SERVER_ERROR and changes:
-            return Unknown(f"{what}: the server failed with status {status}")
-        case _ if status >= SERVER_ERROR:
-            return Unavailable(f"{what}: the server failed with status {status}")
-        case _:
-            return Internal(f"{what}: status {status} was not expected")
+    if status >= SERVER_ERROR and status not in _REFUSALS:
+        failed = f"{what}: the server failed with status {status}"
+        return Unknown(failed) if changes else Unavailable(failed)
+    if status == 413 and b"quota" in body.lower():
+        return Exhausted(f"{what}: the account's or container's quota is used up")
+    kind, why = _REFUSALS.get(status, (Internal, f"status {status} was not expected"))
+    return kind(f"{what}: {why}")

@@ -5,6 +5,4 @@ from typing import Final
 
 from holdfast.backends.specs import ImageRecipe
 
-SWIFT_IMAGE: Final = ImageRecipe(
-    name="holdfast/swift", folder=Path(__file__).parent / "container"
-)
+SWIFT_IMAGE: Final = ImageRecipe(name="holdfast/swift", folder=Path(__file__).parent / "container")

@@ -216,7 +216,9 @@ class SwiftInspector(Inspector):
 
     def _things(self, own: Mapping[tuple[str, str], StoredFile]) -> Iterator[Inspected]:
         objects = [file for (container, _), file in own.items() if container == self._container]
-        rest = {name: file for (container, name), file in own.items() if container != self._container}
+        rest = {
+            name: file for (container, name), file in own.items() if container != self._container
+        }
         known: set[str] = set()
         store = self._disk.container(self._account, self._segments)
         if store is not None and f"{_OURS}Id" in store:

@@ -142,9 +142,8 @@ class Objects:
     ) -> list[str]:
         """What is stored for a key and belongs neither to an open upload nor to its object.
 
-        Args:
-            gone: an object that was there until now; what it was made of is a leftover.
-            kept: groups of parts of which it is known that they are none.
+        ``gone`` is an object that was there until now: what it was made of is a leftover, too. The
+        groups in ``kept`` are known to be none.
         """
         entries = await self.store.segments.all(call, parts_of(key))
         if entries is None:

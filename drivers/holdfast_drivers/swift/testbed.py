@@ -1,9 +1,10 @@
 """The testbed: OpenStack Swift in a container, its disk a folder in memory of this machine."""
 
+import asyncio
 import hashlib
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,15 @@ class SwiftTestbed(Testbed):
             version=version,
             detail="all in one, tempauth, on a file system in memory",
         )
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """Those of the proxy."""
+        return self._proxy.tasks
+
+    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
+        """The proxy sees every request."""
+        return self._proxy.next_request(count)
 
     def config(self, role: Role, namespace: str) -> SwiftConfig:
         """The account's owner, and a container of its own."""
@@ -257,7 +267,9 @@ async def swift_testbed(run: str) -> AsyncIterator[SwiftTestbed]:
     """A server of this run's own, with everything it keeps in one folder that goes with it."""
     folder = _MEMORY / f"holdfast-swift-{re.sub(r'[^A-Za-z0-9_.-]', '-', run)}"
     if not _MEMORY.is_dir():
-        raise EnvironmentUnavailable(f"{_MEMORY} is missing: Swift's disk needs a file system there")
+        raise EnvironmentUnavailable(
+            f"{_MEMORY} is missing: Swift's disk needs a file system there"
+        )
     await runtime().run_blocking(_prepare, folder)
     users = read_users(folder / "users.conf")
     spec = ServerSpec(

@@ -164,8 +164,8 @@ class Uploads:
     ) -> None:
         """See that size and SHA-256 are those of what is stored.
 
-        Of a single part the SHA-256 was taken when it was sent, and the server compared its MD5 with
-        what arrived; several parts are read back.
+        Of a single part the SHA-256 was taken when it was sent, and the server compared its MD5
+        with what arrived; several parts are read back.
         """
         promised = sum(part.size_bytes for part, _ in chosen)
         if promised != request.size_bytes:
