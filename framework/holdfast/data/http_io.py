@@ -1,5 +1,6 @@
 """Read-only block access to an object over HTTP, by ranges."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -91,7 +92,10 @@ class HttpIO(BlockIO):
 @asynccontextmanager
 async def open_http_io(handle: HttpHandle) -> AsyncIterator[BlockIO]:
     """Open an object over HTTP. Nothing is sent before the first read."""
-    async with httpx.AsyncClient(timeout=_DEADLINE_S, trust_env=False) as client:
+    # The system's certificates; they take a while to load, and plain addresses need none.
+    secure = httpx.URL(handle.url).scheme == "https"
+    verify = ssl.create_default_context() if secure else False
+    async with httpx.AsyncClient(timeout=_DEADLINE_S, trust_env=False, verify=verify) as client:
         yield HttpIO(handle, client)
 
 
