@@ -198,7 +198,7 @@ class File:
 
     @contextlib.contextmanager
     def _explained(self, more_bytes: int) -> Iterator[None]:
-        """libnfs does not tell why the server refused to read or write: ask the server once more.
+        """Ask the server once more why it refused to read or write: libnfs does not tell.
 
         Nothing else is lost: the connection works, and what was refused was not done.
         """

@@ -13,7 +13,8 @@ from holdfast.channel.ssh import SshChannel, SshPlace
 from holdfast.errors import Invalid
 from holdfast.infos import HealthInfo, StoreInfo
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
-from holdfast.remote import RemoteClient
+from holdfast.remote.client import RemoteClient
+from holdfast.remote.sharing import shared_client
 from holdfast.requests import AttachHost, CallContext, CheckHealth, Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.local.hosted import Agent, HostedLifeCycle, HostedPrimaryDriver
@@ -81,13 +82,14 @@ class NfsHostListener(HostListener):
 
 @asynccontextmanager
 async def _agent(config: NfsConfig) -> AsyncIterator[Agent]:
-    """The agent of a store, started when it is first asked, and ended at the end."""
+    """The agent of a store, started when it is first asked, and ended by the last who has it."""
     told = msgspec.msgpack.encode(host_config(config))
-    client = RemoteClient(_channel(config), ENTRY, told, python=(config.python,))
-    try:
+
+    def make() -> RemoteClient:
+        return RemoteClient(_channel(config), ENTRY, told, python=(config.python,))
+
+    async with shared_client(msgspec.msgpack.encode(config), make) as client:
         yield Agent(client)
-    finally:
-        await client.close()
 
 
 def _channel(config: NfsConfig) -> Channel:
