@@ -34,8 +34,7 @@ async def open_block_io(handle: Handle) -> AsyncIterator[BlockIO]:
             async with plane.open(handle) as opened:
                 yield opened
         case HttpHandle():
-            # Loaded where needed: most programs never fetch anything over HTTP.
-            from holdfast.data.http_io import open_http_io  # noqa: PLC0415
+            from holdfast.data.http_io import open_http_io  # noqa: PLC0415 - optional dependency
 
             async with open_http_io(handle) as opened:
                 yield opened

@@ -42,8 +42,9 @@ class Host:
             self._started += 1
             folder = Path(f"{self._folder}.{self._started}")
             try:
-                # Loaded where needed: it asks for an optional dependency.
-                from holdfast.dataplane.daemon import start_daemon  # noqa: PLC0415
+                from holdfast.dataplane.daemon import (  # noqa: PLC0415 - optional dependency
+                    start_daemon,
+                )
             except ImportError as problem:
                 raise EnvironmentUnavailable(
                     f"{problem.name} is not installed; install holdfast[block]"
