@@ -134,6 +134,11 @@ class S3Testbed(Testbed):
         self._user = user
         self._known = Known()
 
+    @property
+    def client(self) -> Any:
+        """The administrator's client, directly at the server."""
+        return self._client
+
     def config(self, role: Role, namespace: str) -> S3Config:
         """A configuration that reaches the server through the proxy."""
         host, port = self._proxy.address

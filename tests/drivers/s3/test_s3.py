@@ -1,0 +1,242 @@
+"""The s3 driver on a genuine server: what the conformance suite does not ask."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import pytest
+
+from holdfast import requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Corrupt, NotFound, Unauthenticated, Unavailable
+from holdfast.handles import HttpHandle
+from holdfast.ports import ImageDriver
+from holdfast.requests import CallContext, Role
+from holdfast_drivers.s3.client import Call, open_bucket
+from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.rows import object_name
+from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
+from running_testbeds import Backend, Running, running
+
+pytestmark = pytest.mark.slow
+T = TypeVar("T")
+KINDS = ("embedded", "container")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with running(Backend(provider="s3", kind=request.param), f"test-s3-{request.param}") as found:
+        yield found
+
+
+def context() -> CallContext:
+    return CallContext(operation="test", deadline=asyncio.get_running_loop().time() + 60)
+
+
+def in_store(
+    bed: Running, namespace: str, work: Callable[[ImageDriver, S3Config], Awaitable[T]]
+) -> T:
+    """Run something with the driver of a new store, which is removed afterwards."""
+
+    async def run() -> T:
+        config = bed.testbed.config(Role.IMAGE, namespace)
+        assert isinstance(config, S3Config)
+        async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
+            await life_cycle.initialize(context(), requests.InitializeStore(name=namespace))
+        try:
+            async with bed.provider.image(config) as driver:
+                return await work(driver, config)
+        finally:
+            await bed.testbed.remove(Role.IMAGE, namespace)
+
+    return bed.run(run())
+
+
+async def put(driver: ImageDriver, key: str, *parts: bytes, upload: str = "") -> str:
+    """Store an object in these parts; returns its id."""
+    name = upload or f"upload-of-{key}"
+    start = requests.StartUpload(upload=name, key=key, kind=ObjectKind.TEMPLATE)
+    await driver.start_upload(context(), start)
+    sent = [
+        (
+            await driver.upload_part(
+                context(), requests.UploadPart(upload=name, number=number, data=data)
+            )
+        ).part
+        for number, data in enumerate(parts, 1)
+    ]
+    whole = b"".join(parts)
+    done = requests.CompleteUpload(
+        upload=name,
+        parts=tuple(sent),
+        size_bytes=len(whole),
+        sha256=hashlib.sha256(whole).hexdigest(),
+    )
+    return (await driver.complete_upload(context(), done)).id
+
+
+async def get(driver: ImageDriver, key: str) -> bytes:
+    return (await driver.get(context(), requests.GetObject(key=key))).data
+
+
+def client_of(bed: Running) -> Any:
+    assert isinstance(bed.testbed, S3Testbed)
+    return bed.testbed.client
+
+
+def test_parts_of_all_sizes_become_one_object(bed: Running) -> None:
+    """Small parts between large ones are joined in order, and nothing of them is left."""
+    parts = [bytes([number]) * size for number, size in enumerate((6 << 20, 3, 7 << 20, 1, 2))]
+
+    async def work(driver: ImageDriver, _: S3Config) -> None:
+        await put(driver, "mixed", *parts)
+        assert await get(driver, "mixed") == b"".join(parts)
+        owned = [
+            thing.kind async for thing in driver.enumerate(context(), requests.EnumerateOwned())
+        ]
+        assert sorted(owned) == ["object", "store"]
+
+    in_store(bed, "mixed", work)
+
+
+def test_more_keys_than_one_listing_shows(bed: Running) -> None:
+    """1,100 objects come in pages, each once and in byte order, and folded into one prefix."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        await put(driver, "many/0000", b"x")
+        async with open_bucket(config) as bucket:
+            call = Call(context())
+            first = await bucket.head(call, object_name("many/0000"))
+            assert first is not None
+            for start in range(1, 1100, 20):
+                async with asyncio.TaskGroup() as group:
+                    for number in range(start, min(start + 20, 1100)):
+                        group.create_task(_copy(bucket, f"many/{number:04}", first.etag))
+        keys: list[str] = []
+        token = ""
+        while True:
+            page = await driver.list(context(), requests.ListObjects(token=token, limit=300))
+            keys += [item.key for item in page.items]
+            token = page.token
+            if not token:
+                break
+        assert keys == [f"many/{number:04}" for number in range(1100)]
+        folded = await driver.list(context(), requests.ListObjects(delimiter="/"))
+        assert (folded.items, folded.prefixes, folded.token) == ((), ("many/",), "")
+
+    async def _copy(bucket: Any, key: str, etag: str) -> None:
+        call = Call(context())
+        content = await bucket.head(call, object_name("many/0000"))
+        description = _description(content.metadata)
+        source = object_name("many/0000")
+        assert await bucket.copy(call, source, object_name(key), description, etag=etag)
+
+    in_store(bed, "many", work)
+
+
+def _description(metadata: Any) -> Any:
+    from holdfast_drivers.s3.client import Description  # noqa: PLC0415 - for one test
+
+    return Description(metadata=metadata)
+
+
+def test_an_address_is_good_for_one_object_and_for_a_while(bed: Running) -> None:
+    """The server itself refuses a presigned address that was changed, and one that has expired."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        await put(driver, "public", b"everybody may read this")
+        await put(driver, "secret", b"nobody may read this")
+        handle = await driver.open_object(context(), requests.OpenObject(key="public"))
+        assert isinstance(handle, HttpHandle)
+        async with httpx.AsyncClient(trust_env=False) as http, open_bucket(config) as bucket:
+            read = await http.get(handle.url)
+            assert read.content == b"everybody may read this"
+            other = handle.url.replace("/objects/public", "/objects/secret")
+            assert (await http.get(other)).status_code == 403
+            longer = handle.url.replace("X-Amz-Expires=604800", "X-Amz-Expires=604799")
+            assert (await http.get(longer)).status_code == 403
+            short = await bucket.address(object_name("public"), 1)
+            answer = await http.get(short)
+            while answer.is_success:  # the server's clock decides
+                answer = await http.get(short)
+            assert answer.status_code == 403
+
+    in_store(bed, "addresses", work)
+
+
+def test_two_drivers_change_a_store_at_once(bed: Running) -> None:
+    """Hosts that are attached at the same time are all attached: rows change conditionally."""
+
+    async def work(_: ImageDriver, config: S3Config) -> None:
+        async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
+            async with asyncio.TaskGroup() as group:
+                for name in ("a", "b", "c"):
+                    group.create_task(life_cycle.attach(context(), requests.AttachHost(host=name)))
+            assert (await life_cycle.get(context())).hosts == ("a", "b", "c")
+
+    in_store(bed, "hosts", work)
+
+
+def test_a_versioned_bucket_keeps_nothing(bed: Running) -> None:
+    """What was replaced or deleted leaves no version and no delete marker behind."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        client, prefix = client_of(bed), "versions/"
+        versioning = {"Status": "Enabled"}
+        await client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioning)
+        try:
+            await put(driver, "key", b"first", upload="one")
+            await put(driver, "key", b"second", upload="two")
+            assert await get(driver, "key") == b"second"
+            await driver.delete(context(), requests.DeleteObject(key="key"))
+            async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
+                await life_cycle.delete_store(context(), requests.DeleteStore())
+            left = await client.list_object_versions(Bucket=BUCKET, Prefix=prefix)
+            assert left.get("Versions", []) + left.get("DeleteMarkers", []) == []
+        finally:
+            versioning = {"Status": "Suspended"}
+            await client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioning)
+
+    in_store(bed, "versions", work)
+
+
+def test_damage_in_the_bucket_is_told(bed: Running) -> None:
+    """An object whose bytes somebody else replaced is Corrupt, not read."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        await put(driver, "key", b"as it was")
+        async with open_bucket(config) as bucket:
+            call = Call(context())
+            head = await bucket.head(call, object_name("key"))
+            assert head is not None
+            description = _description(head.metadata)
+            await bucket.put(call, object_name("key"), b"otherwise", description)
+        with pytest.raises(Corrupt):
+            await get(driver, "key")
+
+    in_store(bed, "damage", work)
+
+
+def test_no_secret_is_in_a_message(bed: Running) -> None:
+    """A wrong secret is named by its setting, and neither it nor a signature is repeated."""
+
+    async def work(_: ImageDriver, config: S3Config) -> None:
+        wrong = msgspec.structs.replace(config, secret_key="canary" * 6)
+        async with bed.provider.image(wrong) as driver:
+            with pytest.raises(Unauthenticated, match="secret_key") as refused:
+                await driver.get(context(), requests.GetObject(key="key"))
+        assert "canary" not in str(refused.value)
+        assert "Signature" not in str(refused.value).replace("SignatureDoesNotMatch", "")
+        gone = msgspec.structs.replace(config, endpoint="http://127.53.5.255:9")
+        async with bed.provider.image(gone) as driver:
+            with pytest.raises(Unavailable, match=r"127\.53\.5\.255"):
+                await driver.delete(context(), requests.DeleteObject(key="key"))
+        other = msgspec.structs.replace(config, bucket="holdfast-absent")
+        async with bed.provider.image(other) as driver:
+            with pytest.raises(NotFound, match="bucket"):
+                await driver.get(context(), requests.GetObject(key="key"))
+
+    in_store(bed, "secrets", work)
