@@ -51,14 +51,12 @@ def store_body(
 ) -> Received:
     """Write a body to a key that nothing names yet; nothing is left of one that fails.
 
-    ``size`` is the number of bytes that the client promised, None where it promised none.
+    ``size`` is the number of bytes that the client promised, None where it promised none. Swift's
+    versioning promises 0 for a body that it hands on, so 0 counts as no promise.
     """
     meter = _Meter(chunks, most)
-    if size is None:
+    if not size:
         _store_unknown(bucket, key, meter)
-    elif size == 0:
-        for _ in meter:
-            raise TooLarge
     else:
         tag = bucket.upload(key, size, _exactly(meter, size))
         received = meter.received()

@@ -1,0 +1,210 @@
+"""The testbed: Swift's pipeline over MinIO, each in a container; the driver is the same one."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import httpx
+import msgspec
+
+from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast.backends.servers import Server
+from holdfast.errors import EnvironmentUnavailable, Unsupported
+from holdfast.requests import Role
+from holdfast.runtime import runtime
+from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
+from holdfast_drivers.swift.config import SwiftConfig
+from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
+from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
+from holdfast_drivers.swift.gateway.inspector import ACCOUNT, GatewayInspector, S3Disk
+from holdfast_drivers.swift.gateway.pipeline import CONFIG_FILE, PORT, User
+from holdfast_drivers.swift.gateway.server import (
+    BUCKET,
+    configuration,
+    gateway_server,
+    swift_version,
+    users_of,
+)
+from holdfast_drivers.swift.gateway.storage import S3Storage, s3_storage
+from holdfast_drivers.swift.testbed import (
+    SEGMENT_BYTES,
+    bad_configs,
+    container_name,
+    set_quota,
+    works,
+)
+
+_DECOYS: Final = ("neighbour", "neighbour-segments")
+_PROBE_S: Final = 5.0
+_READY_S: Final = 60.0
+
+
+class GatewayTestbed(Testbed):
+    """One gateway over one S3 server; the driver comes through a proxy that can fail it."""
+
+    kind = TestbedKind.CONTAINER
+    second_path = "the S3 server under the gateway, read with the operator's credentials"
+    faults = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
+
+    def __init__(
+        self,
+        server: Server,
+        storage: S3Storage,
+        proxy: FaultProxy,
+        users: tuple[User, ...],
+        version: str,
+    ) -> None:
+        self._server = server
+        self._storage = storage
+        self._proxy = proxy
+        self._users = users
+        self._keys = {user.name: user.key for user in users}
+        credentials = Credentials(storage.access_key, storage.secret_key)
+        self._disk = S3Disk(Bucket(storage.endpoint, BUCKET, credentials))
+        self.identity = BackendIdentity(
+            vendor="OpenStack",
+            product=f"Swift on {storage.product}",
+            version=version,
+            detail=f"Swift's own proxy over {storage.product} {storage.version}",
+        )
+
+    def config(self, role: Role, namespace: str) -> SwiftConfig:
+        """The account's owner, and a container of its own."""
+        host, port = self._proxy.address
+        return SwiftConfig(
+            auth_url=f"http://{host}:{port}/auth/v1.0",
+            user="test:tester",
+            key=self._keys["tester"],
+            namespace=container_name(namespace),
+            segment_bytes=SEGMENT_BYTES,
+        )
+
+    def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
+        """Wrong addresses, users, keys, containers and certificates."""
+        return bad_configs(self.config(role, namespace), self._keys["guest"])
+
+    def inspector(self, role: Role, namespace: str) -> Inspector:
+        """Reads the bucket."""
+        return GatewayInspector(self._disk, ACCOUNT, container_name(namespace))
+
+    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
+        """The proxy sees every request."""
+        return self._proxy.next_request(count)
+
+    @asynccontextmanager
+    async def inject(self, fault: Fault) -> AsyncIterator[None]:
+        """Keep a fault in force; afterwards the gateway answers as before."""
+        if fault in PROXY_FAULTS:
+            async with self._proxy.inject(fault):
+                yield
+            return
+        await self._begin(fault)
+        try:
+            yield
+        finally:
+            await self._end(fault)
+
+    async def _begin(self, fault: Fault) -> None:
+        """The gateway and the S3 server under it fail together."""
+        match fault:
+            case Fault.KILLED:
+                await self._storage.server.kill()
+                await self._server.kill()
+            case Fault.PAUSED:
+                await self._storage.server.pause()
+                await self._server.pause()
+            case Fault.FULL:
+                await set_quota(self._address, self._keys["admin"], "0")
+            case Fault.REVOKED:
+                await self._become(tuple(_other_key(user) for user in self._users))
+            case _:
+                raise Unsupported(f"this testbed cannot put the fault {fault} in force")
+
+    async def _end(self, fault: Fault) -> None:
+        match fault:
+            case Fault.KILLED:
+                await self._storage.server.start()
+                await self._server.start()
+            case Fault.PAUSED:
+                await self._storage.server.unpause()
+                await self._server.unpause()
+            case Fault.FULL:
+                await set_quota(self._address, self._keys["admin"], "")
+            case _:
+                await self._become(self._users)
+        await until_works(self._server, self._keys["admin"])
+
+    async def _become(self, users: tuple[User, ...]) -> None:
+        """Start the gateway with other users; its tokens are gone with its memory."""
+        await self._server.put_file(CONFIG_FILE, configuration(self._storage, users), 0o600)
+        await self._server.kill()
+        await self._server.start()
+        await until_works(self._server, next(one.key for one in users if one.name == "admin"))
+
+    @property
+    def _address(self) -> str:
+        return f"http://{self._server.address}:{PORT}"
+
+    async def remove(self, role: Role, namespace: str) -> None:
+        """Remove the namespace's two containers from the bucket."""
+        name = container_name(namespace)
+        both = frozenset({name, f"{name}-segments"})
+        await runtime().run_blocking(self._disk.remove, ACCOUNT, both)
+
+
+def _other_key(user: User) -> User:
+    """Another key for the driver's user, whom the fault is for."""
+    return msgspec.structs.replace(user, key=_fresh_key()) if user.name == "tester" else user
+
+
+def _fresh_key() -> str:
+    return f"{runtime().random.getrandbits(128):032x}"
+
+
+def _fresh_users() -> tuple[User, ...]:
+    return (
+        User(account="test", name="tester", key=_fresh_key()),
+        User(account="test", name="guest", key=_fresh_key(), groups=()),
+        User(account="admin", name="admin", key=_fresh_key(), groups=(".admin", ".reseller_admin")),
+    )
+
+
+async def until_works(server: Server, admin_key: str) -> None:
+    """Wait until a token and an object can be had.
+
+    Raises:
+        EnvironmentUnavailable: it does not come back.
+    """
+    until = runtime().now() + _READY_S
+    async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
+        while not await works(client, f"http://{server.address}:{PORT}", admin_key, "admin:admin"):
+            if runtime().now() > until:
+                raise EnvironmentUnavailable(f"{server.name} does not come back")
+
+
+async def _introduce(address: str, key: str) -> None:
+    """Put objects that nobody may touch beside all stores."""
+    async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
+        asked = {"x-auth-user": "test:tester", "x-auth-key": key}
+        given = await client.get(f"{address}/auth/v1.0", headers=asked)
+        token = {"x-auth-token": given.headers["x-auth-token"]}
+        for decoy in _DECOYS:
+            container = f"{given.headers['x-storage-url']}/{decoy}"
+            for url, data in ((container, None), (f"{container}/decoy", decoy.encode())):
+                (await client.put(url, headers=token, content=data)).raise_for_status()
+
+
+@asynccontextmanager
+async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
+    """A gateway and an S3 server of this run's own, or those that it has already."""
+    async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(s3_storage(run))
+        server = await stack.enter_async_context(gateway_server(run, storage, _fresh_users()))
+        users = await users_of(server)
+        keys = {user.name: user.key for user in users}
+        await until_works(server, keys["admin"])
+        await _introduce(f"http://{server.address}:{PORT}", keys["tester"])
+        proxy = await stack.enter_async_context(
+            FaultProxy(listen=("127.0.0.1", 0), upstream=(server.address, PORT))
+        )
+        yield GatewayTestbed(server, storage, proxy, users, await swift_version(server))
