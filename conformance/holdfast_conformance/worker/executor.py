@@ -204,7 +204,7 @@ class Execution:
             self._context,
         )
         ended = await ending.run()
-        if told := await self._leftovers.told():
+        if told := await self._leftovers.told(lambda: self._session.hosts.processes):
             ended = msgspec.structs.replace(ended, failures=(*ended.failures, told))
         await asyncio.sleep(0)  # A loop that the driver has stopped ends here, in this plan.
         self._emit(ended)

@@ -23,6 +23,11 @@ class Hosts:
         """The tasks of the hosts themselves, which are not left by a driver."""
         return frozenset() if self._plane is None else self._plane.tasks
 
+    @property
+    def processes(self) -> frozenset[int]:
+        """The daemons of the hosts, which may be replaced in the middle of a plan."""
+        return frozenset() if self._plane is None else self._plane.processes
+
     async def granted(self, step: requests.Grant) -> None:
         """A host was granted a volume, with the secret in the step."""
         if self._plane is not None:

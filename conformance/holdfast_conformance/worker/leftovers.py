@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import thread as pools
 from pathlib import Path
 
@@ -21,12 +22,16 @@ class Leftovers:
         self._threads = _threads()
         self._processes = _processes()
 
-    async def told(self) -> str:
-        """What has come to stay, for a person; empty when nothing has."""
+    async def told(self, ours: Callable[[], frozenset[int]] = frozenset) -> str:
+        """What has come to stay, for a person; empty when nothing has.
+
+        Args:
+            ours: processes that are not the driver's.
+        """
         threads = processes = 0
         for _ in range(_LOOKS):
             threads = len(_threads() - self._threads)
-            processes = len(_processes() - self._processes)
+            processes = len(_processes() - self._processes - ours())
             if not threads and not processes:
                 return ""
             await asyncio.sleep(_LOOK_S)

@@ -21,6 +21,11 @@ class HostPlane(ABC):
     def tasks(self) -> frozenset[asyncio.Task[None]]:
         """The tasks of the plane itself, for those who look for tasks that somebody left."""
 
+    @property
+    @abstractmethod
+    def processes(self) -> frozenset[int]:
+        """The processes of the plane itself, likewise."""
+
     @abstractmethod
     def open(
         self, handle: BlockNodeHandle | FileHandle, *, host: str = "", volume: str = ""

@@ -57,6 +57,13 @@ class Host:
         """The tasks that the daemon's connection needs."""
         return frozenset() if self._daemon is None else self._daemon.tasks
 
+    @property
+    def processes(self) -> frozenset[int]:
+        """The daemon's process id, where it runs."""
+        if self._daemon is None or not self._daemon.alive:
+            return frozenset()
+        return frozenset({self._daemon.pid})
+
     async def quit(self) -> None:
         """End the daemon in order."""
         if self._daemon is not None:

@@ -119,6 +119,11 @@ class DataPlane(HostPlane, Attacher):
         """The tasks of the plane itself: its connections to the daemons."""
         return frozenset[asyncio.Task[None]]().union(*(host.tasks for host in self._hosts.values()))
 
+    @property
+    def processes(self) -> frozenset[int]:
+        """The daemons that run."""
+        return frozenset[int]().union(*(host.processes for host in self._hosts.values()))
+
     def keep_secret(self, host: str, volume: str, secret: str) -> None:
         """Keep what a host was granted a volume with, in memory only."""
         self._secrets[host, volume] = secret

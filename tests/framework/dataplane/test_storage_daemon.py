@@ -101,9 +101,12 @@ def test_a_daemon_that_died_is_replaced(tmp_path: Path) -> None:
                     await content.write_at(0, b"durable")
                     await content.flush()
                     first = (await plane.daemon("host-a")).pid
+                    assert plane.processes == {first}
                     os.kill(first, signal.SIGKILL)
                     assert await content.read_at(0, 7) == b"durable"
-                    assert (await plane.daemon("host-a")).pid != first
+                    second = (await plane.daemon("host-a")).pid
+                    assert second != first
+                    assert plane.processes == {second}
 
     asyncio.run(run())
 
