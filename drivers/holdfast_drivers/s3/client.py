@@ -13,15 +13,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
-from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no types
-from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # as above
-from botocore import exceptions as botocore  # type: ignore[import-untyped]  # it has no types
 
 from holdfast.errors import Busy, DriverError, Internal, Invalid, Unknown
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.config import S3Config, check_config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
+from holdfast_drivers.s3.library import exceptions as botocore
 
 T = TypeVar("T")
 MARGIN_S: Final = 1.0
@@ -32,9 +31,6 @@ _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 _RACED: Final = frozenset({"PreconditionFailed", "412"})
 _DELETES_MAX: Final = 1000
 _HASH_INLINE_BYTES: Final = 256 << 10
-
-_session: list[AioSession] = []
-"""The process's one session: it caches the service's model, and holds no credentials."""
 
 
 class Call:
@@ -411,17 +407,15 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
     check_config(config)
     if config.ca_file:
         await runtime().run_blocking(_check_trusted, config.ca_file)
-    if not _session:
-        _session.append(AioSession())
     try:
-        context = _session[0].create_client(
+        context = library.open_client(
             "s3",
             endpoint_url=config.endpoint,
             region_name=config.region,
             aws_access_key_id=config.access_key,
             aws_secret_access_key=config.secret_key,
             verify=config.ca_file or None,
-            config=AioConfig(
+            config=library.config(
                 connect_timeout=_CONNECT_S,
                 read_timeout=None,
                 retries={"total_max_attempts": 1},

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
-from botocore import exceptions as botocore  # type: ignore[import-untyped]  # it has no types
 
 from holdfast.errors import (
     Busy,
@@ -20,6 +19,7 @@ from holdfast.errors import (
     Unknown,
     Unsupported,
 )
+from holdfast_drivers.s3.library import exceptions as botocore
 
 _REFUSALS: Final[Mapping[str, tuple[type[DriverError], str]]] = {
     "InvalidAccessKeyId": (Unauthenticated, "the server does not know setting access_key"),
@@ -68,9 +68,9 @@ _NEVER_SENT: Final = (
 
 def code_of(error: Exception) -> str:
     """The code of a refusal by the server; for one without a body, the HTTP status."""
-    if not isinstance(error, botocore.ClientError):
+    response: Mapping[str, Any] | None = getattr(error, "response", None)
+    if response is None:
         return ""
-    response: Mapping[str, Any] = error.response
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     code = str(response.get("Error", {}).get("Code", ""))
     return "507" if status == _FULL else code or str(status)
@@ -104,11 +104,11 @@ def _was_refused(error: Exception) -> bool:
         return True
     if not isinstance(error, botocore.EndpointConnectionError):
         return False
-    cause = error.kwargs.get("error")
+    cause: object = getattr(error, "kwargs", {}).get("error")
     return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
-def _refusal(error: botocore.ClientError, server: str, what: str) -> DriverError:
+def _refusal(error: Any, server: str, what: str) -> DriverError:
     code = code_of(error)
     kind, meaning = _REFUSALS.get(code, (Unknown, "the server failed"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

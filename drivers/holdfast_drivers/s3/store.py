@@ -65,4 +65,4 @@ async def change_store(
             return row
         if await bucket.put(call, STORE, msgspec.json.encode(changed), etag=etag) is not None:
             return changed
-    raise Busy("others change the store all the time; try again", object=row.name)
+    raise Busy("others change the store all the time; try again", object=call.subject)

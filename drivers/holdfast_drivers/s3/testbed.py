@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it has no types
-from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # as above
 
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BadConfig, Fault, Inspector, Testbed
+from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.inspector import Known, S3Inspector, list_bucket
 
@@ -67,20 +66,19 @@ class Administrator:
     """The administrator's client, opened when first used, since a killed server breaks it."""
 
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
-        self._session = AioSession()
         self._endpoint = endpoint
         self._credentials = credentials
 
     def open(self) -> AbstractAsyncContextManager[Any]:
         """A client, directly at the server."""
-        context: AbstractAsyncContextManager[Any] = self._session.create_client(
+        return library.open_client(
             "s3",
             endpoint_url=self._endpoint,
             region_name=REGION,
             aws_access_key_id=self._credentials.access_key,
             aws_secret_access_key=self._credentials.secret_key,
             aws_session_token=self._credentials.session_token or None,
-            config=AioConfig(
+            config=library.config(
                 s3={"addressing_style": "path"},
                 signature_version="s3v4",
                 connect_timeout=5,
@@ -90,12 +88,11 @@ class Administrator:
                 response_checksum_validation="when_required",
             ),
         )
-        return context
 
 
 async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
     """Credentials of a session of this user, for seven days."""
-    context = AioSession().create_client(
+    context = library.open_client(
         "sts",
         endpoint_url=endpoint,
         region_name=REGION,
