@@ -1,7 +1,7 @@
 """Volumes that nfs-ganesha serves: who is let in, who is kept out, and what a restart keeps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -27,9 +27,8 @@ SIZE_BYTES = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def _hosts() -> Iterator[None]:
+def _hosts() -> None:
     require_simulated_hosts()
-    return
 
 
 def context(seconds: float = 60.0) -> CallContext:
