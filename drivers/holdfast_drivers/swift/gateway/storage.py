@@ -44,13 +44,14 @@ async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
         EnvironmentUnavailable: neither is here.
     """
     found = await find_minio()
-    starting = _minio(run, found) if found.image is not None else _seaweedfs(run)
+    starting = minio(run, found) if found.image is not None else seaweedfs(run)
     async with starting as storage:
         yield storage
 
 
 @asynccontextmanager
-async def _minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
+async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
+    """MinIO, from where it was found."""
     secret = secrets.token_hex(20)
     spec = ServerSpec(
         backend=BACKEND,
@@ -83,7 +84,12 @@ async def _minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
 
 
 @asynccontextmanager
-async def _seaweedfs(run: str) -> AsyncIterator[S3Storage]:
+async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
+    """SeaweedFS, from the package that brings its program.
+
+    Raises:
+        EnvironmentUnavailable: the package is not installed.
+    """
     weed = _weed()
     if weed is None:
         raise EnvironmentUnavailable(

@@ -1,0 +1,145 @@
+"""The servers that are put through the suites, each started for one run and removed after it."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+from tests.acceptance.iscsi_suite import IscsiTarget
+from tests.acceptance.outcomes import Product
+from tests.acceptance.swift_suite import Login, Target
+
+from holdfast.backends.minio_source import find_minio
+from holdfast.backends.servers import Server, ServerFile, ServerSpec, run_server
+from holdfast.errors import EnvironmentUnavailable
+from holdfast_drivers.iscsi.testbed import ISCSI_PORT, iscsi_testbed
+from holdfast_drivers.swift.gateway.pipeline import PORT, User
+from holdfast_drivers.swift.gateway.server import gateway_server, swift_version
+from holdfast_drivers.swift.gateway.storage import S3Storage, minio, seaweedfs
+from holdfast_drivers.swift.images import SWIFT_IMAGE
+from holdfast_drivers.swift.testbed import works
+
+_IQN = "iqn.2026-01.org.holdfast:acceptance"
+_INITIATORS = ("iqn.2026-01.org.holdfast:one", "iqn.2026-01.org.holdfast:two")
+_UNIT = "/srv/volumes/acceptance"
+
+
+def _users() -> tuple[User, ...]:
+    def user(account: str, name: str, *groups: str) -> User:
+        return User(account=account, name=name, key=secrets.token_hex(16), groups=groups)
+
+    return (
+        user("test", "tester", ".admin"),
+        user("test2", "tester2", ".admin"),
+        user("test", "tester3"),
+        user("test", "tester2", ".admin"),
+        user("test", "tester6", ".reseller_admin"),
+    )
+
+
+def _logins(users: tuple[User, ...]) -> tuple[Login, ...]:
+    return tuple(Login(account=one.account, user=one.name, key=one.key) for one in users)
+
+
+@asynccontextmanager
+async def swift_target(run: str) -> AsyncIterator[Target]:
+    """OpenStack Swift, all in one, on a file system in memory that takes long metadata."""
+    users = _users()
+    lines = "".join(user.line for user in users)
+    spec = ServerSpec(
+        backend="acceptance-swift",
+        image=SWIFT_IMAGE,
+        tmpfs={"/srv/node": "size=4g,mode=755"},
+        files=(
+            ServerFile(
+                path="/etc/swift/proxy-server.conf.d/20-users.conf",
+                data=f"[filter:tempauth]\nuse = egg:swift#tempauth\n{lines}".encode(),
+            ),
+        ),
+    )
+    owner = users[0]
+
+    async def ready(server: Server) -> bool:
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+            address = f"http://{server.address}:{PORT}"
+            return await works(client, address, owner.key, f"{owner.account}:{owner.name}")
+
+    async with run_server(spec, run, ready) as server:
+        yield Target(
+            product=Product.SWIFT,
+            identity=f"Swift {await swift_version(server)}",
+            host=server.address,
+            port=PORT,
+            logins=_logins(users),
+        )
+
+
+@asynccontextmanager
+async def gateway_target(run: str) -> AsyncIterator[Target]:
+    """Swift's pipeline over MinIO where there is one, else over SeaweedFS."""
+    users = _users()
+    found = await find_minio()
+    starting = minio(run, found) if found.image is not None else seaweedfs(run)
+    async with starting as storage, gateway_server(run, storage, users) as server:
+        version = await swift_version(server)
+        yield Target(
+            product=Product.GATEWAY,
+            identity=f"Swift {version} on {storage.product} {storage.version}",
+            host=server.address,
+            port=PORT,
+            logins=_logins(users),
+        )
+
+
+@asynccontextmanager
+async def s3_target(product: Product, run: str) -> AsyncIterator[Target]:
+    """MinIO or SeaweedFS, all of whose users are one: neither is told of others here.
+
+    Raises:
+        EnvironmentUnavailable: it is not on this machine.
+    """
+    starting = await _s3(product, run)
+    async with starting as storage:
+        host, _, port = storage.endpoint.removeprefix("http://").partition(":")
+        login = Login(account="", user="", key=storage.secret_key, access=storage.access_key)
+        yield Target(
+            product=product,
+            identity=f"{storage.product} {storage.version}",
+            host=host,
+            port=int(port),
+            logins=(login,) * 5,
+        )
+
+
+async def _s3(product: Product, run: str) -> AbstractAsyncContextManager[S3Storage]:
+    if product is Product.SEAWEEDFS:
+        return seaweedfs(run)
+    found = await find_minio()
+    if found.image is None:
+        raise EnvironmentUnavailable(found.detail)
+    return minio(run, found)
+
+
+@asynccontextmanager
+async def tgt_target(run: str) -> AsyncIterator[IscsiTarget]:
+    """The iSCSI testbed's storage host with one thin unit of 256 MiB for everybody."""
+    async with iscsi_testbed(run) as testbed:
+        server = testbed.server
+        administer = ("tgtadm", "--lld", "iscsi", "--op")
+        unit = ("--mode", "logicalunit", "--tid", "999", "--lun", "1")
+        for command in (
+            ("truncate", "-s", "256M", _UNIT),
+            (*administer, "new", "--mode", "target", "--tid", "999", "-T", _IQN),
+            (*administer, "new", *unit, "-b", _UNIT),
+            (*administer, "update", *unit, "--params", "thin_provisioning=1"),
+            (*administer, "bind", "--mode", "target", "--tid", "999", "-I", "ALL"),
+        ):
+            done = await server.exec(command)
+            if done.status:
+                raise EnvironmentUnavailable(f"{command[0]} failed: {done.stderr.decode()}")
+        yield IscsiTarget(
+            identity=json.dumps(testbed.identity.version).strip('"'),
+            url=f"iscsi://{server.address}:{ISCSI_PORT}/{_IQN}/1",
+            initiators=_INITIATORS,
+        )
