@@ -2,6 +2,7 @@
 and hosts that are network namespaces with an address of their own.
 """
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -90,6 +91,11 @@ class NfsTestbed(Testbed):
         self._keys = keys
         self._places = places
         self._known_hosts = keys.known_hosts(proxy.address, "known_hosts", keys.host)
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """What the proxy runs."""
+        return self.proxy.tasks
 
     def place_of(self, host: str) -> HostPlace:
         """A network namespace with an address of its own."""
