@@ -146,6 +146,12 @@ class WeedServer:
                 process.kill()
             await process.wait()
 
+    async def restart(self, *users: Credentials) -> None:
+        """Kill it, and start it again for these users, the administrator first."""
+        await self.kill()
+        write_identities(self._folder, *users)
+        await self.start()
+
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Freeze it inside the context."""
@@ -173,10 +179,17 @@ class EmbeddedTestbed(S3Testbed):
     """SeaweedFS on an address of this machine."""
 
     kind = TestbedKind.EMBEDDED
+    faults = frozenset({*S3Testbed.faults, Fault.REVOKED})
 
     def __init__(
-        self, server: WeedServer, proxy: FaultProxy, client: Any, user: Credentials, version: str
+        self,
+        server: WeedServer,
+        proxy: FaultProxy,
+        client: Any,
+        users: tuple[Credentials, Credentials],
+        version: str,
     ) -> None:
+        self._administrator, user = users
         super().__init__(proxy, client, user)
         self._server = server
         self.identity = BackendIdentity(
@@ -193,6 +206,8 @@ class EmbeddedTestbed(S3Testbed):
                 return self._server.paused()
             case Fault.KILLED:
                 return self._restarted()
+            case Fault.REVOKED:
+                return self._revoked()
             case _:
                 raise Unsupported(f"this testbed cannot put the fault {fault} in force")
 
@@ -201,6 +216,17 @@ class EmbeddedTestbed(S3Testbed):
         async with self._server.killed():
             yield
         await answering(self._client)
+
+    @asynccontextmanager
+    async def _revoked(self) -> AsyncIterator[None]:
+        """The driver's user is no more; the server reads its users when it starts."""
+        await self._server.restart(self._administrator)
+        await answering(self._client)
+        try:
+            yield
+        finally:
+            await self._server.restart(self._administrator, self._user)
+            await answering(self._client)
 
 
 @asynccontextmanager
@@ -225,7 +251,7 @@ async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
             ):
                 await answering(client)
                 await prepare(client)
-                yield EmbeddedTestbed(server, proxy, client, user, version)
+                yield EmbeddedTestbed(server, proxy, client, (admin, user), version)
         finally:
             await server.kill()
             await runtime().run_blocking(shutil.rmtree, folder, ignore_errors=True)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
+from holdfast.live import LiveStore
 from holdfast.ports import ImageDriver, LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
@@ -15,6 +16,7 @@ from holdfast_drivers.s3.container import container_testbed
 from holdfast_drivers.s3.embedded import embedded_testbed
 from holdfast_drivers.s3.image import S3ImageDriver
 from holdfast_drivers.s3.lifecycle import S3LifeCycle
+from holdfast_drivers.s3.live import live_testbed
 
 
 class S3Provider(Provider):
@@ -41,6 +43,9 @@ class S3Provider(Provider):
             TestbedKind.EMBEDDED: embedded_testbed,
             TestbedKind.CONTAINER: container_testbed,
         }
+
+    def live_testbed(self, store: LiveStore) -> TestbedFactory:
+        return live_testbed(self, store)
 
 
 @asynccontextmanager

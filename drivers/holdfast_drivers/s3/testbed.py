@@ -217,15 +217,15 @@ class S3Testbed(Testbed):
         await remove_all(self._client, prefix_of(self.config(role, namespace)))
 
 
-async def remove_all(client: Any, prefix: str) -> None:
+async def remove_all(client: Any, prefix: str, bucket: str = BUCKET) -> None:
     """Remove all objects, versions and multipart uploads under a prefix."""
-    keys = [{"Key": listed.key} for listed in await list_bucket(client, BUCKET, prefix)]
+    keys = [{"Key": listed.key} for listed in await list_bucket(client, bucket, prefix)]
     for start in range(0, len(keys), 1000):
-        await client.delete_objects(Bucket=BUCKET, Delete={"Objects": keys[start : start + 1000]})
-    uploads = await client.list_multipart_uploads(Bucket=BUCKET, Prefix=prefix)
+        await client.delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + 1000]})
+    uploads = await client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
     for upload in uploads.get("Uploads", ()):
         await client.abort_multipart_upload(
-            Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
         )
 
 
