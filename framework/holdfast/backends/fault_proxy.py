@@ -169,10 +169,12 @@ class FaultProxy:
     async def close(self) -> None:
         """End every connection and every task of the proxy, and give its port back."""
         await self._shut()
-        tasks = tuple(self._connections)
-        for task in tasks:
+        served = self._connections.copy()
+        for task in served:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*served, return_exceptions=True)
+        for connection in served.values():
+            connection.reset()  # a task that was cancelled before it began has closed nothing
         for waiting in self._waiting:
             waiting.seen.cancel()
         self._waiting.clear()
