@@ -93,6 +93,19 @@ class Container:
             offset, size = int(where.partition("-")[0]), int(whole)
         return _found(answer, size, offset, answer.body)
 
+    async def joined(self, call: Call, name: str) -> list[str]:
+        """The names of the segments that an object is joined from; none where it is not joined."""
+        answer = await self.connection.ask(
+            call,
+            "GET",
+            self.path(name),
+            accept=(200, 204, 404),
+            query={"multipart-manifest": "get"},
+        )
+        if "x-static-large-object" not in answer.headers:
+            return []
+        return [str(piece["name"]).split("/", 2)[2] for piece in json.loads(answer.body)]
+
     async def put(
         self,
         call: Call,

@@ -156,9 +156,14 @@ class Objects:
         entries: Sequence[Entry],
         gone: ObjectRow | None,
         kept: frozenset[str] = frozenset(),
+        *,
+        replaced: str = "",
     ) -> list[str]:
-        """As ``leftovers``, from a list of everything that is stored for a key."""
-        known_gone = {gone.group, gone.replaced} if gone else set[str]()
+        """As ``leftovers``, from a list of everything that is stored for a key.
+
+        ``replaced`` is a group of which it is known that its object is gone.
+        """
+        known_gone = {gone.group, gone.replaced, replaced} if gone else {replaced}
         left = [row_name(gone.upload)] if gone else []
         for group in dict.fromkeys(group_of(entry.name) for entry in entries):
             if group in kept:
@@ -170,7 +175,7 @@ class Objects:
                     if not row.done:
                         continue
                     left.insert(0, row.name)
-            elif gone is not None and group == gone.replaced:
+            elif gone is None or group != gone.group:
                 left.insert(0, row_name_of_group(group))
             left += [entry.name for entry in entries if group_of(entry.name) == group]
         return left

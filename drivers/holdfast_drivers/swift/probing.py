@@ -7,7 +7,6 @@ from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast.requests import PartReference
 from holdfast_drivers.swift.connection import Call
-from holdfast_drivers.swift.rows import parts_of
 from holdfast_drivers.swift.uploads import Uploads, digests_of, part_name
 
 
@@ -68,14 +67,7 @@ async def _complete(call: Call, uploads: Uploads, request: requests.CompleteUplo
     there = await uploads.objects.find(call, row.key)
     if there is None or there.upload_id != row.id:
         return Absent()
-    left = await uploads.objects.leftovers(call, row.key, None, frozenset({row.group}))
-    named = {part_name(row, part.number) for part in request.parts} | {part_name(row, 0)}
-    entries = await uploads.store.segments.all(call, parts_of(row.key)) or []
-    left += [
-        entry.name
-        for entry in entries
-        if entry.name.startswith(row.folder) and entry.name not in named
-    ]
+    left = await uploads.unswept(call, row, there)
     if not row.done:
         left.append(row.name)
     return _left(left) or Done(answer=there.info())

@@ -135,12 +135,21 @@ class SwiftTestbed(Testbed):
                 await set_quota(self._address, self._users.admin, "")
             case _:
                 await self._become(self._users)
+                return
         await self._until_ready()
 
     async def _become(self, users: Users) -> None:
-        """Let the proxy know other users, and forget all tokens."""
-        self._users_file.write_bytes(users.configuration())
-        await self._server.exec(["sh", "-c", "kill -USR1 1"])
+        """Let the server know other users, and forget all tokens; it has done so at the end."""
+        async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
+            asked = {"x-auth-user": "admin:admin", "x-auth-key": self._users.admin}
+            given = await client.get(f"{self._address}/auth/v1.0", headers=asked)
+            token = {"x-auth-token": given.headers["x-auth-token"]}
+            self._users_file.write_bytes(users.configuration())
+            await self._server.exec(["sh", "-c", "kill -USR1 1"])
+            account = f"{self._address}/v1/{ACCOUNT}"
+            while await _is_accepted(client, account, token):
+                pass  # each question waits for its answer
+        await self._until_ready()
 
     async def _until_ready(self) -> None:
         until = runtime().now() + 60
@@ -214,6 +223,14 @@ async def works(client: httpx.AsyncClient, address: str, key: str, user: str) ->
     except httpx.HTTPError:
         return False
     return all(status < 300 for status in statuses)
+
+
+async def _is_accepted(client: httpx.AsyncClient, url: str, token: dict[str, str]) -> bool:
+    """Whether a token is still good, or nobody can say so now."""
+    try:
+        return (await client.head(url, headers=token)).status_code != 401
+    except httpx.HTTPError:
+        return True
 
 
 async def set_quota(address: str, key: str, quota: str) -> None:

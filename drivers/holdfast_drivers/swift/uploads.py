@@ -122,10 +122,18 @@ class Uploads:
             raise Conflict("the upload became an object of another content", object=made.key)
         if not row.done:
             await self._mark(call, row, made)
-            entries = await self.store.segments.all(call, parts_of(row.key)) or []
-            named = {part.number for part in request.parts}
-            await self._sweep(call, row, None, entries, named)
+        await self.objects.sweep(call, await self.unswept(call, row, made))
         return made.info()
+
+    async def unswept(self, call: Call, row: UploadRow, made: ObjectRow) -> list[str]:
+        """What a completion should have removed once its object was there, and did not."""
+        entries = await self.store.segments.all(call, parts_of(row.key)) or []
+        left = await self.objects.sift(
+            call, entries, None, frozenset({row.group}), replaced=made.replaced
+        )
+        own = [entry for entry in entries if group_of(entry.name) == row.group]
+        joined = set(await self.store.objects.joined(call, object_name(row.key)))
+        return left + [entry.name for entry in own if entry.size_bytes and entry.name not in joined]
 
     async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
         done = msgspec.structs.replace(row, done=made.id)
