@@ -38,6 +38,7 @@ class IscsiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         key_file: a private key of ours, on this machine.
         known_hosts_file: says which host key to expect, on this machine.
         python: the interpreter there that has Holdfast's packages.
+        agent_socket: where an agent waits there for its clients; empty to start one each time.
         tgt_socket: where tgt takes orders there.
         mutual_user: the name with which targets prove themselves to hosts that ask (mutual CHAP).
         mutual_secret: the secret that goes with it.
@@ -53,6 +54,7 @@ class IscsiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     key_file: str = ""
     known_hosts_file: str = ""
     python: str = "python3"
+    agent_socket: str = ""
     tgt_socket: str = TGT_SOCKET
     mutual_user: str = ""
     mutual_secret: str = ""

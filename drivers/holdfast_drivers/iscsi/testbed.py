@@ -34,6 +34,7 @@ _SIZE: Final = "1G"
 _OWN: Final = "xfs"
 _AUTHORIZED: Final = "/root/.ssh/authorized_keys"
 _HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
+_AGENT: Final = "/run/holdfast-agent.socket"
 _READY_S: Final = 60.0
 
 
@@ -115,6 +116,7 @@ class IscsiTestbed(Testbed):
             ssh_port=port,
             key_file=str(self._keys.ours),
             known_hosts_file=str(self._known_hosts),
+            agent_socket=_AGENT,
             mutual_user="target",
             mutual_secret="a-secret-of-the-target",  # noqa: S106 - of a server that lives for one run
         )
@@ -133,7 +135,8 @@ class IscsiTestbed(Testbed):
             ("missing key", {"key_file": str(self._keys.folder / "no")}, invalid),
             ("no key", {"key_file": ""}, invalid),
             ("wrong host key", {"known_hosts_file": str(stranger)}, (ErrorKind.DENIED,)),
-            ("missing python", {"python": "/nowhere/python3"}, invalid),
+            ("missing python", {"agent_socket": "", "python": "/nowhere/python3"}, invalid),
+            ("wrong socket of the agent", {"agent_socket": "/run/no-agent"}, away),
             ("missing root", {"root": f"{ROOT}/missing"}, invalid),
             ("a relative root", {"root": "relative"}, invalid),
             ("no capacity", {"capacity_bytes": 0}, invalid),
@@ -199,6 +202,8 @@ async def is_ready(server: Server) -> bool:
     """Whether tgt answers and sshd listens."""
     shown = await server.exec(("tgtadm", "--op", "show", "--mode", "sys"))
     if shown.status or b"State: ready" not in shown.stdout:
+        return False
+    if (await server.exec(("test", "-S", _AGENT))).status:
         return False
     async with asyncio.timeout(5):
         _, writer = await asyncio.open_connection(server.address, SSH_PORT)

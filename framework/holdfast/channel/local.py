@@ -73,11 +73,58 @@ class _Process(asyncio.SubprocessProtocol, ChannelProcess):
             self.end_input()
 
 
+class _Socket(asyncio.Protocol, ChannelProcess):
+    """A connection to a Unix socket."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._transport: asyncio.Transport | None = None
+        self._gone = asyncio.get_running_loop().create_future()
+
+    @property
+    def stderr(self) -> bytes:
+        return b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._receiver.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._gone.done():
+            self._gone.set_result(None)
+            self._receiver.ended("it hung up")
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            raise Unavailable("what listened on this machine has hung up")
+        self._transport.write(data)
+
+    def end_input(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    async def close(self) -> None:
+        self.end_input()
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await asyncio.shield(self._gone)
+        except TimeoutError:
+            self.abort()
+            await asyncio.shield(self._gone)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
 class LocalChannel(Channel):
     """Child processes of this one."""
 
     def __init__(self) -> None:
-        self._started: list[_Process] = []
+        self._started: list[ChannelProcess] = []
 
     @property
     def where(self) -> str:
@@ -93,6 +140,18 @@ class LocalChannel(Channel):
             raise Invalid(f"{argv[0]} cannot be started here: {error.strerror}") from error
         self._started.append(process)
         return process
+
+    async def connect_unix(
+        self, path: str, receiver: Receiver, *, deadline: float
+    ) -> ChannelProcess:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, talk = await loop.create_unix_connection(lambda: _Socket(receiver), path)
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(f"nobody listens on {path} here: {error}") from error
+        self._started.append(talk)
+        return talk
 
     async def close(self) -> None:
         started, self._started = self._started, []

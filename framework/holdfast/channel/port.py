@@ -75,6 +75,12 @@ class Channel(ABC):
         """Start a program; its words are not touched by any shell."""
 
     @abstractmethod
+    async def connect_unix(
+        self, path: str, receiver: Receiver, *, deadline: float
+    ) -> ChannelProcess:
+        """Talk to whatever listens on a Unix socket there; it has no status and no errors."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Leave nothing behind: no connection, no task, no process."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncssh
@@ -27,8 +27,8 @@ class SshPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     known_hosts_file: str
 
 
-class _Process(asyncssh.SSHClientSession[bytes], ChannelProcess):
-    """A program at the other end; the connection calls back with what it says."""
+class _Talk(ChannelProcess):
+    """What runs, or listens, at the other end; the connection calls back with what it says."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -40,30 +40,14 @@ class _Process(asyncssh.SSHClientSession[bytes], ChannelProcess):
     def stderr(self) -> bytes:
         return self._tail.data
 
-    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        self._channel = chan
-
-    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        if datatype == EXTENDED_DATA_STDERR:
-            self._tail.add(data)
-        else:
-            self._receiver.data_received(data)
-
-    def exit_status_received(self, status: int) -> None:
-        self.status = status
-
-    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        self.status = -1
-        self._tail.add(f"killed by signal {signal}\n".encode())
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def _over(self) -> None:
         if not self._gone.done():
             self._gone.set_result(None)
             self._receiver.ended(ending(self.status, self._tail))
 
     def write(self, data: bytes) -> None:
         if self._channel is None or self._channel.is_closing() or self._gone.done():
-            raise Unavailable("the program on the storage host has ended")
+            raise Unavailable("what ran on the storage host has ended")
         try:
             self._channel.write(data)
         except OSError as error:
@@ -87,6 +71,42 @@ class _Process(asyncssh.SSHClientSession[bytes], ChannelProcess):
             self._channel.abort()
 
 
+class _Process(asyncssh.SSHClientSession[bytes], _Talk):
+    """A program at the other end."""
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        if datatype == EXTENDED_DATA_STDERR:
+            self._tail.add(data)
+        else:
+            self._receiver.data_received(data)
+
+    def exit_status_received(self, status: int) -> None:
+        self.status = status
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self.status = -1
+        self._tail.add(f"killed by signal {signal}\n".encode())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over()
+
+
+class _Socket(asyncssh.SSHUNIXSession[bytes], _Talk):
+    """A Unix socket at the other end."""
+
+    def connection_made(self, chan: asyncssh.SSHUNIXChannel[bytes]) -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        self._receiver.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over()
+
+
 class SshChannel(Channel):
     """One connection for all programs, made when first needed.
 
@@ -107,17 +127,35 @@ class SshChannel(Channel):
         self, argv: Sequence[str], receiver: Receiver, *, deadline: float
     ) -> ChannelProcess:
         process = _Process(receiver)
+        await self._opened(
+            lambda connection: connection.create_session(
+                lambda: process, shlex.join(argv), encoding=None
+            ),
+            deadline,
+        )
+        return process
+
+    async def connect_unix(
+        self, path: str, receiver: Receiver, *, deadline: float
+    ) -> ChannelProcess:
+        talk = _Socket(receiver)
+        await self._opened(
+            lambda connection: connection.create_unix_connection(lambda: talk, path), deadline
+        )
+        return talk
+
+    async def _opened(self, make: Callable[[Any], Awaitable[object]], deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                connection: Any = await self._connected()
-                await connection.create_session(lambda: process, shlex.join(argv), encoding=None)
+                await make(await self._connected())
         except TimeoutError:
             self.abort()
             raise Unavailable(f"{self.where} does not answer (settings host and port)") from None
+        except asyncssh.ChannelOpenError as error:
+            raise Unavailable(f"{self.where} refuses what was asked: {error.reason}") from error
         except (OSError, asyncssh.Error) as error:
             self.abort()
             raise _refused(self._place, error) from error
-        return process
 
     async def _connected(self) -> asyncssh.SSHClientConnection:
         async with self._connecting:

@@ -6,6 +6,7 @@ It ends when its standard input does; what is under way then is finished first.
 import asyncio
 import importlib
 import os
+import socket
 import sys
 import traceback
 from typing import Any, Final
@@ -73,13 +74,21 @@ def failed(error: Exception) -> Failure:
 class _Agent(asyncio.Protocol):
     """One client's calls."""
 
-    def __init__(self, entry: str, out: asyncio.WriteTransport) -> None:
+    def __init__(self, entry: str, out: Any = None) -> None:
         self.ended = asyncio.get_running_loop().create_future()
         self._entry = entry
         self._out = out
         self._frames = Frames()
         self._service: Service | None = None
         self._calls: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._out = self._out or transport
+
+    def eof_received(self) -> bool:
+        """No more calls; a socket stays open for the answers."""
+        self.connection_lost(None)
+        return True
 
     def data_received(self, data: bytes) -> None:
         for found in self._frames.feed(data):
@@ -128,10 +137,23 @@ async def _serve(entry: str, output: int) -> None:
     out.close()
 
 
+async def serve_connection(entry: str, connection: socket.socket) -> None:
+    """Serve one client on a connected socket until it hangs up."""
+    loop = asyncio.get_running_loop()
+    transport, agent = await loop.connect_accepted_socket(lambda: _Agent(entry), connection)
+    await agent.ended
+    await agent.finish()
+    transport.close()
+
+
 def main(argv: list[str]) -> int:
-    """Serve ``ENTRY`` until the standard input ends."""
+    """Serve ``ENTRY`` until the standard input ends, or ``--listen SOCKET ENTRY`` for ever."""
+    if argv[:1] == ["--listen"] and len(argv) == 3:
+        from holdfast.remote.listener import listen  # noqa: PLC0415 - only where it is wanted
+
+        return listen(argv[1], argv[2])
     if len(argv) != 1:
-        sys.stderr.write("usage: python3 -m holdfast.remote MODULE:NAME\n")
+        sys.stderr.write("usage: python3 -m holdfast.remote [--listen SOCKET] MODULE:NAME\n")
         return 2
     output = os.dup(1)
     os.dup2(2, 1)  # whatever prints must not get between the frames

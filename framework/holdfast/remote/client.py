@@ -70,12 +70,20 @@ class RemoteClient:
         entry: ``module:name`` there.
         config: what the entry is made with; it may hold secrets, and travels on standard input.
         python: the interpreter there that has Holdfast's packages.
+        socket: where an agent waits there; one is started where this is empty.
     """
 
     def __init__(
-        self, channel: Channel, entry: str, config: bytes, *, python: Sequence[str] = ("python3",)
+        self,
+        channel: Channel,
+        entry: str,
+        config: bytes,
+        *,
+        python: Sequence[str] = ("python3",),
+        socket: str = "",
     ) -> None:
         self._channel = channel
+        self._socket = socket
         self._argv = (*python, *AGENT, entry)
         self._hello = Hello(VERSION, config)
         self._session: _Session | None = None
@@ -133,7 +141,7 @@ class RemoteClient:
 
     async def _start(self, until: float) -> _Session:
         session = _Session()
-        session.process = await self._channel.start(self._argv, session, deadline=until)
+        session.process = await self._agent(session, until)
         try:
             waiting = session.expect(HELLO)
             session.process.write(frame(self._hello))
@@ -156,6 +164,16 @@ class RemoteClient:
             await session.process.close()
             raise error_of(reply.failure)
         return session
+
+    async def _agent(self, session: _Session, until: float) -> ChannelProcess:
+        if self._socket:
+            try:
+                return await self._channel.connect_unix(self._socket, session, deadline=until)
+            except Unavailable as error:
+                raise Unavailable(
+                    f"{error.cause} ; the settings are agent_socket and those of ssh"
+                ) from error
+        return await self._channel.start(self._argv, session, deadline=until)
 
     def _drop(self, session: _Session) -> None:
         """An agent that was late once is not asked again: the way to it may be cut."""
