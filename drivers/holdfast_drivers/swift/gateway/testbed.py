@@ -1,5 +1,6 @@
 """The testbed: Swift's pipeline over MinIO, each in a container; the driver is the same one."""
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -23,9 +24,13 @@ from holdfast_drivers.swift.gateway.server import (
     configuration,
     gateway_server,
     swift_version,
-    users_of,
 )
-from holdfast_drivers.swift.gateway.storage import S3Storage, s3_storage
+from holdfast_drivers.swift.gateway.storage import (
+    S3Storage,
+    kept_secret,
+    s3_storage,
+    secrets_folder,
+)
 from holdfast_drivers.swift.testbed import (
     SEGMENT_BYTES,
     bad_configs,
@@ -161,11 +166,16 @@ def _fresh_key() -> str:
     return f"{runtime().random.getrandbits(128):032x}"
 
 
-def _fresh_users() -> tuple[User, ...]:
+def _users_of(run: str) -> tuple[User, ...]:
     return (
-        User(account="test", name="tester", key=_fresh_key()),
-        User(account="test", name="guest", key=_fresh_key(), groups=()),
-        User(account="admin", name="admin", key=_fresh_key(), groups=(".admin", ".reseller_admin")),
+        User(account="test", name="tester", key=kept_secret(run, "tester")),
+        User(account="test", name="guest", key=kept_secret(run, "guest"), groups=()),
+        User(
+            account="admin",
+            name="admin",
+            key=kept_secret(run, "admin"),
+            groups=(".admin", ".reseller_admin"),
+        ),
     )
 
 
@@ -198,9 +208,11 @@ async def _introduce(address: str, key: str) -> None:
 async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
     """A gateway and an S3 server of this run's own, or those that it has already."""
     async with AsyncExitStack() as stack:
+        folder = secrets_folder(run)
+        stack.push_async_callback(runtime().run_blocking, shutil.rmtree, folder, ignore_errors=True)
+        users = await runtime().run_blocking(_users_of, run)
         storage = await stack.enter_async_context(s3_storage(run))
-        server = await stack.enter_async_context(gateway_server(run, storage, _fresh_users()))
-        users = await users_of(server)
+        server = await stack.enter_async_context(gateway_server(run, storage, users))
         keys = {user.name: user.key for user in users}
         await until_works(server, keys["admin"])
         await _introduce(f"http://{server.address}:{PORT}", keys["tester"])
