@@ -22,7 +22,6 @@ from holdfast_drivers.nfs.server import (
     exporting_server,
     exports,
     fault_in_force,
-    storage_of,
 )
 
 _SIZE: Final = "768M"
@@ -139,6 +138,6 @@ async def nfs_image_testbed(run: str) -> AsyncIterator[NfsImageTestbed]:
     async with exporting_server(run, _SIZE) as server:
         inside = Inside(server)
         try:
-            yield NfsImageTestbed(server, await storage_of(server), inside)
+            yield NfsImageTestbed(server, await inside.storage(), inside)
         finally:
             await inside.close()

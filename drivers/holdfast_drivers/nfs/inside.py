@@ -291,11 +291,26 @@ def move(old: Path, new: Path) -> Told:
     return {}
 
 
+def identity() -> Told:
+    """Which file system is exported, whether it is one of its own, and ganesha's version."""
+    version = ["/usr/bin/dpkg-query", "--show", "--showformat=${Version}", "nfs-ganesha"]
+    shown = subprocess.run(version, capture_output=True, check=True, text=True)  # noqa: S603 - ours
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    kinds = [words[2] for words in mounts if words[1] == "/export"]
+    return {
+        "file_system": kinds[-1] if kinds else "an unknown file system",
+        "version": shown.stdout,
+        "bounded": not Path("/state/folder").exists(),
+    }
+
+
 def answer(asked: Told) -> Told:
     """The answer to one question."""
     match asked["do"]:
         case "make":
             return make(Path(asked["sandbox"]), asked["files"])
+        case "identity":
+            return identity()
         case "look":
             sandbox = Path(asked["sandbox"])
             return look(sandbox, sandbox / asked["folder"], asked["role"])

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from holdfast.backends.exec_stream import ExecStream
 from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
 from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast_drivers.nfs.server import Storage
 
 SCRIPT: Final = Path(__file__).with_name("inside.py")
 _LOOKS: Final = 50
@@ -40,6 +43,10 @@ class Inside:
             self._stream = await self._server.connect(argv)
         await self._stream.write(json.dumps(question).encode() + b"\n")
         return dict(json.loads(await self._stream.read_line()))
+
+    async def storage(self) -> Storage:
+        """Which file system is exported, and by which version of the server."""
+        return msgspec.convert(await self.ask(do="identity"), Storage)
 
     async def close(self) -> None:
         """End the process."""

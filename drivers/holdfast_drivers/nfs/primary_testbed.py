@@ -40,7 +40,6 @@ from holdfast_drivers.nfs.server import (
     fault_in_force,
     server_spec,
     serves,
-    storage_of,
 )
 
 _SIZE: Final = "1G"
@@ -196,7 +195,7 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
         inside = Inside(server)
         stack.push_async_callback(inside.close)
         await inside.ask(do="make", sandbox=_SANDBOX, files=_DECOYS)
-        storage = await storage_of(server)
+        storage = await inside.storage()
         places = await stack.enter_async_context(host_places(NfsTestbed.hosts, run))
         yield NfsTestbed(
             server=server, proxy=proxy, inside=inside, keys=keys, places=places, storage=storage

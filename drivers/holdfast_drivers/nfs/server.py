@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,15 @@ _PROBE_S: Final = 2.0
 FAULTS: Final = frozenset(
     {Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID, Fault.FULL, Fault.REVOKED}
 )
+_SSH_PORT: Final = 22
+_PORTMAPPER_PORT: Final = 111
+_NFS_PORT: Final = 2049
+_NFS: Final = 100003
+_LAST_FRAGMENT: Final = 1 << 31
+_NULL_CALL: Final = struct.Struct(">11I")
+"""Length, id, call, RPC version, program, version, procedure, and no credentials."""
+_NULL_ANSWER: Final = struct.Struct(">7I")
+"""Length, id, answer, denied, no credentials, and whether it failed."""
 _EXPORT: Final = (
     "EXPORT {{ Export_Id = 1; Path = /export; Pseudo = /export; Access_Type = {access};"
     " FSAL {{ Name = VFS; }} }}\n"
@@ -79,14 +89,24 @@ async def exporting_server(run: str, size: str) -> AsyncIterator[Server]:
 
 async def serves(server: Server) -> bool:
     """Whether the NFS server answers, and sshd listens."""
-    done = await server.exec(_dbus("ShowExports"))
-    if done.status:
-        return False
     async with asyncio.timeout(_PROBE_S):
-        for port in (2049, 111, 22):
+        for port in (_SSH_PORT, _PORTMAPPER_PORT):
             _, writer = await asyncio.open_connection(server.address, port)
             writer.close()
-    return True
+        return await _answers_null(server.address)
+
+
+async def _answers_null(address: str) -> bool:
+    """Whether the NFS service answers the call that does nothing (RFC 1813, section 3.3.0)."""
+    reader, writer = await asyncio.open_connection(address, _NFS_PORT)
+    try:
+        call = _NULL_CALL.pack(_LAST_FRAGMENT | (_NULL_CALL.size - 4), 1, 0, 2, _NFS, 3, *[0] * 5)
+        writer.write(call)
+        answer = _NULL_ANSWER.unpack(await reader.readexactly(_NULL_ANSWER.size))
+    finally:
+        writer.close()
+    _, _, kind, denied, _, _, failed = answer
+    return kind == 1 and not denied and not failed
 
 
 async def exports(server: Server) -> bool:
@@ -102,14 +122,6 @@ async def exports(server: Server) -> bool:
     finally:
         lane.close()
     return True
-
-
-async def storage_of(server: Server) -> Storage:
-    """Which file system is exported, and by which version of the server."""
-    kind = await checked(server, "stat", "-f", "-c", "%T", EXPORT)
-    version = await checked(server, "dpkg-query", "-W", "-f", "${Version}", "nfs-ganesha")
-    own = await server.exec(("test", "!", "-e", "/state/folder"))
-    return Storage(file_system=kind, version=version, bounded=own.status == 0)
 
 
 async def checked(server: Server, *argv: str) -> str:
