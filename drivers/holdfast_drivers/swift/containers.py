@@ -93,8 +93,10 @@ class Container:
             offset, size = int(where.partition("-")[0]), int(whole)
         return _found(answer, size, offset, answer.body)
 
-    async def joined(self, call: Call, name: str) -> list[str]:
-        """The names of the segments that an object is joined from; none where it is not joined."""
+    async def joined(self, call: Call, name: str) -> list[tuple[str, int]]:
+        """Names and bytes of the segments that an object is joined from, in order; none where it
+        is not joined.
+        """
         answer = await self.connection.ask(
             call,
             "GET",
@@ -104,7 +106,10 @@ class Container:
         )
         if "x-static-large-object" not in answer.headers:
             return []
-        return [str(piece["name"]).split("/", 2)[2] for piece in json.loads(answer.body)]
+        return [
+            (str(piece["name"]).split("/", 2)[2], int(piece["bytes"]))
+            for piece in json.loads(answer.body)
+        ]
 
     async def put(
         self,

@@ -52,7 +52,7 @@ class SwiftLifeCycle(LifeCycle):
     async def _make(self, call: Call, name: str) -> StoreRow:
         fresh = StoreRow(id=runtime().new_id("store"), name=name, operation=call.operation)
         segments = self._store.segments
-        await segments.make(call, {})
+        await segments.make(call, {URL_KEY: self._store.url_key()})
         meta = {"id": fresh.id, "name": encoded(name), "operation": encoded(call.operation)}
         if not await segments.put(call, ANCHOR, b"", meta, new=True):
             anchor = await segments.head(call, ANCHOR)

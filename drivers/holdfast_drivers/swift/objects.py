@@ -9,10 +9,10 @@ from urllib.parse import quote, urlsplit
 
 from holdfast import infos, requests
 from holdfast.errors import Corrupt, NotFound, OutOfRange
-from holdfast.handles import HttpHandle
+from holdfast.handles import HttpHandle, HttpPiece
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
-from holdfast_drivers.swift.containers import LIST_MAX, Entry
+from holdfast_drivers.swift.containers import LIST_MAX, Container, Entry
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.rows import (
     ObjectRow,
@@ -72,19 +72,27 @@ class Objects:
         return infos.ObjectData(object=row.info(), offset_bytes=found.offset_bytes, data=data)
 
     async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
-        """A handle that reads an object for an hour, without credentials."""
-        row = await self.get_row(call, request.key)
-        url = await self.address(call, request.key, HANDLE_S)
-        return HttpHandle(url=url, size_bytes=row.size_bytes)
+        """A handle that reads an object for an hour, without credentials.
 
-    async def address(self, call: Call, key: str, expires_s: float) -> str:
-        """An address that reads one object for a while."""
+        What a signature for one container lets through is not joined from another one's segments:
+        each segment has an address of its own.
+        """
+        row = await self.get_row(call, request.key)
+        name = object_name(request.key)
+        url = await self.address(call, self.store.objects, name, HANDLE_S)
+        segments = self.store.segments
+        pieces = [
+            HttpPiece(url=await self.address(call, segments, piece, HANDLE_S), size_bytes=size)
+            for piece, size in await self.store.objects.joined(call, name)
+        ]
+        return HttpHandle(url=url, size_bytes=row.size_bytes, pieces=tuple(pieces))
+
+    async def address(self, call: Call, container: Container, name: str, expires_s: float) -> str:
+        """An address that reads one stored name for a while."""
         session = await self.store.connection.session(call)
-        path = quote(f"{self.store.objects.name}/{object_name(key)}", safe="/")
-        url = f"{session.url}/{path}"
+        url = f"{session.url}/{quote(f'{container.name}/{name}', safe='/')}"
         until = int(runtime().wall_clock() + expires_s)
-        signed = f"GET\n{until}\n{_plain_path(session.url)}/{self.store.objects.name}"
-        signed += f"/{object_name(key)}"
+        signed = f"GET\n{until}\n{_plain_path(session.url)}/{container.name}/{name}"
         secret = self.store.url_key().encode()
         signature = hmac.new(secret, signed.encode(), hashlib.sha256).hexdigest()
         return f"{url}?temp_url_sig={signature}&temp_url_expires={until}"

@@ -132,7 +132,7 @@ class Uploads:
             call, entries, None, frozenset({row.group}), replaced=made.replaced
         )
         own = [entry for entry in entries if group_of(entry.name) == row.group]
-        joined = set(await self.store.objects.joined(call, object_name(row.key)))
+        joined = {name for name, _ in await self.store.objects.joined(call, object_name(row.key))}
         return left + [entry.name for entry in own if entry.size_bytes and entry.name not in joined]
 
     async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
