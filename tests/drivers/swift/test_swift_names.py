@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.errors import (
     Busy,
+    Conflict,
     Corrupt,
     Denied,
     DriverError,
@@ -123,6 +124,7 @@ def test_container_names_of_the_testbed_are_legal_and_apart() -> None:
     [
         (401, b"", Unauthenticated, Unauthenticated),
         (403, b"", Denied, Denied),
+        (409, b"", Corrupt, Conflict),
         (413, b"Upload exceeds quota.", Exhausted, Exhausted),
         (413, b"Your request is too large.", OutOfRange, OutOfRange),
         (416, b"", OutOfRange, OutOfRange),

@@ -1,0 +1,321 @@
+"""The Swift driver on a genuine Swift: calls that break off anywhere, two at once, old tokens."""
+
+import asyncio
+import hashlib
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack
+
+import pytest
+
+from engines import require_engine
+from holdfast import requests
+from holdfast.capabilities import ObjectKind
+from holdfast.data import open_block_io
+from holdfast.errors import Conflict, Corrupt, DriverError, Invalid, Unknown
+from holdfast.handles import HttpHandle
+from holdfast.infos import Done, ObjectInfo, OwnedKind, Partial
+from holdfast.requests import CallContext, PartReference, Role
+from holdfast.testbed import Fault, Inspected
+from holdfast_drivers.swift.config import SwiftConfig
+from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
+from holdfast_drivers.swift.image import SwiftImageDriver
+from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
+from running_testbeds import Backend, Running, running
+
+pytestmark = pytest.mark.slow
+_numbers = itertools.count()
+KEY = "images/a.b"
+MANY = 12
+"""More requests than any verb of these tests makes."""
+
+
+@pytest.fixture(scope="module")
+def swift() -> Iterator[Running]:
+    """A running Swift."""
+    require_engine()
+    with running(Backend(provider="swift", kind="container"), f"swift-{os.getpid()}") as found:
+        yield found
+
+
+class Breaking(Connection):
+    """A connection whose process dies, as it were, before one of its requests."""
+
+    left = 1 << 30
+
+    async def ask(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        accept: Collection[int],
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes = b"",
+        changes: bool | None = None,
+    ) -> Answer:
+        self.left -= 1
+        if self.left < 0:
+            raise Unknown("the process died")
+        return await super().ask(
+            call,
+            method,
+            path,
+            accept=accept,
+            query=query,
+            headers=headers,
+            data=data,
+            changes=changes,
+        )
+
+
+class Store:
+    """One store of a test, its driver, and what the inspector sees."""
+
+    def __init__(self, running_on: Running, connection: Breaking, namespace: str) -> None:
+        self.connection = connection
+        self.image = SwiftImageDriver(connection)
+        self.inspector = running_on.testbed.inspector(Role.IMAGE, namespace)
+
+    async def put(self, upload: str, *parts: bytes, key: str = KEY) -> ObjectInfo:
+        await self.start(upload, key)
+        sent = [await self.send(upload, number, data) for number, data in enumerate(parts, 1)]
+        return await self.image.complete_upload(context(), completion(upload, sent, *parts))
+
+    async def start(self, upload: str, key: str = KEY) -> None:
+        request = requests.StartUpload(upload=upload, key=key, kind=ObjectKind.ISO)
+        await self.image.start_upload(context(), request)
+
+    async def send(self, upload: str, number: int, data: bytes) -> PartReference:
+        request = requests.UploadPart(upload=upload, number=number, data=data)
+        return (await self.image.upload_part(context(), request)).part
+
+    async def things(self) -> list[Inspected]:
+        """What the inspector finds, the store itself excepted."""
+        found = (await self.inspector.inventory()).things
+        return [thing for thing in found if thing.kind is not OwnedKind.STORE]
+
+    async def owned(self) -> list[tuple[OwnedKind, str]]:
+        """What the driver says that it owns, the store itself excepted."""
+        stream = self.image.enumerate(context(), requests.EnumerateOwned())
+        found = [(thing.kind, thing.key) async for thing in stream]
+        return [thing for thing in found if thing[0] is not OwnedKind.STORE]
+
+
+def context() -> CallContext:
+    now = asyncio.get_running_loop().time()
+    return CallContext(operation="op-tested", deadline=now + 60)
+
+
+def completion(upload: str, sent: list[PartReference], *parts: bytes) -> requests.CompleteUpload:
+    whole = b"".join(parts)
+    return requests.CompleteUpload(
+        upload=upload,
+        parts=tuple(sent),
+        size_bytes=len(whole),
+        sha256=hashlib.sha256(whole).hexdigest(),
+    )
+
+
+def on_a_store(swift: Running, story: Callable[[Store], Awaitable[None]]) -> None:
+    """Let a story play on a store of its own."""
+    namespace = f"test-{next(_numbers)}"
+    config = swift.testbed.config(Role.IMAGE, namespace)
+    assert isinstance(config, SwiftConfig)
+
+    async def play() -> None:
+        async with AsyncExitStack() as stack:
+            plain = await stack.enter_async_context(open_connection(config))
+            connection = Breaking(config, plain._client)
+            life_cycle = SwiftLifeCycle(connection)
+            await life_cycle.initialize(context(), requests.InitializeStore(name="store"))
+            await story(Store(swift, connection, namespace))
+            await swift.testbed.remove(Role.IMAGE, namespace)
+
+    swift.run(play())
+
+
+async def broken_off(store: Store, at: int, work: Callable[[], Awaitable[object]]) -> bool:
+    """Do something whose process dies before one of its requests; whether it died."""
+    store.connection.left = at
+    try:
+        await work()
+    except Unknown:
+        return True
+    finally:
+        store.connection.left = 1 << 30
+    return False
+
+
+@pytest.mark.parametrize("parts", [(b"one",), (b"one", b"two"), ()])
+def test_a_completion_that_breaks_off_anywhere(swift: Running, parts: tuple[bytes, ...]) -> None:
+    """The old object or the new one is there, whole; the repetition makes it the new one, alone."""
+
+    async def story(store: Store) -> None:
+        for at in range(MANY):
+            await store.put(f"old-{at}", b"old", b"er")
+            await store.start(f"new-{at}")
+            sent = [await store.send(f"new-{at}", *part) for part in enumerate(parts, 1)]
+            await store.send(f"new-{at}", 9, b"not named")
+            request = completion(f"new-{at}", sent, *parts)
+            whole = hashlib.sha256(b"".join(parts)).hexdigest()
+
+            async def complete(request: requests.CompleteUpload = request) -> ObjectInfo:
+                return await store.image.complete_upload(context(), request)
+
+            died = await broken_off(store, at, complete)
+            between = [thing for thing in await store.things() if thing.kind is OwnedKind.OBJECT]
+            old = hashlib.sha256(b"older").hexdigest()
+            assert [thing.digest in {old, whole} for thing in between] == [True]
+            probed = await store.image.probe(context(), "complete_upload", request)
+            assert isinstance(probed, Done) or died
+            made = await complete()
+            assert await complete() == made
+            after = await store.things()
+            assert [(thing.kind, thing.digest) for thing in after] == [(OwnedKind.OBJECT, whole)]
+            assert await store.owned() == [(OwnedKind.OBJECT, KEY)]
+            probed = await store.image.probe(context(), "complete_upload", request)
+            assert probed == Done(answer=made)
+            if not died:
+                return
+        raise AssertionError("it makes too many requests")
+
+    on_a_store(swift, story)
+
+
+@pytest.mark.parametrize("parts", [(b"one",), (b"one", b"two"), ()])
+def test_a_deletion_that_breaks_off_anywhere(swift: Running, parts: tuple[bytes, ...]) -> None:
+    """The object is there or not; the repetition removes what it was made of, and nothing else."""
+
+    async def story(store: Store) -> None:
+        await store.start("beside")
+        await store.send("beside", 1, b"kept")
+        request = requests.DeleteObject(key=KEY)
+        for at in range(MANY):
+            await store.put(f"up-{at}", *parts)
+            died = await broken_off(store, at, lambda: store.image.delete(context(), request))
+            probed = await store.image.probe(context(), "delete", request)
+            left = await store.owned()
+            gone = (OwnedKind.OBJECT, KEY) not in left
+            assert isinstance(probed, Partial) == (gone and len(left) > 1)
+            await store.image.delete(context(), request)
+            assert [(thing.kind, thing.key) for thing in await store.things()] == [
+                (OwnedKind.UPLOAD, "beside")
+            ]
+            assert await store.owned() == [(OwnedKind.UPLOAD, "beside")]
+            if not died:
+                return
+        raise AssertionError("it makes too many requests")
+
+    on_a_store(swift, story)
+
+
+def test_an_abortion_that_breaks_off_anywhere(swift: Running) -> None:
+    """The upload stays, with fewer parts at most, until the repetition ends it."""
+
+    async def story(store: Store) -> None:
+        for at in range(MANY):
+            upload = f"up-{at}"
+            await store.start(upload)
+            for number in (1, 2):
+                await store.send(upload, number, b"part")
+            request = requests.AbortUpload(upload=upload)
+
+            async def abort(request: requests.AbortUpload = request) -> object:
+                return await store.image.abort_upload(context(), request)
+
+            died = await broken_off(store, at, abort)
+            expected = [(OwnedKind.UPLOAD, upload)] if died else []
+            assert await store.owned() == expected
+            await abort()
+            assert (await store.owned(), await store.things()) == ([], [])
+            if not died:
+                return
+        raise AssertionError("it makes too many requests")
+
+    on_a_store(swift, story)
+
+
+def test_two_who_make_one_store_at_once(swift: Running) -> None:
+    """One of two names wins, the other is a conflict, and both then see the one."""
+    config = swift.testbed.config(Role.IMAGE, "contended")
+    assert isinstance(config, SwiftConfig)
+
+    async def play() -> None:
+        async with open_connection(config) as one, open_connection(config) as other:
+            both = [SwiftLifeCycle(one), SwiftLifeCycle(other)]
+            named = [requests.InitializeStore(name=name) for name in ("a", "b")]
+            answers = await asyncio.gather(
+                *(each.initialize(context(), name) for each, name in zip(both, named, strict=True)),
+                return_exceptions=True,
+            )
+            lost = [answer for answer in answers if isinstance(answer, DriverError)]
+            seen = [await each.get(context()) for each in both]
+            assert len(lost) <= 1
+            assert all(isinstance(error, Conflict | Unknown) for error in lost)
+            assert seen[0] == seen[1]
+            await asyncio.gather(
+                *(
+                    each.attach(context(), requests.AttachHost(host=f"host-{number}"))
+                    for number, each in enumerate(both)
+                )
+            )
+            assert (await both[0].get(context())).hosts == ("host-0", "host-1")
+        await swift.testbed.remove(Role.IMAGE, "contended")
+
+    swift.run(play())
+
+
+def test_an_old_token_is_renewed_once(swift: Running) -> None:
+    """After all tokens were revoked the next call works, and nobody notices."""
+
+    async def story(store: Store) -> None:
+        await store.put("up", b"data")
+        async with swift.testbed.inject(Fault.REVOKED):
+            with pytest.raises(DriverError, match=r"user 'test:tester'.*key"):
+                await store.image.head(context(), requests.HeadObject(key=KEY))
+        assert (await store.image.head(context(), requests.HeadObject(key=KEY))).size_bytes == 4
+
+    on_a_store(swift, story)
+
+
+def test_a_handle_reads_without_credentials(swift: Running) -> None:
+    """An opened object is read by ranges; its address holds no token and fits no other object."""
+
+    async def story(store: Store) -> None:
+        await store.put("up", b"0123456", b"789")
+        await store.put("other", b"another", key="other")
+        handle = await store.image.open_object(context(), requests.OpenObject(key=KEY))
+        assert isinstance(handle, HttpHandle)
+        assert not handle.headers
+        async with open_block_io(handle) as content:
+            assert await content.read_at(5, 4) == b"5678"
+        other = HttpHandle(url=handle.url.replace("images.fa.eb", "other"), size_bytes=7)
+        assert other.url != handle.url
+        async with open_block_io(other) as content:
+            with pytest.raises(DriverError):
+                await content.read_at(0, 1)
+
+    on_a_store(swift, story)
+
+
+def test_damaged_parts_and_objects_are_found(swift: Running) -> None:
+    """Another part than the one acknowledged is refused, and a lost segment is Corrupt."""
+
+    async def story(store: Store) -> None:
+        await store.start("up")
+        sent = [await store.send("up", 1, b"one"), await store.send("up", 2, b"two")]
+        segments = store.image._store.segments
+        names = [entry.name for entry in await segments.all(Call(context()), "d/") or []]
+        await segments.put(Call(context()), names[0], b"eno", {})
+        with pytest.raises(Invalid, match="part 1"):
+            await store.image.complete_upload(context(), completion("up", sent, b"one", b"two"))
+        await store.send("up", 1, b"one")
+        await store.image.complete_upload(context(), completion("up", sent, b"one", b"two"))
+        await segments.delete(Call(context()), names[0])
+        with pytest.raises(Corrupt):
+            await store.image.get(context(), requests.GetObject(key=KEY))
+
+    on_a_store(swift, story)
