@@ -105,6 +105,11 @@ class IscsiTestbed(Testbed):
         self._keys = keys
         self._known_hosts = keys.known_hosts(proxy.address, "known_hosts", keys.host)
 
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """Those of the proxy."""
+        return self.proxy.tasks
+
     def config(self, role: Role, namespace: str) -> IscsiConfig:
         """A configuration that reaches the storage host through the proxy."""
         host, port = self.proxy.address
