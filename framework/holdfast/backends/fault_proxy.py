@@ -25,6 +25,8 @@ SLOW_S = 1.0
 """How long an answer is kept back under ``Fault.SLOW``."""
 PROXY_FAULTS = frozenset((Fault.DOWN, Fault.CUT_OFF, Fault.SLOW, Fault.VOID))
 """The faults that a proxy can put in force by itself."""
+_TURNS = 3
+"""How many turns of the loop it takes from an accepted socket to a connection's task."""
 _log = logging.getLogger(__name__)
 _RESET = struct.pack("ii", 1, 0)
 
@@ -256,9 +258,20 @@ class FaultProxy:
 
     async def _shut(self) -> None:
         if self._server is not None:
+            await self._stop_accepting(self._server)
             self._server.close()
             await self._server.wait_closed()
             self._server = None
+
+    async def _stop_accepting(self, server: asyncio.Server) -> None:
+        """Accept no more, and let what was accepted become connections.
+
+        A server that is closed between the two leaves the accepted socket open, without an owner.
+        """
+        for listener in server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _behave(self, conduct: _Conduct) -> AsyncIterator[None]:
