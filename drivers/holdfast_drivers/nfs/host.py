@@ -27,18 +27,17 @@ from holdfast_drivers.nfs.keeper import PSEUDO, VOLUME, GaneshaKeeper
 from holdfast_drivers.nfs.primary_config import HostConfig
 
 ENTRY: Final = "holdfast_drivers.nfs.host:entry"
-_UNQUOTABLE: Final = frozenset('"\\')
 
 
 def entry(config: bytes) -> Service:
     """The verbs of one store, from a ``HostConfig`` in MessagePack."""
     told = msgspec.msgpack.decode(config, type=HostConfig)
-    if any(ord(letter) < 32 or letter in _UNQUOTABLE for letter in told.root):
-        raise Invalid("setting `root` has characters that ganesha's configuration cannot hold")
     place = Place(
         LocalConfig(root=told.root, namespace=told.namespace, capacity_bytes=told.capacity_bytes),
         Role.PRIMARY,
     )
+    if not Path(told.exports_folder).is_dir():
+        raise Invalid(f"setting `exports_folder`: there is no folder {told.exports_folder} there")
     server = GaneshaServer(place, told)
     return ServedStore(place, server.volumes, server).service()
 
@@ -109,12 +108,12 @@ class GaneshaServer(Server):
         self.keeper.admit(granted, shelf.data(shelf.get(volume)))
 
     def health(self) -> HealthInfo:
-        if self._ganesha.is_ready():
+        if self._ganesha.instance() and self._ganesha.is_ready():
             return HealthInfo(state=HealthState.UP)
         return HealthInfo(
             state=HealthState.DOWN,
             dependency="nfs-ganesha",
-            detail="nfs-ganesha does not answer on the storage host's D-Bus",
+            detail="nfs-ganesha does not answer (setting `pid_file`, and the host's D-Bus)",
         )
 
     def open(self, request: requests.Open) -> BlockNodeHandle:

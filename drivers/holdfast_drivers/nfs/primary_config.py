@@ -20,6 +20,7 @@ from holdfast.errors import Invalid
 from holdfast_drivers.local.features import Features
 
 BLOCK_BYTES: Final = 4096
+_UNQUOTABLE: Final = frozenset('"\\')
 EXPORTS_FOLDER: Final = "/etc/ganesha/holdfast"
 PID_FILE: Final = "/var/run/ganesha/ganesha.pid"
 
@@ -82,6 +83,20 @@ def host_config(config: NfsConfig) -> HostConfig:
         pid_file=config.pid_file,
         capacity_bytes=config.capacity_bytes,
     )
+
+
+def check_root(config: NfsConfig) -> None:
+    """Refuse what can be no store, before the storage host is asked.
+
+    Raises:
+        Invalid: says which setting is wrong.
+    """
+    if not config.root.startswith("/"):
+        raise Invalid(f"setting `root` is {config.root!r}, not an absolute path")
+    if any(ord(letter) < 32 or letter in _UNQUOTABLE for letter in config.root):
+        raise Invalid("setting `root` has characters that ganesha's configuration cannot hold")
+    if config.capacity_bytes is not None and config.capacity_bytes <= 0:
+        raise Invalid(f"setting `capacity_bytes`: {config.capacity_bytes} bytes hold nothing")
 
 
 def address_of(hosts: dict[str, str], host: str) -> str:

@@ -20,7 +20,13 @@ from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.local.hosted import Agent, HostedLifeCycle, HostedPrimaryDriver
 from holdfast_drivers.nfs.config import check_setting
 from holdfast_drivers.nfs.host import ENTRY
-from holdfast_drivers.nfs.primary_config import NfsConfig, address_of, capabilities, host_config
+from holdfast_drivers.nfs.primary_config import (
+    NfsConfig,
+    address_of,
+    capabilities,
+    check_root,
+    host_config,
+)
 from holdfast_drivers.nfs.primary_testbed import nfs_testbed
 from holdfast_drivers.nfs.server import BACKEND
 
@@ -94,6 +100,7 @@ async def _agent(config: NfsConfig) -> AsyncIterator[Agent]:
 
 def _channel(config: NfsConfig) -> Channel:
     check_setting("server", config.server)
+    check_root(config)
     for host in config.hosts:
         address_of(config.hosts, host)
     if not config.ssh_host:
