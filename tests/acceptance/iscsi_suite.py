@@ -55,7 +55,7 @@ def _one_suite(
     program: str, name: str, wanted: list[str], target: IscsiTarget
 ) -> dict[str, Outcome]:
     first, second = target.initiators
-    command = (program, "--dataloss", "-n", "-i", first, "-I", second, "-t", f"ALL.{name}")
+    command = (program, "--dataloss", "-v", "-i", first, "-I", second, "-t", f"ALL.{name}")
     environment = {
         "LIBISCSI_CHAP_USERNAME": target.user,
         "LIBISCSI_CHAP_PASSWORD": target.secret,

@@ -37,7 +37,6 @@ SUBSET: Mapping[Suite, tuple[str, ...]] = {
     Suite.SWIFT: (
         "test/functional/test_account.py",
         "test/functional/test_container.py",
-        "test/functional/test_dlo.py",
         "test/functional/test_tempurl.py",
     ),
     Suite.S3API_FUNCTIONAL: ("test/functional/s3api/test_bucket.py",),
