@@ -22,6 +22,16 @@ from holdfast.errors import EnvironmentUnavailable
 UPSTREAM = f"debian:{BASE_CODENAME}-slim"
 _PACKAGES = ("ca-certificates", "netbase", "python3-minimal")
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+_APT_SETTINGS = (
+    'Acquire::Languages "none"',
+    'APT::Install-Recommends "false"',
+)
+_IMAGE_SETTINGS = (
+    'APT::Keep-Downloaded-Packages "false"',
+    # apt's caches hold the addresses of its sources.
+    'Dir::Cache::pkgcache ""',
+    'Dir::Cache::srcpkgcache ""',
+)
 _KEPT_APT_SETTINGS = ("Acquire::Check-Valid-Until", "Acquire::Check-Date")
 _REGISTRY_S = 8
 _ROOM_BYTES = 3 << 30
@@ -35,14 +45,15 @@ RUN --mount=type=secret,id=sources,target=/etc/apt/sources.list.d/debian.sources
 """
 
 
-def ensure_base(commands: CommandRun, name: str = BASE_IMAGE) -> ImageId:
-    """Blocking: the base image, found or made under ``name``.
+def ensure_base(commands: CommandRun, name: str = BASE_IMAGE, *, fresh: bool = False) -> ImageId:
+    """Blocking: the base image, found or made under ``name``; ``fresh`` makes it in any case.
 
     Raises:
         EnvironmentUnavailable: no engine, or neither a registry nor apt's sources gave one.
     """
     with engine_client() as client, machine_lock("build-base"):
-        if found := image_id(client, name):
+        found = image_id(client, name)
+        if found and not fresh:
             return found
         pulled = _refusal_of(client, UPSTREAM)
         if pulled is None:
@@ -80,7 +91,7 @@ def registry_refusal(image: str) -> str | None:
 def _build_on_upstream(commands: CommandRun, name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-base-") as folder:
         Path(folder, "Dockerfile").write_text(_DOCKERFILE)
-        Path(folder, "apt.conf").write_text("".join(f"{one};\n" for one in _apt_settings()))
+        _write_image_settings(Path(folder, "apt.conf"))
         build_with_secrets(commands, name="holdfast/base", tag=name, folder=Path(folder))
 
 
@@ -88,7 +99,12 @@ def _apt_settings() -> list[str]:
     """Settings without which apt here would not accept its sources, such as those of a snapshot."""
     lines = [line.rstrip(";") for line in answer_of(["apt-config", "dump"]).splitlines()]
     kept = [line for line in lines if line.startswith(_KEPT_APT_SETTINGS)]
-    return [*kept, 'Acquire::Languages "none"', 'APT::Install-Recommends "false"']
+    return [*kept, *_APT_SETTINGS]
+
+
+def _write_image_settings(path: Path) -> None:
+    """What apt is told inside the image, so that it keeps neither packages nor addresses."""
+    path.write_text("".join(f"{one};\n" for one in (*_apt_settings(), *_IMAGE_SETTINGS)))
 
 
 def _bootstrap(client: Any, commands: CommandRun, name: str) -> None:
@@ -134,5 +150,9 @@ def _bootstrap_command(archive: Path, sources: Path) -> list[str]:
     command += [f"--aptopt={setting}" for setting in _apt_settings()]
     command += [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
     command += ["--dpkgopt=force-unsafe-io"]
-    forget = 'rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*'
+    settings = archive.with_name("apt.conf")
+    _write_image_settings(settings)
+    command += [f"--customize-hook=upload {settings} /etc/apt/apt.conf.d/90holdfast"]
+    forgotten = ("etc/apt/sources.list", "etc/apt/sources.list.d/*", "var/cache/apt/*.bin")
+    forget = "rm -rf " + " ".join(f'"$1"/{path}' for path in forgotten)
     return [*command, f"--customize-hook={forget}", suite, str(archive), str(sources)]

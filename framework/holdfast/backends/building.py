@@ -49,10 +49,15 @@ def recipes_of(found: dict[str, Provider | BrokenPlugin]) -> dict[str, ImageReci
 
 
 async def build_everything(
-    found: dict[str, Provider | BrokenPlugin], show: StepDisplay, made: list[Made]
+    found: dict[str, Provider | BrokenPlugin],
+    show: StepDisplay,
+    made: list[Made],
+    *,
+    fresh: bool = False,
 ) -> None:
     """Make host packages, engine, base image, MinIO and every provider's images.
 
+    ``fresh`` makes the base image anew, from today's packages, and with it all others.
     A step that fails stops those that need it and no others. ``made`` grows as steps end, so that
     an interrupted caller knows what is left.
     """
@@ -61,7 +66,7 @@ async def build_everything(
             made.append(Made(name=f"driver {name}", problem=provider.reason))
     await _make("host packages", _host_packages, show, made)
     ready = await _make("engine", _engine, show, made)
-    if ready and await _make("base image", _base, show, made):
+    if ready and await _make("base image", _fresh_base if fresh else _base, show, made):
         await _make("MinIO", _minio, show, made)
         for name, recipe in recipes_of(found).items():
             await _make(name, _image(recipe), show, made)
@@ -108,6 +113,10 @@ async def _engine(progress: Progress) -> str:
 
 async def _base(progress: Progress) -> str:
     return await run_interruptibly(progress, ensure_base)
+
+
+async def _fresh_base(progress: Progress) -> str:
+    return await run_interruptibly(progress, lambda commands: ensure_base(commands, fresh=True))
 
 
 async def _minio(progress: Progress) -> str:

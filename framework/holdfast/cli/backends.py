@@ -64,7 +64,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="backends")
 
 
-def build(names: NamesArgument = None, as_json: JsonOption = False) -> None:
+def build(
+    names: NamesArgument = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Make the base image anew, and with it all others.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Make this machine ready: packages, an engine, the base image and every server's image.
 
     What is there already is left alone. Exits with 3 when something could not be made.
@@ -72,7 +78,7 @@ def build(names: NamesArgument = None, as_json: JsonOption = False) -> None:
     found = _chosen(names)
     made: list[Made] = []
     try:
-        asyncio.run(build_everything(found, StepDisplay().step, made))
+        asyncio.run(build_everything(found, StepDisplay().step, made, fresh=fresh))
     except KeyboardInterrupt:
         _say_interrupted(found, made)
         raise typer.Exit(_INTERRUPTED) from None
