@@ -1,9 +1,11 @@
 """The servers that are put through the suites, each started for one run and removed after it."""
 
+import asyncio
 import json
 import secrets
+import shutil
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import httpx
 from tests.acceptance.iscsi_suite import IscsiTarget
@@ -16,7 +18,13 @@ from holdfast.errors import EnvironmentUnavailable
 from holdfast_drivers.iscsi.testbed import ISCSI_PORT, iscsi_testbed
 from holdfast_drivers.swift.gateway.pipeline import PORT, User
 from holdfast_drivers.swift.gateway.server import gateway_server, swift_version
-from holdfast_drivers.swift.gateway.storage import S3Storage, minio, seaweedfs
+from holdfast_drivers.swift.gateway.storage import (
+    S3Storage,
+    minio,
+    run_folder,
+    s3_storage,
+    seaweedfs,
+)
 from holdfast_drivers.swift.images import SWIFT_IMAGE
 from holdfast_drivers.swift.testbed import works
 
@@ -79,9 +87,7 @@ async def swift_target(run: str) -> AsyncIterator[Target]:
 async def gateway_target(run: str) -> AsyncIterator[Target]:
     """Swift's pipeline over MinIO where there is one, else over SeaweedFS."""
     users = _users()
-    found = await find_minio()
-    starting = minio(run, found) if found.image is not None else seaweedfs(run)
-    async with starting as storage, gateway_server(run, storage, users) as server:
+    async with s3_storage(run) as storage, gateway_server(run, storage, users) as server:
         version = await swift_version(server)
         yield Target(
             product=Product.GATEWAY,
@@ -99,8 +105,10 @@ async def s3_target(product: Product, run: str) -> AsyncIterator[Target]:
     Raises:
         EnvironmentUnavailable: it is not on this machine.
     """
-    starting = await _s3(product, run)
-    async with starting as storage:
+    async with AsyncExitStack() as stack:
+        folder = run_folder(run)
+        stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
+        storage = await stack.enter_async_context(await _s3(product, run))
         host, _, port = storage.endpoint.removeprefix("http://").partition(":")
         login = Login(account="", user="", key=storage.secret_key, access=storage.access_key)
         yield Target(

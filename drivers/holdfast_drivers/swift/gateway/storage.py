@@ -47,10 +47,13 @@ async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
     Raises:
         EnvironmentUnavailable: neither is here.
     """
-    found = await find_minio()
-    starting = minio(run, found) if found.image is not None else seaweedfs(run)
-    async with starting as storage:
-        yield storage
+    try:
+        found = await find_minio()
+        starting = minio(run, found) if found.image is not None else seaweedfs(run)
+        async with starting as storage:
+            yield storage
+    finally:
+        await runtime().run_blocking(shutil.rmtree, run_folder(run), ignore_errors=True)
 
 
 @asynccontextmanager
@@ -67,6 +70,7 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
             "MINIO_ROOT_PASSWORD_FILE": _SECRET,
             "MINIO_UPDATE": "off",
         },
+        mounts=(_data(run),),
         files=(
             ServerFile(path="/etc/holdfast-s3-user", data=b"holdfast"),
             ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
@@ -110,11 +114,8 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
             *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
             "-volume.max=100",
         ),
-        mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
-        files=(
-            ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),
-            ServerFile(path="/data/.keep", data=b""),
-        ),
+        mounts=(Mount(source=weed, target="/usr/local/bin/weed"), _data(run)),
+        files=(ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),),
     )
     async with run_server(spec, run, _weed_answers) as server:
         yield S3Storage(
@@ -144,8 +145,8 @@ def _weed_config(secret: str) -> bytes:
 
 def kept_secret(run: str, name: str) -> str:
     """A throw-away secret of a run; a process that adopts the run's containers finds it again."""
-    folder = secrets_folder(run)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = run_folder(run)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():
         path.touch(mode=0o600)
@@ -153,9 +154,21 @@ def kept_secret(run: str, name: str) -> str:
     return path.read_text(encoding="ascii")
 
 
-def secrets_folder(run: str) -> Path:
-    """Where the secrets of a run are; whoever ends the run removes it."""
-    return Path(tempfile.gettempdir()) / f"holdfast-swift-gateway-{name_of(run)}"
+def run_folder(run: str) -> Path:
+    """Where the secrets and the data of a run are; whoever ends the run removes it.
+
+    In memory where there is room: syncing to it costs nothing, and it outlives a kill.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the name below is made of the run's id
+    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    return base / f"holdfast-swift-gateway-{name_of(run)}"
+
+
+def _data(run: str) -> Mount:
+    """The S3 server's disk."""
+    folder = run_folder(run) / "data"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Mount(source=folder, target="/data", writable=True)
 
 
 async def _minio_answers(server: Server) -> bool:

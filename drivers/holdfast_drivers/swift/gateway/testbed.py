@@ -1,6 +1,5 @@
 """The testbed: Swift's pipeline over MinIO, each in a container; the driver is the same one."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -29,7 +28,6 @@ from holdfast_drivers.swift.gateway.storage import (
     S3Storage,
     kept_secret,
     s3_storage,
-    secrets_folder,
 )
 from holdfast_drivers.swift.testbed import (
     SEGMENT_BYTES,
@@ -208,8 +206,6 @@ async def _introduce(address: str, key: str) -> None:
 async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
     """A gateway and an S3 server of this run's own, or those that it has already."""
     async with AsyncExitStack() as stack:
-        folder = secrets_folder(run)
-        stack.push_async_callback(runtime().run_blocking, shutil.rmtree, folder, ignore_errors=True)
         users = await runtime().run_blocking(_users_of, run)
         storage = await stack.enter_async_context(s3_storage(run))
         server = await stack.enter_async_context(gateway_server(run, storage, users))
