@@ -77,7 +77,7 @@ class _Agent(asyncio.Protocol):
     def __init__(self, entry: str, out: Any = None) -> None:
         self.ended = asyncio.get_running_loop().create_future()
         self._entry = entry
-        self._out = out
+        self._out: Any = out  # asyncio gives the same transport under several types
         self._frames = Frames()
         self._service: Service | None = None
         self._calls: set[asyncio.Task[None]] = set()

@@ -128,7 +128,8 @@ def on_a_store(swift: Running, story: Callable[[Store], Awaitable[None]]) -> Non
     async def play() -> None:
         async with AsyncExitStack() as stack:
             plain = await stack.enter_async_context(open_connection(config))
-            connection = Breaking(config, plain._client)
+            client = plain._client  # pyright: ignore[reportPrivateUsage] - broken off on purpose
+            connection = Breaking(config, client)
             life_cycle = SwiftLifeCycle(connection)
             await life_cycle.initialize(context(), requests.InitializeStore(name="store"))
             await story(Store(swift, connection, namespace))
@@ -307,7 +308,8 @@ def test_damaged_parts_and_objects_are_found(swift: Running) -> None:
     async def story(store: Store) -> None:
         await store.start("up")
         sent = [await store.send("up", 1, b"one"), await store.send("up", 2, b"two")]
-        segments = store.image._store.segments
+        inside = store.image._store  # pyright: ignore[reportPrivateUsage] - damaged on purpose
+        segments = inside.segments
         names = [entry.name for entry in await segments.all(Call(context()), "d/") or []]
         await segments.put(Call(context()), names[0], b"eno", {})
         with pytest.raises(Invalid, match="part 1"):

@@ -50,9 +50,9 @@ def serve(name: str) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    from swift.common.wsgi import run_wsgi  # noqa: PLC0415 - it is imported before the first fork
-
-    os._exit(run_wsgi(SERVERS[name], name))
+    # It was imported before the first fork; only the image has it.
+    run_wsgi = importlib.import_module("swift.common.wsgi").run_wsgi
+    os._exit(int(run_wsgi(SERVERS[name], name)))
 
 
 def cache() -> None:
