@@ -13,10 +13,12 @@ FAULT_S = 1.5
 """The deadline of a call that a fault meets."""
 GRACE_S = 1.0
 """How late a call may be on a machine that is busy with other things."""
-ATTEMPTS = 5
-"""How often a call is repeated after recovery while its errors ask for that."""
+ATTEMPTS = 20
+BACK_OFF_S = 0.25
+"""How often a call is repeated after recovery while its errors ask for that, and the pause in between."""
 
-UNCERTAIN = frozenset({ErrorKind.UNKNOWN, ErrorKind.UNAVAILABLE})
+UNCERTAIN = frozenset({ErrorKind.UNKNOWN, ErrorKind.UNAVAILABLE, ErrorKind.BUSY})
+"""``Busy`` because many calls meet a fault at once, and stores may share a lock."""
 ALLOWED: dict[Fault, frozenset[ErrorKind]] = {
     Fault.FULL: UNCERTAIN | {ErrorKind.EXHAUSTED},
     Fault.REVOKED: UNCERTAIN | {ErrorKind.UNAUTHENTICATED, ErrorKind.DENIED},
@@ -26,8 +28,6 @@ FIRST = frozenset({Fault.FULL, Fault.REVOKED})
 """The faults that are in force before the call: they are a state, not an event."""
 SILENT = frozenset({Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID})
 """The faults during which a store cannot be called up."""
-_AGAIN = UNCERTAIN | {ErrorKind.BUSY}
-
 Outcome = object | DriverError
 
 
@@ -81,6 +81,7 @@ class Struck:
             self.probe = await self.ask(GOOD_S)
             if not _wants_again(self.probe):
                 break
+            await asyncio.sleep(BACK_OFF_S)
         if isinstance(self.probe, Exception):
             self.complain(f"the probe after recovery failed with {_told(self.probe)}")
 
@@ -106,6 +107,7 @@ class Struck:
             answer = await bounded(self.case.call(ctx), ctx.deadline)
             if not _wants_again(answer):
                 break
+            await asyncio.sleep(BACK_OFF_S)
         if isinstance(answer, Exception):
             self.complain(f"the same call after recovery failed with {_told(answer)}")
             return
@@ -230,7 +232,7 @@ async def cleared(worlds: list[World]) -> list[str]:
 
 
 def _wants_again(outcome: Outcome) -> bool:
-    return isinstance(outcome, DriverError) and outcome.kind in _AGAIN
+    return isinstance(outcome, DriverError) and outcome.kind in UNCERTAIN
 
 
 def _told(error: BaseException) -> str:
