@@ -10,16 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import msgspec
-
-
-class Completed(msgspec.Struct, frozen=True, kw_only=True):
-    """How a program ended; a ``status`` below 0 is the signal that killed it."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-
 
 @runtime_checkable
 class Receiver(Protocol):
