@@ -15,7 +15,7 @@ GRACE_S = 1.0
 """How late a call may be on a machine that is busy with other things."""
 ATTEMPTS = 20
 BACK_OFF_S = 0.25
-"""How often a call is repeated after recovery while its errors ask for that, and the pause in between."""
+"""How often a call is repeated after recovery while its errors ask for that, and how soon."""
 
 UNCERTAIN = frozenset({ErrorKind.UNKNOWN, ErrorKind.UNAVAILABLE, ErrorKind.BUSY})
 """``Busy`` because many calls meet a fault at once, and stores may share a lock."""
