@@ -27,8 +27,8 @@ from holdfast_drivers.nfs.primary_config import (
     check_root,
     host_config,
 )
-from holdfast_drivers.nfs.primary_testbed import nfs_testbed
 from holdfast_drivers.nfs.server import BACKEND
+from holdfast_drivers.nfs.testbed import nfs_testbed
 
 
 class NfsProvider(Provider):

@@ -12,81 +12,28 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from holdfast.errors import Busy, DriverError, Internal, Invalid, Unknown
-from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.config import S3Config, check_config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
 from holdfast_drivers.s3.library import exceptions as botocore
+from holdfast_drivers.s3.values import (
+    Call,
+    Content,
+    Description,
+    Entry,
+    Head,
+    etag_of,
+    head_of,
+)
 
 T = TypeVar("T")
-MARGIN_S: Final = 1.0
-"""How long before its deadline a call gives up, so that its error arrives in time."""
-_MARGIN_PART: Final = 10
 _CONNECT_S: Final = 5.0
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 _RACED: Final = frozenset({"PreconditionFailed", "412"})
 _DELETES_MAX: Final = 1000
 _HASH_INLINE_BYTES: Final = 256 << 10
-
-
-class Call:
-    """One verb's call: until when, about what, and whether it has changed anything yet."""
-
-    def __init__(self, ctx: CallContext, subject: str = "") -> None:
-        left_s = max(0.0, ctx.deadline - runtime().now())
-        self.until = ctx.deadline - min(MARGIN_S, left_s / _MARGIN_PART)
-        self.subject = subject
-        self.operation = ctx.operation
-        self.changed = False
-
-    def failed(self, error: DriverError) -> DriverError:
-        """The error to raise: once something was changed, no final one may promise otherwise."""
-        error.object = self.subject
-        if self.changed and error.final:
-            return Unknown(
-                f"{error.cause}; a part of the call was done before", object=self.subject
-            )
-        return error
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One thing in a listing; ``etag`` is the MD5 of its bytes, unless it was joined."""
-
-    name: str
-    size_bytes: int
-    etag: str
-
-
-class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one stored thing."""
-
-    etag: str
-    size_bytes: int
-    content_type: str
-    metadata: Mapping[str, str]
-
-
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes of one stored thing from ``offset_bytes`` on; ``head`` is of the whole."""
-
-    head: Head
-    offset_bytes: int
-    data: bytes
-
-
-class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored beside the bytes."""
-
-    content_type: str = "application/octet-stream"
-    metadata: Mapping[str, str] = {}
-
-    def arguments(self) -> dict[str, Any]:
-        """As the library wants it."""
-        return {"ContentType": self.content_type, "Metadata": dict(self.metadata)}
 
 
 class Bucket:
@@ -110,7 +57,7 @@ class Bucket:
     async def head(self, call: Call, name: str) -> Head | None:
         """What is known of a thing, or ``None``."""
         answer = await self._ask(call, "head_object", Key=self.full(name))
-        return None if answer is None else _head(answer, int(answer["ContentLength"]))
+        return None if answer is None else head_of(answer, int(answer["ContentLength"]))
 
     async def get(
         self, call: Call, name: str, *, span: tuple[int, int | None] | None = None, etag: str = ""
@@ -146,7 +93,7 @@ class Bucket:
         if "ContentRange" in answer:
             span, _, whole = str(answer["ContentRange"]).removeprefix("bytes ").partition("/")
             offset, size = int(span.partition("-")[0]), int(whole)
-        return Content(head=_head(answer, size), offset_bytes=offset, data=data)
+        return Content(head=head_of(answer, size), offset_bytes=offset, data=data)
 
     async def put(
         self,
@@ -179,7 +126,7 @@ class Bucket:
         if answer is None:
             return None
         await self._settle(call, name, answer)
-        return _etag(answer)
+        return etag_of(answer)
 
     async def copy(
         self, call: Call, source: str, target: str, description: Description, *, etag: str
@@ -256,7 +203,7 @@ class Bucket:
         if answer is None:
             raise call.failed(Internal(f"{self._server} has no list of its bucket"))
         entries = [
-            Entry(str(one["Key"])[len(self.prefix) :], int(one["Size"]), _etag(one))
+            Entry(str(one["Key"])[len(self.prefix) :], int(one["Size"]), etag_of(one))
             for one in answer.get("Contents", ())
         ]
         return entries, bool(answer.get("IsTruncated"))
@@ -312,7 +259,7 @@ class Bucket:
             Body=data,
             ContentMD5=base64.b64encode(digest).decode(),
         )
-        return _etag(self._joined(call, answer))
+        return etag_of(self._joined(call, answer))
 
     async def join_copy(self, call: Call, name: str, join: str, number: int, source: Entry) -> str:
         """Add a stored thing to a multipart upload, inside the server; returns the part's ETag."""
@@ -325,7 +272,7 @@ class Bucket:
             CopySource={"Bucket": self._bucket, "Key": self.full(source.name)},
             CopySourceIfMatch=f'"{source.etag}"',
         )
-        return _etag(self._joined(call, answer)["CopyPartResult"])
+        return etag_of(self._joined(call, answer)["CopyPartResult"])
 
     async def end_join(self, call: Call, name: str, join: str, etags: Sequence[str]) -> None:
         """Make what was joined visible, at once and whole."""
@@ -442,19 +389,6 @@ def _check_trusted(ca_file: str) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Invalid(f"setting ca_file, {ca_file}, cannot be used: {reason}") from None
-
-
-def _head(answer: Mapping[str, Any], size_bytes: int) -> Head:
-    return Head(
-        etag=_etag(answer),
-        size_bytes=size_bytes,
-        content_type=str(answer.get("ContentType", "")),
-        metadata={name.lower(): text for name, text in answer.get("Metadata", {}).items()},
-    )
-
-
-def _etag(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')
 
 
 async def _md5(data: bytes) -> bytes:

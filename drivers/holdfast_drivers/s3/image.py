@@ -9,7 +9,7 @@ from holdfast.handles import Handle
 from holdfast.infos import HealthState, Undetermined
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
-from holdfast_drivers.s3.client import Bucket, Call
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config, capabilities_of
 from holdfast_drivers.s3.objects import Objects
 from holdfast_drivers.s3.owned import owned
@@ -17,6 +17,7 @@ from holdfast_drivers.s3.probing import probe_image
 from holdfast_drivers.s3.rows import OBJECTS, PARTS, STORE
 from holdfast_drivers.s3.store import found_store, no_store
 from holdfast_drivers.s3.uploads import Uploads
+from holdfast_drivers.s3.values import Call
 
 
 class S3ImageDriver(ImageDriver):

@@ -10,8 +10,9 @@ import msgspec
 from holdfast.errors import Busy, Corrupt, DriverError, Unknown
 from holdfast.requests import CompleteUpload
 from holdfast.runtime import runtime
-from holdfast_drivers.s3.client import Bucket, Call, Description, Entry
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import JOIN_MIN_BYTES
+from holdfast_drivers.s3.values import Call, Description, Entry
 
 INLINE_BYTES: Final = 8 << 20
 """Objects up to this size are written from memory in one request, since they were read anyway."""

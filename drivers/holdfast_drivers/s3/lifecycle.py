@@ -8,10 +8,11 @@ from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
-from holdfast_drivers.s3.client import Bucket, Call, open_bucket
+from holdfast_drivers.s3.client import Bucket, open_bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
 from holdfast_drivers.s3.store import change_store, found_store, no_store
+from holdfast_drivers.s3.values import Call
 
 
 class S3LifeCycle(LifeCycle):

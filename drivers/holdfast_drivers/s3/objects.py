@@ -9,7 +9,7 @@ from holdfast import infos, requests
 from holdfast.errors import Corrupt, NotFound, OutOfRange
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
-from holdfast_drivers.s3.client import Bucket, Call, Content
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.names import after_all_of, decoded, encoded
 from holdfast_drivers.s3.rows import (
     OBJECTS,
@@ -22,6 +22,7 @@ from holdfast_drivers.s3.rows import (
 )
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.tokens import opened, sealed
+from holdfast_drivers.s3.values import Call, Content
 
 T = TypeVar("T")
 HANDLE_S: Final = 7 * 24 * 3600

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from holdfast.infos import OwnedKind, OwnedThing
-from holdfast_drivers.s3.client import Bucket, Call, Entry
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.names import decoded
 from holdfast_drivers.s3.objects import all_found
 from holdfast_drivers.s3.rows import (
@@ -19,6 +19,7 @@ from holdfast_drivers.s3.rows import (
 )
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads
+from holdfast_drivers.s3.values import Call, Entry
 
 
 async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:

@@ -3,11 +3,11 @@
 from holdfast import infos, requests
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast.requests import PartReference
-from holdfast_drivers.s3.client import Call
 from holdfast_drivers.s3.objects import found_object
 from holdfast_drivers.s3.rows import object_name, part_name, settled_name, upload_name
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads, is_same_upload, tag_of
+from holdfast_drivers.s3.values import Call
 
 
 async def probe_image(uploads: Uploads, call: Call, request: requests.Request) -> ProbeResult:

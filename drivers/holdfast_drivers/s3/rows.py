@@ -9,8 +9,8 @@ from holdfast import infos
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt
 from holdfast.infos import StoreInfo, StoreState
-from holdfast_drivers.s3.client import Description, Head
 from holdfast_drivers.s3.names import encoded
+from holdfast_drivers.s3.values import Description, Head
 
 STORE: Final = "store.json"
 OBJECTS: Final = "objects/"

@@ -8,7 +8,7 @@ from holdfast import infos, requests
 from holdfast.errors import Conflict, Invalid, NotFound
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
-from holdfast_drivers.s3.client import Bucket, Call, Entry
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.joining import publish, sweep_joins, verified
 from holdfast_drivers.s3.objects import found_object, purge_settled
 from holdfast_drivers.s3.rows import (
@@ -23,6 +23,7 @@ from holdfast_drivers.s3.rows import (
     upload_name,
 )
 from holdfast_drivers.s3.store import check_allocating, store_row
+from holdfast_drivers.s3.values import Call, Entry
 
 
 class Uploads:

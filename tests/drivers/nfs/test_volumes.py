@@ -20,7 +20,7 @@ from holdfast.runtime import runtime
 from holdfast.testbed import Fault
 from holdfast_drivers.nfs import NfsProvider
 from holdfast_drivers.nfs.primary_config import NfsConfig
-from holdfast_drivers.nfs.primary_testbed import NfsTestbed, nfs_testbed
+from holdfast_drivers.nfs.testbed import NfsTestbed, nfs_testbed
 
 pytestmark = pytest.mark.slow
 SIZE_BYTES = 1 << 20

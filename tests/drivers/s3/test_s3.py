@@ -15,10 +15,11 @@ from holdfast.errors import Corrupt, NotFound, Unauthenticated, Unavailable
 from holdfast.handles import HttpHandle
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext, Role
-from holdfast_drivers.s3.client import Call, open_bucket
+from holdfast_drivers.s3.client import open_bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.rows import object_name
 from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
+from holdfast_drivers.s3.values import Call
 from running_testbeds import Backend, Running, running
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 import shutil
 import sysconfig
 import tempfile
@@ -150,7 +149,7 @@ def kept_secret(run: str, name: str) -> str:
     path = folder / name
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(20), encoding="ascii")
+        path.write_text(runtime().random.randbytes(20).hex(), encoding="ascii")
     return path.read_text(encoding="ascii")
 
 

@@ -1,0 +1,85 @@
+"""What one call carries to the bucket, and what the bucket answers."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from holdfast.errors import DriverError, Unknown
+from holdfast.requests import CallContext
+from holdfast.runtime import runtime
+
+MARGIN_S: Final = 1.0
+"""How long before its deadline a call gives up, so that its error arrives in time."""
+_MARGIN_PART: Final = 10
+
+
+class Call:
+    """One verb's call: until when, about what, and whether it has changed anything yet."""
+
+    def __init__(self, ctx: CallContext, subject: str = "") -> None:
+        left_s = max(0.0, ctx.deadline - runtime().now())
+        self.until = ctx.deadline - min(MARGIN_S, left_s / _MARGIN_PART)
+        self.subject = subject
+        self.operation = ctx.operation
+        self.changed = False
+
+    def failed(self, error: DriverError) -> DriverError:
+        """The error to raise: once something was changed, no final one may promise otherwise."""
+        error.object = self.subject
+        if self.changed and error.final:
+            return Unknown(
+                f"{error.cause}; a part of the call was done before", object=self.subject
+            )
+        return error
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing in a listing; ``etag`` is the MD5 of its bytes, unless it was joined."""
+
+    name: str
+    size_bytes: int
+    etag: str
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one stored thing."""
+
+    etag: str
+    size_bytes: int
+    content_type: str
+    metadata: Mapping[str, str]
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of one stored thing from ``offset_bytes`` on; ``head`` is of the whole."""
+
+    head: Head
+    offset_bytes: int
+    data: bytes
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored beside the bytes."""
+
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = {}
+
+    def arguments(self) -> dict[str, Any]:
+        """As the library wants it."""
+        return {"ContentType": self.content_type, "Metadata": dict(self.metadata)}
+
+
+def head_of(answer: Mapping[str, Any], size_bytes: int) -> Head:
+    """What an answer's headers say of an object."""
+    return Head(
+        etag=etag_of(answer),
+        size_bytes=size_bytes,
+        content_type=str(answer.get("ContentType", "")),
+        metadata={name.lower(): text for name, text in answer.get("Metadata", {}).items()},
+    )
+
+
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """The ETag of an answer, without quotes."""
+    return str(answer.get("ETag", "")).strip('"')
