@@ -1,5 +1,6 @@
 """The testbed: Swift's pipeline over MinIO, each in a container; the driver is the same one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -89,6 +90,11 @@ class GatewayTestbed(Testbed):
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Reads the bucket."""
         return GatewayInspector(self._disk, ACCOUNT, container_name(namespace))
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """Those of the proxy."""
+        return self._proxy.tasks
 
     def request_seen(self, count: int = 1) -> Awaitable[None] | None:
         """The proxy sees every request."""
