@@ -40,6 +40,7 @@ class NfsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         key_file: a private key of ours, on this machine.
         known_hosts_file: says which host key to expect, on this machine.
         python: the interpreter there that has Holdfast's packages.
+        agent_socket: where an agent waits there for its clients; empty to start one each time.
         exports_folder: where exports are written there, which ganesha reads when it starts.
         pid_file: where ganesha's process number is there.
         capacity_bytes: how much may be promised to volumes and snapshots together.
@@ -55,6 +56,7 @@ class NfsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     key_file: str = ""
     known_hosts_file: str = ""
     python: str = "python3"
+    agent_socket: str = ""
     exports_folder: str = EXPORTS_FOLDER
     pid_file: str = PID_FILE
     capacity_bytes: int | None = None

@@ -92,7 +92,13 @@ async def _agent(config: NfsConfig) -> AsyncIterator[Agent]:
     told = msgspec.msgpack.encode(host_config(config))
 
     def make() -> RemoteClient:
-        return RemoteClient(_channel(config), ENTRY, told, python=(config.python,))
+        return RemoteClient(
+            _channel(config),
+            ENTRY,
+            told,
+            python=(config.python,),
+            socket=config.agent_socket,
+        )
 
     async with shared_client(msgspec.msgpack.encode(config), make) as client:
         yield Agent(client)

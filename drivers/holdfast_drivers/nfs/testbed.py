@@ -49,6 +49,7 @@ _AUTHORIZED: Final = "/root/.ssh/authorized_keys"
 _HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
 _SANDBOX: Final = f"{EXPORT}/around"
 _ROOT: Final = f"{_SANDBOX}/outer/root"
+_AGENT = "/run/holdfast-agent.socket"
 _DECOYS: Final = (
     "store.json",
     "lock",
@@ -112,6 +113,7 @@ class NfsTestbed(Testbed):
             ssh_port=port,
             key_file=str(self._keys.ours),
             known_hosts_file=str(self._known_hosts),
+            agent_socket=_AGENT,
             exports_folder="/state/exports",
         )
 
@@ -129,7 +131,8 @@ class NfsTestbed(Testbed):
             ("missing key", {"key_file": str(self._keys.folder / "no")}, invalid),
             ("no key", {"key_file": ""}, invalid),
             ("wrong host key", {"known_hosts_file": str(stranger)}, (ErrorKind.DENIED,)),
-            ("missing python", {"python": "/nowhere/python3"}, invalid),
+            ("missing python", {"agent_socket": "", "python": "/nowhere/python3"}, invalid),
+            ("wrong socket of the agent", {"agent_socket": "/run/no-agent"}, away),
             ("missing root", {"root": f"{_ROOT}/missing"}, invalid),
             ("a relative root", {"root": "relative"}, invalid),
             ("a root that cannot be quoted", {"root": f'{_ROOT}"'}, invalid),
@@ -166,7 +169,7 @@ class NfsTestbed(Testbed):
             finally:
                 await self._inside.ask(do="move", old=f"{_AUTHORIZED}.off", new=_AUTHORIZED)
         else:
-            async with fault_in_force(self.server, fault, serves):
+            async with fault_in_force(self.server, fault, is_ready):
                 yield
 
     def request_seen(self, count: int = 1) -> Awaitable[None] | None:
@@ -190,7 +193,7 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
     await runtime().run_blocking(keys.make)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runtime().run_blocking, shutil.rmtree, state, ignore_errors=True)
-        server = await stack.enter_async_context(run_server(_spec(keys), run, serves))
+        server = await stack.enter_async_context(run_server(_spec(keys), run, is_ready))
         proxy = await stack.enter_async_context(FaultProxy(upstream=(server.address, _SSH_PORT)))
         inside = Inside(server)
         stack.push_async_callback(inside.close)
@@ -200,6 +203,11 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
         yield NfsTestbed(
             server=server, proxy=proxy, inside=inside, keys=keys, places=places, storage=storage
         )
+
+
+async def is_ready(server: Server) -> bool:
+    """Whether NFS is served, and an agent waits for its clients."""
+    return await serves(server) and not (await server.exec(("test", "-S", _AGENT))).status
 
 
 def _spec(keys: Keys) -> ServerSpec:
