@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fault_cases import World, context
+from fault_world import World, context
 from holdfast import requests
 from holdfast.errors import DriverError
 from holdfast.opening import open_life_cycle, secrets_of

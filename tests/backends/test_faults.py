@@ -12,8 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from fault_cases import STORE_VERBS, Case, World, image_cases, primary_cases, store_case
+from fault_cases import STORE_VERBS, Case, image_cases, primary_cases, store_case
 from fault_strike import strike
+from fault_world import World
 from holdfast.requests import Role
 from holdfast.testbed import Fault
 from running_testbeds import Running

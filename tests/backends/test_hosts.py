@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fault_cases import World, context
+from fault_world import World, context
 from holdfast import requests
 from holdfast.dataplane import DataPlane, Disk, Guest, use_data_plane
 from holdfast.errors import Corrupt, DriverError

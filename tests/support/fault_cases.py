@@ -1,27 +1,17 @@
 """One case for each verb that changes something: how to get ready, the call, what shows it."""
 
-import asyncio
 import enum
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any
 
+from fault_world import DATA, World, context, of_kind
 from holdfast import requests
 from holdfast.capabilities import AccessMode, ObjectKind
 from holdfast.infos import OwnedKind
-from holdfast.layers import ImageGuard, PrimaryGuard
-from holdfast.layers.guard import LifeCycleGuard
-from holdfast.opening import open_image, open_life_cycle, open_primary
-from holdfast.ports import Provider
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import Inspected, Inspector, Testbed
-
-GOOD_S = 60.0
-"""The time a call has while nothing is wrong."""
-DATA = b"part of an object " * 1000
-MIB = 1 << 20
+from holdfast.requests import CallContext
+from holdfast.testbed import Inspected
 
 
 class Seen(enum.Enum):
@@ -30,139 +20,6 @@ class Seen(enum.Enum):
     BEFORE = "as before the call"
     AFTER = "as after the call"
     BETWEEN = "neither as before nor as after the call"
-
-
-def context(operation: str, seconds: float = GOOD_S) -> CallContext:
-    """A call's context that ends after so many seconds."""
-    now = asyncio.get_running_loop().time()
-    return CallContext(operation=operation, deadline=now + seconds)
-
-
-class World:
-    """One namespace of a running testbed: its life cycle, its inspector and, once open, a driver.
-
-    Args:
-        provider: whose store it is.
-        testbed: where the store is.
-        role: the store's role.
-        namespace: the store's own part of the backend.
-    """
-
-    def __init__(self, provider: Provider, testbed: Testbed, role: Role, namespace: str) -> None:
-        self.provider = provider
-        self.testbed = testbed
-        self.role = role
-        self.namespace = namespace
-        self.config = testbed.config(role, namespace)
-        self.inspector: Inspector = testbed.inspector(role, namespace)
-        self._stack = AsyncExitStack()
-        self.life_cycle: LifeCycleGuard
-        self.primary: PrimaryGuard
-        self.image: ImageGuard
-
-    async def __aenter__(self) -> Self:
-        try:
-            self.life_cycle = await self._stack.enter_async_context(
-                open_life_cycle(self.provider, self.config, self.role)
-            )
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-        await self.testbed.remove(self.role, self.namespace)
-
-    async def open(self) -> None:
-        """Make the place a store with its hosts, and open a driver."""
-        await self.life_cycle.initialize(context("prepare"), requests.InitializeStore(name="store"))
-        await self.attach_hosts()
-        if self.role is Role.PRIMARY:
-            opened = open_primary(self.provider, self.config)
-            self.primary = await self._stack.enter_async_context(opened)
-        else:
-            self.image = await self._stack.enter_async_context(
-                open_image(self.provider, self.config)
-            )
-
-    async def attach_hosts(self) -> None:
-        """Attach one of the testbed's hosts."""
-        request = requests.AttachHost(host=self.testbed.hosts[0])
-        await self.life_cycle.attach(context("prepare"), request)
-
-    @property
-    def driver(self) -> PrimaryGuard | ImageGuard:
-        """The opened driver."""
-        return self.primary if self.role is Role.PRIMARY else self.image
-
-    @property
-    def size_bytes(self) -> int:
-        """A small size that volumes of this store can have exactly."""
-        limits = self.primary.capabilities.volume
-        unit = limits.size_granularity_bytes
-        return -(-max(limits.size_min_bytes, MIB) // unit) * unit
-
-    async def things(self) -> tuple[Inspected, ...]:
-        """What the inspector finds now."""
-        return (await self.inspector.inventory()).things
-
-    async def create(self, key: str) -> None:
-        """A volume of the small size."""
-        request = requests.CreateVolume(key=key, size_bytes=self.size_bytes)
-        await self.primary.create_volume(context("prepare"), request)
-
-    async def snapshot(self, key: str, volume: str) -> None:
-        """A snapshot of a volume."""
-        request = requests.CreateSnapshot(key=key, volume=volume)
-        await self.primary.create_snapshot(context("prepare"), request)
-
-    async def upload(self, key: str) -> requests.CompleteUpload:
-        """An upload with its one part; returns what would complete it."""
-        upload = f"{key}-upload"
-        start = requests.StartUpload(upload=upload, key=key, kind=ObjectKind.TEMPLATE)
-        await self.image.start_upload(context("prepare"), start)
-        part = requests.UploadPart(upload=upload, number=1, data=DATA)
-        sent = await self.image.upload_part(context("prepare"), part)
-        return requests.CompleteUpload(
-            upload=upload,
-            parts=(sent.part,),
-            size_bytes=len(DATA),
-            sha256=hashlib.sha256(DATA).hexdigest(),
-        )
-
-    async def put(self, key: str) -> None:
-        """A whole object."""
-        await self.image.complete_upload(context("prepare"), await self.upload(key))
-
-    async def clear(self) -> None:
-        """Give back everything there is, down to the store itself, as an operator would."""
-        things = await self.things()
-        for thing in _of(things, OwnedKind.GRANT):
-            volume, host, _ = thing.detail.split("|")
-            await self.primary.revoke(context("clear"), requests.Revoke(volume=volume, host=host))
-        for thing in _of(things, OwnedKind.SNAPSHOT):
-            await self.primary.delete_snapshot(
-                context("clear"), requests.DeleteSnapshot(key=thing.key)
-            )
-        for thing in _of(things, OwnedKind.VOLUME):
-            await self.primary.delete_volume(context("clear"), requests.DeleteVolume(key=thing.key))
-        for thing in _of(things, OwnedKind.UPLOAD):
-            await self.image.abort_upload(context("clear"), requests.AbortUpload(upload=thing.key))
-        for thing in _of(things, OwnedKind.OBJECT):
-            await self.image.delete(context("clear"), requests.DeleteObject(key=thing.key))
-        await self.clear_store()
-
-    async def clear_store(self) -> None:
-        """Detach every host and give the place back."""
-        for thing in _of(await self.things(), OwnedKind.STORE):
-            for host in filter(None, thing.detail.split("|")[2].split(",")):
-                await self.life_cycle.detach(context("clear"), requests.DetachHost(host=host))
-        await self.life_cycle.delete_store(context("clear"), requests.DeleteStore())
-
-
-def _of(things: Iterable[Inspected], kind: OwnedKind) -> list[Inspected]:
-    return [thing for thing in things if thing.kind is kind]
 
 
 def _one_of(sizes: list[int], before: int, after: int) -> Seen:
@@ -242,8 +99,10 @@ class PartCase(Case):
         await self.world.image.start_upload(context("prepare"), start)
 
     def seen(self, things: tuple[Inspected, ...]) -> Seen:
-        parts = [thing.size_bytes for thing in _of(things, OwnedKind.UPLOAD) if thing.key == "part"]
-        if any(thing.key == "with-part" for thing in _of(things, OwnedKind.OBJECT)):
+        parts = [
+            thing.size_bytes for thing in of_kind(things, OwnedKind.UPLOAD) if thing.key == "part"
+        ]
+        if any(thing.key == "with-part" for thing in of_kind(things, OwnedKind.OBJECT)):
             return Seen.AFTER
         return _one_of(parts, 0, len(DATA))
 
@@ -269,7 +128,7 @@ class CompleteCase(Case):
 
     def seen(self, things: tuple[Inspected, ...]) -> Seen:
         digest = hashlib.sha256(DATA).hexdigest()
-        found = [thing for thing in _of(things, OwnedKind.OBJECT) if thing.key == "completed"]
+        found = [thing for thing in of_kind(things, OwnedKind.OBJECT) if thing.key == "completed"]
         if not found:
             return Seen.BEFORE
         return Seen.AFTER if [thing.digest for thing in found] == [digest] else Seen.BETWEEN
@@ -312,7 +171,7 @@ class StoreCase(Case):
         return await method(ctx, self.request)
 
     def seen(self, things: tuple[Inspected, ...]) -> Seen:
-        stores = [thing.detail for thing in _of(things, OwnedKind.STORE)]
+        stores = [thing.detail for thing in of_kind(things, OwnedKind.STORE)]
         if stores == [self._before] * (self._before is not None):
             return Seen.BEFORE
         if stores == [self._after] * (self._after is not None):
@@ -322,7 +181,7 @@ class StoreCase(Case):
 
 def _appears(kind: OwnedKind, key: str) -> Callable[[tuple[Inspected, ...]], Seen]:
     def see(things: tuple[Inspected, ...]) -> Seen:
-        found = [thing for thing in _of(things, kind) if key in (thing.key, thing.detail)]
+        found = [thing for thing in of_kind(things, kind) if key in (thing.key, thing.detail)]
         return {0: Seen.BEFORE, 1: Seen.AFTER}.get(len(found), Seen.BETWEEN)
 
     return see
@@ -330,7 +189,7 @@ def _appears(kind: OwnedKind, key: str) -> Callable[[tuple[Inspected, ...]], See
 
 def _disappears(kind: OwnedKind, key: str) -> Callable[[tuple[Inspected, ...]], Seen]:
     def see(things: tuple[Inspected, ...]) -> Seen:
-        found = [thing for thing in _of(things, kind) if key in (thing.key, thing.detail)]
+        found = [thing for thing in of_kind(things, kind) if key in (thing.key, thing.detail)]
         return {0: Seen.AFTER, 1: Seen.BEFORE}.get(len(found), Seen.BETWEEN)
 
     return see
@@ -338,7 +197,9 @@ def _disappears(kind: OwnedKind, key: str) -> Callable[[tuple[Inspected, ...]], 
 
 def _has_size(key: str, before: int, after: int) -> Callable[[tuple[Inspected, ...]], Seen]:
     def see(things: tuple[Inspected, ...]) -> Seen:
-        sizes = [thing.size_bytes for thing in _of(things, OwnedKind.VOLUME) if thing.key == key]
+        sizes = [
+            thing.size_bytes for thing in of_kind(things, OwnedKind.VOLUME) if thing.key == key
+        ]
         return _one_of(sizes, before, after)
 
     return see

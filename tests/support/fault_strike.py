@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from fault_cases import GOOD_S, Case, Seen, World, context
+from fault_cases import Case, Seen
+from fault_world import GOOD_S, World, context
 from holdfast import infos, requests
 from holdfast.errors import DriverError, ErrorKind
 from holdfast.testbed import Fault, Inspected

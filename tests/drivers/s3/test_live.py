@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fault_cases import World
+from fault_world import World
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.live import LiveStore
 from holdfast.plugins import load_provider

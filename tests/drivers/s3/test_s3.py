@@ -139,7 +139,7 @@ def test_more_keys_than_one_listing_shows(bed: Running) -> None:
 
 
 def _description(metadata: Any) -> Any:
-    from holdfast_drivers.s3.client import Description  # noqa: PLC0415 - for one test
+    from holdfast_drivers.s3.values import Description  # noqa: PLC0415 - for one test
 
     return Description(metadata=metadata)
 
