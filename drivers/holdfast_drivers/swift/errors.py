@@ -44,5 +44,8 @@ def refusal(status: int, what: str, body: bytes, *, changes: bool) -> DriverErro
         return Corrupt(f"{what}: a part of it is lost or another one; restore it from a backup")
     if status == 413 and b"quota" in body.lower():
         return Exhausted(f"{what}: the account's or container's quota is used up")
+    if status == 400 and b"413 request entity too large" in body.lower():
+        # A manifest is refused with what its segments were answered, and they are small.
+        return Exhausted(f"{what}: the account's or container's quota is used up")
     kind, why = _REFUSALS.get(status, (Internal, f"status {status} was not expected"))
     return kind(f"{what}: {why}")

@@ -126,6 +126,7 @@ def test_container_names_of_the_testbed_are_legal_and_apart() -> None:
         (403, b"", Denied, Denied),
         (409, b"", Corrupt, Conflict),
         (413, b"Upload exceeds quota.", Exhausted, Exhausted),
+        (400, b"Errors:\n/c/1, 413 Request Entity Too Large\n", Exhausted, Exhausted),
         (413, b"Your request is too large.", OutOfRange, OutOfRange),
         (416, b"", OutOfRange, OutOfRange),
         (422, b"", Corrupt, Corrupt),

@@ -34,6 +34,10 @@ class S3Disk(Disk):
         self._store = Store(bucket)
         self._whole: dict[tuple[str, ...], str] = {}
 
+    def close(self) -> None:
+        """Close the connections to the S3 server."""
+        self._bucket.close()
+
     def objects(self) -> list[StoredFile]:
         """Everything that is stored now: two listings, and the records that are new since then."""
         places = {place.id: place for place in self._containers()}

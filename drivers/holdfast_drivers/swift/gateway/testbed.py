@@ -72,6 +72,10 @@ class GatewayTestbed(Testbed):
             detail=f"Swift's own proxy over {storage.product} {storage.version}",
         )
 
+    def close(self) -> None:
+        """Close the inspector's connections."""
+        self._disk.close()
+
     def config(self, role: Role, namespace: str) -> SwiftConfig:
         """The account's owner, and a container of its own."""
         host, port = self._proxy.address
@@ -221,4 +225,6 @@ async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
         proxy = await stack.enter_async_context(
             FaultProxy(listen=("127.0.0.1", 0), upstream=(server.address, PORT))
         )
-        yield GatewayTestbed(server, storage, proxy, users, await swift_version(server))
+        testbed = GatewayTestbed(server, storage, proxy, users, await swift_version(server))
+        stack.callback(testbed.close)
+        yield testbed

@@ -108,6 +108,11 @@ class Bucket:
         else:
             line.close()
 
+    def close(self) -> None:
+        """Close the connections that wait for a next request."""
+        while self._idle:
+            self._idle.pop().close()
+
     def _new(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         return kind(self._host, timeout=self._timeout_s)
