@@ -32,7 +32,7 @@ DECOYS: Final = (
     "outer/root/neighbour/primary/volumes/decoy/row.json",
     "outer/root/neighbour/primary/volumes/decoy/data",
 )
-AUTHORIZED: Final = Path("/root/.ssh/authorized_keys")
+AUTHORIZED: Final = Path("/etc/ssh/authorized_keys")
 _FULL: Final = VOLUMES / "full"
 _READ_BYTES: Final = 1 << 20
 _MODES: Final = {"x": "exclusive", "r": "read_only"}

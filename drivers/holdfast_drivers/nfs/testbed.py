@@ -45,7 +45,7 @@ from holdfast_drivers.nfs.server import (
 _SIZE: Final = "1G"
 _FAULTS: Final = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
 _SSH_PORT: Final = 22
-_AUTHORIZED: Final = "/root/.ssh/authorized_keys"
+_AUTHORIZED: Final = "/etc/ssh/authorized_keys"
 _HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
 _SANDBOX: Final = f"{EXPORT}/around"
 _ROOT: Final = f"{_SANDBOX}/outer/root"
