@@ -108,7 +108,7 @@ class TgtKeeper(GrantKeeper):
                 return
             number = number_of(record.target)
             if found is not None:
-                self._tgt.delete_target(number)
+                self._delete_target(found, record)
             self._make(number, record, granted, data)
 
     def _make(self, number: int, record: GrantRecord, granted: GrantName, data: Path) -> None:
@@ -143,21 +143,23 @@ class TgtKeeper(GrantKeeper):
     def _take_away(self, record: GrantRecord, user: str) -> None:
         """Make every command of the host fail, wait for those at work, and remove the target."""
         tgt, found = self._tgt, self._find(record)
-        number = number_of(record.target)
         if found is not None:
-            tgt.forbid(number, initiator_name(record.host))
-            for _ in range(_TRIES_MAX):
-                if tgt.delete_lun(number, LUN):
-                    break
-                # Somebody is always at work: no more commands from there.
-                for connection in found.connections:
-                    tgt.hang_up(number, connection)
-                select.select((), (), (), _PAUSE_S)
-                found = self._find(record) or found
-            else:
-                raise Unknown(f"host {record.host} is still at work on the volume")
-            tgt.delete_target(number)
+            tgt.forbid(found.number, initiator_name(record.host))
+            self._delete_target(found, record)
         tgt.delete_account(user)
+
+    def _delete_target(self, found: Target, record: GrantRecord) -> None:
+        """Delete the LUN first, so that the host is kept from the volume as early as can be."""
+        tgt, number = self._tgt, found.number
+        for _ in range(_TRIES_MAX):
+            if tgt.delete_lun(number, LUN) and tgt.delete_target(number):
+                return
+            # Somebody is always at work: no more commands from there.
+            for connection in found.connections:
+                tgt.hang_up(number, connection)
+            select.select((), (), (), _PAUSE_S)
+            found = self._find(record) or found
+        raise Unknown(f"host {record.host} is still at work on the volume")
 
     def is_admitted(self, granted: GrantName, data: Path) -> bool:
         record = self.read(granted)

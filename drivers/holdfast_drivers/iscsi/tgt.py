@@ -144,10 +144,14 @@ class Tgt:
             what = f"set {key} of a target"
             self._call(what, Mode.TARGET, Op.UPDATE, f"{key}={value}", target=number)
 
-    def delete_target(self, number: int) -> None:
-        """Delete a target with its sessions; none is no error."""
+    def delete_target(self, number: int) -> bool:
+        """Delete a target with its LUNs and sessions; false while a command is at work.
+
+        Commands to a LUN that is gone are answered by LUN 0, which is then at work itself.
+        """
         with _none(TgtErrno.NO_TARGET):
-            self._call("delete a target", Mode.TARGET, Op.DELETE, target=number, force=1)
+            return self._unless_active("delete a target", Mode.TARGET, number, force=1)
+        return True
 
     def new_lun(self, number: int, lun: int, path: str, *, serial: str, read_only: bool) -> None:
         """Serve a file, thinly, under a serial number of at most 36 characters of its own."""
@@ -164,13 +168,8 @@ class Tgt:
         Commands that come later are answered with "logical unit not supported". An initiator that
         is never idle keeps its LUN active for ever, unless it is forbidden and hung up on.
         """
-        try:
-            with _none(TgtErrno.NO_LUN, TgtErrno.NO_TARGET):
-                self._call("delete a LUN", Mode.LUN, Op.DELETE, target=number, lun=lun)
-        except TgtRefused as refused:
-            if refused.number == TgtErrno.LUN_ACTIVE:
-                return False
-            raise
+        with _none(TgtErrno.NO_LUN, TgtErrno.NO_TARGET):
+            return self._unless_active("delete a LUN", Mode.LUN, number, lun=lun)
         return True
 
     def allow(self, number: int, initiator: str) -> None:
@@ -218,6 +217,17 @@ class Tgt:
                 session=connection.session,
                 connection=connection.connection,
             )
+
+    def _unless_active(
+        self, what: str, mode: Mode, target: int, *, lun: int = 0, force: int = 0
+    ) -> bool:
+        try:
+            self._call(what, mode, Op.DELETE, target=target, lun=lun, force=force)
+        except TgtRefused as refused:
+            if refused.number == TgtErrno.LUN_ACTIVE:
+                return False
+            raise
+        return True
 
     def _call(
         self,

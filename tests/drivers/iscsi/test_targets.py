@@ -1,6 +1,7 @@
 """Volumes that tgt serves: who is let in, who is kept out, and what a restart keeps."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -160,6 +161,37 @@ def test_revoke_ends_a_writer_that_never_rests() -> None:
             assert await read(second) == b"b"
 
     asyncio.run(story())
+
+
+def test_revoke_ends_a_writer_that_goes_on_after_errors() -> None:
+    """Commands that keep coming once the volume is gone do not keep its target alive."""
+
+    async def story() -> None:
+        async with world() as seen:
+            for key in (f"v{number}" for number in range(12)):
+                await seen.volume(key)
+                handle = await seen.granted(key, "host-a")
+                written = asyncio.Semaphore(0)
+                writers = [
+                    asyncio.ensure_future(_write_through_errors(handle, written)) for _ in range(12)
+                ]
+                for _ in range(50):
+                    await written.acquire()
+                await seen.revoke(key, "host-a")
+                for writer in writers:
+                    writer.cancel()
+                await asyncio.gather(*writers, return_exceptions=True)
+            assert await seen.grants_seen() == []
+
+    asyncio.run(story())
+
+
+async def _write_through_errors(handle: BlockNodeHandle, written: asyncio.Semaphore) -> None:
+    async with open_block_io(handle) as volume:
+        while True:
+            with contextlib.suppress(DriverError):
+                await volume.write_at(0, b"a" * BLOCK)
+                written.release()
 
 
 def test_the_server_refuses_a_wrong_initiator() -> None:
