@@ -35,7 +35,7 @@ def backends() -> list[Backend]:
 
     ``HOLDFAST_BACKENDS`` (names or ``name-kind``, separated by commas) chooses some.
     """
-    chosen = [name for name in os.environ.get("HOLDFAST_BACKENDS", "").split(",") if name]
+    chosen = set(filter(None, os.environ.get("HOLDFAST_BACKENDS", "").split(",")))
     found = [
         Backend(provider=name, kind=kind)
         for name, provider in providers().items()
@@ -43,7 +43,10 @@ def backends() -> list[Backend]:
         for kind in offered_testbeds(provider)
         if kind.partition(":")[0] in KINDS
     ]
-    return [one for one in found if not chosen or one.provider in chosen or str(one) in chosen]
+    known = {name for one in found for name in (one.provider, str(one))}
+    if unknown := chosen - known:
+        raise ValueError(f"HOLDFAST_BACKENDS: no {sorted(unknown)} among {sorted(known)}")
+    return [one for one in found if not chosen or {one.provider, str(one)} & chosen]
 
 
 def roles_of(backend: Backend) -> tuple[Role, ...]:
