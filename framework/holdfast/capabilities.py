@@ -170,7 +170,9 @@ class RangeCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class UrlCapabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Port *url*: addresses that work for a while without credentials."""
+    """Port *url*: addresses that work for a while without credentials, for at most
+    ``expires_max_s``.
+    """
 
     expires_max_s: float
 

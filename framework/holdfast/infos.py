@@ -118,9 +118,17 @@ class ObjectData(Info, frozen=True, kw_only=True, tag="object_data"):
 
 
 class UrlInfo(Info, frozen=True, kw_only=True, tag="url"):
-    """A temporary address."""
+    """A temporary address: an absolute one of scheme ``http`` or ``https``.
+
+    The object is in its path, what proves the right to it in its query. It is a secret for as long
+    as it works, so it is not shown.
+    """
 
     url: str
+
+    def __repr__(self) -> str:
+        """Without the address."""
+        return "UrlInfo(url=...)"
 
 
 class Gone(Info, frozen=True, kw_only=True, tag="gone"):

@@ -263,13 +263,24 @@ class ImageDriver(Driver):
         """Delete an object and everything it is made of; an absent one succeeds."""
 
     async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
-        """Copy an object inside the backend (Requires ``copy``)."""
+        """Copy an object inside the backend (Requires ``copy``), whole and independent.
+
+        Behaviour:
+        - the copy has an id of its own, and the source's bytes, kind and content type; without a
+          source it is ``NotFound``, in maintenance ``Precondition``.
+        - a target that is the same already is the answer; another one is ``Conflict``.
+        """
         raise Unsupported("this driver cannot copy objects natively", object=request.key)
 
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl
     ) -> infos.UrlInfo:
-        """An address that works without credentials for a while (Requires ``url``)."""
+        """An address that gives the whole object without credentials (Requires ``url``).
+
+        Behaviour:
+        - only ``GET`` works, of that object and for ``expires_s`` seconds, a part of one rounded
+          up; neither another address nor closing the driver ends it. Absent is ``NotFound``.
+        """
         raise Unsupported("this driver has no temporary addresses", object=request.key)
 
 
