@@ -25,7 +25,7 @@ from holdfast.backends.exec_stream import ExecStream, exec_options, open_exec_st
 from holdfast.backends.images import image_reference
 from holdfast.backends.network import NETWORK, free_server_address
 from holdfast.backends.ownership import machine_lock, state_folder, this_owner
-from holdfast.backends.specs import BackendServer, Mount, ServerFile, ServerSpec
+from holdfast.backends.specs import BackendServer, Mount, ServerFile, ServerSpec, Volume
 from holdfast.backends.sweeper import remove_container, sweep_dead
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
@@ -38,6 +38,7 @@ __all__ = [
     "Server",
     "ServerFile",
     "ServerSpec",
+    "Volume",
     "run_server",
 ]
 
@@ -293,18 +294,29 @@ def _options(spec: ServerSpec, run: str, address: str) -> dict[str, Any]:
         "cap_add": list(spec.cap_add),
         "security_opt": list(spec.security_opt),
         "devices": list(spec.devices),
-        "mounts": [
-            docker_module().types.Mount(
-                mount.target, str(mount.source), type="bind", read_only=not mount.writable
-            )
-            for mount in spec.mounts
-        ],
+        "mounts": [*map(_folder, spec.mounts), *(_volume(one, run) for one in spec.volumes)],
     }
     if spec.entrypoint:
         options["entrypoint"] = list(spec.entrypoint)
     if spec.memory_max_bytes:
         options["mem_limit"] = spec.memory_max_bytes
     return options
+
+
+def _folder(mount: Mount) -> Any:
+    types = docker_module().types
+    return types.Mount(mount.target, str(mount.source), type="bind", read_only=not mount.writable)
+
+
+def _volume(volume: Volume, run: str) -> Any:
+    types = docker_module().types
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size={volume.size_bytes}"}
+    return types.Mount(
+        volume.target,
+        volume.name,
+        labels={LABEL_RUN: run, LABEL_OWNER: this_owner()},
+        driver_config=types.DriverConfig("local", options),
+    )
 
 
 def _status(client: Any, name: str) -> str:

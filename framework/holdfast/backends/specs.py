@@ -24,6 +24,17 @@ class Mount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     writable: bool = False
 
 
+class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file system in memory, of a size of its own, that the engine keeps while a container runs.
+
+    Containers that name the same volume share it.
+    """
+
+    name: str
+    size_bytes: int
+    target: str
+
+
 class ServerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file written into a container before its first start."""
 
@@ -46,6 +57,7 @@ class ServerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     cap_add: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     tmpfs: dict[str, str] = {}
     devices: tuple[str, ...] = ()
     files: tuple[ServerFile, ...] = ()

@@ -1,0 +1,81 @@
+"""A server's disk of a size of its own, which outlives the server and can be filled."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from holdfast.backends.images import BASE_IMAGE
+from holdfast.backends.servers import Server, container_name, run_server
+from holdfast.backends.specs import ServerSpec, Volume
+from holdfast.backends.sweeper import remove_volume
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.runtime import runtime
+
+_DISK: Final = "/disk"
+_FULL: Final = f"{_DISK}/.full"
+_FILL: Final = f"fallocate -l $(df --output=avail -B1 {_DISK} | tail -n 1) {_FULL}"
+
+
+class BoundedDisk:
+    """A file system in memory that a container of its own keeps, so that servers can be killed.
+
+    Args:
+        keeper: the container.
+        size_bytes: how much it holds.
+    """
+
+    def __init__(self, keeper: Server, size_bytes: int) -> None:
+        self._keeper = keeper
+        self._size_bytes = size_bytes
+
+    def at(self, target: str) -> Volume:
+        """The disk as a server sees it under a folder."""
+        return Volume(name=self._keeper.name, size_bytes=self._size_bytes, target=target)
+
+    async def folder(self) -> Path:
+        """The disk as this machine sees it; only root may look."""
+        return Path(f"/proc/{await self._keeper.pid()}/root{_DISK}")
+
+    async def fill(self) -> None:
+        """Take all space that is left."""
+        await self._do(_FILL)
+
+    async def free(self) -> None:
+        """Give back what ``fill`` took."""
+        await self._do(f"rm -f {_FULL}")
+
+    async def _do(self, command: str) -> None:
+        done = await self._keeper.exec(("sh", "-c", command))
+        if done.status:
+            said = done.stderr.decode(errors="replace").strip()
+            raise EnvironmentUnavailable(f"the disk {self._keeper.name}: {said}")
+
+
+@asynccontextmanager
+async def bounded_disk(backend: str, run: str, size_bytes: int) -> AsyncIterator[BoundedDisk]:
+    """A disk for a server of this run, or the one that the run has already; removed at the end.
+
+    Raises:
+        EnvironmentUnavailable: there is no engine, or the base image was not built.
+    """
+    spec = ServerSpec(
+        backend=f"{backend}-disk",
+        image=BASE_IMAGE,
+        entrypoint=("sleep", "infinity"),
+        volumes=(
+            Volume(
+                name=container_name(f"{backend}-disk", run), size_bytes=size_bytes, target=_DISK
+            ),
+        ),
+    )
+    try:
+        async with run_server(spec, run, _is_there) as keeper:
+            yield BoundedDisk(keeper, size_bytes)
+    finally:
+        name = container_name(spec.backend, run)
+        await runtime().run_blocking(remove_volume, name)
+
+
+async def _is_there(keeper: Server) -> bool:
+    return await keeper.pid() != 0
