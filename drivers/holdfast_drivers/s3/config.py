@@ -10,10 +10,13 @@ from holdfast.capabilities import (
     ListCapabilities,
     RangeCapabilities,
     UploadCapabilities,
+    UrlCapabilities,
 )
 from holdfast.errors import Invalid
 from holdfast_drivers.s3.names import encoded
 
+URL_MAX_S: Final = 7 * 24 * 3600
+"""How long a presigned address works at most, by the S3 API."""
 JOIN_PARTS_MAX: Final = 10_000
 """How many parts one multipart upload may have, by the S3 API."""
 PART_BYTES: Final = 16 << 20
@@ -91,4 +94,5 @@ def capabilities_of(config: S3Config) -> ImageCapabilities:
         ),
         list=ListCapabilities(page_max=1000),
         range=RangeCapabilities(),
+        url=UrlCapabilities(expires_max_s=URL_MAX_S),
     )

@@ -3,19 +3,19 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.fault_proxy import FaultProxy
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import FoundMinio, find_minio
 from holdfast.backends.ownership import state_folder
 from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import Mount, ServerFile, ServerSpec
+from holdfast.backends.specs import Mount, ServerFile, ServerSpec, Volume
 from holdfast.errors import Unsupported
 from holdfast.requests import Role
 from holdfast.runtime import runtime
@@ -28,12 +28,13 @@ from holdfast_drivers.s3.testbed import (
     Administrator,
     Credentials,
     S3Testbed,
-    data_folder,
     prepare,
     session_of,
 )
 
 PORT: Final = 9000
+_DATA: Final = "/data"
+_DISK_BYTES: Final = 1 << 30
 _JOINS: Final = ".minio.sys/multipart"
 
 
@@ -42,13 +43,16 @@ class ContainerTestbed(S3Testbed):
 
     Args:
         server: the container.
+        disk: where it keeps everything.
     """
 
     kind = TestbedKind.CONTAINER
+    faults = S3Testbed.faults | {Fault.FULL}
 
     def __init__(
         self,
         server: Server,
+        disk: BoundedDisk,
         proxy: FaultProxy,
         client: Any,
         user: Credentials,
@@ -57,6 +61,7 @@ class ContainerTestbed(S3Testbed):
     ) -> None:
         super().__init__(proxy, client, user)
         self._server = server
+        self._disk = disk
         self.joins: Path | None = None
         """Where MinIO keeps unfinished multipart uploads, of which its API tells only to who knows
         their names; nothing for other servers.
@@ -78,12 +83,14 @@ class ContainerTestbed(S3Testbed):
         ]
 
     def spoil(self, fault: Fault) -> AbstractAsyncContextManager[None]:
-        """Freeze or kill the container."""
+        """Freeze or kill the container, or fill its disk."""
         match fault:
             case Fault.PAUSED:
                 return self._paused()
             case Fault.KILLED:
                 return self._killed()
+            case Fault.FULL:
+                return self._full()
             case _:
                 raise Unsupported(f"this testbed cannot put the fault {fault} in force")
 
@@ -104,6 +111,14 @@ class ContainerTestbed(S3Testbed):
             await self._server.start()
             await answering(self._client)
 
+    @asynccontextmanager
+    async def _full(self) -> AsyncIterator[None]:
+        await self._disk.fill()
+        try:
+            yield
+        finally:
+            await self._disk.free()
+
 
 @asynccontextmanager
 async def container_testbed(run: str) -> AsyncIterator[ContainerTestbed]:
@@ -114,24 +129,25 @@ async def container_testbed(run: str) -> AsyncIterator[ContainerTestbed]:
     """
     admin, user = _credentials(run, "admin"), _credentials(run, "driver")
     found = await find_minio()
-    folder = data_folder() / f"holdfast-s3-{_digest(run, 'folder')[:16]}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    spec = _minio(found, folder, admin) if found.image else _weed(admin, user)
-    try:
+    async with bounded_disk("s3", run, _DISK_BYTES) as disk:
+        volume = disk.at(_DATA)
+        spec = _minio(found, volume, admin) if found.image else _weed(volume, admin, user)
         async with (
             run_server(spec, run, _ready) as server,
-            _behind_proxy(server, found, admin, user) as testbed,
+            _behind_proxy(server, disk, found, (admin, user)) as testbed,
         ):
-            testbed.joins = folder / _JOINS if found.image else None
+            testbed.joins = await disk.folder() / _JOINS if found.image else None
             yield testbed
-    finally:
-        await runtime().run_blocking(shutil.rmtree, folder, ignore_errors=True)
 
 
 @asynccontextmanager
 async def _behind_proxy(
-    server: Server, found: FoundMinio, admin: Credentials, user: Credentials
+    server: Server,
+    disk: BoundedDisk,
+    found: FoundMinio,
+    credentials: tuple[Credentials, Credentials],
 ) -> AsyncIterator[ContainerTestbed]:
+    admin, user = credentials
     endpoint = f"http://{server.address}:{PORT}"
     known = admin
     if found.image:
@@ -146,38 +162,38 @@ async def _behind_proxy(
         await answering(client)
         await prepare(client)
         identity = await _identity(server, found)
-        yield ContainerTestbed(server, proxy, client, user, identity=identity)
+        yield ContainerTestbed(server, disk, proxy, client, user, identity=identity)
 
 
-def _minio(found: FoundMinio, folder: Path, admin: Credentials) -> ServerSpec:
+def _minio(found: FoundMinio, volume: Volume, admin: Credentials) -> ServerSpec:
     return ServerSpec(
         backend="s3-minio",
         image=str(found.image),
         entrypoint=("minio",),
-        command=("server", "/data", "--address", f":{PORT}", "--console-address", ":9001"),
+        command=("server", _DATA, "--address", f":{PORT}", "--console-address", ":9001"),
         environment={
             "MINIO_ROOT_USER": admin.access_key,
             "MINIO_ROOT_PASSWORD": admin.secret_key,
             "MINIO_UPDATE": "off",
             "MINIO_BROWSER": "off",
         },
-        mounts=(Mount(source=folder, target="/data", writable=True),),
+        volumes=(volume,),
     )
 
 
-def _weed(admin: Credentials, user: Credentials) -> ServerSpec:
+def _weed(volume: Volume, admin: Credentials, user: Credentials) -> ServerSpec:
     return ServerSpec(
         backend="s3-weed",
         image=BASE_IMAGE,
         entrypoint=("/usr/bin/weed",),
         command=(
             "server",
-            "-dir=/srv",
+            f"-dir={_DATA}",
             "-ip=127.0.0.1",
             "-ip.bind=0.0.0.0",
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256",
-            "-volume.max=0",
+            "-volume.max=100",
             "-volume.preStopSeconds=1",
             "-filer",
             "-s3",
@@ -188,6 +204,7 @@ def _weed(admin: Credentials, user: Credentials) -> ServerSpec:
             "-s3.port.lance=0",
         ),
         mounts=(Mount(source=Path(weed_program()), target="/usr/bin/weed"),),
+        volumes=(volume,),
         files=(ServerFile(path="/etc/identities.json", data=identities(admin, user), mode=0o600),),
     )
 

@@ -85,6 +85,11 @@ class S3ImageDriver(ImageDriver):
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
         return await self._objects.delete(Call(ctx, request.key), request)
 
+    async def temporary_url(
+        self, ctx: CallContext, request: requests.TemporaryUrl
+    ) -> infos.UrlInfo:
+        return await self._objects.address(Call(ctx, request.key), request)
+
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
@@ -10,6 +11,7 @@ from holdfast.errors import Corrupt, NotFound, OutOfRange
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
+from holdfast_drivers.s3.config import URL_MAX_S
 from holdfast_drivers.s3.names import after_all_of, decoded, encoded
 from holdfast_drivers.s3.rows import (
     OBJECTS,
@@ -25,8 +27,6 @@ from holdfast_drivers.s3.tokens import opened, sealed
 from holdfast_drivers.s3.values import Call, Content
 
 T = TypeVar("T")
-HANDLE_S: Final = 7 * 24 * 3600
-"""How long the address in a handle works: the longest that S3 allows."""
 _AT_ONCE: Final = 16
 _HASH_INLINE_BYTES: Final = 256 << 10
 
@@ -108,13 +108,15 @@ class Objects:
     async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
         """An address by which the object can be read for a week."""
         row = await object_row(self.bucket, call, request.key)
-        url = await self.bucket.address(object_name(request.key), HANDLE_S)
+        url = await self.bucket.address(object_name(request.key), URL_MAX_S)
         return HttpHandle(url=url, size_bytes=row.size_bytes)
 
     async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
-        """An address by which the object can be read for a while; the server keeps the time."""
+        """An address by which the object can be read for a while, in whole seconds, of which the
+        server keeps count.
+        """
         await object_row(self.bucket, call, request.key)
-        seconds = max(1, int(request.expires_s))
+        seconds = math.ceil(request.expires_s)
         return infos.UrlInfo(url=await self.bucket.address(object_name(request.key), seconds))
 
     async def list(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:

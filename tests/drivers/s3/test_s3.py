@@ -147,25 +147,43 @@ def _description(metadata: Any) -> Any:
 def test_an_address_is_good_for_one_object_and_for_a_while(bed: Running) -> None:
     """The server itself refuses a presigned address that was changed, and one that has expired."""
 
-    async def work(driver: ImageDriver, config: S3Config) -> None:
+    async def work(driver: ImageDriver, _: S3Config) -> None:
         await put(driver, "public", b"everybody may read this")
         await put(driver, "secret", b"nobody may read this")
         handle = await driver.open_object(context(), requests.OpenObject(key="public"))
         assert isinstance(handle, HttpHandle)
-        async with httpx.AsyncClient(trust_env=False) as http, open_bucket(config) as bucket:
+        async with httpx.AsyncClient(trust_env=False) as http:
             read = await http.get(handle.url)
             assert read.content == b"everybody may read this"
             other = handle.url.replace("/objects/public", "/objects/secret")
             assert (await http.get(other)).status_code == 403
             longer = handle.url.replace("X-Amz-Expires=604800", "X-Amz-Expires=604799")
             assert (await http.get(longer)).status_code == 403
-            short = await bucket.address(object_name("public"), 1)
-            answer = await http.get(short)
-            while answer.is_success:  # the server's clock decides
-                answer = await http.get(short)
-            assert answer.status_code == 403
+            await _expires(driver, http)
 
     in_store(bed, "addresses", work)
+
+
+async def _expires(driver: ImageDriver, http: httpx.AsyncClient) -> None:
+    """An address for a second ends, one for longer does not; neither writes or deletes."""
+    urls = [
+        (
+            await driver.temporary_url(
+                context(), requests.TemporaryUrl(key="public", expires_s=seconds)
+            )
+        ).url
+        for seconds in (1.0, 60.0)
+    ]
+    short, long = urls
+    answer = await http.get(short)
+    while answer.is_success:  # the server's clock decides
+        answer = await http.get(short)
+    assert answer.status_code == 403
+    for refused in (await http.put(long, content=b"x"), await http.delete(long)):
+        assert refused.status_code == 403
+    assert (await http.get(long)).content == b"everybody may read this"
+    with pytest.raises(NotFound):
+        await driver.temporary_url(context(), requests.TemporaryUrl(key="absent", expires_s=1.0))
 
 
 def test_two_drivers_change_a_store_at_once(bed: Running) -> None:
