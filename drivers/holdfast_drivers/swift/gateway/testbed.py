@@ -34,7 +34,6 @@ from holdfast_drivers.swift.testbed import (
     SEGMENT_BYTES,
     bad_configs,
     container_name,
-    set_quota,
     works,
 )
 
@@ -127,7 +126,7 @@ class GatewayTestbed(Testbed):
                 await self._storage.server.pause()
                 await self._server.pause()
             case Fault.FULL:
-                await set_quota(self._address, self._keys["admin"], "0")
+                await self._storage.disk.fill()
             case Fault.REVOKED:
                 await self._become(tuple(_other_key(user) for user in self._users))
             case _:
@@ -142,7 +141,7 @@ class GatewayTestbed(Testbed):
                 await self._storage.server.unpause()
                 await self._server.unpause()
             case Fault.FULL:
-                await set_quota(self._address, self._keys["admin"], "")
+                await self._storage.disk.free()
             case _:
                 await self._become(self._users)
         await until_works(self._server, self._keys["admin"])
@@ -159,10 +158,9 @@ class GatewayTestbed(Testbed):
         return f"http://{self._server.address}:{PORT}"
 
     async def remove(self, role: Role, namespace: str) -> None:
-        """Remove the namespace's two containers from the bucket."""
-        name = container_name(namespace)
-        both = frozenset({name, f"{name}-segments"})
-        await runtime().run_blocking(self._disk.remove, ACCOUNT, both)
+        """Remove the namespace's container from the bucket."""
+        own = frozenset({container_name(namespace)})
+        await runtime().run_blocking(self._disk.remove, ACCOUNT, own)
 
 
 def _other_key(user: User) -> User:
