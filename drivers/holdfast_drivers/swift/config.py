@@ -11,28 +11,30 @@ from holdfast.capabilities import (
     ListCapabilities,
     RangeCapabilities,
     UploadCapabilities,
+    UrlCapabilities,
 )
 from holdfast.errors import Invalid
 
-SEGMENTS: Final = "-segments"
 PARTS_MAX: Final = 1000
 """Swift's own default for the segments of one large object."""
 PAGE_MAX: Final = 1000
+URL_MAX_S: Final = 7 * 24 * 3600
+"""How long a temporary address works at most. Swift has no limit: this one is ours, S3's."""
 _SEGMENT_MAX_BYTES: Final = 5 << 30
 _SEGMENT_MIN_BYTES: Final = 1 << 16
-_CONTAINER: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,52}[a-z0-9]")
+_CONTAINER: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
 class SwiftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An image store in two containers of a Swift account.
+    """An image store in a container of a Swift account.
 
     Args:
         auth_url: where version 1 of the authentication answers, such as
             ``https://swift.example.org/auth/v1.0``.
         user: the user, such as ``account:user``.
         key: the user's secret key.
-        namespace: the container of the objects; a second one has ``-segments`` added. 3 to 54 of
-            ``a-z``, ``0-9`` and ``-``; nothing else in the account is touched.
+        namespace: the container of the store. 3 to 63 of ``a-z``, ``0-9`` and ``-``; nothing else
+            in the account is touched.
         ca_file: the certificates of those who may vouch for the server, where the host's do not.
         segment_bytes: the largest part of an upload, which is also the largest segment stored.
     """
@@ -43,11 +45,6 @@ class SwiftConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     namespace: str
     ca_file: str = ""
     segment_bytes: int = 16 << 20
-
-    @property
-    def segments(self) -> str:
-        """The container of what objects are made of."""
-        return f"{self.namespace}{SEGMENTS}"
 
 
 def check_config(config: SwiftConfig) -> None:
@@ -70,7 +67,7 @@ def check_config(config: SwiftConfig) -> None:
     if _CONTAINER.fullmatch(config.namespace) is None:
         raise Invalid(
             f"setting `namespace` is {config.namespace!r}, which names no container: "
-            "3 to 54 of a-z, 0-9 and -"
+            "3 to 63 of a-z, 0-9 and -"
         )
     if not _SEGMENT_MIN_BYTES <= config.segment_bytes <= _SEGMENT_MAX_BYTES:
         raise Invalid(
@@ -89,4 +86,5 @@ def capabilities_of(config: SwiftConfig) -> ImageCapabilities:
         ),
         list=ListCapabilities(page_max=PAGE_MAX),
         range=RangeCapabilities(),
+        url=UrlCapabilities(expires_max_s=URL_MAX_S),
     )

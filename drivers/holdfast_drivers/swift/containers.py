@@ -25,6 +25,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     folded: bool = False
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a joined object: its plain path below the account, its size and its MD5."""
+
+    path: str
+    size_bytes: int
+    etag: str
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """An object: what is stored beside its bytes, and its bytes from ``offset_bytes`` on."""
 
@@ -36,15 +44,34 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Container:
-    """One container of the account."""
+    """One container of the account, or the objects in it whose names begin alike.
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    Args:
+        connection: to the account.
+        name: the container's.
+        area: what begins the names of all objects that are meant; names are given without it.
+        floor: listings begin after this name.
+    """
+
+    def __init__(
+        self, connection: Connection, name: str, *, area: str = "", floor: str = ""
+    ) -> None:
         self.connection = connection
         self.name = name
+        self._area = area
+        self._floor = floor
 
     def path(self, name: str) -> str:
         """The path of an object below the account."""
-        return f"{self.name}/{quote(name, safe='')}"
+        return f"{self.name}/{quote(self._area + name, safe='')}"
+
+    def plain_path(self, name: str) -> str:
+        """The path of an object below the account, as manifests and signatures have it."""
+        return f"{self.name}/{self._area}{name}"
+
+    def name_at(self, plain_path: str) -> str:
+        """The name of an object of this container, from its plain path."""
+        return plain_path.lstrip("/").removeprefix(self.plain_path(""))
 
     async def look(self, call: Call) -> Mapping[str, str] | None:
         """The container's headers, or ``None`` where there is none."""
@@ -93,10 +120,8 @@ class Container:
             offset, size = int(where.partition("-")[0]), int(whole)
         return _found(answer, size, offset, answer.body)
 
-    async def joined(self, call: Call, name: str) -> list[tuple[str, int]]:
-        """Names and bytes of the segments that an object is joined from, in order; none where it
-        is not joined.
-        """
+    async def joined(self, call: Call, name: str) -> list[Segment]:
+        """The segments that an object is joined from, in order; none where it is not joined."""
         answer = await self.connection.ask(
             call,
             "GET",
@@ -107,8 +132,8 @@ class Container:
         if "x-static-large-object" not in answer.headers:
             return []
         return [
-            (str(piece["name"]).split("/", 2)[2], int(piece["bytes"]))
-            for piece in json.loads(answer.body)
+            Segment(path=str(one["name"]), size_bytes=int(one["bytes"]), etag=str(one["hash"]))
+            for one in json.loads(answer.body)
         ]
 
     async def put(
@@ -171,8 +196,10 @@ class Container:
     ) -> list[Entry] | None:
         """A part of the listing, in byte order; ``None`` where there is no container."""
         query: dict[str, str | int] = {"format": "json", "limit": limit}
+        prefix = self._area + prefix
+        mark = self._area + after if after else self._floor
         query |= {"prefix": prefix} if prefix else {}
-        query |= {"marker": after} if after else {}
+        query |= {"marker": mark} if mark else {}
         query |= {"delimiter": fold} if fold else {}
         answer = await self.connection.ask(
             call, "GET", self.name, accept=(*_EXISTS, 404), query=query
@@ -180,7 +207,7 @@ class Container:
         if answer.status == 404:
             return None
         try:
-            return [_entry(line) for line in json.loads(answer.body or b"[]")]
+            return [_entry(line, len(self._area)) for line in json.loads(answer.body or b"[]")]
         except (ValueError, KeyError, TypeError) as error:
             server = self.connection.server
             raise call.failed(Internal(f"{server} gave a list that is none")) from error
@@ -217,7 +244,9 @@ def _found(answer: Answer, size: int, offset: int = 0, data: bytes = b"") -> Fou
     )
 
 
-def _entry(line: Mapping[str, Any]) -> Entry:
+def _entry(line: Mapping[str, Any], cut: int) -> Entry:
+    """A line of a listing, without the first ``cut`` characters of its name."""
     if "subdir" in line:
-        return Entry(name=str(line["subdir"]), folded=True)
-    return Entry(name=str(line["name"]), size_bytes=int(line["bytes"]), etag=str(line["hash"]))
+        return Entry(name=str(line["subdir"])[cut:], folded=True)
+    name = str(line["name"])[cut:]
+    return Entry(name=name, size_bytes=int(line["bytes"]), etag=str(line["hash"]))

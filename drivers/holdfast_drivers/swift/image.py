@@ -38,7 +38,7 @@ class SwiftImageDriver(ImageDriver):
     async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
         call = Call(ctx)
         row = await self._store.row(call)
-        objects = await self._store.objects.look(call)
+        objects = await self._store.objects.all(call)
         if objects is None:
             raise self._store.absent()
         account = await self._connection.ask(call, "HEAD", "", accept=(200, 204))
@@ -48,7 +48,7 @@ class SwiftImageDriver(ImageDriver):
             total_bytes=max(total, row.size_bytes),
             used_bytes=row.size_bytes,
             allocated_bytes=row.size_bytes,
-            objects=int(objects.get("x-container-object-count", 0)),
+            objects=len(objects),
         )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
@@ -93,6 +93,11 @@ class SwiftImageDriver(ImageDriver):
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
         return await self._objects.delete(Call(ctx, request.key), request.key)
+
+    async def temporary_url(
+        self, ctx: CallContext, request: requests.TemporaryUrl
+    ) -> infos.UrlInfo:
+        return await self._objects.address(Call(ctx, request.key), request)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request

@@ -12,7 +12,7 @@ import os
 import pickle
 import sqlite3
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from holdfast.testbed import Inspected, Inspector, Inventory
 HASH_PREFIX: Final = b"holdfast"
 HASH_SUFFIX: Final = b"testbed"
 _PART_SHIFT: Final = 28
+_AREA: Final = "!/"
 _META: Final = "X-Object-Meta-"
 _OURS: Final = "X-Container-Meta-Holdfast-"
 _CODES: Final = {".e": ".", ".f": "/", "~e": "~", "~f": "\x7f"}
@@ -186,27 +187,23 @@ def _text(value: object) -> str:
 
 
 class SwiftInspector(Inspector):
-    """The inspector of one namespace: its container, and the one of its segments."""
+    """The inspector of one namespace: its container."""
 
     def __init__(self, disk: Disk, account: str, container: str) -> None:
         self._disk = disk
         self._account = account
         self._container = container
-        self._segments = f"{container}-segments"
 
     async def inventory(self) -> Inventory:
-        """Everything in the two containers, and a digest of all other objects on the disk."""
+        """Everything in the container, and a digest of all other objects on the disk."""
         return await runtime().run_blocking(self._inventory)
 
     def _inventory(self) -> Inventory:
-        own: dict[tuple[str, str], StoredFile] = {}
+        own: dict[str, StoredFile] = {}
         outside: list[str] = []
         for file in self._disk.objects():
-            if file.account == self._account and file.container in {
-                self._container,
-                self._segments,
-            }:
-                own[file.container, file.name] = file
+            if (file.account, file.container) == (self._account, self._container):
+                own[file.name] = file
             else:
                 where = f"{file.account}/{file.container}/{file.name}"
                 outside.append(f"{where}\0{sorted(file.meta.items())}\0{self._disk.digest([file])}")
@@ -214,17 +211,17 @@ class SwiftInspector(Inspector):
         digest = hashlib.sha256("\n".join(sorted(outside)).encode()).hexdigest()
         return Inventory(things=tuple(things), outside_digest=digest)
 
-    def _things(self, own: Mapping[tuple[str, str], StoredFile]) -> Iterator[Inspected]:
-        objects = [file for (container, _), file in own.items() if container == self._container]
+    def _things(self, own: Mapping[str, StoredFile]) -> Iterator[Inspected]:
+        objects = [file for name, file in own.items() if not name.startswith(_AREA)]
         rest = {
-            name: file for (container, name), file in own.items() if container != self._container
+            name.removeprefix(_AREA): file for name, file in own.items() if name.startswith(_AREA)
         }
         known: set[str] = set()
-        store = self._disk.container(self._account, self._segments)
+        store = self._disk.container(self._account, self._container)
         if store is not None and f"{_OURS}Id" in store:
             yield _store(store)
             known.add("store")
-        elif store is not None or self._disk.container(self._account, self._container) is not None:
+        elif store is not None:
             yield Inspected(kind=OwnedKind.TEMPORARY, key="container", unfinished=True)
         groups: set[str] = set()
         for file in objects:
@@ -262,8 +259,7 @@ class SwiftInspector(Inspector):
         pieces = [file]
         if file.is_manifest:
             listed = json.loads(file.path.read_bytes())
-            names = [str(piece["name"]).removeprefix(f"/{self._segments}/") for piece in listed]
-            pieces = [rest[name] for name in names if name in rest]
+            pieces = self._pieces(listed, rest)
         return Inspected(
             kind=OwnedKind.OBJECT,
             key=_key(file.name),
@@ -271,6 +267,14 @@ class SwiftInspector(Inspector):
             size_bytes=sum(piece.size_bytes for piece in pieces),
             digest=self._disk.digest(pieces),
         )
+
+    def _pieces(
+        self, listed: Sequence[Mapping[str, Any]], rest: Mapping[str, StoredFile]
+    ) -> list[StoredFile]:
+        """The files that a manifest names, so far as they are there."""
+        area = f"/{self._container}/{_AREA}"
+        names = [str(piece["name"]).removeprefix(area) for piece in listed]
+        return [rest[name] for name in names if name in rest]
 
 
 def _store(meta: Mapping[str, str]) -> Inspected:

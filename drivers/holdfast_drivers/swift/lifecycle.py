@@ -1,4 +1,6 @@
-"""How two containers become a store, serve hosts, rest and are given back."""
+"""How a container becomes a store, serve hosts, rest and are given back."""
+
+import msgspec
 
 from holdfast import requests
 from holdfast.errors import Conflict, Exhausted, Internal, InUse, Unknown
@@ -7,18 +9,24 @@ from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.names import PARTS_AREA
 from holdfast_drivers.swift.rows import decoded, encoded
 from holdfast_drivers.swift.store import (
     ANCHOR,
     URL_KEY,
     Store,
     StoreRow,
+    begun,
+    fresh_key,
     host_header,
+    is_begun,
     state_header,
 )
 
 HOSTS_MAX = 64
 """A container has at most 90 entries of metadata."""
+_KEY = "url-key"
+"""Beside the anchor: the key of temporary addresses that was made with the store."""
 
 
 class SwiftLifeCycle(LifeCycle):
@@ -35,36 +43,48 @@ class SwiftLifeCycle(LifeCycle):
             found = await self._make(call, request.name)
         if found.name != request.name:
             raise Conflict(f"the container is store {found.name!r} already")
-        await self._store.objects.make(call, {URL_KEY: self._store.url_key()})
+        if not found.signs:
+            await self._describe(call, {URL_KEY: await self._url_key(call)})
         return found.info()
 
     async def _refuse_others(self, call: Call) -> None:
-        """Refuse containers that somebody else uses."""
-        objects, segments = self._store.objects, self._store.segments
-        for container in (objects, segments):
-            page = await container.page(call, limit=2) or []
-            if any(entry.name != ANCHOR or container is objects for entry in page):
-                raise Conflict(
-                    f"container {container.name} holds objects that are no store's; "
-                    "see setting namespace"
-                )
+        """Refuse a container that somebody else uses."""
+        page = await self._store.place.page(call, limit=2) or []
+        if any(entry.name != f"{PARTS_AREA}{ANCHOR}" for entry in page):
+            raise Conflict(
+                f"container {self._store.place.name} holds objects that are no store's; "
+                "see setting namespace"
+            )
 
     async def _make(self, call: Call, name: str) -> StoreRow:
         fresh = StoreRow(id=runtime().new_id("store"), name=name, operation=call.operation)
-        segments = self._store.segments
-        await segments.make(call, {URL_KEY: self._store.url_key()})
-        meta = {"id": fresh.id, "name": encoded(name), "operation": encoded(call.operation)}
+        place, segments = self._store.place, self._store.segments
+        await place.make(call, begun(call.operation))
+        meta = {
+            "id": fresh.id,
+            "name": encoded(name),
+            "operation": encoded(call.operation),
+            _KEY: fresh_key(),
+        }
         if not await segments.put(call, ANCHOR, b"", meta, new=True):
             anchor = await segments.head(call, ANCHOR)
             if anchor is None:
-                raise Unknown(f"container {segments.name} is made and removed at once")
+                raise Unknown(f"container {place.name} is made and removed at once")
+            meta = {_KEY: fresh_key(), **anchor.meta}
             fresh = StoreRow(
-                id=anchor.meta["id"],
-                name=decoded(anchor.meta["name"]),
-                operation=decoded(anchor.meta["operation"]),
+                id=meta["id"],
+                name=decoded(meta["name"]),
+                operation=decoded(meta["operation"]),
             )
-        await segments.describe(call, fresh.headers())
-        return fresh
+        key = {} if URL_KEY in (await place.look(call) or {}) else {URL_KEY: meta[_KEY]}
+        await place.describe(call, fresh.headers() | key)
+        return msgspec.structs.replace(fresh, signs=True)
+
+    async def _url_key(self, call: Call) -> str:
+        """The key that was made with the store, or a new one where that is lost."""
+        anchor = await self._store.segments.head(call, ANCHOR)
+        made = anchor.meta.get(_KEY) if anchor is not None else None
+        return made or fresh_key()
 
     async def get(self, ctx: CallContext) -> StoreInfo:
         return (await self._store.row(Call(ctx))).info()
@@ -103,33 +123,29 @@ class SwiftLifeCycle(LifeCycle):
         return (await self._store.row(call)).info()
 
     async def _describe(self, call: Call, headers: dict[str, str]) -> None:
-        if not await self._store.segments.describe(call, headers):
+        if not await self._store.place.describe(call, headers):
             raise self._store.absent()
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
         call = Call(ctx)
-        segments = self._store.segments
-        headers = await segments.look(call)
+        place, segments = self._store.place, self._store.segments
+        headers = await place.look(call)
         if headers is None:
             return Gone(key="")
         row = await self._store.find(call)
         anchor = None if row else await segments.head(call, ANCHOR)
         if row is None and anchor is None:
-            return await self._leave(call)
-        holders = tuple(f"hosts/{host}" for host in row.hosts) if row else ()
-        await self._refuse_used(call, holders)
-        if not await self._store.objects.remove(call):
-            raise InUse(f"container {self._store.objects.name} is in use", holders=("objects",))
-        await self._refuse_used(call, holders)
+            return await self._leave(call, ours=is_begun(headers))
+        await self._refuse_used(call, tuple(f"hosts/{host}" for host in row.hosts) if row else ())
         await segments.delete(call, ANCHOR)
-        if not await segments.remove(call):
-            raise Unknown(f"container {segments.name} was filled while it was given back")
+        if not await place.remove(call):
+            raise Unknown(f"container {place.name} was filled while it was given back")
         return Gone(key="")
 
-    async def _leave(self, call: Call) -> Gone:
+    async def _leave(self, call: Call, *, ours: bool) -> Gone:
         """Give back what a call that was lost began to make or to remove, and nothing else."""
-        if not await self._store.segments.page(call, limit=1):
-            await self._store.segments.remove(call)
+        if ours and not await self._store.place.page(call, limit=1):
+            await self._store.place.remove(call)
         return Gone(key="")
 
     async def _refuse_used(self, call: Call, holders: tuple[str, ...]) -> None:
@@ -151,7 +167,7 @@ class SwiftLifeCycle(LifeCycle):
         rest = [entry.name for entry in entries if entry.name != ANCHOR]
         if any(not name.startswith("d/") for name in rest):
             raise call.failed(
-                Internal(f"container {self._store.segments.name} holds what is no store's")
+                Internal(f"container {self._store.place.name} holds what is no store's")
             )
         if rest:
             await self._store.segments.delete_all(call, rest)

@@ -11,6 +11,10 @@ import hashlib
 import re
 from typing import Final
 
+PARTS_AREA: Final = "!/"
+"""Begins the names of everything in the container that is no object; no key's name does."""
+KEYS_AFTER: Final = "!/~"
+"""Comes after all of that, and before every key's name."""
 FOLD: Final = ".f"
 AFTER_FOLD: Final = ".g"
 """Comes after every name that goes on after ``FOLD``, and before everything else that follows."""

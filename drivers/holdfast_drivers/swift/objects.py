@@ -3,16 +3,17 @@
 import asyncio
 import hashlib
 import hmac
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from holdfast import infos, requests
 from holdfast.errors import Corrupt, NotFound, OutOfRange
-from holdfast.handles import HttpHandle, HttpPiece
+from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
-from holdfast_drivers.swift.containers import LIST_MAX, Container, Entry
+from holdfast_drivers.swift.containers import LIST_MAX, Entry
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.rows import (
     ObjectRow,
@@ -72,30 +73,32 @@ class Objects:
         return infos.ObjectData(object=row.info(), offset_bytes=found.offset_bytes, data=data)
 
     async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
-        """A handle that reads an object for an hour, without credentials.
-
-        What a signature for one container lets through is not joined from another one's segments:
-        each segment has an address of its own.
-        """
+        """A handle that reads an object for an hour, without credentials."""
         row = await self.get_row(call, request.key)
-        name = object_name(request.key)
-        url = await self.address(call, self.store.objects, name, HANDLE_S)
-        segments = self.store.segments
-        pieces = [
-            HttpPiece(url=await self.address(call, segments, piece, HANDLE_S), size_bytes=size)
-            for piece, size in await self.store.objects.joined(call, name)
-        ]
-        return HttpHandle(url=url, size_bytes=row.size_bytes, pieces=tuple(pieces))
+        url = await self._signed(call, request.key, HANDLE_S)
+        return HttpHandle(url=url, size_bytes=row.size_bytes)
 
-    async def address(self, call: Call, container: Container, name: str, expires_s: float) -> str:
-        """An address that reads one stored name for a while."""
+    async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
+        """An address by which an object can be read for a while, in whole seconds, of which the
+        server keeps count.
+        """
+        await self.get_row(call, request.key)
+        return infos.UrlInfo(url=await self._signed(call, request.key, request.expires_s))
+
+    async def _signed(self, call: Call, key: str, expires_s: float) -> str:
+        """An address that reads an object for a while.
+
+        The server lets who has it read this one container, which is why everything that objects
+        are joined from is in there, too.
+        """
+        secret = await self.store.url_key(call)
         session = await self.store.connection.session(call)
-        url = f"{session.url}/{quote(f'{container.name}/{name}', safe='/')}"
-        until = int(runtime().wall_clock() + expires_s)
-        signed = f"GET\n{until}\n{_plain_path(session.url)}/{container.name}/{name}"
-        secret = self.store.url_key().encode()
-        signature = hmac.new(secret, signed.encode(), hashlib.sha256).hexdigest()
-        return f"{url}?temp_url_sig={signature}&temp_url_expires={until}"
+        path = self.store.objects.plain_path(object_name(key))
+        until = math.ceil(runtime().wall_clock() + expires_s)
+        signed = f"GET\n{until}\n{_plain_path(session.url)}/{path}"
+        signature = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+        asked = f"temp_url_sig={signature}&temp_url_expires={until}"
+        return f"{session.url}/{quote(path, safe='/')}?{asked}"
 
     async def listed(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
@@ -234,7 +237,7 @@ def _span(request: requests.GetObject) -> str:
 
 
 def _plain_path(url: str) -> str:
-    return urlsplit(url).path
+    return unquote(urlsplit(url).path)
 
 
 def _mark(after: str, request: requests.ListObjects) -> str:

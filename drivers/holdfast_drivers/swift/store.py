@@ -1,26 +1,28 @@
-"""The two containers of one store, and what is recorded of the store itself.
+"""The container of one store, and what is recorded of the store itself.
 
-Name, id, state and hosts are metadata of the container of segments, each host under a header of its
-own, so that two drivers that attach hosts at once lose none. The object ``store`` in it is made
-where there is none, or not at all: of two who make a store at once, one does.
+Name, id, state and hosts are metadata of the container, each host under a header of its own, so
+that two drivers that attach hosts at once lose none. The object ``store`` in it is made where there
+is none, or not at all: of two who make a store at once, one does, and its key of temporary
+addresses is the one for all.
 """
 
-import hashlib
-import hmac
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from holdfast.errors import NotFound, Precondition
 from holdfast.infos import StoreInfo, StoreState
+from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call, Connection
 from holdfast_drivers.swift.containers import Container
-from holdfast_drivers.swift.names import digest_of
+from holdfast_drivers.swift.names import KEYS_AFTER, PARTS_AREA, digest_of
 from holdfast_drivers.swift.rows import decoded, encoded
 
 ANCHOR: Final = "store"
 _OURS: Final = "x-container-meta-holdfast-"
 _HOST: Final = f"{_OURS}host-"
+_BEGUN: Final = f"{_OURS}operation"
 URL_KEY: Final = "x-container-meta-temp-url-key"
 
 
@@ -33,14 +35,16 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     state: StoreState = StoreState.UP
     hosts: tuple[str, ...] = ()
     size_bytes: int = 0
-    """What the container of segments holds now."""
+    """What the container holds now."""
+    signs: bool = False
+    """Whether the container has a key of temporary addresses."""
 
     def headers(self) -> dict[str, str]:
         """Everything but the hosts, as the container's metadata."""
         return {
             f"{_OURS}id": self.id,
             f"{_OURS}name": encoded(self.name),
-            f"{_OURS}operation": encoded(self.operation),
+            **begun(self.operation),
             **state_header(self.state),
         }
 
@@ -56,22 +60,24 @@ class Store:
         config = connection.config
         self.connection = connection
         self.config = config
-        self.objects = Container(connection, config.namespace)
-        self.segments = Container(connection, config.segments)
+        self.place = Container(connection, config.namespace)
+        self.objects = Container(connection, config.namespace, floor=KEYS_AFTER)
+        self.segments = Container(connection, config.namespace, area=PARTS_AREA)
 
     async def find(self, call: Call) -> StoreRow | None:
         """What is recorded of the store, or ``None`` where there is none."""
-        headers = await self.segments.look(call)
+        headers = await self.place.look(call)
         if headers is None or f"{_OURS}id" not in headers:
             return None
         hosts = (decoded(value) for name, value in headers.items() if name.startswith(_HOST))
         return StoreRow(
             id=headers[f"{_OURS}id"],
             name=decoded(headers[f"{_OURS}name"]),
-            operation=decoded(headers[f"{_OURS}operation"]),
+            operation=decoded(headers[_BEGUN]),
             state=StoreState(headers.get(f"{_OURS}state", StoreState.UP.value)),
             hosts=tuple(sorted(hosts, key=str.encode)),
             size_bytes=int(headers.get("x-container-bytes-used", 0)),
+            signs=URL_KEY in headers,
         )
 
     async def row(self, call: Call) -> StoreRow:
@@ -101,14 +107,38 @@ class Store:
             )
         return row
 
-    def url_key(self) -> str:
-        """The key with which temporary addresses of this store are signed.
+    async def url_key(self, call: Call) -> str:
+        """The key with which temporary addresses are signed: the one that the container has.
 
-        It follows from the user's key, so that every driver with this configuration has the same,
-        and tells nothing of it.
+        Raises:
+            NotFound: there is no store.
+            Precondition: somebody took the key away.
         """
-        what = f"holdfast temporary addresses of {self.config.namespace}"
-        return hmac.new(self.config.key.encode(), what.encode(), hashlib.sha256).hexdigest()
+        headers = await self.place.look(call)
+        if headers is None or f"{_OURS}id" not in headers:
+            raise self.absent()
+        if URL_KEY not in headers:
+            raise Precondition(
+                f"container {self.place.name} has no key for temporary addresses, or does not show "
+                "it to setting user; initialize the store again",
+                state="no key",
+            )
+        return headers[URL_KEY]
+
+
+def fresh_key() -> str:
+    """A key of temporary addresses that nobody knows."""
+    return f"{runtime().random.getrandbits(256):064x}"
+
+
+def begun(operation: str) -> dict[str, str]:
+    """What tells a container in which a store is being made from one of somebody else."""
+    return {_BEGUN: encoded(operation)}
+
+
+def is_begun(headers: Mapping[str, str]) -> bool:
+    """Whether a container was made, or taken, to become a store."""
+    return _BEGUN in headers
 
 
 def state_header(state: StoreState) -> dict[str, str]:

@@ -163,10 +163,9 @@ class SwiftTestbed(Testbed):
         return f"http://{self._server.address}:{PORT}"
 
     async def remove(self, role: Role, namespace: str) -> None:
-        """Remove the namespace's two containers from the disk."""
-        name = container_name(namespace)
-        both = frozenset({name, f"{name}-segments"})
-        await runtime().run_blocking(self._disk.remove, ACCOUNT, both)
+        """Remove the namespace's container from the disk."""
+        own = frozenset({container_name(namespace)})
+        await runtime().run_blocking(self._disk.remove, ACCOUNT, own)
 
 
 def container_name(namespace: str) -> str:

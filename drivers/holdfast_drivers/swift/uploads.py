@@ -132,7 +132,8 @@ class Uploads:
             call, entries, None, frozenset({row.group}), replaced=made.replaced
         )
         own = [entry for entry in entries if group_of(entry.name) == row.group]
-        joined = {name for name, _ in await self.store.objects.joined(call, object_name(row.key))}
+        pieces = await self.store.objects.joined(call, object_name(row.key))
+        joined = {self.store.segments.name_at(piece.path) for piece in pieces}
         return left + [entry.name for entry in own if entry.size_bytes and entry.name not in joined]
 
     async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
@@ -213,7 +214,7 @@ class Uploads:
         name = object_name(row.key)
         manifest = [
             {
-                "path": f"/{self.store.segments.name}/{entry.name}",
+                "path": f"/{self.store.segments.plain_path(entry.name)}",
                 "etag": part.tag,
                 "size_bytes": part.size_bytes,
             }

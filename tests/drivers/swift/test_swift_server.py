@@ -2,33 +2,26 @@
 
 import asyncio
 import hashlib
-import itertools
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 
 import pytest
 
 from engines import require_engine
 from holdfast import requests
-from holdfast.capabilities import ObjectKind
 from holdfast.data import open_block_io
 from holdfast.errors import Conflict, Corrupt, DriverError, Invalid, Unknown
 from holdfast.handles import HttpHandle
 from holdfast.infos import Done, ObjectInfo, OwnedKind, Partial
-from holdfast.requests import CallContext, PartReference, Role
-from holdfast.testbed import Fault, Inspected
+from holdfast.requests import Role
+from holdfast.testbed import Fault
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
-from holdfast_drivers.swift.image import SwiftImageDriver
+from holdfast_drivers.swift.connection import Call, open_connection
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from running_testbeds import Backend, Running, running
+from swift_stores import KEY, MANY, Store, broken_off, completion, context, on_a_store
 
 pytestmark = pytest.mark.slow
-_numbers = itertools.count()
-KEY = "images/a.b"
-MANY = 12
-"""More requests than any verb of these tests makes."""
 
 
 @pytest.fixture(scope="module")
@@ -37,117 +30,6 @@ def swift() -> Iterator[Running]:
     require_engine()
     with running(Backend(provider="swift", kind="container"), f"swift-{os.getpid()}") as found:
         yield found
-
-
-class Breaking(Connection):
-    """A connection whose process dies, as it were, before one of its requests."""
-
-    left = 1 << 30
-
-    async def ask(
-        self,
-        call: Call,
-        method: str,
-        path: str,
-        *,
-        accept: Collection[int],
-        query: Mapping[str, str | int] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: bytes = b"",
-        changes: bool | None = None,
-    ) -> Answer:
-        self.left -= 1
-        if self.left < 0:
-            raise Unknown("the process died")
-        return await super().ask(
-            call,
-            method,
-            path,
-            accept=accept,
-            query=query,
-            headers=headers,
-            data=data,
-            changes=changes,
-        )
-
-
-class Store:
-    """One store of a test, its driver, and what the inspector sees."""
-
-    def __init__(self, running_on: Running, connection: Breaking, namespace: str) -> None:
-        self.connection = connection
-        self.image = SwiftImageDriver(connection)
-        self.inspector = running_on.testbed.inspector(Role.IMAGE, namespace)
-
-    async def put(self, upload: str, *parts: bytes, key: str = KEY) -> ObjectInfo:
-        await self.start(upload, key)
-        sent = [await self.send(upload, number, data) for number, data in enumerate(parts, 1)]
-        return await self.image.complete_upload(context(), completion(upload, sent, *parts))
-
-    async def start(self, upload: str, key: str = KEY) -> None:
-        request = requests.StartUpload(upload=upload, key=key, kind=ObjectKind.ISO)
-        await self.image.start_upload(context(), request)
-
-    async def send(self, upload: str, number: int, data: bytes) -> PartReference:
-        request = requests.UploadPart(upload=upload, number=number, data=data)
-        return (await self.image.upload_part(context(), request)).part
-
-    async def things(self) -> list[Inspected]:
-        """What the inspector finds, the store itself excepted."""
-        found = (await self.inspector.inventory()).things
-        return [thing for thing in found if thing.kind is not OwnedKind.STORE]
-
-    async def owned(self) -> list[tuple[OwnedKind, str]]:
-        """What the driver says that it owns, the store itself excepted."""
-        stream = self.image.enumerate(context(), requests.EnumerateOwned())
-        found = [(thing.kind, thing.key) async for thing in stream]
-        return [thing for thing in found if thing[0] is not OwnedKind.STORE]
-
-
-def context() -> CallContext:
-    now = asyncio.get_running_loop().time()
-    return CallContext(operation="op-tested", deadline=now + 60)
-
-
-def completion(upload: str, sent: list[PartReference], *parts: bytes) -> requests.CompleteUpload:
-    whole = b"".join(parts)
-    return requests.CompleteUpload(
-        upload=upload,
-        parts=tuple(sent),
-        size_bytes=len(whole),
-        sha256=hashlib.sha256(whole).hexdigest(),
-    )
-
-
-def on_a_store(swift: Running, story: Callable[[Store], Awaitable[None]]) -> None:
-    """Let a story play on a store of its own."""
-    namespace = f"test-{next(_numbers)}"
-    config = swift.testbed.config(Role.IMAGE, namespace)
-    assert isinstance(config, SwiftConfig)
-
-    async def play() -> None:
-        async with AsyncExitStack() as stack:
-            plain = await stack.enter_async_context(open_connection(config))
-            client = plain._client  # pyright: ignore[reportPrivateUsage] - broken off on purpose
-            connection = Breaking(config, client)
-            life_cycle = SwiftLifeCycle(connection)
-            await life_cycle.initialize(context(), requests.InitializeStore(name="store"))
-            await story(Store(swift, connection, namespace))
-            await swift.testbed.remove(Role.IMAGE, namespace)
-
-    swift.run(play())
-
-
-async def broken_off(store: Store, at: int, work: Callable[[], Awaitable[object]]) -> bool:
-    """Do something whose process dies before one of its requests; whether it died."""
-    store.connection.left = at
-    try:
-        await work()
-    except Unknown:
-        return True
-    finally:
-        store.connection.left = 1 << 30
-    return False
 
 
 @pytest.mark.parametrize("parts", [(b"one",), (b"one", b"two"), ()])

@@ -120,9 +120,7 @@ class GatewayInspector(SwiftInspector):
     def _object(self, file: StoredFile, rest: Mapping[str, StoredFile]) -> Inspected:
         if not file.is_manifest:
             return super()._object(file, rest)
-        listed = json.loads(self._s3.data(file))
-        names = [str(piece["name"]).removeprefix(f"/{self._segments}/") for piece in listed]
-        pieces = [rest[name] for name in names if name in rest]
+        pieces = self._pieces(json.loads(self._s3.data(file)), rest)
         one = super()._object(_plain(file), rest)
         return Inspected(
             kind=OwnedKind.OBJECT,
