@@ -1,15 +1,39 @@
-"""Tests of others that fail against our servers, each with the reason."""
+"""Tests of others that fail against our servers: one file for each server, in ``expected``."""
 
+import tomllib
+from pathlib import Path
+
+import msgspec
 from tests.acceptance.outcomes import Excused, Product, Suite
 
-EXCUSED: tuple[Excused, ...] = (
-    Excused(
-        suite=Suite.SWIFT,
-        products=(Product.SWIFT, Product.GATEWAY),
-        tests=("functional.test_account.TestAccount.test_GET_HEAD_content_type",),
-        reason=(
-            "on a fresh server the account is not made yet: Swift's proxy answers 200 for an "
-            "account that it would make on demand, and the test wants the 204 of one that is there"
-        ),
-    ),
-)
+FOLDER = Path(__file__).parent / "expected"
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One reason, as a file gives it."""
+
+    suite: str
+    reason: str
+    tests: tuple[str, ...]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    excused: tuple[_Entry, ...]
+
+
+def excused() -> tuple[Excused, ...]:
+    """What is written down for all servers; a server without a file has nothing to excuse."""
+    return tuple(one for product in Product for one in _of(product))
+
+
+def _of(product: Product) -> tuple[Excused, ...]:
+    path = FOLDER / f"{product.name.lower()}.toml"
+    if not path.exists():
+        return ()
+    read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
+    return tuple(
+        Excused(
+            suite=Suite[entry.suite], products=(product,), tests=entry.tests, reason=entry.reason
+        )
+        for entry in read.excused
+    )

@@ -1,6 +1,7 @@
 """What a foreign suite said, and how that compares with what is expected of a server."""
 
 import enum
+import sys
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -69,7 +70,9 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     failed: tuple[str, ...]
     """Failed, and nobody expected it."""
     healed: tuple[str, ...]
-    """Passed although listed as failing: the list is to be shortened."""
+    """Listed as failing, and passed or not met at all: the list is to be shortened."""
+    messages: dict[str, str]
+    """What every failed test said."""
 
     @property
     def good(self) -> bool:
@@ -85,6 +88,8 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     product: Product
     identity: str
     outcomes: dict[str, Outcome]
+    messages: dict[str, str] = {}
+    """What the failed tests said."""
     seconds: float
     partial: bool = False
 
@@ -110,7 +115,8 @@ def judge(run: Run, excuses: Iterable[Excused]) -> Verdict:
         counts=_counts(run.outcomes),
         excused=excused,
         failed=tuple(failed),
-        healed=tuple(_healed(mine, run.outcomes)),
+        healed=tuple(_healed(mine, run)),
+        messages=run.messages,
     )
 
 
@@ -126,10 +132,19 @@ def _reason(excuses: Iterable[Excused], run: Run, test: str) -> str | None:
     return None
 
 
-def _healed(excuses: Iterable[Excused], outcomes: Mapping[str, Outcome]) -> Iterable[str]:
-    """Excuses none of whose tests failed although one of them ran."""
+def _healed(excuses: Iterable[Excused], run: Run) -> Iterable[str]:
+    """Patterns none of whose tests failed although one of them ran, or that mean no test at all."""
     for one in excuses:
         for pattern in one.tests:
-            met = [outcome for test, outcome in outcomes.items() if _matches(pattern, test)]
-            if Outcome.PASSED in met and Outcome.FAILED not in met:
+            met = [outcome for test, outcome in run.outcomes.items() if _matches(pattern, test)]
+            stale = not met and not run.partial
+            if stale or (Outcome.PASSED in met and Outcome.FAILED not in met):
                 yield pattern
+
+
+def progress(server: str, part: str, outcomes: Mapping[str, Outcome], seconds: float) -> None:
+    """Say in one line what a part of a suite gave."""
+    counts = _counts(outcomes)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    sys.stdout.write(f"  {server}: {part}: {told} in {seconds:.0f} s\n")
+    sys.stdout.flush()

@@ -3,24 +3,30 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import msgspec
-from tests.acceptance.exceptions import EXCUSED
+from tests.acceptance.exceptions import excused
 from tests.acceptance.iscsi_suite import run_iscsi_suite
 from tests.acceptance.outcomes import Outcome, Product, Run, Suite, Verdict, judge
 from tests.acceptance.servers import gateway_target, s3_target, swift_target, tgt_target
-from tests.acceptance.swift_suite import Target, run_swift_suite
+from tests.acceptance.swift_suite import Budget, Target, run_swift_suite
 
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 
 _FULL_S = 3600.0
+_FILE_S = 900.0
+_JOBS = 2
 _SUBSET_S = 150.0
 _SUBSET = frozenset({Product.GATEWAY, Product.TGT})
 """What CI runs: the rows whose expected failures are known in full."""
+_Told = tuple[list[Verdict], list[str]]
+"""The verdicts, and what could not be run."""
 _SWIFT_SUITES = (Suite.SWIFT, Suite.S3API_FUNCTIONAL, Suite.S3API_BOTO)
 
 
@@ -36,10 +42,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _suites(wish: Wish, suites: tuple[Suite, ...], target: Target) -> list[Run]:
-    timeout_s = _SUBSET_S if wish.subset else _FULL_S
+    """Each within the time of its row; the subset's row is all of its suites."""
+    shared = Budget(file_s=_SUBSET_S, left_s=_SUBSET_S)
     return [
-        await asyncio.to_thread(
-            run_swift_suite, suite, target, subset=wish.subset, timeout_s=timeout_s
+        await run_swift_suite(
+            suite,
+            target,
+            subset=wish.subset,
+            budget=shared if wish.subset else Budget(file_s=_FILE_S, left_s=_FULL_S),
         )
         for suite in suites
     ]
@@ -57,19 +67,19 @@ async def _gateway(wish: Wish, run: str) -> list[Run]:
 
 async def _minio(wish: Wish, run: str) -> list[Run]:
     async with s3_target(Product.MINIO, run) as target:
-        return await _suites(wish, wish.of(Suite.S3API_BOTO), target)
+        return await _suites(wish, wish.of(Suite.S3API_FUNCTIONAL, Suite.S3API_BOTO), target)
 
 
 async def _seaweedfs(wish: Wish, run: str) -> list[Run]:
     async with s3_target(Product.SEAWEEDFS, run) as target:
-        return await _suites(wish, wish.of(Suite.S3API_BOTO), target)
+        return await _suites(wish, wish.of(Suite.S3API_FUNCTIONAL, Suite.S3API_BOTO), target)
 
 
 async def _tgt(wish: Wish, run: str) -> list[Run]:
     if not wish.of(Suite.ISCSI):
         return []
     async with tgt_target(run) as target:
-        return [await asyncio.to_thread(run_iscsi_suite, target, subset=wish.subset)]
+        return [await run_iscsi_suite(target, subset=wish.subset)]
 
 
 ROWS: dict[Product, Callable[[Wish, str], Awaitable[list[Run]]]] = {
@@ -97,31 +107,45 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(lines)
 
 
-async def _all(products: list[Product], wish: Wish) -> tuple[list[Verdict], list[str]]:
-    verdicts: list[Verdict] = []
-    missing: list[str] = []
-    for product in products:
+async def _all(products: list[Product], wish: Wish, jobs: int) -> _Told:
+    """Several servers at a time, each with its suites one after another."""
+    lanes = asyncio.Semaphore(jobs)
+    async with asyncio.TaskGroup() as group:
+        rows = [group.create_task(_row(product, wish, lanes)) for product in products]
+    told = [row.result() for row in rows]
+    verdicts = [verdict for found, _ in told for verdict in found]
+    return verdicts, [line for _, lines in told for line in lines]
+
+
+async def _row(product: Product, wish: Wish, lanes: asyncio.Semaphore) -> _Told:
+    async with lanes:
         run = f"acceptance-{runtime().random.getrandbits(32):08x}"
         try:
             runs = await ROWS[product](wish, run)
         except EnvironmentUnavailable as why:
-            missing.append(f"{product}: not run: {why}")
-            continue
-        for one in runs:
-            verdict = judge(one, EXCUSED)
-            verdicts.append(verdict)
-            _say(verdict)
-    return verdicts, missing
+            return [], [f"{product}: not run: {why}"]
+    verdicts = [judge(one, excused()) for one in runs]
+    for verdict in verdicts:
+        _say(verdict)
+    return verdicts, []
 
 
 def _say(verdict: Verdict) -> None:
     head = "as expected" if verdict.good else "NOT as expected"
     sys.stdout.write(f"{verdict.suite} on {verdict.identity}: {head}\n")
     for test in verdict.failed:
-        sys.stdout.write(f"  failed, and is not written down: {test}\n")
+        why = verdict.messages.get(test, "").strip().partition("\n")[0]
+        sys.stdout.write(f"  failed, and is not written down: {test}: {why}\n")
     for test in verdict.healed:
-        sys.stdout.write(f"  passes, and is written down as failing: {test}\n")
+        sys.stdout.write(f"  is written down as failing, and does not fail: {test}\n")
     sys.stdout.flush()
+
+
+async def _ended_by_signals(work: Coroutine[None, None, _Told]) -> _Told:
+    """Let SIGTERM end it as Ctrl-C does, so that no server and no program is left behind."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -130,6 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--subset", action="store_true", help="at most three minutes")
     parser.add_argument("--server", action="append", choices=[one.name for one in Product])
     parser.add_argument("--suite", action="append", choices=[one.name for one in Suite])
+    parser.add_argument("--jobs", type=int, default=_JOBS, help="servers at a time")
     parser.add_argument("--out", type=Path, help="write the verdicts there, as JSON")
     asked = parser.parse_args(arguments)
     wish = Wish(
@@ -138,10 +163,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     named = [Product[name] for name in asked.server or ()]
     products = named or [one for one in Product if not asked.subset or one in _SUBSET]
-    verdicts, missing = asyncio.run(_all(products, wish))
+    began = time.monotonic()
+    try:
+        verdicts, missing = asyncio.run(_ended_by_signals(_all(products, wish, asked.jobs)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("interrupted; the servers are removed\n")
+        return 130
     if asked.out:
         asked.out.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts)))
-    sys.stdout.write("\n".join(["", table(verdicts), "", *missing]) + "\n")
+    took = f"{time.monotonic() - began:.0f} seconds in all, servers' starts included"
+    sys.stdout.write("\n".join(["", table(verdicts), "", took, *missing]) + "\n")
     # CI has everything but a MinIO, which no registry gives without one.
     needed = [line for line in missing if not line.startswith(Product.MINIO)]
     if needed and os.environ.get("CI"):

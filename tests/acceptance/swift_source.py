@@ -12,6 +12,7 @@ _REQUIREMENTS = (
     "pytest==9.2.0",
     "pytest-subtests==0.15.0",
     "boto3==1.43.53",
+    "boto==2.49.0",
     "python-swiftclient==4.11.0",
     "requests",
 )

@@ -1,0 +1,149 @@
+"""How the suites of others are run and judged; the suites themselves are no tests of pytest."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.acceptance.commands import run_program
+from tests.acceptance.exceptions import FOLDER, excused
+from tests.acceptance.iscsi_suite import outcomes_of as iscsi_outcomes_of
+from tests.acceptance.outcomes import Excused, Outcome, Product, Run, Suite, judge
+from tests.acceptance.run import ROWS
+from tests.acceptance.swift_suite import FILES, SUBSET, messages_of, outcomes_of
+
+
+def _run(*, partial: bool = False, **outcomes: Outcome) -> Run:
+    return Run(
+        suite=Suite.ISCSI,
+        product=Product.TGT,
+        identity="tgt",
+        outcomes=outcomes,
+        messages={test: "it said no" for test, it in outcomes.items() if it is Outcome.FAILED},
+        seconds=1.0,
+        partial=partial,
+    )
+
+
+def _excused(*tests: str, product: Product = Product.TGT) -> Excused:
+    return Excused(suite=Suite.ISCSI, products=(product,), tests=tests, reason="it has none")
+
+
+def test_a_failure_that_is_not_written_down_is_bad() -> None:
+    """A failure that is not written down makes a run bad."""
+    verdict = judge(_run(one=Outcome.PASSED, two=Outcome.FAILED), ())
+    assert not verdict.good
+    assert verdict.failed == ("two",)
+    assert verdict.messages == {"two": "it said no"}
+
+
+def test_a_failure_that_is_written_down_is_as_expected() -> None:
+    """A failure that is written down keeps its reason, and the run is good."""
+    verdict = judge(_run(one=Outcome.PASSED, two=Outcome.FAILED), [_excused("tw*")])
+    assert verdict.good
+    assert verdict.excused == {"two": "it has none"}
+
+
+def test_a_failure_is_written_down_for_one_server_only() -> None:
+    """What is written down for one server excuses no other."""
+    elsewhere = _excused("two", product=Product.MINIO)
+    assert not judge(_run(one=Outcome.PASSED, two=Outcome.FAILED), [elsewhere]).good
+
+
+@pytest.mark.parametrize(("outcome", "healed"), [(Outcome.PASSED, ("two",)), (Outcome.SKIPPED, ())])
+def test_what_is_written_down_and_passes_is_bad(outcome: Outcome, healed: tuple[str, ...]) -> None:
+    """A test that is written down as failing must fail; one that is skipped says nothing."""
+    verdict = judge(_run(one=Outcome.PASSED, two=outcome), [_excused("two")])
+    assert verdict.healed == healed
+
+
+def test_what_is_written_down_and_not_there_is_bad() -> None:
+    """A full run that does not meet a test that is written down is bad; a part of it need not."""
+    assert judge(_run(one=Outcome.PASSED), [_excused("gone")]).healed == ("gone",)
+    assert judge(_run(one=Outcome.PASSED, partial=True), [_excused("gone")]).good
+
+
+def test_a_run_in_which_nothing_passed_is_bad() -> None:
+    """Where everything was skipped nothing was shown."""
+    assert not judge(_run(one=Outcome.SKIPPED), ()).good
+
+
+def test_every_exception_has_its_reason_and_stands_once() -> None:
+    """Every exception says why, and no test of a server is excused twice."""
+    assert {path.stem for path in FOLDER.iterdir()} <= {one.name.lower() for one in Product}
+    listed = [(one.suite, one.products, test) for one in excused() for test in one.tests]
+    assert len(set(listed)) == len(listed)
+    assert all(len(one.reason.split()) > 5 and one.tests for one in excused())
+
+
+def test_every_server_has_a_row() -> None:
+    """Every server is put through a suite, and a subset is made of files of the whole."""
+    assert set(ROWS) == set(Product)
+    assert all(set(SUBSET[suite]) <= set(files) for suite, files in FILES.items())
+
+
+def test_a_program_that_is_interrupted_ends_with_what_it_started(tmp_path: Path) -> None:
+    """Whoever is cancelled while a program runs ends it, with all that it started."""
+    told = tmp_path / "child"
+    os.mkfifo(told)
+    command = ("/bin/sh", "-c", f"/bin/sleep 600 & echo $! > {told}; wait")
+
+    async def interrupted() -> str:
+        running = asyncio.create_task(
+            run_program(command, timeout_s=600.0, environment={"PATH": "/usr/bin:/bin"})
+        )
+        child = await asyncio.to_thread(told.read_text, encoding="ascii")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return child.strip()
+
+    status = Path(f"/proc/{asyncio.run(interrupted())}/status")
+    # Where nobody has waited for it yet it is a zombie, and does nothing any more.
+    assert not status.exists() or "State:\tZ" in status.read_text(encoding="ascii")
+
+
+def test_a_program_whose_time_is_over_is_late() -> None:
+    """A program that is still running when its time is over is called late."""
+    command = ("/bin/sleep", "600")
+    assert asyncio.run(run_program(command, timeout_s=0.0, environment={})).late
+
+
+def test_a_program_that_ends_is_heard_to_its_end() -> None:
+    """Both streams of a program are kept, in its own environment and nobody else's."""
+    said = "import os, sys; print(dict(os.environ).get('ONLY')); sys.stderr.write('and this')"
+    command = (sys.executable, "-c", said)
+    ended = asyncio.run(run_program(command, timeout_s=60.0, environment={"ONLY": "here"}))
+    assert (ended.said.splitlines(), ended.late) == (["here", "and this"], False)
+
+
+def test_a_report_gives_the_worst_of_subtests_and_why(tmp_path: Path) -> None:
+    """Of several results under one name the failure counts, and its message is kept."""
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite>"
+        '<testcase classname="test.a.B" name="c"><failure message="no">text</failure></testcase>'
+        '<testcase classname="test.a.B" name="c"/>'
+        '<testcase classname="test.a.B" name="d"><skipped message="none"/></testcase>'
+        "</testsuite></testsuites>",
+        encoding="ascii",
+    )
+    assert outcomes_of(report) == {"a.B.c": Outcome.FAILED, "a.B.d": Outcome.SKIPPED}
+    assert messages_of(report) == {"a.B.c": "no"}
+
+
+def test_what_iscsi_test_cu_skips_has_not_passed() -> None:
+    """The program calls a test passed that it skipped; here it is skipped."""
+    said = (
+        "  Test: Simple ...    [OK]\npassed    [FAILED] between tests\n"
+        "  Test: Absent ...    [SKIPPED] not implemented\npassed\n"
+        "  Test: Wrong ...    [FAILED] no\nFAILED\n    1. test.c:1  - no\n"
+        "  Test: Broken ..."
+    )
+    assert {test: outcome for test, (outcome, _) in iscsi_outcomes_of("S", said).items()} == {
+        "S.Simple": Outcome.PASSED,
+        "S.Absent": Outcome.SKIPPED,
+        "S.Wrong": Outcome.FAILED,
+        "S.Broken": Outcome.FAILED,
+    }
