@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.backends.servers import Server, ServerSpec, run_server
 from holdfast.backends.specs import Mount
@@ -26,7 +28,7 @@ from holdfast_drivers.swift.inspector import Disk, SwiftInspector
 PORT: Final = 8080
 ACCOUNT: Final = "AUTH_test"
 _USERS: Final = "/etc/swift/proxy-server.conf.d/20-users.conf"
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory that keeps metadata
+_DISK_BYTES: Final = 1 << 30
 _PROBE_S: Final = 5.0
 _DECOYS: Final = ("neighbour", "neighbour-segments")
 SEGMENT_BYTES: Final = 1 << 20
@@ -49,6 +51,13 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
         ).encode()
 
 
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the server's users and its disk are on this machine."""
+
+    users: Path
+    disk: Path
+
+
 class SwiftTestbed(Testbed):
     """One Swift server; the driver comes through a proxy that can fail it."""
 
@@ -56,12 +65,15 @@ class SwiftTestbed(Testbed):
     second_path = "the files on the server's disk, read without the driver's code and without Swift"
     faults = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
 
-    def __init__(self, server: Server, proxy: FaultProxy, folder: Path, version: str) -> None:
+    def __init__(
+        self, server: Server, proxy: FaultProxy, space: BoundedDisk, files: Files, version: str
+    ) -> None:
         self._server = server
         self._proxy = proxy
-        self._users_file = folder / "users.conf"
-        self._users = read_users(self._users_file)
-        self._disk = Disk(folder / "node" / "d1")
+        self._space = space
+        self._users_file = files.users
+        self._users = read_users(files.users)
+        self._disk = Disk(files.disk)
         self.identity = BackendIdentity(
             vendor="OpenStack",
             product="Swift",
@@ -118,7 +130,7 @@ class SwiftTestbed(Testbed):
             case Fault.PAUSED:
                 await self._server.pause()
             case Fault.FULL:
-                await set_quota(self._address, self._users.admin, "0")
+                await self._space.fill()
             case Fault.REVOKED:
                 other = msgspec.structs.replace(self._users, tester=_fresh_key())
                 await self._become(other)
@@ -132,7 +144,7 @@ class SwiftTestbed(Testbed):
             case Fault.PAUSED:
                 await self._server.unpause()
             case Fault.FULL:
-                await set_quota(self._address, self._users.admin, "")
+                await self._space.free()
             case _:
                 await self._become(self._users)
                 return
@@ -150,6 +162,18 @@ class SwiftTestbed(Testbed):
             while await _is_accepted(client, account, token):
                 pass  # each question waits for its answer
         await self._until_ready()
+
+    async def limit(self, quota_bytes: int | None) -> None:
+        """Give the account a quota as the operator; ``None`` takes it back."""
+        async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
+            asked = {"x-auth-user": "admin:admin", "x-auth-key": self._users.admin}
+            given = await client.get(f"{self._address}/auth/v1.0", headers=asked)
+            headers = {
+                "x-auth-token": given.headers["x-auth-token"],
+                "x-account-meta-quota-bytes": "" if quota_bytes is None else str(quota_bytes),
+            }
+            answer = await client.post(f"{self._address}/v1/{ACCOUNT}", headers=headers)
+            answer.raise_for_status()
 
     async def _until_ready(self) -> None:
         until = runtime().now() + 60
@@ -232,18 +256,6 @@ async def _is_accepted(client: httpx.AsyncClient, url: str, token: dict[str, str
         return True
 
 
-async def set_quota(address: str, key: str, quota: str) -> None:
-    """Give the account a quota as the operator; empty for none."""
-    async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
-        asked = {"x-auth-user": "admin:admin", "x-auth-key": key}
-        given = await client.get(f"{address}/auth/v1.0", headers=asked)
-        headers = {
-            "x-auth-token": given.headers["x-auth-token"],
-            "x-account-meta-quota-bytes": quota,
-        }
-        (await client.post(f"{address}/v1/{ACCOUNT}", headers=headers)).raise_for_status()
-
-
 def read_users(path: Path) -> Users:
     """The users in a configuration that ``Users`` wrote."""
     found = dict(re.findall(r"^user_\w+_(\w+) = (\S+)", path.read_text(), re.MULTILINE))
@@ -256,7 +268,7 @@ def _fresh_key() -> str:
 
 def _prepare(folder: Path) -> None:
     """Make the folder of a run with its users, or leave the one that is there as it is."""
-    (folder / "node").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     users = folder / "users.conf"
     if not users.exists():
         fresh = Users(tester=_fresh_key(), guest=_fresh_key(), admin=_fresh_key())
@@ -280,29 +292,24 @@ async def _introduce(address: str, users: Users) -> str:
 
 @asynccontextmanager
 async def swift_testbed(run: str) -> AsyncIterator[SwiftTestbed]:
-    """A server of this run's own, with everything it keeps in one folder that goes with it."""
-    folder = _MEMORY / f"holdfast-swift-{re.sub(r'[^A-Za-z0-9_.-]', '-', run)}"
-    if not _MEMORY.is_dir():
-        raise EnvironmentUnavailable(
-            f"{_MEMORY} is missing: Swift's disk needs a file system there"
-        )
+    """A server of this run's own, or the one that it has already; all it keeps goes with it."""
+    folder = Path(tempfile.gettempdir(), f"holdfast-swift-{re.sub(r'[^A-Za-z0-9_.-]', '-', run)}")
     await runtime().run_blocking(_prepare, folder)
-    users = read_users(folder / "users.conf")
-    spec = ServerSpec(
-        backend="swift",
-        image=SWIFT_IMAGE,
-        mounts=(
-            Mount(source=folder / "node", target="/srv/node", writable=True),
-            Mount(source=folder / "users.conf", target=_USERS),
-        ),
-    )
-
+    users_file = folder / "users.conf"
+    users = read_users(users_file)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(
             runtime().run_blocking, lambda: shutil.rmtree(folder, ignore_errors=True)
         )
+        space = await stack.enter_async_context(bounded_disk("swift", run, _DISK_BYTES))
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=_PROBE_S, trust_env=False)
+        )
+        spec = ServerSpec(
+            backend="swift",
+            image=SWIFT_IMAGE,
+            mounts=(Mount(source=users_file, target=_USERS),),
+            volumes=(space.at("/srv/node"),),
         )
 
         async def ready(server: Server) -> bool:
@@ -314,4 +321,5 @@ async def swift_testbed(run: str) -> AsyncIterator[SwiftTestbed]:
         proxy = await stack.enter_async_context(
             FaultProxy(listen=("127.0.0.1", 0), upstream=(server.address, PORT))
         )
-        yield SwiftTestbed(server, proxy, folder, version)
+        files = Files(users=users_file, disk=await space.folder() / "d1")
+        yield SwiftTestbed(server, proxy, space, files, version)

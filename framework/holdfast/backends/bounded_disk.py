@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from holdfast.backends.engine_volumes import remove_volume, volume_folder
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.servers import Server, container_name, run_server
 from holdfast.backends.specs import ServerSpec, Volume
-from holdfast.backends.sweeper import remove_volume
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 
@@ -35,7 +35,7 @@ class BoundedDisk:
 
     async def folder(self) -> Path:
         """The disk as this machine sees it; only root may look."""
-        return Path(f"/proc/{await self._keeper.pid()}/root{_DISK}")
+        return await runtime().run_blocking(volume_folder, self._keeper.name)
 
     async def fill(self) -> None:
         """Take all space that is left."""

@@ -14,6 +14,7 @@ from holdfast.backends.engine_client import (
     found_container,
     is_absent,
 )
+from holdfast.backends.engine_volumes import remove_volume, volume_owners
 from holdfast.backends.network import NETWORK, host_records, remove_namespace
 from holdfast.backends.ownership import is_dead
 
@@ -78,26 +79,15 @@ def remove_container(name: str) -> None:
                 raise
 
 
-def remove_volume(name: str) -> None:
-    """Blocking: remove a volume; one that is absent or still in use stays as it is."""
-    with engine_client() as client:
-        try:
-            client.api.remove_volume(name)
-        except docker_module().errors.APIError as error:
-            if not is_absent(error) and "in use" not in str(error):
-                raise
-
-
 def _sweep(*, every: bool) -> Swept:
     with engine_client() as client:
         doomed = [_described(one) for one in _containers(client)]
-        volumes = client.volumes.list(filters={"label": LABEL_OWNER})
-        owners = {str(one.name): str(one.attrs["Labels"][LABEL_OWNER]) for one in volumes}
     containers = [server.name for server in doomed if every or not server.owned]
     for name in containers:
         remove_container(name)
-    for name in [name for name, owner in owners.items() if every or is_dead(owner)]:
-        remove_volume(name)
+    for name, owner in volume_owners().items():
+        if every or is_dead(owner):
+            remove_volume(name)
     hosts = [one.namespace for one in host_records() if every or is_dead(one.owner)]
     for namespace in hosts:
         remove_namespace(namespace)
