@@ -1,7 +1,6 @@
 """Figures and health of a store's folder. Blocking functions."""
 
 import os
-from pathlib import Path
 from typing import Final
 
 from holdfast.errors import DriverError
@@ -11,29 +10,31 @@ from holdfast_drivers.local.place import Place
 _SECTOR_BYTES: Final = 512  # what st_blocks counts, whatever the file system
 
 
-def space_of(place: Place, statuses: list[os.stat_result]) -> StatsInfo:
+def space_of(place: Place, each: list[StatsInfo]) -> StatsInfo:
     """What a store has, what its files occupy, and what they may grow to.
 
     Blocks that files share are counted for each, but never more than the whole has.
     """
     system = os.statvfs(place.folder)
     total_bytes = place.capacity_bytes or system.f_blocks * system.f_frsize
-    occupied = sum(status.st_blocks for status in statuses) * _SECTOR_BYTES
     return StatsInfo(
         total_bytes=total_bytes,
-        used_bytes=min(occupied, total_bytes),
-        allocated_bytes=sum(status.st_size for status in statuses),
-        objects=len(statuses),
+        used_bytes=min(sum(found.used_bytes for found in each), total_bytes),
+        allocated_bytes=sum(found.allocated_bytes for found in each),
+        objects=len(each),
     )
 
 
-def volume_figures(path: Path) -> StatsInfo:
-    """What one volume's file is, and what it occupies."""
-    status = path.stat()
+def figures_of(status: os.stat_result, size_bytes: int | None = None) -> StatsInfo:
+    """What a file is, and what it occupies; ``size_bytes`` of the disk in it, if it is no raw one.
+
+    A file may occupy more than its disk has.
+    """
+    size_bytes = status.st_size if size_bytes is None else size_bytes
     return StatsInfo(
-        total_bytes=status.st_size,
-        used_bytes=min(status.st_blocks * _SECTOR_BYTES, status.st_size),
-        allocated_bytes=status.st_size,
+        total_bytes=size_bytes,
+        used_bytes=min(status.st_blocks * _SECTOR_BYTES, size_bytes),
+        allocated_bytes=size_bytes,
         objects=1,
     )
 

@@ -29,6 +29,7 @@ _PAUSE_S: Final = 0.005
 _FEATURES_S: Final = 8.0
 _PREFIXES: Final[dict[type[Request], str]] = {
     requests.CreateVolume: "vol",
+    requests.ResizeVolume: "size",
     requests.RevertVolume: "rev",
     requests.CreateSnapshot: "snap",
     requests.Grant: "grant",

@@ -9,7 +9,7 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.local.errors import attempt
-from holdfast_drivers.local.figures import health_of, space_of
+from holdfast_drivers.local.figures import figures_of, health_of, space_of
 from holdfast_drivers.local.locks import with_space
 from holdfast_drivers.local.objects import Objects
 from holdfast_drivers.local.owned import owned_by_image
@@ -36,7 +36,7 @@ class LocalImageDriver(ImageDriver):
 
     def _stats(self) -> infos.StatsInfo:
         self._place.row()
-        return space_of(self._place, list(self._objects.shelf.statuses()))
+        return space_of(self._place, [figures_of(one) for one in self._objects.shelf.statuses()])
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
         return await runtime().run_blocking(health_of, self._place)

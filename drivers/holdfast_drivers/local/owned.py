@@ -1,12 +1,13 @@
 """Everything a store's folder holds, leftovers of killed calls included. Blocking functions."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from holdfast import infos
 from holdfast.infos import OwnedKind, OwnedThing
+from holdfast_drivers.local import disks
 from holdfast_drivers.local.locks import LockKind
 from holdfast_drivers.local.names import key_of
 from holdfast_drivers.local.place import Place
@@ -26,8 +27,8 @@ _OWNED = {
 def owned_by_primary(volumes: Volumes) -> Iterator[OwnedThing]:
     """Everything a primary store owns."""
     yield from _store(volumes.place)
-    yield from _things(volumes.volumes)
-    yield from _things(volumes.snapshots)
+    yield from _things(volumes.volumes, disks.size_of)
+    yield from _things(volumes.snapshots, disks.size_of)
     for granted in volumes.grants.all():
         yield OwnedThing(
             kind=OwnedKind.GRANT,
@@ -41,7 +42,7 @@ def owned_by_primary(volumes: Volumes) -> Iterator[OwnedThing]:
 def owned_by_image(uploads: Uploads) -> Iterator[OwnedThing]:
     """Everything an image store owns."""
     yield from _store(uploads.place)
-    yield from _things(uploads.objects.shelf)
+    yield from _things(uploads.objects.shelf, lambda _, path: path.stat().st_size)
     for row in uploads.shelf.rows():
         yield OwnedThing(
             kind=OwnedKind.UPLOAD,
@@ -59,14 +60,14 @@ def _store(place: Place) -> Iterator[OwnedThing]:
     yield OwnedThing(kind=OwnedKind.STORE, id=row.id, key=row.name, operation=row.operation)
 
 
-def _things(shelf: Shelf[R]) -> Iterator[OwnedThing]:
-    found = shelf.describe_all(shelf.all_keys(), lambda row: (row, shelf.data(row).stat()))
-    for row, status in found:
+def _things(shelf: Shelf[R], size_of: Callable[[R, Path], int]) -> Iterator[OwnedThing]:
+    found = shelf.describe_all(shelf.all_keys(), lambda row: (row, size_of(row, shelf.data(row))))
+    for row, size_bytes in found:
         yield OwnedThing(
             kind=_OWNED[shelf.kind],
             id=row.id,
             key=row.key,
-            size_bytes=status.st_size,
+            size_bytes=size_bytes,
             operation=row.operation,
         )
         for path in shelf.unreferenced(row):

@@ -70,7 +70,10 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
     ) -> infos.VolumeInfo:
-        return await with_space(ctx, request.key, self._volumes.resize, request)
+        fresh = runtime().new_id("size")
+        return await with_space(
+            ctx, request.key, self._volumes.resize, request, ctx.operation, fresh
+        )
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume

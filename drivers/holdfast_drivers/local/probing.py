@@ -86,10 +86,10 @@ def _probe_resize(volumes: Volumes, request: requests.ResizeVolume) -> ProbeResu
     wanted = rounded(request.size_bytes)
     reached = info.size_bytes == wanted or (info.size_bytes > wanted and not request.shrink)
     if not reached:
-        return Absent()
+        return _left(volumes.volumes.leftovers(request.key))
     with files.open_existing(volumes.volumes.data(row)) as file:
         files.fsync_file(file)
-    return Done(answer=info)
+    return _done(volumes.volumes, request.key, info)
 
 
 def _probe_revert(volumes: Volumes, operation: str, request: requests.RevertVolume) -> ProbeResult:

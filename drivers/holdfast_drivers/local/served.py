@@ -91,7 +91,6 @@ class ServedStore:
             requests.GetVolume: volumes.get,
             requests.ListVolumes: lambda asked: volume_page(volumes, asked),
             requests.DeleteVolume: volumes.delete,
-            requests.ResizeVolume: volumes.resize,
             requests.GetSnapshot: volumes.get_snapshot,
             requests.ListSnapshots: lambda asked: snapshot_page(volumes, asked),
             requests.DeleteSnapshot: volumes.delete_snapshot,
@@ -106,6 +105,7 @@ class ServedStore:
         }
         making: dict[type[Request], Callable[[Any, str, str], object]] = {
             requests.CreateVolume: volumes.create,
+            requests.ResizeVolume: volumes.resize,
             requests.RevertVolume: volumes.revert,
             requests.CreateSnapshot: volumes.create_snapshot,
             requests.Grant: volumes.grant,

@@ -1,7 +1,7 @@
 """What a primary store shows of itself: pages of volumes and snapshots, and figures. Blocking."""
 
 from holdfast import infos, requests
-from holdfast_drivers.local.figures import space_of, volume_figures
+from holdfast_drivers.local.figures import space_of
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.volumes import Volumes
 
@@ -10,10 +10,8 @@ def stats_of(volumes: Volumes, request: requests.GetStats) -> infos.StatsInfo:
     """Figures of the store, or of one volume."""
     volumes.place.row()
     if request.volume:
-        return volumes.volumes.describe(
-            request.volume, lambda row: volume_figures(volumes.volumes.data(row))
-        )
-    return space_of(volumes.place, list(volumes.statuses()))
+        return volumes.volumes.describe(request.volume, volumes.volume_figures)
+    return space_of(volumes.place, list(volumes.figures()))
 
 
 def pools_of(volumes: Volumes) -> infos.PoolList:

@@ -1,45 +1,59 @@
-"""Volumes as sparse raw files: create, clone, resize, revert, delete. Blocking functions."""
+"""Volumes as files: create, clone, resize, revert, delete. Blocking functions."""
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from holdfast import files, infos, requests
-from holdfast.data.sparse import clone_or_copy
+from holdfast.data.images import ImageFormat
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, OutOfRange
+from holdfast_drivers.local import disks
 from holdfast_drivers.local.config import BLOCK_BYTES
+from holdfast_drivers.local.disks import DiskRow, OpenDisk
 from holdfast_drivers.local.errors import after_the_fact
+from holdfast_drivers.local.figures import figures_of
 from holdfast_drivers.local.grants import GrantKeeper, Grants
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.shelf import R, Row, Shelf
+from holdfast_drivers.local.shelf import Shelf
+
+D = TypeVar("D", bound=DiskRow)
 
 
-class VolumeRow(Row, frozen=True, kw_only=True):
-    """What is recorded of a volume; its size is that of its file.
-
-    ``reverted`` is the operation of the latest revert.
-    """
+class VolumeRow(DiskRow, frozen=True, kw_only=True):
+    """What is recorded of a volume; ``reverted`` is the operation of the latest revert."""
 
     source: requests.Source | None = None
     reverted: str = ""
 
 
-class SnapshotRow(Row, frozen=True, kw_only=True):
+class SnapshotRow(DiskRow, frozen=True, kw_only=True):
     """What is recorded of a snapshot; its file is never written again."""
 
     volume: str
 
 
 class Volumes:
-    """The volumes and snapshots of one store; ``keeper`` is what grants are made of."""
+    """The volumes and snapshots of one store.
 
-    def __init__(self, place: Place, keeper: GrantKeeper | None = None) -> None:
+    Args:
+        place: the store's folder.
+        keeper: what grants are made of.
+        form: of new volumes; what is made of something else has the format of that.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        keeper: GrantKeeper | None = None,
+        form: ImageFormat = ImageFormat.RAW,
+    ) -> None:
         self.place = place
+        self._form = form
         self.volumes = Shelf(place, LockKind.VOLUME, VolumeRow)
         self.snapshots = Shelf(place, LockKind.SNAPSHOT, SnapshotRow)
         self.grants = Grants(place, keeper)
@@ -53,12 +67,12 @@ class Volumes:
                 source = key
             case _:
                 source = ""
-        size_bytes = self.volumes.data(row).stat().st_size
+        size_bytes = disks.size_of(row, self.volumes.data(row))
         return infos.VolumeInfo(key=row.key, id=row.id, size_bytes=size_bytes, source=source)
 
     def snapshot_info(self, row: SnapshotRow) -> infos.SnapshotInfo:
         """What is reported of a snapshot."""
-        size_bytes = self.snapshots.data(row).stat().st_size
+        size_bytes = disks.size_of(row, self.snapshots.data(row))
         return infos.SnapshotInfo(key=row.key, id=row.id, volume=row.volume, size_bytes=size_bytes)
 
     def get(self, request: requests.GetVolume) -> infos.VolumeInfo:
@@ -73,12 +87,19 @@ class Volumes:
 
     def promised_bytes(self) -> int:
         """The sizes of all volumes and snapshots together."""
-        return sum(status.st_size for status in self.statuses())
+        return sum(found.allocated_bytes for found in self.figures())
 
-    def statuses(self) -> Iterator[os.stat_result]:
-        """What the system says of the file of each volume and snapshot."""
-        yield from self.volumes.statuses()
-        yield from self.snapshots.statuses()
+    def figures(self) -> Iterator[infos.StatsInfo]:
+        """Those of each volume and snapshot; what goes meanwhile is left out."""
+        volumes, snapshots = self.volumes, self.snapshots
+        yield from volumes.describe_all(volumes.all_keys(), self.volume_figures)
+        yield from snapshots.describe_all(
+            snapshots.all_keys(), lambda row: _figures(row, snapshots.data(row))
+        )
+
+    def volume_figures(self, row: VolumeRow) -> infos.StatsInfo:
+        """What one volume is, and what it occupies."""
+        return _figures(row, self.volumes.data(row))
 
     def _promise(self, held: Locks, more_bytes: int) -> None:
         """Refuse what the store's capacity does not allow; the promise is kept by ``held``."""
@@ -114,13 +135,21 @@ class Volumes:
             if found is not None:
                 return self._again(found, request, size_bytes)
             source = stack.enter_context(self._source(request.source))
-            if source is not None and source.size_bytes() > size_bytes:
+            if source is not None and source.size_bytes > size_bytes:
                 raise OutOfRange(
-                    f"the source has {source.size_bytes()} bytes, the new volume {size_bytes}",
+                    f"the source has {source.size_bytes} bytes, the new volume {size_bytes}",
                     object=request.key,
                 )
             self._promise(held, size_bytes)
-            row = VolumeRow(key=request.key, id=fresh, source=request.source, operation=operation)
+            form = self._form if source is None else source.format
+            row = VolumeRow(
+                key=request.key,
+                id=fresh,
+                source=request.source,
+                operation=operation,
+                format=form,
+                size_bytes=disks.size_to_record(form, size_bytes),
+            )
             self.volumes.put(request.key, lambda new: _filled(new, row, source, size_bytes))
             return self.info(row)
 
@@ -134,16 +163,18 @@ class Volumes:
         return info
 
     @contextlib.contextmanager
-    def _source(self, source: requests.Source | None) -> Iterator[files.OpenFile | None]:
+    def _source(self, source: requests.Source | None) -> Iterator[OpenDisk | None]:
         match source:
             case None:
                 yield None
             case requests.SnapshotSource(key):
-                with files.open_existing(self.snapshots.data(self.snapshots.get(key))) as file:
-                    yield file
+                snapshot = self.snapshots.get(key)
+                with disks.reading(snapshot, self.snapshots.data(snapshot)) as disk:
+                    yield disk
             case requests.VolumeSource(key):
-                with quiet(self.volumes.data(self.volumes.get(key))) as file:
-                    yield file
+                volume = self.volumes.get(key)
+                with quiet(self.volumes.data(volume)) as file:
+                    yield disks.opened(volume, file)
             case requests.DataSource():
                 raise Invalid("this store creates no volumes from data")
 
@@ -156,8 +187,10 @@ class Volumes:
             self.volumes.remove(request.key)
             return infos.Gone(key=request.key)
 
-    def resize(self, request: requests.ResizeVolume) -> infos.VolumeInfo:
-        """Give a volume another size."""
+    def resize(
+        self, request: requests.ResizeVolume, operation: str, fresh: str
+    ) -> infos.VolumeInfo:
+        """Give a volume another size; ``fresh`` names the new file where one is made."""
         with self.place.locked(self.volumes.lock(request.key)) as held:
             self.place.row()
             row = self.volumes.get(request.key)
@@ -170,12 +203,20 @@ class Volumes:
             if changes:
                 self.grants.refuse_in_use(request.key)
                 self._promise(held, size_bytes - now_bytes)
+            if changes and row.size_bytes is not None:
+                return self.info(self._grown(row, size_bytes, fresh))
             with files.open_existing(self.volumes.data(row), writable=True) as file:
                 if changes:
                     files.truncate(file, size_bytes)
                 with after_the_fact(row.key):
                     files.fsync_file(file)
             return self.info(row)
+
+    def _grown(self, row: VolumeRow, size_bytes: int, fresh: str) -> VolumeRow:
+        """A qcow2 image grows as a copy that shares its blocks, and takes its place at once."""
+        changed = msgspec.structs.replace(row, data=f"data.{fresh}", size_bytes=size_bytes)
+        with disks.reading(row, self.volumes.data(row)) as source:
+            return self._replace_data(row, changed, source, size_bytes)
 
     def revert(
         self, request: requests.RevertVolume, operation: str, fresh: str
@@ -192,19 +233,25 @@ class Volumes:
                     object=request.key,
                 )
             self.grants.refuse_in_use(request.key)
-            with files.open_existing(self.snapshots.data(snapshot)) as source:
-                self._promise(held, source.size_bytes() - self.info(row).size_bytes)
-                return self.info(self._replace_data(row, source, operation, fresh))
+            with disks.reading(snapshot, self.snapshots.data(snapshot)) as source:
+                self._promise(held, source.size_bytes - self.info(row).size_bytes)
+                changed = msgspec.structs.replace(
+                    row,
+                    data=f"data.{fresh}",
+                    reverted=operation,
+                    format=snapshot.format,
+                    size_bytes=snapshot.size_bytes,
+                )
+                return self.info(self._replace_data(row, changed, source, source.size_bytes))
 
     def _replace_data(
-        self, row: VolumeRow, source: files.OpenFile, operation: str, fresh: str
+        self, row: VolumeRow, changed: VolumeRow, source: OpenDisk, size_bytes: int
     ) -> VolumeRow:
         staged = self.volumes.stage(row.key)
         try:
-            _filled(staged, row, source, source.size_bytes())
+            _filled(staged, changed, source, size_bytes)
             old = self.volumes.data(row)
-            changed = msgspec.structs.replace(row, data=f"data.{fresh}", reverted=operation)
-            files.publish(staged / row.data, self.volumes.data(changed))
+            files.publish(staged / changed.data, self.volumes.data(changed))
             self.volumes.replace_row(row.key, changed)
         except BaseException:
             self.volumes.purge(row.key)
@@ -233,9 +280,17 @@ class Volumes:
                 self.snapshots.purge(request.key)
                 return self.snapshots.describe(request.key, self.snapshot_info)
             volume = self.volumes.get(request.volume)
-            row = SnapshotRow(key=request.key, id=fresh, volume=request.volume, operation=operation)
-            with quiet(self.volumes.data(volume)) as source:
-                size_bytes = source.size_bytes()
+            row = SnapshotRow(
+                key=request.key,
+                id=fresh,
+                volume=request.volume,
+                operation=operation,
+                format=volume.format,
+                size_bytes=volume.size_bytes,
+            )
+            with quiet(self.volumes.data(volume)) as file:
+                source = disks.opened(volume, file)
+                size_bytes = source.size_bytes
                 self._promise(held, size_bytes)
                 self.snapshots.put(request.key, lambda new: _filled(new, row, source, size_bytes))
             return self.snapshot_info(row)
@@ -253,7 +308,9 @@ class Volumes:
         """Let an attached host use a volume; ``fresh`` is the grant's id."""
         with self.place.locked(self.volumes.lock(request.volume)):
             store = self.place.allocating()
-            data = self.volumes.data(self.volumes.get(request.volume))
+            row = self.volumes.get(request.volume)
+            data = self.volumes.data(row)
+            disks.check(row, data)
             return self.grants.grant(store, request, data, operation=operation, fresh=fresh)
 
     def revoke(self, request: requests.Revoke) -> infos.Gone:
@@ -301,10 +358,10 @@ def quiet(path: Path) -> Iterator[files.OpenFile]:
         yield file
 
 
-def _filled(new: Path, row: R, source: files.OpenFile | None, size_bytes: int) -> R:
-    with files.create_exclusive(new / row.data) as file:
-        if source is not None:
-            clone_or_copy(source, file, source.size_bytes())
-        files.truncate(file, size_bytes)
-        files.fsync_file(file)
+def _filled(folder: Path, row: D, source: OpenDisk | None, size_bytes: int) -> D:
+    disks.fill(folder / row.data, row, source, size_bytes)
     return row
+
+
+def _figures(row: DiskRow, path: Path) -> infos.StatsInfo:
+    return figures_of(path.stat(), row.size_bytes)

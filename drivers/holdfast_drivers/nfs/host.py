@@ -11,11 +11,14 @@ import msgspec
 
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
+from holdfast.data import qemu_img
+from holdfast.data.images import ImageFormat
 from holdfast.errors import Busy, Denied, DriverError, Invalid
 from holdfast.handles import BlockNodeHandle
 from holdfast.infos import HealthInfo, HealthState
 from holdfast.remote.service import Service
 from holdfast.requests import Role
+from holdfast_drivers.local import disks
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.locks import Lock, LockKind
@@ -38,6 +41,11 @@ def entry(config: bytes) -> Service:
     )
     if not Path(told.exports_folder).is_dir():
         raise Invalid(f"setting `exports_folder`: there is no folder {told.exports_folder} there")
+    if told.format is ImageFormat.QCOW2 and not qemu_img.is_installed():
+        raise Invalid(
+            f"setting `format`: qcow2 needs {qemu_img.PROGRAM} on the storage host; install "
+            f"{qemu_img.PACKAGE} there"
+        )
     server = GaneshaServer(place, told)
     return ServedStore(place, server.volumes, server).service()
 
@@ -48,7 +56,7 @@ class GaneshaServer(Server):
     def __init__(self, place: Place, told: HostConfig) -> None:
         self._ganesha = Ganesha(Path(told.pid_file))
         self.keeper = GaneshaKeeper(place, self._ganesha, Path(told.exports_folder), told.hosts)
-        self.volumes = Volumes(place, self.keeper)
+        self.volumes = Volumes(place, self.keeper, told.format)
         self._place = place
         self._server = told.server
         self._marker = place.folder / "served" / "by"
@@ -119,7 +127,8 @@ class GaneshaServer(Server):
     def open(self, request: requests.Open) -> BlockNodeHandle:
         self._place.row()
         shelf = self.volumes.volumes
-        data = shelf.data(shelf.get(request.volume))
+        row = shelf.get(request.volume)
+        data = shelf.data(row)
         granted = self.volumes.grants.find(request.volume, request.host)
         if granted is None:
             raise Denied(
@@ -128,8 +137,10 @@ class GaneshaServer(Server):
         if not self.keeper.is_admitted(granted, data):
             with self._place.locked(shelf.lock(request.volume)):
                 self._admit(granted, request.volume)
-        node = {
-            "driver": "raw",
+        disks.check(row, data)
+        # The format is named, and a backing file ruled out: nothing that is in the file is asked.
+        node: dict[str, object] = {
+            "driver": row.format.value,
             "file": {
                 "driver": "nfs",
                 "server": {"type": "inet", "host": self._server},
@@ -138,9 +149,11 @@ class GaneshaServer(Server):
                 "group": 0,
             },
         }
+        if row.format is ImageFormat.QCOW2:
+            node["backing"] = None
         return BlockNodeHandle(
             blockdev=msgspec.json.encode(node).decode(),
-            size_bytes=data.stat().st_size,
+            size_bytes=disks.size_of(row, data),
             read_only=granted.mode is AccessMode.READ_ONLY,
             host=request.host,
             volume=request.volume,

@@ -5,6 +5,7 @@ with it. Digests are kept for as long as inode, times and size of a file, as thi
 stay what they were; nothing that a client of the NFS server does can bring the ctime back.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -29,6 +30,10 @@ SECTOR_BYTES = 512
 SETTLED_NS = 50_000_000
 """How old a change must be before its time alone tells it from a later one."""
 FOOTER = struct.Struct("<Q8s")
+HEADER = struct.Struct(">4s4xQ4xIQ4xIQ")
+"""Of qcow2: magic, backing file, bits of a cluster, disk's size, entries and place of the table."""
+OFFSET = 0x00FF_FFFF_FFFF_FE00
+ZERO, COMPRESSED = 1, 1 << 62
 EXPORTS = Path("/state/exports")
 GANESHA = "org.ganesha.nfsd"
 MODES = {"x": "exclusive", "r": "read_only"}
@@ -55,28 +60,66 @@ def kept(path: Path, name: str, compute: Callable[[Path], Any]) -> Any:
     return computed
 
 
-def raw_digest(path: Path) -> str:
-    """The content digest of a raw file (``holdfast.data.digest``); holes are not read."""
+def raw_runs(fd: int) -> Iterator[tuple[int, bytes]]:
+    """What a raw file holds, and where; holes are not read."""
+    size = os.fstat(fd).st_size
+    offset = 0
+    while offset < size:
+        try:
+            offset = os.lseek(fd, offset, os.SEEK_DATA) // BLOCK_BYTES * BLOCK_BYTES
+        except OSError:  # only a hole is left
+            return
+        end = min(os.lseek(fd, offset, os.SEEK_HOLE), size)
+        while offset < end:
+            data = os.pread(fd, min(READ_BYTES, size - offset), offset)
+            yield offset, data
+            offset += len(data)
+
+
+def qcow2_runs(fd: int) -> Iterator[tuple[int, bytes]]:
+    """What the disk in a qcow2 image holds, and where (QEMU, docs/interop/qcow2)."""
+    size, bits, entries, table = qcow2_header(fd)
+    cluster = 1 << bits
+    for high, upper in enumerate(words(fd, table, entries)):
+        if not upper & OFFSET:
+            continue
+        for low, entry in enumerate(words(fd, upper & OFFSET, cluster // 8)):
+            if not entry & OFFSET or entry & ZERO:
+                continue
+            if entry & COMPRESSED:
+                raise ValueError("a compressed cluster, which no driver of ours writes")
+            offset = (high * (cluster // 8) + low) * cluster
+            data = os.pread(fd, cluster, entry & OFFSET).ljust(cluster, b"\0")
+            yield offset, data[: max(size - offset, 0)]
+
+
+def qcow2_header(fd: int) -> tuple[int, int, int, int]:
+    """The disk's size, the bits of a cluster, and how many entries its first table has, where."""
+    head = os.pread(fd, HEADER.size, 0)
+    magic, backing, bits, size, entries, table = HEADER.unpack(head)
+    if magic != b"QFI\xfb" or backing:
+        raise ValueError("no qcow2 image of its own")
+    return size, bits, entries, table
+
+
+def words(fd: int, offset: int, count: int) -> tuple[int, ...]:
+    """A table of 8-byte numbers; what is past the file's end is zero."""
+    return struct.unpack(f">{count}Q", os.pread(fd, 8 * count, offset).ljust(8 * count, b"\0"))
+
+
+def disk_of(path: Path, *, qcow2: bool) -> tuple[int, str]:
+    """The size of a disk, and its content digest (``holdfast.data.digest``)."""
     with path.open("rb", buffering=0) as file:
         fd = file.fileno()
-        size = os.fstat(fd).st_size
+        size = qcow2_header(fd)[0] if qcow2 else os.fstat(fd).st_size
         digest = xxhash.xxh3_128(size.to_bytes(8, "little"))
-        offset = 0
-        while offset < size:
-            try:
-                offset = os.lseek(fd, offset, os.SEEK_DATA) // BLOCK_BYTES * BLOCK_BYTES
-            except OSError:  # only a hole is left
-                break
-            end = min(os.lseek(fd, offset, os.SEEK_HOLE), size)
-            while offset < end:
-                data = os.pread(fd, min(READ_BYTES, size - offset), offset)
-                for start in range(0, len(data), BLOCK_BYTES):
-                    block = data[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0")
-                    if block != bytes(BLOCK_BYTES):
-                        digest.update(((offset + start) // BLOCK_BYTES).to_bytes(8, "little"))
-                        digest.update(xxhash.xxh3_128_digest(block))
-                offset += len(data)
-    return digest.hexdigest()
+        for offset, data in qcow2_runs(fd) if qcow2 else raw_runs(fd):
+            for start in range(0, len(data), BLOCK_BYTES):
+                block = data[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0")
+                if block != bytes(BLOCK_BYTES):
+                    digest.update(((offset + start) // BLOCK_BYTES).to_bytes(8, "little"))
+                    digest.update(xxhash.xxh3_128_digest(block))
+    return size, digest.hexdigest()
 
 
 def object_of(path: Path) -> Told:
@@ -162,12 +205,14 @@ def disks(folder: Path, kind: str) -> Iterator[Told]:
     for path in folder.iterdir():
         row = loads(path / "row.json")
         data = path / row.get("data", "data")
+        form = row.get("format", "raw")
+        size, digest = kept(data, form, functools.partial(disk_of, qcow2=form == "qcow2"))
         yield thing(
             kind,
             row["key"],
             id=row["id"],
-            size_bytes=data.stat().st_size,
-            digest=kept(data, "raw", raw_digest),
+            size_bytes=size,
+            digest=digest,
             detail=row.get("volume", ""),
         )
         for other in path.iterdir():

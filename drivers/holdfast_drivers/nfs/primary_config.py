@@ -16,10 +16,13 @@ from holdfast.capabilities import (
     StatsCapabilities,
     VolumeCapabilities,
 )
+from holdfast.data.images import ImageFormat
 from holdfast.errors import Invalid
 from holdfast_drivers.local.features import Features
 
 BLOCK_BYTES: Final = 4096
+QCOW2_MAX_BYTES: Final = 1 << 44
+"""The tables of a qcow2 image grow with its disk; these still fit into every cache."""
 _UNQUOTABLE: Final = frozenset('"\\')
 EXPORTS_FOLDER: Final = "/etc/ganesha/holdfast"
 PID_FILE: Final = "/var/run/ganesha/ganesha.pid"
@@ -44,6 +47,8 @@ class NfsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         exports_folder: where exports are written there, which ganesha reads when it starts.
         pid_file: where ganesha's process number is there.
         capacity_bytes: how much may be promised to volumes and snapshots together.
+        format: of new volumes; those that are there keep theirs. ``qcow2`` needs qemu-img on the
+            storage host.
     """
 
     server: str
@@ -60,6 +65,7 @@ class NfsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     exports_folder: str = EXPORTS_FOLDER
     pid_file: str = PID_FILE
     capacity_bytes: int | None = None
+    format: ImageFormat = ImageFormat.RAW
 
 
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,6 +78,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     exports_folder: str
     pid_file: str
     capacity_bytes: int | None
+    format: ImageFormat
 
 
 def host_config(config: NfsConfig) -> HostConfig:
@@ -84,6 +91,7 @@ def host_config(config: NfsConfig) -> HostConfig:
         exports_folder=config.exports_folder,
         pid_file=config.pid_file,
         capacity_bytes=config.capacity_bytes,
+        format=config.format,
     )
 
 
@@ -121,12 +129,15 @@ def capabilities(config: NfsConfig, features: Features) -> PrimaryCapabilities:
     """What a store in this folder can do.
 
     Snapshots and clones are shared blocks: without them a volume that a host writes to could only
-    be copied while it changes, and so neither is declared.
+    be copied while it changes, and so neither is declared. A qcow2 volume grows as a copy too, so
+    that it has the old size or the new one whatever happens; to shrink one, QEMU walks all of it.
     """
+    raw = config.format is ImageFormat.RAW
+    largest = features.file_max_bytes
     return PrimaryCapabilities(
         volume=VolumeCapabilities(
             size_min_bytes=1,
-            size_max_bytes=features.file_max_bytes,
+            size_max_bytes=largest if raw else min(largest // 2, QCOW2_MAX_BYTES),
             size_granularity_bytes=BLOCK_BYTES,
             thin=config.capacity_bytes is None,
         ),
@@ -134,7 +145,7 @@ def capabilities(config: NfsConfig, features: Features) -> PrimaryCapabilities:
             modes=(AccessMode.EXCLUSIVE, AccessMode.READ_ONLY), enforced_at=Enforcer.STORAGE
         ),
         stats=StatsCapabilities(volume=True),
-        resize=ResizeCapabilities(shrink=True),
+        resize=ResizeCapabilities(shrink=raw) if raw or features.reflink else None,
         snapshot=SnapshotCapabilities(revert=True, native=True) if features.reflink else None,
         clone=CloneCapabilities(from_snapshot=True, from_volume=True, native=True)
         if features.reflink

@@ -28,7 +28,7 @@ from holdfast_drivers.nfs.primary_config import (
     host_config,
 )
 from holdfast_drivers.nfs.server import BACKEND
-from holdfast_drivers.nfs.testbed import nfs_testbed
+from holdfast_drivers.nfs.testbed import nfs_testbed, qcow2_testbed
 
 
 class NfsProvider(Provider):
@@ -55,6 +55,9 @@ class NfsProvider(Provider):
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: nfs_testbed}
+
+    def testbed_variants(self) -> Mapping[str, TestbedFactory]:
+        return {"container:qcow2": qcow2_testbed}
 
     def servers(self) -> tuple[BackendServer, ...]:
         return (BACKEND,)

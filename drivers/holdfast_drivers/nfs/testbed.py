@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.backends.network import host_places
 from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import Mount, ServerFile, ServerSpec
+from holdfast.data.images import ImageFormat
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
@@ -77,13 +78,15 @@ class NfsTestbed(Testbed):
         keys: Keys,
         places: Mapping[str, HostPlace],
         storage: Storage,
+        form: ImageFormat = ImageFormat.RAW,
     ) -> None:
         self.identity = BackendIdentity(
             vendor="nfs-ganesha",
             product="NFSv3",
             version=storage.version,
-            detail=f"dynamic exports of files on {storage.file_system}, in a container",
+            detail=f"dynamic exports of {form} files on {storage.file_system}, in a container",
         )
+        self._form = form
         self.faults = storage.faults(_FAULTS)
         self.server = server
         self.proxy = proxy
@@ -115,6 +118,7 @@ class NfsTestbed(Testbed):
             known_hosts_file=str(self._known_hosts),
             agent_socket=_AGENT,
             exports_folder="/state/exports",
+            format=self._form,
         )
 
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
@@ -182,8 +186,12 @@ class NfsTestbed(Testbed):
 
 
 @asynccontextmanager
-async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
+async def nfs_testbed(run: str, form: ImageFormat = ImageFormat.RAW) -> AsyncIterator[NfsTestbed]:
     """A storage host of its own for each run; a run that goes on adopts the one it has.
+
+    Args:
+        run: the run's id.
+        form: what volumes are made of.
 
     Raises:
         EnvironmentUnavailable: no engine, no image yet, or not root.
@@ -201,8 +209,19 @@ async def nfs_testbed(run: str) -> AsyncIterator[NfsTestbed]:
         storage = await inside.storage()
         places = await stack.enter_async_context(host_places(NfsTestbed.hosts, run))
         yield NfsTestbed(
-            server=server, proxy=proxy, inside=inside, keys=keys, places=places, storage=storage
+            server=server,
+            proxy=proxy,
+            inside=inside,
+            keys=keys,
+            places=places,
+            storage=storage,
+            form=form,
         )
+
+
+def qcow2_testbed(run: str) -> AbstractAsyncContextManager[NfsTestbed]:
+    """As ``nfs_testbed``, with volumes that are qcow2 images."""
+    return nfs_testbed(run, ImageFormat.QCOW2)
 
 
 async def is_ready(server: Server) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 from holdfast import files
 from holdfast.data.images import ImageFile, ImageFormat
+from holdfast.data.qemu_img import PACKAGE, PROGRAM, cause_of, is_full
 from holdfast.data.sparse import clone_or_copy
 from holdfast.errors import EnvironmentUnavailable, UsageError
 from holdfast.runtime import runtime
@@ -89,11 +90,11 @@ def _absolute(path: Path) -> str:
 
 
 async def _convert(image: ImageFile, staging: Path) -> None:
-    program = shutil.which("qemu-img")
+    program = shutil.which(PROGRAM)
     if program is None:
         raise EnvironmentUnavailable(
-            f"{image.path} is a qcow2 image and qemu-img is not installed; "
-            "install the Debian package qemu-utils"
+            f"{image.path} is a qcow2 image and {PROGRAM} is not installed; "
+            f"install the Debian package {PACKAGE}"
         )
     wrapper = (sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()))
     command = (program, "convert", "-f", "qcow2", "-O", "raw")
@@ -114,7 +115,7 @@ async def _convert(image: ImageFile, staging: Path) -> None:
         await child.wait()
         raise
     if child.returncode:
-        cause = said.decode(errors="replace").strip().splitlines()[-1:] or ["it gave no reason"]
-        if os.strerror(errno.ENOSPC) in cause[0]:
+        cause = cause_of(said)
+        if is_full(cause):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(staging))
-        raise UsageError(f"{image.path} cannot be converted: {cause[0]}")
+        raise UsageError(f"{image.path} cannot be converted: {cause}")

@@ -17,15 +17,13 @@ from typing import Final
 import msgspec
 
 from holdfast import files
+from holdfast.data import qcow2
 from holdfast.errors import UsageError
 
 SECTOR_BYTES: Final = 512
 _HEAD_BYTES = 68 << 10
-_QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_OFFSET = 0x00FF_FFFF_FFFF_FE00
 _QCOW2_COMPRESSED = 1 << 62
-_QCOW2_EXTERNAL_DATA = 1 << 2
-_QCOW2_EXTENDED_L2 = 1 << 4
 _TAR_MAGIC = b"ustar"
 _TAR_MAGIC_AT = 257
 _OTHER_FORMATS: Final = {
@@ -74,7 +72,7 @@ def inspect_image(path: Path) -> ImageFile:
             if not stat.S_ISREG(os.fstat(file.fd).st_mode):
                 raise UsageError(f"{path} is no regular file")
             head = files.read_at(file, 0, _HEAD_BYTES)
-            if head.startswith(_QCOW2_MAGIC):
+            if head.startswith(qcow2.MAGIC):
                 return _inspect_qcow2(path, file, head)
             return _inspect_raw(path, file.size_bytes(), head)
     except OSError as error:
@@ -169,35 +167,25 @@ def _mbr(head: bytes) -> _Needed | None:
 
 def _inspect_qcow2(path: Path, file: files.OpenFile, head: bytes) -> ImageFile:
     size_bytes = file.size_bytes()
-    if len(head) < 72:
-        raise _too_short(path, size_bytes, 72, "qcow2 header")
-    (
-        version,
-        backing,
-        _,
-        cluster_bits,
-        disk_bytes,
-        encryption,
-        l1_entries,
-        l1_offset,
-        refcounts,
-    ) = struct.unpack(">IQIIQIIQQ", head[4:56])
-    if version not in {2, 3} or not 9 <= cluster_bits <= 21:
+    if len(head) < qcow2.HEADER_BYTES:
+        raise _too_short(path, size_bytes, qcow2.HEADER_BYTES, "qcow2 header")
+    header = qcow2.parse_header(head)
+    if header is None:
         raise UsageError(f"{path} is no qcow2 image of a known version: its header is damaged")
-    features = int.from_bytes(head[72:80], "big") if version == 3 else 0
-    if backing:
+    if header.backing:
         raise UsageError(f"{path} needs a backing file; flatten it with qemu-img convert first")
-    if features & _QCOW2_EXTERNAL_DATA:
+    if header.external_data:
         raise UsageError(f"{path} keeps its data in another file; convert it first")
-    if encryption:
+    if header.encrypted:
         raise UsageError(f"{path} is encrypted; decrypt it first")
-    for what, needed in (("qcow2 L1 table", l1_offset + 8 * l1_entries), ("refcounts", refcounts)):
+    l1 = _Table(header.l1_offset_bytes, header.l1_entries)
+    l1_end, refcounts = l1.offset_bytes + 8 * l1.entries, header.refcounts_offset_bytes
+    for what, needed in (("qcow2 L1 table", l1_end), ("refcounts", refcounts)):
         if size_bytes < needed:
             raise _too_short(path, size_bytes, needed, what)
     # With extended L2 entries a bitmap follows each offset.
-    words = 2 if features & _QCOW2_EXTENDED_L2 else 1
-    _check_clusters(path, file, _Table(l1_offset, l1_entries), cluster_bits, words)
-    return ImageFile(path=str(path), format=ImageFormat.QCOW2, size_bytes=disk_bytes)
+    _check_clusters(path, file, l1, header.cluster_bits, 2 if header.extended_l2 else 1)
+    return ImageFile(path=str(path), format=ImageFormat.QCOW2, size_bytes=header.size_bytes)
 
 
 class _Table(msgspec.Struct, frozen=True):
