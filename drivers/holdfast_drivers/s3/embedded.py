@@ -36,7 +36,9 @@ _POLL_S: Final = 0.05
 _PLACES: Final = 250
 _PORTS_FROM: Final = 23000
 _PORTS_EACH: Final = 16
-_END_S: Final = 10.0
+_SPACE_MIN: Final = "1"
+"""Per cent of the disk that must be free; the server's own default."""
+_SPACE_NEVER: Final = "1EiB"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -70,6 +72,7 @@ class WeedServer:
         self._program = program
         self._folder = folder
         self.place = place
+        self._space_min = _SPACE_MIN
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -112,6 +115,7 @@ class WeedServer:
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=0",
+            f"-volume.minFreeSpace={self._space_min}",
             "-volume.preStopSeconds=1",
             "-filer",
             f"-filer.localSocket={folder / 'filer.sock'}",
@@ -170,6 +174,20 @@ class WeedServer:
         finally:
             await self.start()
 
+    @asynccontextmanager
+    async def full(self) -> AsyncIterator[None]:
+        """Have it take the disk for full, since the disk is not ours to fill."""
+        await self._restart_with(_SPACE_NEVER)
+        try:
+            yield
+        finally:
+            await self._restart_with(_SPACE_MIN)
+
+    async def _restart_with(self, space_min: str) -> None:
+        await self.kill()
+        self._space_min = space_min
+        await self.start()
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
@@ -179,7 +197,7 @@ class EmbeddedTestbed(S3Testbed):
     """SeaweedFS on an address of this machine."""
 
     kind = TestbedKind.EMBEDDED
-    faults = frozenset({*S3Testbed.faults, Fault.REVOKED})
+    faults = frozenset({*S3Testbed.faults, Fault.FULL, Fault.REVOKED})
 
     def __init__(
         self,
@@ -200,7 +218,7 @@ class EmbeddedTestbed(S3Testbed):
         )
 
     def spoil(self, fault: Fault) -> contextlib.AbstractAsyncContextManager[None]:
-        """Freeze or kill the process."""
+        """Freeze or kill the process, let it find no space, or forget the driver's user."""
         match fault:
             case Fault.PAUSED:
                 return self._server.paused()
@@ -208,12 +226,20 @@ class EmbeddedTestbed(S3Testbed):
                 return self._restarted()
             case Fault.REVOKED:
                 return self._revoked()
+            case Fault.FULL:
+                return self._full()
             case _:
                 raise Unsupported(f"this testbed cannot put the fault {fault} in force")
 
     @asynccontextmanager
     async def _restarted(self) -> AsyncIterator[None]:
         async with self._server.killed():
+            yield
+        await answering(self._client)
+
+    @asynccontextmanager
+    async def _full(self) -> AsyncIterator[None]:
+        async with self._server.full():
             yield
         await answering(self._client)
 
