@@ -289,17 +289,20 @@ def _replaceable(given: Any) -> dict[str, str]:
 
 
 def _listing(plain: Listing, *sources: Any) -> Listing:
-    """What middleware wants a listing to say instead; the later source and prefix win."""
+    """What middleware wants a listing to say instead; the later source and prefix win.
+
+    Headers hold their bytes as Latin-1; what a listing says is text already.
+    """
     said: dict[str, str] = {}
     for prefix in _OVERRIDES:
         for source in sources:
             for key, value in source.items():
                 if key.lower().startswith(prefix):
-                    said[key.lower().removeprefix(prefix)] = value
+                    said[key.lower().removeprefix(prefix)] = wsgi_to_str(value)
     return Listing(
         size=int(said.get("size", plain.size)),
-        etag=wsgi_to_str(said.get("etag", plain.etag)),
-        content_type=wsgi_to_str(said.get("content-type", plain.content_type)),
+        etag=said.get("etag", plain.etag),
+        content_type=said.get("content-type", plain.content_type),
     )
 
 
