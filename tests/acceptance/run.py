@@ -21,7 +21,7 @@ from holdfast.runtime import runtime
 
 _FULL_S = 3600.0
 _FILE_S = 900.0
-_JOBS = 2
+_JOBS = 3
 _SUBSET_S = 150.0
 _SUBSET = frozenset({Product.GATEWAY, Product.TGT})
 """What CI runs: the rows whose expected failures are known in full."""

@@ -116,7 +116,8 @@ async def s3_target(product: Product, run: str) -> AsyncIterator[Target]:
         stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
         storage = await stack.enter_async_context(await _s3(product, run))
         host, _, port = storage.endpoint.removeprefix("http://").partition(":")
-        login = Login(account="", user="", key=storage.secret_key, access=storage.access_key)
+        name = storage.access_key
+        login = Login(account="", user=name, key=storage.secret_key, access=name)
         yield Target(
             product=product,
             identity=f"{storage.product} {storage.version}",

@@ -32,11 +32,12 @@ def test_a_content_type_beyond_latin_1_is_kept() -> None:
             who = {"x-auth-user": f"{user.account}:{user.name}", "x-auth-key": user.key}
             given = (await client.get(address, headers=who)).headers
             token = {"x-auth-token": given["x-auth-token"]}
+            given_token = httpx.Headers(token).raw
             container = f"{given['x-storage-url']}/container"
             assert (await client.put(container, headers=token)).status_code == 201
             for change, status in (("PUT", 201), ("POST", 202)):
                 kind = f"{KIND}{change}".encode()
-                asked = {**token, "content-type": kind}
+                asked = httpx.Headers([(b"content-type", kind), *given_token])
                 done = await client.request(change, f"{container}/object", headers=asked)
                 assert done.status_code == status
                 there = await client.head(f"{container}/object", headers=token)
