@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from skips import not_run
+
 TOP = Path(__file__).resolve().parent.parent
 
 # Whoever starts the tests in the background has them ignore Ctrl-C, and their children with them.
@@ -14,13 +16,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests recorded as the property ``figure``."""
+    """Print the figures that tests recorded as the property ``figure``, and what was not run."""
     passed: list[pytest.TestReport] = terminalreporter.stats.get("passed", [])
     failed: list[pytest.TestReport] = terminalreporter.stats.get("failed", [])
     for report in (*passed, *failed):
         for name, value in report.user_properties:
             if name == "figure":
                 terminalreporter.write_line(str(value))
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    told = [(one.nodeid, one.longrepr[2]) for one in skipped if isinstance(one.longrepr, tuple)]
+    for line in not_run(told):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
