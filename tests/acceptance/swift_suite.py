@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import tempfile
 import time
 import xml.etree.ElementTree as ET
@@ -16,6 +17,7 @@ from tests.acceptance.swift_source import swift_tests
 _PLUGINS = Path(__file__).parent / "plugin"
 _SAID = 1500
 """Characters kept of what a failed test said."""
+_MARKED = re.compile(r"^E +(.*)$", re.MULTILINE)
 FILES: Mapping[Suite, tuple[str, ...]] = {
     Suite.SWIFT: tuple(
         f"test/functional/{name}.py"
@@ -221,7 +223,9 @@ def messages_of(report: Path) -> dict[str, str]:
     for case in ET.parse(report).iter("testcase"):
         for child in case:
             if child.tag in {"failure", "error"}:
-                why = child.get("message") or child.text or ""
+                # The message is cut by pytest; the lines that it marks in the text are not.
+                marked = _MARKED.findall(child.text or "")
+                why = "\n".join(marked) or child.get("message") or child.text or ""
                 found[_test(case)] = why if len(why) < _SAID else f"{why[:_SAID]}..."
     return found
 
