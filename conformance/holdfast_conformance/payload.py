@@ -22,6 +22,11 @@ def expand(content: int, size_bytes: int) -> bytes:
     return whole[:size_bytes]
 
 
+def middle(size_bytes: int) -> tuple[int, int]:
+    """The offset and the length of a range inside an object that is read beside the whole."""
+    return size_bytes // 3, -(-size_bytes // 3)
+
+
 @lru_cache(maxsize=4096)
 def digest_of_parts(parts: tuple[tuple[int, int], ...], start: int, length: int) -> str:
     """The SHA-256 of ``length`` bytes from ``start`` of the parts ``(content, size)`` in a row."""

@@ -5,6 +5,8 @@ themselves, since keys are the caller's to choose, and the few things only a har
 runs in a namespace of its own.
 """
 
+import enum
+
 import msgspec
 
 from holdfast.capabilities import ObjectKind
@@ -119,6 +121,39 @@ class WalkObjects(HarnessStep, frozen=True, kw_only=True, tag="walk_objects"):
     limit: int
 
 
+class MakeAddress(HarnessStep, frozen=True, kw_only=True, tag="make_address"):
+    """``temporary_url``; what it answers is kept in the worker under the name ``address``."""
+
+    address: str
+    key: str
+    expires_s: float
+
+
+class Method(enum.StrEnum):
+    """What is tried with an address; only ``GET`` may work."""
+
+    GET = "GET"
+    PUT = "PUT"
+    DELETE = "DELETE"
+
+
+class FetchAddress(HarnessStep, frozen=True, kw_only=True, tag="fetch_address"):
+    """One request without credentials to an address that was made before.
+
+    With ``path_of`` it goes to the path of that address, with the query of this one.
+    """
+
+    address: str
+    method: Method = Method.GET
+    path_of: str = ""
+
+
+class FetchExpired(HarnessStep, frozen=True, kw_only=True, tag="fetch_expired"):
+    """Wait until an address must have expired, and try it, for a while if it still works."""
+
+    address: str
+
+
 class Reopen(HarnessStep, frozen=True, kw_only=True, tag="reopen"):
     """Close the driver and open another on the same store."""
 
@@ -148,6 +183,9 @@ Step = (
     | InitializeBad
     | WalkVolumes
     | WalkObjects
+    | MakeAddress
+    | FetchAddress
+    | FetchExpired
     | Reopen
     | InjectFault
     | HealFault

@@ -61,12 +61,71 @@ class Ok(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="inf
     """A harness step with nothing to report succeeded."""
 
 
+class HandleRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was read through an object's handle: the whole, and ``payload.middle`` of it.
+
+    ``problem`` is the error that reading ended with, or empty.
+    """
+
+    size_bytes: int
+    sha256: str = ""
+    middle_sha256: str = ""
+    problem: str = ""
+
+
 class HandleAnswer(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="handle"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="info",
+    tag="handle",
 ):
-    """The answer of ``open`` and ``open_object``."""
+    """The answer of ``open`` and ``open_object``, without what proves the right to read.
+
+    An object's handle was also read through.
+    """
 
     handle: Handle
+    read: HandleRead | None = None
+
+
+class AddressMade(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="address"
+):
+    """The answer of ``temporary_url`` without the address; ``problem`` says why it is none."""
+
+    problem: str = ""
+
+
+class FetchResult(enum.StrEnum):
+    """What came of a request to a temporary address."""
+
+    GIVEN = "given"
+    """The server did what was asked."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    """No answer, or one that is neither content nor a refusal."""
+    NOTHING = "nothing"
+    """There was no address to try."""
+
+
+class Fetched(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="info",
+    tag="fetched",
+):
+    """The answer of a request to an address; size and digest are of what was given for ``GET``."""
+
+    result: FetchResult
+    status: int = 0
+    length_bytes: int = 0
+    sha256: str = ""
+    detail: str = ""
 
 
 class ObjectBytes(
@@ -117,6 +176,8 @@ Reply = (
     | BlocksRead
     | Ok
     | HandleAnswer
+    | AddressMade
+    | Fetched
     | ObjectBytes
     | Enumerated
     | Walked

@@ -6,6 +6,7 @@ from holdfast.capabilities import ImageCapabilities, ObjectKind
 from holdfast.requests import (
     AbortUpload,
     CancelMaintenance,
+    CopyObject,
     DeleteObject,
     EnumerateOwned,
     GetObject,
@@ -18,8 +19,16 @@ from holdfast.requests import (
 )
 from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.image_limits import large_bytes, object_max_bytes
+from holdfast_conformance.model.image_address import LASTING_S
 from holdfast_conformance.model.image_state import ImageState, UploadModel
-from holdfast_conformance.plan import PutObject, Reopen, Step, WalkObjects
+from holdfast_conformance.plan import (
+    FetchAddress,
+    MakeAddress,
+    PutObject,
+    Reopen,
+    Step,
+    WalkObjects,
+)
 from holdfast_conformance.scenarios.image_script import HOSTILE_KEYS, Script
 
 _PLAIN_KEYS = ("a", "a/b", "b", "a/c")
@@ -48,10 +57,13 @@ class ImageChance:
         self._keys = tuple(dict.fromkeys((*_PLAIN_KEYS, *hostile)))
         self._kinds = declared.upload.kinds or (ObjectKind.TEMPLATE,)
         self._last: Step | None = None
+        copies = (ImageChance.copy,) * 4 if declared.copy is not None else ()
+        addresses = (ImageChance.address,) * 3 if declared.url is not None else ()
+        self._rules = (*_RULES, *copies, *addresses)
 
     def steps(self, state: ImageState) -> tuple[Step, ...]:
         """The next steps, one or a few that belong together, for a store in this state."""
-        rules = _RULES_AT_REST if state.store.maintenance else _RULES
+        rules = _RULES_AT_REST if state.store.maintenance else self._rules
         drawn = tuple(self._choices.pick(rules)(self, state))
         for step in drawn:
             if not isinstance(step, PutObject):
@@ -154,6 +166,23 @@ class ImageChance:
         yield DeleteObject(key=key)
         looks: tuple[Step, ...] = (GetObject(key=key), HeadObject(key=key))
         yield self._choices.pick(looks)
+
+    def copy(self, state: ImageState) -> _Steps:
+        """Copy an object, mostly one that is there, and look at the copy."""
+        target = self._key()
+        yield CopyObject(key=self._taken(state), target=target)
+        looks: tuple[Step, ...] = (GetObject(key=target), OpenObject(key=target))
+        yield self._choices.pick(looks)
+
+    def address(self, state: ImageState) -> _Steps:
+        """Make an address, or use one that was made at any time before."""
+        there = tuple(state.addresses)
+        if there and self._choices.one_in(2):
+            yield FetchAddress(address=self._choices.pick(there))
+            return
+        name = f"address-{len(there)}"
+        yield MakeAddress(address=name, key=self._taken(state), expires_s=2 * LASTING_S)
+        yield FetchAddress(address=name)
 
     def repeat(self, _: ImageState) -> _Steps:
         """Make the last call again."""

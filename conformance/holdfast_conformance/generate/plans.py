@@ -18,7 +18,7 @@ from holdfast_conformance.generate.random_image import random_image
 from holdfast_conformance.generate.random_primary import random_primary
 from holdfast_conformance.plan import InjectFault, Plan, encode_plan
 from holdfast_conformance.profiles import Profile
-from holdfast_conformance.scenarios.image import IMAGE_STORIES, image_scenario
+from holdfast_conformance.scenarios.image import image_scenario, image_stories
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
 
 SUITE_VERSION = "1"
@@ -83,8 +83,9 @@ def _mixed(capabilities: Capabilities, seed: int) -> int:
 
 
 def _stories(capabilities: Capabilities) -> int:
-    primary = isinstance(capabilities, PrimaryCapabilities)
-    return len(PRIMARY_STORIES) if primary else len(IMAGE_STORIES)
+    if isinstance(capabilities, PrimaryCapabilities):
+        return len(PRIMARY_STORIES)
+    return len(image_stories(capabilities))
 
 
 def _scenario(
@@ -92,7 +93,8 @@ def _scenario(
 ) -> Plan | None:
     if isinstance(capabilities, PrimaryCapabilities):
         return primary_scenario(PRIMARY_STORIES[number], capabilities, choices, identifier)
-    return image_scenario(IMAGE_STORIES[number], capabilities, choices, identifier)
+    story = image_stories(capabilities)[number]
+    return image_scenario(story, capabilities, choices, identifier)
 
 
 def _walk(capabilities: Capabilities, choices: Choices, identifier: str, steps: int) -> Plan:

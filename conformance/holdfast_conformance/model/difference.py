@@ -43,6 +43,7 @@ class Aspect(enum.StrEnum):
     OFFSET = "offset"
     LENGTH = "length"
     BYTES = "bytes"
+    ADDRESS = "address"
 
 
 class Difference(msgspec.Struct, frozen=True):

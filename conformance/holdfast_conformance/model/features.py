@@ -24,7 +24,7 @@ from holdfast.requests import (
     TemporaryUrl,
     VolumeSource,
 )
-from holdfast_conformance.plan import CreateFromData, PutObject, Step, WalkObjects
+from holdfast_conformance.plan import CreateFromData, MakeAddress, PutObject, Step, WalkObjects
 
 PRIMARY_FEATURES = (
     "resize",
@@ -109,7 +109,7 @@ def _image_features_of(step: Step) -> tuple[str, ...]:
             return ("range",)
         case ListObjects(delimiter=delimiter) | WalkObjects(delimiter=delimiter) if delimiter:
             return ("list.delimiter",)
-        case TemporaryUrl():
+        case TemporaryUrl() | MakeAddress():
             return ("url",)
         case StartUpload(kind=kind) | PutObject(kind=kind):
             return (f"upload.{kind.value}",)

@@ -10,6 +10,7 @@ from holdfast.infos import OwnedKind
 from holdfast.requests import (
     AbortUpload,
     CheckHealth,
+    CopyObject,
     DeleteObject,
     EnumerateOwned,
     GetObject,
@@ -24,6 +25,8 @@ from holdfast_conformance.model import image_reply
 from holdfast_conformance.model.difference import Difference, Expected
 from holdfast_conformance.model.expectation import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.model.features import declared_features, features_of
+from holdfast_conformance.model.image_address import expect_fetch, expect_make
+from holdfast_conformance.model.image_copy import expect_copy, seen_of_copies
 from holdfast_conformance.model.image_state import ImageSituation, ImageState, ObjectModel
 from holdfast_conformance.model.image_upload import (
     Expecting,
@@ -43,9 +46,12 @@ from holdfast_conformance.model.life_cycle import (
 )
 from holdfast_conformance.model.primary_state import good_key, plain_key
 from holdfast_conformance.plan import (
+    FetchAddress,
+    FetchExpired,
     FinishUpload,
     HealFault,
     InjectFault,
+    MakeAddress,
     Plan,
     PutObject,
     Reopen,
@@ -87,6 +93,8 @@ class ImageModel(Model[ImageState]):
                 return expecting(state, {_S.HARNESS}, None, then=up)
             case CheckHealth():
                 return expecting(state, {_S.HEALTH_DOWN if state.down else _S.HEALTH}, None)
+            case FetchAddress() | FetchExpired():
+                return expect_fetch(state, step)
             case _ if isinstance(step, LIFE_CYCLE_STEPS):
                 return self._life_cycle(state, step)
             case _:
@@ -150,7 +158,7 @@ class ImageModel(Model[ImageState]):
             return Expectation(frozenset({_S.NO_STORE}), only(state, *kinds))
         if malformed:
             return Expectation(frozenset({_S.BAD_KEY}), only(state, *malformed))
-        found = self._declared_verb(state, step)
+        found = seen_of_copies(state, step, self._declared_verb(state, step))
         if all(map(plain_path, names)):
             return found
         return Expectation(found.situations | {_S.HOSTILE}, found.branches)
@@ -167,6 +175,10 @@ class ImageModel(Model[ImageState]):
                 return expect_abort(state, step)
             case PutObject():
                 return expect_put(state, self._capabilities, step)
+            case CopyObject():
+                return expect_copy(state, step)
+            case MakeAddress():
+                return expect_make(state, self._capabilities.url, step)
             case _:
                 return self._read_or_delete(state, step)
 

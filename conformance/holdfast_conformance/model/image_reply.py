@@ -18,6 +18,7 @@ from holdfast.infos import (
 from holdfast.requests import (
     AbortUpload,
     CheckHealth,
+    CopyObject,
     DeleteObject,
     EnumerateOwned,
     GetObject,
@@ -28,23 +29,38 @@ from holdfast.requests import (
     StartUpload,
 )
 from holdfast_conformance.model.difference import Aspect, Difference, Where
+from holdfast_conformance.model.image_address import fetch_differences, make_differences
 from holdfast_conformance.model.image_state import ImageState, ObjectModel
 from holdfast_conformance.model.life_cycle import (
     LIFE_CYCLE_STEPS,
     store_reply_differences,
     wrong_type,
 )
+from holdfast_conformance.payload import middle
 from holdfast_conformance.plan import (
+    FetchAddress,
+    FetchExpired,
     FinishUpload,
     HealFault,
     InjectFault,
+    MakeAddress,
     PutObject,
     Reopen,
     SendPart,
     Step,
     WalkObjects,
 )
-from holdfast_conformance.trace import Enumerated, HandleAnswer, ObjectBytes, Ok, Reply, Walked
+from holdfast_conformance.trace import (
+    AddressMade,
+    Enumerated,
+    Fetched,
+    HandleAnswer,
+    HandleRead,
+    ObjectBytes,
+    Ok,
+    Reply,
+    Walked,
+)
 
 _Found = Iterator[Difference]
 
@@ -72,10 +88,14 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
             yield from _object(head.key, after.objects[head.key], stored)
         case GetObject() as get, ObjectBytes() as read:
             yield from _bytes(get, after.objects[get.key], read)
-        case OpenObject() as opening, HandleAnswer(handle):
-            size = after.objects[opening.key].size_bytes
-            kind = OwnedKind.OBJECT
-            yield from _same(kind, opening.key, Aspect.SIZE, size, handle.size_bytes)
+        case CopyObject() as copying, ObjectInfo() as stored:
+            yield from _object(copying.target, after.objects[copying.target], stored)
+        case OpenObject() as opening, HandleAnswer(handle, read):
+            yield from _opened(opening.key, after.objects[opening.key], handle.size_bytes, read)
+        case MakeAddress() as making, AddressMade() as address:
+            yield from make_differences(making, address)
+        case FetchAddress() | FetchExpired() as fetching, Fetched() as fetched:
+            yield from fetch_differences(after, fetching, fetched)
         case (DeleteObject() | AbortUpload(), Gone()) | (
             Reopen() | InjectFault() | HealFault(),
             Ok(),
@@ -139,6 +159,20 @@ def _bytes(step: GetObject, stored: ObjectModel, seen: ObjectBytes) -> _Found:
     yield from _same(kind, step.key, Aspect.OFFSET, start, seen.data.offset_bytes)
     yield from _same(kind, step.key, Aspect.LENGTH, length, seen.length_bytes)
     yield from _same(kind, step.key, Aspect.BYTES, right, seen.sha256)
+
+
+def _opened(key: str, made: ObjectModel, size_bytes: int, seen: HandleRead | None) -> _Found:
+    """An object's handle, and what was read through it: the whole and a range."""
+    kind = OwnedKind.OBJECT
+    yield from _same(kind, key, Aspect.SIZE, made.size_bytes, size_bytes)
+    if seen is None or seen.problem:
+        problem = seen.problem if seen else "nobody read it"
+        yield Difference(Where.REPLY, kind, key, Aspect.BYTES, "bytes through its handle", problem)
+        return
+    yield from _same(kind, key, Aspect.LENGTH, made.size_bytes, seen.size_bytes)
+    yield from _same(kind, key, Aspect.BYTES, made.sha256, seen.sha256)
+    right = made.sha256_of(*middle(made.size_bytes))
+    yield from _same(kind, key, Aspect.BYTES, right, seen.middle_sha256)
 
 
 def _page(state: ImageState, step: ListObjects, page: ObjectPage) -> _Found:

@@ -64,6 +64,27 @@ class ImageSituation(enum.StrEnum):
     HEAD_ABSENT = "head: an absent object"
     OPEN = "open: an object"
     OPEN_ABSENT = "open: an absent object"
+    COPY = "copy: an object under a new key"
+    COPY_EMPTY = "copy: an object of 0 bytes"
+    COPY_JOINED = "copy: an object of several parts"
+    COPY_AGAIN = "copy: onto an object that is the same already"
+    COPY_OTHER = "copy: onto another object"
+    COPY_ABSENT = "copy: an absent object"
+    COPY_READ = "get: a copy"
+    COPY_ALONE = "get: a copy whose source is gone or another now"
+    SOURCE_GONE = "an object that was copied is deleted or replaced"
+    MAKE = "address: of an object"
+    MAKE_ABSENT = "address: of an absent object"
+    MAKE_NO_TIME = "address: for no time at all"
+    MAKE_TOO_LONG = "address: for longer than the store allows"
+    FETCH = "address: fetched before it expires"
+    FETCH_EMPTY = "address: of an object of 0 bytes, fetched"
+    FETCH_JOINED = "address: of an object of several parts, fetched"
+    FETCH_SECOND = "address: fetched after another one of its object was made"
+    FETCH_EXPIRED = "address: fetched after it expired"
+    FETCH_METHOD = "address: used with another method"
+    FETCH_OTHER = "address: used for another object"
+    FETCH_GONE = "address: of an object that was deleted"
     LIST = "list: one page"
     LIST_TOKEN = "list: a token that was never issued"  # noqa: S105 - a page token, no secret
     WALK = "walk: all pages"
@@ -84,13 +105,15 @@ class ImageSituation(enum.StrEnum):
 
 
 class ObjectModel(msgspec.Struct, frozen=True):
-    """One complete object; ``parts`` is how many it was sent in."""
+    """One complete object; ``parts`` is how many it was sent in, ``copied`` what it copies."""
 
     kind: ObjectKind
     content_type: str
     pieces: tuple[Piece, ...]
     parts: int
     born: int
+    copied: tuple[str, int] | None = None
+    """The source's key and when it was born."""
 
     @property
     def size_bytes(self) -> int:
@@ -105,6 +128,14 @@ class ObjectModel(msgspec.Struct, frozen=True):
     def sha256_of(self, offset_bytes: int, length_bytes: int) -> str:
         """The digest of a range that lies inside the object."""
         return digest_of_parts(self.pieces, offset_bytes, length_bytes)
+
+
+class AddressModel(msgspec.Struct, frozen=True):
+    """A temporary address: of which object, told from others of its key by ``born``."""
+
+    key: str
+    born: int
+    expires_s: float
 
 
 class UploadModel(msgspec.Struct, frozen=True):
@@ -132,6 +163,8 @@ class ImageState(ModelState, frozen=True, kw_only=True):
     objects: Mapping[str, ObjectModel] = {}
     uploads: Mapping[str, UploadModel] = {}
     settled: Mapping[str, SettledUpload] = {}
+    addresses: Mapping[str, AddressModel] = {}
+    """By name, in the order in which they were made."""
 
     def with_object(self, key: str, made: ObjectModel) -> "ImageState":
         """The state with one object more, or another under its key."""
@@ -141,6 +174,19 @@ class ImageState(ModelState, frozen=True, kw_only=True):
         """The state without an object."""
         kept = {name: found for name, found in self.objects.items() if name != key}
         return msgspec.structs.replace(self, objects=kept)
+
+    def with_address(self, name: str, made: AddressModel) -> "ImageState":
+        """The state with one address more; one of the same name is forgotten."""
+        kept = {known: found for known, found in self.addresses.items() if known != name}
+        return msgspec.structs.replace(self, addresses={**kept, name: made})
+
+    def copies_of(self, key: str) -> tuple[str, ...]:
+        """The keys of all copies of the object that is under ``key`` now."""
+        found = self.objects.get(key)
+        source = found and (key, found.born)
+        return tuple(
+            name for name, made in self.objects.items() if source and made.copied == source
+        )
 
     def with_upload(self, name: str, upload: UploadModel) -> "ImageState":
         """The state with one open upload more, or changed."""

@@ -1,18 +1,30 @@
-"""CPY and QOS: properties of capabilities that no driver declares yet."""
+"""CPY and QOS: copies made by the backend; no driver declares limits of I/O yet."""
 
-from holdfast.capabilities import PrimaryCapabilities
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.infos import OwnedKind
 from holdfast.requests import Role
-from holdfast_conformance.judgement.evidence import Capabilities
-from holdfast_conformance.judgement.registry import unchecked
+from holdfast_conformance.image_limits import can_join
+from holdfast_conformance.judgement.evidence import (
+    Capabilities,
+    Held,
+    Judgement,
+    StepMoment,
+    Violated,
+    agreed,
+    object_of,
+    violated_by,
+)
+from holdfast_conformance.judgement.registry import checks_steps, unchecked
+from holdfast_conformance.model.difference import Where
+from holdfast_conformance.model.image_state import ImageSituation, ImageState
 from holdfast_conformance.verdict import Level
 
+_S = ImageSituation
 _PRIMARY = (Role.PRIMARY,)
 
 
 def _no_copy(declared: Capabilities) -> str | None:
-    if isinstance(declared, PrimaryCapabilities) and declared.copy is None:
-        return "the store does not declare native copies"
-    return None
+    return "the store does not declare native copies" if declared.copy is None else None
 
 
 def _no_qos(declared: Capabilities) -> str | None:
@@ -21,22 +33,81 @@ def _no_qos(declared: Capabilities) -> str | None:
     return None
 
 
-unchecked(
+_COPIES = {
+    _S.COPY: "a copy",
+    _S.COPY_EMPTY: "an object of 0 bytes",
+    _S.COPY_JOINED: "an object of several parts",
+    _S.COPY_AGAIN: "what is a copy already",
+    _S.COPY_READ: "reading the copy",
+    _S.COPY_ALONE: "reading the copy without its source",
+    _S.SOURCE_GONE: "deleting or replacing the source",
+}
+
+
+def _copy_aspects(declared: Capabilities) -> tuple[str, ...]:
+    names = dict(_COPIES)
+    if isinstance(declared, ImageCapabilities) and not can_join(declared):
+        del names[_S.COPY_JOINED]
+    return tuple(names.values()) if isinstance(declared, ImageCapabilities) else ()
+
+
+@checks_steps(
     "CPY-01",
     Level.L1,
-    "A native copy has the bytes of its source, as read from the copy.",
-    roles=_PRIMARY,
+    "A native copy has the bytes of its source, as read from the copy, and is whole whatever "
+    "becomes of the source.",
     gate=_no_copy,
-    reason="this version of the suite has no check for native copies",
+    aspects=_copy_aspects,
 )
-unchecked(
+def _copied(moment: StepMoment) -> Judgement:
+    covered = tuple(name for situation, name in _COPIES.items() if moment.is_situation(situation))
+    if not covered:
+        return None
+    if moment.is_situation(_S.SOURCE_GONE):
+        copies = _copies(moment)
+        lost = (found for found in moment.differing(where=Where.BACKEND) if found.key in copies)
+        found = violated_by(tuple(lost))
+        return Held(covered) if moment.allowed and not isinstance(found, Violated) else found
+    return agreed(moment, *moment.differences, aspects=covered)
+
+
+def _copies(moment: StepMoment) -> frozenset[str]:
+    """The keys of all copies that were there before the step, but for what the step is about."""
+    if not isinstance(moment.before, ImageState):
+        return frozenset()
+    objects = moment.before.objects.items()
+    return frozenset(key for key, made in objects if made.copied) - {object_of(moment.step)}
+
+
+_REFUSED = {
+    _S.COPY_OTHER: "another object under the target's key",
+    _S.COPY_ABSENT: "an absent source",
+    _S.MAINTENANCE: "a store in maintenance",
+}
+
+
+@checks_steps(
     "CPY-02",
     Level.L1,
-    "A source is deleted only after its copy was verified; a failure leaves it, and no copy.",
-    roles=_PRIMARY,
+    "A source is deleted only after its copy was verified; a copy that fails leaves the source, "
+    "and what is under the target's key, as they were.",
     gate=_no_copy,
-    reason="this version of the suite has no check for native copies",
+    aspects=lambda declared: (
+        tuple(_REFUSED.values()) if isinstance(declared, ImageCapabilities) else ()
+    ),
 )
+def _copy_refused(moment: StepMoment) -> Judgement:
+    if moment.verb != "copy":
+        return None
+    covered = tuple(name for situation, name in _REFUSED.items() if moment.is_situation(situation))
+    if covered:
+        return agreed(moment, *moment.differences, aspects=covered)
+    source = object_of(moment.step)
+    hurt = moment.differing(where=Where.BACKEND, kind=OwnedKind.OBJECT, key=source)
+    found = violated_by(hurt)
+    return found if isinstance(found, Violated) else None
+
+
 unchecked(
     "QOS-01",
     Level.L1,

@@ -21,7 +21,7 @@ _IMAGE = ("start_upload", "send_part", "finish_upload", "abort_upload", "delete"
 
 def _mutating(declared: Capabilities) -> tuple[str, ...]:
     if not isinstance(declared, PrimaryCapabilities):
-        return (*_IMAGE, *_LIFE)
+        return (*_IMAGE, *(("copy",) if declared.copy is not None else ()), *_LIFE)
     optional = (
         *(("resize_volume",) if declared.resize is not None else ()),
         *(("create_snapshot", "delete_snapshot") if declared.snapshot is not None else ()),

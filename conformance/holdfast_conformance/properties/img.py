@@ -20,7 +20,7 @@ from holdfast_conformance.judgement.evidence import (
     outcome_judgement,
     violated_by,
 )
-from holdfast_conformance.judgement.registry import checks, unchecked
+from holdfast_conformance.judgement.registry import checks
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.image_state import ImageSituation, ImageState
 from holdfast_conformance.verdict import Level
@@ -324,26 +324,60 @@ def _lists(moment: Moment) -> Judgement:
     return _judged(moment, _LISTS, moment.differing(where=Where.REPLY))
 
 
-_NO_CHECK_YET = "its check is written when the first driver declares temporary addresses"
+_FETCHES = {
+    _S.FETCH: "before it expires",
+    _S.FETCH_EMPTY: "an object of 0 bytes",
+    _S.FETCH_JOINED: "an object of several parts",
+    _S.FETCH_SECOND: "after a second one was made",
+    _S.FETCH_EXPIRED: "after it expired",
+    _S.FETCH_METHOD: "another method",
+    _S.FETCH_OTHER: "another object",
+    _S.FETCH_GONE: "an object that was deleted",
+}
 
-unchecked(
+
+def _fetch_aspects(declared: Capabilities) -> tuple[str, ...]:
+    names = dict(_FETCHES)
+    if isinstance(declared, ImageCapabilities) and not can_join(declared):
+        del names[_S.FETCH_JOINED]
+    return tuple(names.values())
+
+
+@checks(
     "IMG-13",
     Level.L1,
-    "A temporary address works before it expires, not after and for no other object, and a second "
-    "one does not end the first.",
+    "A temporary address gives the whole object before it expires, not after and for no other "
+    "object or method, and a second one does not end the first.",
     roles=_IMAGE,
     gate=_url_undeclared,
-    reason=_NO_CHECK_YET,
+    aspects=_fetch_aspects,
 )
+def _addresses(moment: Moment) -> Judgement:
+    if not isinstance(moment, StepMoment):
+        return None
+    return _judged(moment, _FETCHES, moment.differences)
 
-unchecked(
+
+_MAKES = {
+    _S.MAKE: "an address",
+    _S.MAKE_ABSENT: "an absent object",
+    _S.MAKE_NO_TIME: "no time at all",
+    _S.MAKE_TOO_LONG: "more time than the store allows",
+}
+
+
+@checks(
     "IMG-14",
     Level.L1,
     "A temporary address that cannot be made is an error, and none is ever empty.",
     roles=_IMAGE,
     gate=_url_undeclared,
-    reason=_NO_CHECK_YET,
+    aspects=lambda _: tuple(_MAKES.values()),
 )
+def _made_or_refused(moment: Moment) -> Judgement:
+    if not isinstance(moment, StepMoment):
+        return None
+    return _judged(moment, _MAKES, moment.differences)
 
 
 @checks(

@@ -9,6 +9,7 @@ from holdfast_conformance.judgement.evidence import (
     Violated,
 )
 from holdfast_conformance.judgement.registry import checks
+from holdfast_conformance.plan import FetchExpired
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Level
 
@@ -22,6 +23,8 @@ def _in_time(moment: Moment) -> Judgement:
     match moment:
         case BrokenMoment(broken=broken) if broken.how is BrokenKind.HUNG:
             return Violated("an answer before the deadline", broken.detail)
+        case StepMoment(step=FetchExpired()):
+            return None  # No call: it waits until an address has expired.
         case StepMoment(stepped=stepped):
             if stepped.virtual_s > stepped.deadline_s:
                 took = f"{moment.verb} took {stepped.virtual_s:.3f} s"

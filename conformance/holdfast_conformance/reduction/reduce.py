@@ -91,7 +91,7 @@ def _without_runs(plan: Plan, size: int, holds: Fails) -> Plan:
     return plan
 
 
-_NAMES = ("key", "volume", "snapshot", "host", "target", "upload")
+_NAMES = ("key", "volume", "snapshot", "host", "target", "upload", "address", "path_of")
 
 
 def _names_of(step: plans.Step) -> set[str]:

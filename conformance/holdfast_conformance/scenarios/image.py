@@ -6,7 +6,13 @@ from holdfast.capabilities import ImageCapabilities
 from holdfast.requests import Role
 from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.plan import Plan, Step
-from holdfast_conformance.scenarios import image_objects, image_stores, image_uploads
+from holdfast_conformance.scenarios import (
+    image_addresses,
+    image_copies,
+    image_objects,
+    image_stores,
+    image_uploads,
+)
 from holdfast_conformance.scenarios.image_script import HOST, Script
 
 Story = Callable[[Script], Iterator[Step]]
@@ -17,6 +23,14 @@ IMAGE_STORIES: tuple[Story, ...] = (
     *image_stores.STORIES,
     *image_stores.FRESH_STORIES,
 )
+"""Those for every store, whatever it declares."""
+
+
+def image_stories(declared: ImageCapabilities) -> tuple[Story, ...]:
+    """The stories for a store, with those of what it declares beyond the ordinary."""
+    copies = image_copies.STORIES if declared.copy is not None else ()
+    addresses = image_addresses.STORIES if declared.url is not None else ()
+    return (*IMAGE_STORIES, *copies, *addresses)
 
 
 def image_scenario(

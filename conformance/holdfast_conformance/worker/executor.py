@@ -129,6 +129,9 @@ class Execution:
         """Carry out one step; its answer, or how it failed."""
         try:
             match step:
+                case plans.FetchAddress() | plans.FetchExpired():
+                    # The driver has no part in it: what takes time here is not its call.
+                    return Returned(await self._steps.addresses.fetch(step))
                 case plans.Reopen():
                     await self._opened.close()
                     await self._session.containment.call(self._steps.driver())

@@ -11,7 +11,7 @@ from holdfast.data import BLOCK_BYTES, BlockIO, open_block_io
 from holdfast.data.put import ObjectName, put_object
 from holdfast.errors import DriverError, ErrorKind
 from holdfast.handles import Handle
-from holdfast.infos import ObjectData, OwnedThing, PartInfo
+from holdfast.infos import ObjectData, OwnedThing, PartInfo, UrlInfo
 from holdfast.opening import open_life_cycle
 from holdfast.ports import ImageDriver, PrimaryDriver
 from holdfast.requests import CallContext, PartReference, Role, verb_of
@@ -31,7 +31,9 @@ from holdfast_conformance.trace import (
     Reply,
     Walked,
 )
+from holdfast_conformance.worker.addresses import Addresses
 from holdfast_conformance.worker.containment import Failed
+from holdfast_conformance.worker.object_handles import read_object
 from holdfast_conformance.worker.opened import OpenedStore
 from holdfast_conformance.worker.session import Session
 
@@ -73,6 +75,7 @@ class Steps:
         self._parts: dict[str, dict[int, tuple[PartReference, bytes]]] = {}
         self.handles: dict[tuple[str, str], Handle] = {}
         """The handle opened last for each volume and host."""
+        self.addresses = Addresses(timeout_s=session.setup.deadline_s)
         self.moved_bytes = 0
         self._handlers: dict[type[requests.Request], Handler] = {
             plans.WriteBlocks: self._write,
@@ -86,6 +89,9 @@ class Steps:
             plans.InitializeBad: self._initialize_bad,
             plans.WalkVolumes: self._walk_volumes,
             plans.WalkObjects: self._walk_objects,
+            plans.MakeAddress: self._make_address,
+            requests.OpenObject: self._open_object,
+            requests.TemporaryUrl: self._temporary_url,
         }
 
     async def perform(self, step: plans.Step, ctx: CallContext) -> Reply:
@@ -112,8 +118,6 @@ class Steps:
             await self._session.hosts.revoked(step, await self._opened.primary())
         if isinstance(step, requests.Open):
             self.handles[step.volume, step.host] = found
-            return HandleAnswer(found)
-        if isinstance(step, requests.OpenObject):
             return HandleAnswer(found)
         if isinstance(found, ObjectData):
             self.moved_bytes += len(found.data)
@@ -220,6 +224,27 @@ class Steps:
             sha256=whole.hexdigest(),
         )
         return await (await self._opened.image()).complete_upload(ctx, request)
+
+    async def _open_object(self, step: requests.OpenObject, ctx: CallContext) -> HandleAnswer:
+        answer = await read_object(await (await self._opened.image()).open_object(ctx, step))
+        self.moved_bytes += answer.read.size_bytes if answer.read else 0
+        return answer
+
+    async def _temporary_url(self, step: requests.TemporaryUrl, ctx: CallContext) -> Reply:
+        found = await (await self._opened.image()).temporary_url(ctx, step)
+        return self._keep_address("", found, step.expires_s)
+
+    async def _make_address(self, step: plans.MakeAddress, ctx: CallContext) -> Reply:
+        request = requests.TemporaryUrl(key=step.key, expires_s=step.expires_s)
+        found = await (await self._opened.image()).temporary_url(ctx, request)
+        return self._keep_address(step.address, found, step.expires_s)
+
+    def _keep_address(self, name: str, found: UrlInfo, expires_s: float) -> Reply:
+        """Keep an address, which nobody may see from now on."""
+        answer = self.addresses.keep(name, found.url, expires_s)
+        if not answer.problem:
+            self._session.canaries.know([found.url])
+        return answer
 
     async def _initialize_bad(self, _: plans.InitializeBad, ctx: CallContext) -> Refusals:
         session = self._session

@@ -5,9 +5,11 @@ the tables directly is the second path that the inspector uses.
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from holdfast.capabilities import AccessMode, ObjectKind
 from holdfast.data import BlockIO, Extent, ExtentSpace
@@ -15,6 +17,7 @@ from holdfast.errors import Denied, Unavailable
 from holdfast.handles import ExtentHandle
 from holdfast.infos import StoreState
 from holdfast.requests import PartReference, Role, Source
+from holdfast.runtime import runtime
 from holdfast_drivers.memory.content import Content
 
 _OBJECT: Final = "object"
@@ -120,7 +123,8 @@ class Store:
 class Backend(ExtentSpace):
     """One space: its stores by role and namespace, its credential, and whether it is up.
 
-    ``writable`` and ``reachable`` are the decisions the backend makes for each access to bytes.
+    ``writable`` and ``reachable`` are the decisions the backend makes for each access to bytes;
+    ``signature`` and ``expired`` those for a request to a temporary address.
     """
 
     def __init__(self, name: str, token: str) -> None:
@@ -128,6 +132,10 @@ class Backend(ExtentSpace):
         self.token = token
         self.down = False
         self.stores: dict[tuple[Role, str], Store] = {}
+        self.origin = ""
+        """Where its temporary addresses are served; empty where nobody serves them."""
+        self.address_key = runtime().new_id("key")
+        self.wall_clock = runtime().wall_clock
 
     def reach(self) -> None:
         """Raise ``Unavailable`` while the backend is down."""
@@ -174,6 +182,31 @@ class Backend(ExtentSpace):
                     content.write(0, stored.data)
                     return content
         raise Denied("the object of this handle is gone", object=key)
+
+    def address_path(self, namespace: str, key: str) -> str:
+        """The path of an object's addresses."""
+        return f"/{quote(namespace, safe='')}/{quote(key, safe='')}"
+
+    def signature(self, path: str, expires: str) -> str:
+        """What proves that an address was made by a driver of this space."""
+        text = f"{path}\n{expires}".encode()
+        return hmac.new(self.address_key.encode(), text, hashlib.sha256).hexdigest()
+
+    def expired(self, expires: str) -> bool:
+        """Whether an address that was signed until ``expires`` has ended."""
+        return self.wall_clock() >= float(expires)
+
+    def admits(self, method: str, path: str, expires: str, signature: str) -> bool:
+        """Whether a request to an address is one that it was made for."""
+        if method != "GET" or not hmac.compare_digest(signature, self.signature(path, expires)):
+            return False
+        return not self.expired(expires)
+
+    def served(self, method: str, namespace: str, key: str) -> bytes | None:
+        """What a request that was admitted gives; ``None`` where the object is gone."""
+        store = self.stores.get((Role.IMAGE, namespace))
+        found = store.objects.get(key) if store else None
+        return found.data if found and method == "GET" else None
 
     def block_io(self, handle: ExtentHandle) -> BlockIO:
         is_object = handle.token.startswith(f"{_OBJECT}:")

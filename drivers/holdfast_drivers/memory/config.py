@@ -8,6 +8,7 @@ from holdfast.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
+    CopyCapabilities,
     ImageCapabilities,
     Lifetime,
     ListCapabilities,
@@ -17,6 +18,7 @@ from holdfast.capabilities import (
     SnapshotCapabilities,
     StatsCapabilities,
     UploadCapabilities,
+    UrlCapabilities,
     VolumeCapabilities,
 )
 
@@ -80,4 +82,6 @@ IMAGE_CAPABILITIES: Final = ImageCapabilities(
     ),
     list=ListCapabilities(page_max=1000, delimiter=True),
     range=RangeCapabilities(suffix=True),
+    copy=CopyCapabilities(native=True),
+    url=UrlCapabilities(expires_max_s=7 * 24 * 3600.0),
 )

@@ -13,6 +13,7 @@ from holdfast.errors import (
     NotFound,
     OutOfRange,
     Precondition,
+    Unavailable,
 )
 from holdfast.handles import ExtentHandle, Handle
 from holdfast.ports import ImageDriver
@@ -263,6 +264,60 @@ class MemoryImageDriver(ImageDriver):
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
         self.remove(self.store(), request.key)
         return infos.Gone(key=request.key)
+
+    # Copies and addresses
+
+    def alike(self, source: StoredObject, there: StoredObject) -> bool:
+        """Whether an object is what a copy of the source would be."""
+        return (source.kind, source.content_type, source.data) == (
+            there.kind,
+            there.content_type,
+            there.data,
+        )
+
+    def duplicate(self, source: StoredObject, target: str, operation: str) -> StoredObject:
+        """A copy of an object's row under another key and id; no upload made it."""
+        return StoredObject(
+            target,
+            runtime().new_id("object"),
+            source.kind,
+            source.content_type,
+            source.data,
+            source.sha256,
+            "",
+            operation,
+        )
+
+    def check_target(self, source: StoredObject, there: StoredObject) -> None:
+        """``Conflict`` where the target's key holds another object."""
+        if not self.alike(source, there):
+            raise Conflict("the target's key is taken by another object", object=there.key)
+
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+        store = self.allocating_store()
+        source = self.stored(store, request.key)
+        there = store.objects.get(self.row_key(request.target))
+        if there is not None:
+            self.check_target(source, there)
+            return self.info(there)
+        made = self.duplicate(source, request.target, ctx.operation)
+        store.objects[self.row_key(request.target)] = made
+        return self.info(made)
+
+    def address(self, key: str, expires_s: float) -> str:
+        """An address of an object that the backend's own server takes."""
+        if not self.backend.origin:
+            raise Unavailable(f"memory space {self.backend.name} serves no addresses", object=key)
+        path = self.backend.address_path(self.namespace, self.row_key(key))
+        expires = f"{self.backend.wall_clock() + expires_s:.3f}"
+        signature = self.backend.signature(path, expires)
+        return f"{self.backend.origin}{path}?expires={expires}&signature={signature}"
+
+    async def temporary_url(
+        self, ctx: CallContext, request: requests.TemporaryUrl
+    ) -> infos.UrlInfo:
+        found = self.stored(self.store(), request.key)
+        return infos.UrlInfo(url=self.address(found.key, request.expires_s))
 
     # The store as a whole
 

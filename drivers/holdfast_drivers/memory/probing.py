@@ -100,5 +100,16 @@ def probe_image(driver: MemoryImageDriver, store: Store, request: requests.Reque
             return _done_if(None if key in store.uploads else Gone(key=key))
         case requests.DeleteObject(key=key):
             return _done_if(None if key in store.objects else Gone(key=key))
+        case requests.CopyObject():
+            return _probe_copy(driver, store, request)
         case _:
             raise Unsupported(f"this driver cannot probe a {type(request).__name__}")
+
+
+def _probe_copy(
+    driver: MemoryImageDriver, store: Store, request: requests.CopyObject
+) -> ProbeResult:
+    source, there = store.objects.get(request.key), store.objects.get(request.target)
+    if there is None or (source is not None and not driver.alike(source, there)):
+        return Absent()
+    return Done(answer=driver.info(there))

@@ -16,7 +16,7 @@ from holdfast_drivers.memory.image import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
 from holdfast_drivers.memory.primary import MemoryPrimaryDriver
 from holdfast_drivers.memory.spaces import backend_of
-from holdfast_drivers.memory.testbed import MemoryTestbed, start_backend
+from holdfast_drivers.memory.testbed import run_testbed
 
 
 class MemoryProvider(Provider):
@@ -53,7 +53,8 @@ class MemoryProvider(Provider):
 
     @asynccontextmanager
     async def _testbed(self, run: str) -> AsyncIterator[Testbed]:
-        yield MemoryTestbed(start_backend(self.backend_type, run))
+        async with run_testbed(self.backend_type, run) as testbed:
+            yield testbed
 
 
 def _memory(config: msgspec.Struct) -> MemoryConfig:

@@ -12,6 +12,7 @@ from holdfast_drivers.memory.backend import Backend, Store, Volume
 from holdfast_drivers.memory.config import MemoryConfig
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.inspector import MemoryInspector, Place
+from holdfast_drivers.memory.web import serve_addresses
 
 NEIGHBOUR = "neighbour"
 
@@ -75,6 +76,14 @@ class MemoryTestbed(Testbed):
 
     async def remove(self, role: Role, namespace: str) -> None:
         self.backend.stores.pop((role, namespace), None)
+
+
+@asynccontextmanager
+async def run_testbed(backend_type: type[Backend], run: str) -> AsyncIterator[MemoryTestbed]:
+    """A testbed with a new backend, whose temporary addresses are served for as long."""
+    backend = start_backend(backend_type, run)
+    with serve_addresses(backend):
+        yield MemoryTestbed(backend)
 
 
 def _neighbour() -> Store:

@@ -1,25 +1,35 @@
 """The stories for image stores."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from holdfast.capabilities import (
+    CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
     ObjectKind,
     RangeCapabilities,
     UploadCapabilities,
+    UrlCapabilities,
 )
+from holdfast.requests import CopyObject, Role, TemporaryUrl
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.model.image import ImageModel
 from holdfast_conformance.model.image_state import ImageSituation
-from holdfast_conformance.plan import Plan, PutObject, SendPart, Step, preparation
+from holdfast_conformance.plan import (
+    FetchExpired,
+    MakeAddress,
+    Plan,
+    PutObject,
+    SendPart,
+    Step,
+    preparation,
+)
 from holdfast_conformance.profiles import Profile
-from holdfast_conformance.scenarios.image import IMAGE_STORIES, image_scenario
+from holdfast_conformance.scenarios.image import image_scenario, image_stories
 
 RICH = ImageCapabilities(
     upload=UploadCapabilities(
@@ -27,7 +37,10 @@ RICH = ImageCapabilities(
     ),
     list=ListCapabilities(page_max=1000),
     range=RangeCapabilities(),
+    copy=CopyCapabilities(),
+    url=UrlCapabilities(expires_max_s=3600.0),
 )
+PLAIN = msgspec.structs.replace(RICH, copy=None, url=None)
 POOR = ImageCapabilities(
     upload=UploadCapabilities(
         object_max_bytes=1 << 40,
@@ -49,7 +62,7 @@ PROFILE = Profile(name="tiny", ops=400, steps=20, purpose="a test")
 
 
 def stories(declared: ImageCapabilities) -> Iterator[Plan]:
-    for number, story in enumerate(IMAGE_STORIES):
+    for number, story in enumerate(image_stories(declared)):
         plan = image_scenario(story, declared, Choices(b""), f"p{number}")
         if plan is not None:
             yield plan
@@ -72,7 +85,12 @@ def stored_bytes(steps: tuple[Step, ...]) -> int:
 
 def test_the_stories_reach_every_situation() -> None:
     """Nothing that makes a step interesting is left to chance."""
-    seen = Counter(name for plan in stories(RICH) for name in situations(RICH, plan))
+    seen = {
+        name
+        for declared in (RICH, PLAIN)
+        for plan in stories(declared)
+        for name in situations(declared, plan)
+    }
     unclaimed = {ImageSituation.START_SETTLED}  # The contract is silent there.
 
     assert {name for name in ImageSituation if name not in seen} == unclaimed
@@ -104,3 +122,26 @@ def test_random_plans_are_ones_that_the_model_can_follow() -> None:
     assert all(list(situations(RICH, plan)) for plan in walks)
     assert generate_plans(role, RICH, PROFILE, 1) == plans
     assert generate_plans(role, RICH, PROFILE, 2) != plans
+
+
+def test_what_is_undeclared_is_tried_in_its_own_story_only() -> None:
+    """Plans for a store without copies and addresses use them to see them refused."""
+    plans = generate_plans(Role.IMAGE, PLAIN, PROFILE, 1)
+    tried = [
+        plan
+        for plan in plans
+        if any(isinstance(step, CopyObject | TemporaryUrl | MakeAddress) for step in plan.steps)
+    ]
+
+    assert {plan.origin for plan in tried} == {"undeclared"}
+
+
+def test_random_plans_copy_and_make_addresses_and_never_wait() -> None:
+    """Chance uses what is declared; only a story waits for the end of an address."""
+    plans = generate_plans(Role.IMAGE, RICH, PROFILE, 1)
+    walked = {type(step) for plan in plans if plan.origin == "random" for step in plan.steps}
+    waits = sum(isinstance(step, FetchExpired) for plan in plans for step in plan.steps)
+
+    assert {CopyObject, MakeAddress} <= walked
+    assert FetchExpired not in walked
+    assert waits == len([plan for plan in plans if plan.origin == "address-expires"])

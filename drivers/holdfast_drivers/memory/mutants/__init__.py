@@ -3,8 +3,10 @@
 from holdfast.mutant import Mutant
 from holdfast_drivers.memory.mutants import (
     access,
+    address,
     capability,
     content,
+    copies,
     failure,
     image,
     life_cycle,
@@ -24,6 +26,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *snapshot.MUTANTS,
     *statistics.MUTANTS,
     *image.MUTANTS,
+    *copies.MUTANTS,
+    *address.MUTANTS,
     *repetition.MUTANTS,
     *content.MUTANTS,
     *failure.MUTANTS,

@@ -9,7 +9,8 @@ from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, NotFound
 from holdfast.requests import CallContext, PartReference
-from holdfast_drivers.memory.backend import Part, Store, StoredObject, Upload
+from holdfast_drivers.memory.backend import Backend, Part, Store, StoredObject, Upload
+from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.image import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
 
@@ -38,6 +39,16 @@ class LastByteIsLost(MemoryImageDriver):
         stored.data = stored.data[:-1]
         stored.sha256 = stored.true_sha256()
         super().publish(store, upload, stored)
+
+
+class HandleLosesTheLastByte(Backend):
+    """An object that is read through its handle ends in a zero."""
+
+    def object_behind(self, token: str, *, write: bool) -> Content:
+        found = super().object_behind(token, write=write)
+        if found.size_bytes:
+            found.write(found.size_bytes - 1, b"\0")
+        return found
 
 
 class WrongDigestIsAccepted(MemoryImageDriver):
@@ -276,6 +287,7 @@ MUTANTS = (
     planted("IMG-01", ContentTypeIsLost),
     planted("IMG-01", EmptyObjectHasNoChecksum),
     planted("IMG-01", LastByteIsLost),
+    planted("IMG-01", HandleLosesTheLastByte),
     planted("IMG-02", WrongDigestIsAccepted),
     planted("IMG-02", WrongSizeIsAccepted),
     planted("IMG-02", CorruptUploadRemovesTheObject),
