@@ -30,8 +30,8 @@ SECTOR_BYTES = 512
 SETTLED_NS = 50_000_000
 """How old a change must be before its time alone tells it from a later one."""
 FOOTER = struct.Struct("<Q8s")
-HEADER = struct.Struct(">4s4xQ4xIQ4xIQ")
-"""Of qcow2: magic, backing file, bits of a cluster, disk's size, entries and place of the table."""
+HEADER = struct.Struct(">4s16xIQ4xIQ")
+"""Of qcow2: magic, bits of a cluster, disk's size, entries and place of the table."""
 OFFSET = 0x00FF_FFFF_FFFF_FE00
 ZERO, COMPRESSED = 1, 1 << 62
 EXPORTS = Path("/state/exports")
@@ -96,9 +96,9 @@ def qcow2_runs(fd: int) -> Iterator[tuple[int, bytes]]:
 def qcow2_header(fd: int) -> tuple[int, int, int, int]:
     """The disk's size, the bits of a cluster, and how many entries its first table has, where."""
     head = os.pread(fd, HEADER.size, 0)
-    magic, backing, bits, size, entries, table = HEADER.unpack(head)
-    if magic != b"QFI\xfb" or backing:
-        raise ValueError("no qcow2 image of its own")
+    magic, bits, size, entries, table = HEADER.unpack(head)
+    if magic != b"QFI\xfb":
+        return -1, 9, 0, 0  # a host has destroyed it
     return size, bits, entries, table
 
 
@@ -112,7 +112,7 @@ def disk_of(path: Path, *, qcow2: bool) -> tuple[int, str]:
     with path.open("rb", buffering=0) as file:
         fd = file.fileno()
         size = qcow2_header(fd)[0] if qcow2 else os.fstat(fd).st_size
-        digest = xxhash.xxh3_128(size.to_bytes(8, "little"))
+        digest = xxhash.xxh3_128(size.to_bytes(8, "little", signed=True))
         for offset, data in qcow2_runs(fd) if qcow2 else raw_runs(fd):
             for start in range(0, len(data), BLOCK_BYTES):
                 block = data[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0")
