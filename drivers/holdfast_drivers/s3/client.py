@@ -7,15 +7,12 @@ deadline, and leaves as a driver error. Names are relative to the store's prefix
 import asyncio
 import base64
 import hashlib
-import ssl
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from holdfast.errors import Busy, DriverError, Internal, Invalid, Unknown
+from holdfast.errors import Busy, DriverError, Internal, Unknown
 from holdfast.runtime import runtime
-from holdfast_drivers.s3 import library
-from holdfast_drivers.s3.config import S3Config, check_config, prefix_of
+from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
 from holdfast_drivers.s3.library import exceptions as botocore
 from holdfast_drivers.s3.values import (
@@ -24,15 +21,17 @@ from holdfast_drivers.s3.values import (
     Description,
     Entry,
     Head,
+    Version,
     etag_of,
     head_of,
 )
 
 T = TypeVar("T")
-_CONNECT_S: Final = 5.0
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 _RACED: Final = frozenset({"PreconditionFailed", "412"})
 _DELETES_MAX: Final = 1000
+_VERSIONS: Final = frozenset({"x-amz-version-id", "x-amz-delete-marker"})
+"""Headers that only a versioned bucket's answers have."""
 _HASH_INLINE_BYTES: Final = 256 << 10
 
 
@@ -44,6 +43,8 @@ class Bucket:
         self._bucket = config.bucket
         self._server = f"S3 server {config.endpoint}"
         self.prefix = prefix_of(config)
+        self.versioned = False
+        """Whether an answer told of a version: only a hint, which spares other buckets requests."""
 
     @property
     def server(self) -> str:
@@ -79,6 +80,7 @@ class Bucket:
         try:
             answer = await self._client.get_object(Bucket=self._bucket, Key=key, **more)
         except botocore.ClientError as error:
+            self._notice(error.response)
             code = code_of(error)
             if code in _ABSENT:
                 return None
@@ -87,6 +89,7 @@ class Bucket:
             if code in {"InvalidRange", "416"}:
                 raise LookupError from error
             raise
+        self._notice(answer)
         async with answer["Body"] as body:
             data: bytes = await body.read()
         offset, size = 0, len(data)
@@ -125,35 +128,42 @@ class Bucket:
         )
         if answer is None:
             return None
-        await self._settle(call, name, answer)
+        await self.tidy(call, name)
         return etag_of(answer)
-
-    async def copy(
-        self, call: Call, source: str, target: str, description: Description, *, etag: str
-    ) -> bool:
-        """Copy a thing inside the server, if it still has this ETag; whether it is there."""
-        answer = await self._change(
-            call,
-            "copy_object",
-            Key=self.full(target),
-            CopySource={"Bucket": self._bucket, "Key": self.full(source)},
-            CopySourceIfMatch=f'"{etag}"',
-            MetadataDirective="REPLACE",
-            **description.arguments(),
-        )
-        if answer is None:
-            return False
-        await self._settle(call, target, answer)
-        return True
 
     async def delete(self, call: Call, names: Sequence[str]) -> None:
         """Remove things with all their versions; absent ones are fine."""
+        if self.versioned:
+            await self._forget(call, names)
+            return
         for start in range(0, len(names), _DELETES_MAX):
             chosen = names[start : start + _DELETES_MAX]
             deleted = await self._delete(call, [{"Key": self.full(name)} for name in chosen])
-            for one in deleted:
-                if one.get("DeleteMarker") or one.get("DeleteMarkerVersionId"):
-                    await self._purge(call, str(one["Key"]), keep="")
+            if any(one.get("DeleteMarker") or one.get("DeleteMarkerVersionId") for one in deleted):
+                self.versioned = True
+                await self._forget(call, chosen)
+
+    async def _forget(self, call: Call, names: Sequence[str]) -> None:
+        """Remove all versions of things, the present one last: a killed call can be repeated."""
+        folders: dict[str, list[str]] = {}
+        for name in names:
+            folders.setdefault(name.rpartition("/")[0], []).append(name)
+        for folder, group in folders.items():
+            prefix = group[0] if len(group) == 1 else f"{folder}/"
+            found = await self.versions(call, prefix)
+            await self.drop(call, [one for one in found if one.name in group])
+
+    async def drop(self, call: Call, versions: Sequence[Version]) -> None:
+        """Remove these versions, older ones first."""
+        found = [{"Key": self.full(one.name), "VersionId": one.id} for one in reversed(versions)]
+        for start in range(0, len(found), _DELETES_MAX):
+            await self._delete(call, found[start : start + _DELETES_MAX])
+
+    async def tidy(self, call: Call, name: str) -> None:
+        """In a versioned bucket, remove what is left of a thing beside its present version."""
+        if self.versioned:
+            found = [one for one in await self.versions(call, name) if one.name == name]
+            await self.drop(call, [one for one in found if one.is_past])
 
     async def _delete(self, call: Call, chosen: list[dict[str, str]]) -> list[dict[str, Any]]:
         answer = await self._change(call, "delete_objects", Delete={"Objects": chosen})
@@ -164,33 +174,37 @@ class Bucket:
             )
         return list(answer.get("Deleted", ()))
 
-    async def _settle(self, call: Call, name: str, answer: Mapping[str, Any]) -> None:
-        """In a versioned bucket, remove what was replaced."""
-        version = str(answer.get("VersionId") or "null")
-        if version != "null":
-            await self._purge(call, self.full(name), keep=version)
-
-    async def _purge(self, call: Call, key: str, *, keep: str) -> None:
-        """Remove all versions of a key and its delete markers, but one version."""
+    async def versions(self, call: Call, prefix: str) -> list[Version]:
+        """All versions of things whose names begin with ``prefix``, newer ones of each first, and
+        the marks of deleted ones.
+        """
+        found: list[dict[str, Any]] = []
         marker: dict[str, str] = {}
         while True:
             answer = await self._ask(
-                call, "list_object_versions", Prefix=key, MaxKeys=_DELETES_MAX, **marker
+                call, "list_object_versions", Prefix=self.full(prefix), **marker
             )
-            found = [
-                {"Key": key, "VersionId": str(one["VersionId"])}
-                for kind in ("Versions", "DeleteMarkers")
-                for one in (answer or {}).get(kind, ())
-                if one["Key"] == key and one["VersionId"] != keep
-            ]
-            if found:
-                await self._delete(call, found)
+            for kind in ("Versions", "DeleteMarkers"):
+                found += [
+                    {**one, "past": kind != "Versions" or not one["IsLatest"]}
+                    for one in (answer or {}).get(kind, ())
+                ]
             if not answer or not answer.get("IsTruncated"):
-                return
+                break
             marker = {
                 "KeyMarker": str(answer.get("NextKeyMarker", "")),
                 "VersionIdMarker": str(answer.get("NextVersionIdMarker", "")),
             }
+        found.sort(key=lambda one: (one["IsLatest"], one["LastModified"]), reverse=True)
+        return [
+            Version(
+                name=str(one["Key"])[len(self.prefix) :],
+                id=str(one["VersionId"]),
+                is_past=bool(one["past"]),
+                size_bytes=int(one.get("Size", 0)),
+            )
+            for one in found
+        ]
 
     async def page(
         self, call: Call, prefix: str, *, after: str = "", limit: int = 1000
@@ -261,8 +275,19 @@ class Bucket:
         )
         return etag_of(self._joined(call, answer))
 
-    async def join_copy(self, call: Call, name: str, join: str, number: int, source: Entry) -> str:
-        """Add a stored thing to a multipart upload, inside the server; returns the part's ETag."""
+    async def join_copy(
+        self,
+        call: Call,
+        name: str,
+        join: str,
+        number: int,
+        source: Entry,
+        *,
+        span: tuple[int, int] | None = None,
+    ) -> str:
+        """Add a stored thing, or a span of it (first and last, both included), to a multipart
+        upload, inside the server; returns the part's ETag.
+        """
         answer = await self._change(
             call,
             "upload_part_copy",
@@ -271,11 +296,18 @@ class Bucket:
             PartNumber=number,
             CopySource={"Bucket": self._bucket, "Key": self.full(source.name)},
             CopySourceIfMatch=f'"{source.etag}"',
+            **({"CopySourceRange": f"bytes={span[0]}-{span[1]}"} if span else {}),
         )
         return etag_of(self._joined(call, answer)["CopyPartResult"])
 
-    async def end_join(self, call: Call, name: str, join: str, etags: Sequence[str]) -> None:
-        """Make what was joined visible, at once and whole."""
+    async def end_join(
+        self, call: Call, name: str, join: str, etags: Sequence[str], *, new: bool = False
+    ) -> bool:
+        """Make what was joined visible, at once and whole.
+
+        With ``new`` only where nothing is under the name; false, and still to be dropped, where
+        something is.
+        """
         parts = [
             {"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)
         ]
@@ -285,8 +317,13 @@ class Bucket:
             Key=self.full(name),
             UploadId=join,
             MultipartUpload={"Parts": parts},
+            **({"IfNoneMatch": "*"} if new else {}),
         )
-        await self._settle(call, name, self._joined(call, answer))
+        if answer is None and new:
+            return False
+        self._joined(call, answer)
+        await self.tidy(call, name)
+        return True
 
     async def drop_join(self, call: Call, name: str, join: str) -> None:
         """End a multipart upload without a result; an absent one is fine."""
@@ -321,10 +358,16 @@ class Bucket:
             send = getattr(self._client, operation)
             answer: dict[str, Any] = await send(Bucket=self._bucket, **arguments)
         except botocore.ClientError as error:
+            self._notice(error.response)
             if code_of(error) in _ABSENT | _RACED:
                 return None
             raise
+        self._notice(answer)
         return answer
+
+    def _notice(self, answer: Mapping[str, Any]) -> None:
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self.versioned = self.versioned or bool(_VERSIONS & headers.keys())
 
     async def _within(self, call: Call, operation: str, request: Coroutine[Any, Any, T]) -> T:
         what = operation.replace("_", " ")
@@ -342,53 +385,6 @@ class Bucket:
             raise
         except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
             raise call.failed(driver_error(error, self._server, what)) from None
-
-
-@asynccontextmanager
-async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
-    """A client for one store; it connects when it is first used.
-
-    Raises:
-        Invalid: a setting can never work.
-    """
-    check_config(config)
-    if config.ca_file:
-        await runtime().run_blocking(_check_trusted, config.ca_file)
-    try:
-        context = library.open_client(
-            "s3",
-            endpoint_url=config.endpoint,
-            region_name=config.region,
-            aws_access_key_id=config.access_key,
-            aws_secret_access_key=config.secret_key,
-            verify=config.ca_file or None,
-            config=library.config(
-                connect_timeout=_CONNECT_S,
-                read_timeout=None,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path" if config.path_style else "virtual"},
-                signature_version="s3v4",
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
-        client = await context.__aenter__()
-    except (botocore.BotoCoreError, ValueError, OSError) as error:
-        raise Invalid(
-            f"settings endpoint, region, bucket or ca_file cannot be used: {type(error).__name__}"
-        ) from None
-    try:
-        yield Bucket(client, config)
-    finally:
-        await context.__aexit__(None, None, None)
-
-
-def _check_trusted(ca_file: str) -> None:
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise Invalid(f"setting ca_file, {ca_file}, cannot be used: {reason}") from None
 
 
 async def _md5(data: bytes) -> bytes:

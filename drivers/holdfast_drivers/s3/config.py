@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from holdfast.capabilities import (
+    CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
     RangeCapabilities,
@@ -94,5 +95,6 @@ def capabilities_of(config: S3Config) -> ImageCapabilities:
         ),
         list=ListCapabilities(page_max=1000),
         range=RangeCapabilities(),
+        copy=CopyCapabilities(),
         url=UrlCapabilities(expires_max_s=URL_MAX_S),
     )

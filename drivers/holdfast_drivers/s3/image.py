@@ -11,6 +11,7 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config, capabilities_of
+from holdfast_drivers.s3.copying import copy_object
 from holdfast_drivers.s3.objects import Objects
 from holdfast_drivers.s3.owned import owned
 from holdfast_drivers.s3.probing import probe_image
@@ -84,6 +85,9 @@ class S3ImageDriver(ImageDriver):
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
         return await self._objects.delete(Call(ctx, request.key), request)
+
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+        return await copy_object(self._bucket, Call(ctx, request.target), request)
 
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl

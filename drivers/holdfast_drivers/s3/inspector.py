@@ -90,6 +90,9 @@ class S3Inspector(Inspector):
             else:
                 outside.update(f"{key}?\0".encode())
         things += map(_leftover, self._unlisted())
+        for key, version in await list_past_versions(self._client, self._bucket):
+            if key.startswith(self._prefix):
+                things.append(_leftover(f"{key.removeprefix(self._prefix)}@{version}"))
         things.sort(key=lambda thing: (thing.kind, thing.key, thing.id))
         return Inventory(things=tuple(things), outside_digest=outside.hexdigest())
 
@@ -197,6 +200,29 @@ async def list_joins(client: Any, bucket: str) -> list[tuple[str, str]]:
     """The keys and ids of all unfinished multipart uploads that the server tells of."""
     answer = await client.list_multipart_uploads(Bucket=bucket)
     return [(str(one["Key"]), str(one["UploadId"])) for one in answer.get("Uploads", ())]
+
+
+async def list_past_versions(client: Any, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
+    """The keys and ids of all versions that are no more, and of the marks of deletions, in a
+    bucket that has, or had, versions.
+    """
+    if "Status" not in await client.get_bucket_versioning(Bucket=bucket):
+        return []
+    found: list[tuple[str, str]] = []
+    more: dict[str, str] = {}
+    while True:
+        answer = await client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
+        past = [one for one in answer.get("Versions", ()) if not one["IsLatest"]]
+        found += [
+            (str(one["Key"]), str(one["VersionId"]))
+            for one in (*past, *answer.get("DeleteMarkers", ()))
+        ]
+        if not answer.get("IsTruncated"):
+            return found
+        more = {
+            "KeyMarker": answer["NextKeyMarker"],
+            "VersionIdMarker": answer["NextVersionIdMarker"],
+        }
 
 
 def _listed(answer: Mapping[str, Any]) -> Iterator[Listed]:

@@ -12,6 +12,7 @@ from holdfast.requests import CompleteUpload
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import JOIN_MIN_BYTES
+from holdfast_drivers.s3.rows import copy_name, object_name
 from holdfast_drivers.s3.values import Call, Description, Entry
 
 INLINE_BYTES: Final = 8 << 20
@@ -20,10 +21,13 @@ _HASH_INLINE_BYTES: Final = 256 << 10
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of the object to be: a stored part, or bytes of several that are too small alone."""
+    """A part of the object to be: a stored thing, or a span of it (first and last byte, both
+    included), or bytes of several things that are too small alone.
+    """
 
     source: Entry | None
     data: bytes = b""
+    span: tuple[int, int] | None = None
 
 
 async def verified(
@@ -73,12 +77,20 @@ async def _read(
 
 
 async def publish(
-    bucket: Bucket, call: Call, name: str, pieces: Sequence[Piece], description: Description
-) -> None:
-    """Make the object visible under its name, at once and whole, in place of an earlier one."""
+    bucket: Bucket,
+    call: Call,
+    name: str,
+    pieces: Sequence[Piece],
+    description: Description,
+    *,
+    new: bool = False,
+) -> bool:
+    """Make the object visible under its name, at once and whole, in place of an earlier one.
+
+    With ``new`` only where there is none; false where there is.
+    """
     if len(pieces) == 1 and pieces[0].source is None:
-        await bucket.put(call, name, pieces[0].data, description)
-        return
+        return await bucket.put(call, name, pieces[0].data, description, new=new) is not None
     await sweep_joins(bucket, call, name)
     join = await bucket.begin_join(call, name, description)
     try:
@@ -87,7 +99,10 @@ async def publish(
         with contextlib.suppress(DriverError):  # the first error is the one to tell
             await bucket.drop_join(call, name, join)
         raise
-    await bucket.end_join(call, name, join, etags)
+    if await bucket.end_join(call, name, join, etags, new=new):
+        return True
+    await bucket.drop_join(call, name, join)
+    return False
 
 
 async def _joined(
@@ -99,8 +114,9 @@ async def _joined(
         if source is None:
             etag = await bucket.join_bytes(call, name, join, number, piece.data)
         else:
-            etag = await bucket.join_copy(call, name, join, number, source)
-            _check_copy(call, source, etag)
+            etag = await bucket.join_copy(call, name, join, number, source, span=piece.span)
+            if piece.span is None:
+                _check_copy(call, source, etag)
         etags.append(etag)
     return etags
 
@@ -116,3 +132,11 @@ async def sweep_joins(bucket: Bucket, call: Call, name: str) -> None:
     for found, join in await bucket.joins(call, name):
         if found == name:
             await bucket.drop_join(call, name, join)
+
+
+async def drop_copy(bucket: Bucket, call: Call, key: str) -> None:
+    """Remove what a killed copy to this key left."""
+    mark = copy_name(key)
+    if await bucket.head(call, mark) is not None:
+        await sweep_joins(bucket, call, object_name(key))
+        await bucket.delete(call, [mark])

@@ -8,8 +8,10 @@ from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
-from holdfast_drivers.s3.client import Bucket, open_bucket
+from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.connecting import open_bucket
+from holdfast_drivers.s3.owned import copied_names, past_versions
 from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
 from holdfast_drivers.s3.store import change_store, found_store, no_store
 from holdfast_drivers.s3.values import Call
@@ -106,7 +108,9 @@ async def _take_down(bucket: Bucket, call: Call, row: StoreRow) -> None:
             object=row.name,
             holders=holders,
         )
-    for name, join in await bucket.joins(call, ""):
+    targets = {"", *copied_names(entries)}
+    for name, join in {one for each in targets for one in await bucket.joins(call, each)}:
         await bucket.drop_join(call, name, join)
     await bucket.delete(call, [entry.name for entry in entries if entry.name != STORE])
+    await bucket.drop(call, await past_versions(bucket, call))
     await bucket.delete(call, [STORE])

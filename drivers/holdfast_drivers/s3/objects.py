@@ -1,4 +1,4 @@
-"""Objects: reading, listing, deleting, copying; each is one thing in the bucket."""
+"""Objects: reading, listing, deleting; each is one thing in the bucket."""
 
 import asyncio
 import hashlib
@@ -12,6 +12,7 @@ from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import URL_MAX_S
+from holdfast_drivers.s3.joining import drop_copy
 from holdfast_drivers.s3.names import after_all_of, decoded, encoded
 from holdfast_drivers.s3.rows import (
     OBJECTS,
@@ -77,7 +78,7 @@ class Objects:
             if found is None:
                 raise await absent(self.bucket, call, request.key)
             row = object_of(request.key, found.head)
-            await _check_whole(row, found.data)
+            await check_whole(row, found.data)
             return infos.ObjectData(object=row.info(), offset_bytes=0, data=found.data)
         return await self._range(call, request)
 
@@ -136,8 +137,10 @@ class Objects:
     async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
         """Delete an object, after the record of its upload, so that a killed call can go on."""
         row = await found_object(self.bucket, call, request.key)
+        await drop_copy(self.bucket, call, request.key)
         if row is None:
             await store_row(self.bucket, call)
+            await self.bucket.tidy(call, object_name(request.key))
             return infos.Gone(key=request.key)
         if row.upload:
             gone = await purge_settled(self.bucket, call, row.upload, row.key)
@@ -218,7 +221,8 @@ def _exactly(row: ObjectRow, start: int, length: int, found: Content | None) -> 
     return found.data
 
 
-async def _check_whole(row: ObjectRow, data: bytes) -> None:
+async def check_whole(row: ObjectRow, data: bytes) -> None:
+    """``Corrupt`` where the bytes of a whole object are not those that were stored."""
     if len(data) < _HASH_INLINE_BYTES:
         found = hashlib.sha256(data).hexdigest()
     else:

@@ -1,12 +1,14 @@
 """Everything under the store's prefix, leftovers of killed calls included."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 
+from holdfast.errors import Denied, Unsupported
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.names import decoded
 from holdfast_drivers.s3.objects import all_found
 from holdfast_drivers.s3.rows import (
+    COPIES,
     OBJECTS,
     PARTS,
     SETTLED,
@@ -19,7 +21,7 @@ from holdfast_drivers.s3.rows import (
 )
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads
-from holdfast_drivers.s3.values import Call, Entry
+from holdfast_drivers.s3.values import Call, Entry, Version
 
 
 async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
@@ -51,17 +53,21 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
     known = {object_name(stored.key) for stored in objects}
     known |= {settled_name(name) for stored in objects if (name := stored.upload)}
     known |= {settled_name(upload.key) for upload in opened}
+    orphans = {entry.name for left in parts.values() for entry in left}
     for entry in entries:
-        if entry.name.startswith((OBJECTS, SETTLED)) and entry.name not in known:
+        if entry.name in orphans or not _is_expected(entry.name, known):
             yield _leftover(entry.name, entry.size_bytes)
-    for orphans in parts.values():
-        for entry in orphans:
-            yield _leftover(entry.name, entry.size_bytes)
-    for entry in entries:
-        if not entry.name.startswith((OBJECTS, SETTLED, PARTS, UPLOADS)) and entry.name != STORE:
-            yield _leftover(entry.name, entry.size_bytes)
-    for name in await _joins(bucket, call, opened):
+    for name in await _joins(bucket, call, {*opened_names(opened), *copied_names(entries)}):
         yield _leftover(name, 0)
+    for version in await past_versions(bucket, call):
+        yield _leftover(f"{version.name}@{version.id}", version.size_bytes)
+
+
+def _is_expected(name: str, known: Collection[str]) -> bool:
+    """Whether a name is one of those that a store at rest has."""
+    if name.startswith((OBJECTS, SETTLED)):
+        return name in known
+    return name == STORE or name.startswith((PARTS, UPLOADS))
 
 
 async def _objects(bucket: Bucket, call: Call, entries: list[Entry]) -> list[ObjectRow]:
@@ -95,16 +101,38 @@ def _parts(entries: list[Entry]) -> dict[str, list[Entry]]:
     return found
 
 
-async def _joins(bucket: Bucket, call: Call, opened: list[UploadRow]) -> list[str]:
+def opened_names(opened: Iterable[UploadRow]) -> set[str]:
+    """The names of the objects that uploads will become."""
+    return {object_name(row.target) for row in opened}
+
+
+def copied_names(entries: Iterable[Entry]) -> set[str]:
+    """The names of the objects to which large copies are marked as under way."""
+    names = (entry.name for entry in entries if entry.name.startswith(COPIES))
+    return {f"{OBJECTS}{name.removeprefix(COPIES)}" for name in names}
+
+
+async def _joins(bucket: Bucket, call: Call, targets: Iterable[str]) -> list[str]:
     """The names of unfinished multipart uploads.
 
-    A server that tells only of an exact name is asked for the target of every open upload: the row
-    of an upload outlives its joining.
+    A server that tells only of an exact name is asked for every target of which there is a row or
+    a mark, which outlive the joining.
     """
     found = {f"{name}?{join}" for name, join in await bucket.joins(call, "")}
-    for target in {object_name(row.target) for row in opened}:
+    for target in targets:
         found |= {f"{name}?{join}" for name, join in await bucket.joins(call, target)}
     return sorted(found)
+
+
+async def past_versions(bucket: Bucket, call: Call) -> list[Version]:
+    """What a versioned bucket keeps of things that are no more; the driver leaves nothing there."""
+    try:
+        found = await bucket.versions(call, "")
+    except (Denied, Unsupported):
+        if bucket.versioned:
+            raise
+        return []  # a user of an unversioned bucket need not be allowed to ask
+    return [version for version in found if version.is_past]
 
 
 def _leftover(name: str, size_bytes: int) -> OwnedThing:

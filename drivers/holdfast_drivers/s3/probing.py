@@ -3,6 +3,7 @@
 from holdfast import infos, requests
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast.requests import PartReference
+from holdfast_drivers.s3.copying import probe_copy
 from holdfast_drivers.s3.objects import found_object
 from holdfast_drivers.s3.rows import object_name, part_name, settled_name, upload_name
 from holdfast_drivers.s3.store import store_row
@@ -28,7 +29,7 @@ async def probe_image(uploads: Uploads, call: Call, request: requests.Request) -
         case requests.DeleteObject(key=key):
             return await _probe_delete(uploads, call, key)
         case requests.CopyObject():
-            return await _probe_copy(uploads, call, request)
+            return await probe_copy(uploads.bucket, call, request)
         case _:
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
 
@@ -72,17 +73,10 @@ async def _probe_abort(uploads: Uploads, call: Call, upload: str) -> ProbeResult
 async def _probe_delete(uploads: Uploads, call: Call, key: str) -> ProbeResult:
     row = await found_object(uploads.bucket, call, key)
     if row is None:
-        return Done(answer=Gone(key=key))
+        name = object_name(key)
+        left = await uploads.bucket.versions(call, name) if uploads.bucket.versioned else []
+        names = tuple(f"{name}@{one.id}" for one in left if one.name == name)
+        return Partial(names=names) if names else Done(answer=Gone(key=key))
     if row.upload and await uploads.bucket.head(call, settled_name(row.upload)) is None:
         return Partial(names=(object_name(key),))
     return Absent()
-
-
-async def _probe_copy(uploads: Uploads, call: Call, request: requests.CopyObject) -> ProbeResult:
-    source = await found_object(uploads.bucket, call, request.key)
-    made = await found_object(uploads.bucket, call, request.target)
-    if made is None or made.operation != call.operation:
-        return Absent()
-    if source is not None and source.sha256 != made.sha256:
-        return Absent()
-    return Done(answer=made.info())

@@ -10,8 +10,8 @@ from holdfast.live import LiveStore
 from holdfast.ports import ImageDriver, LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
-from holdfast_drivers.s3.client import open_bucket
 from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.container import container_testbed
 from holdfast_drivers.s3.embedded import embedded_testbed
 from holdfast_drivers.s3.image import S3ImageDriver

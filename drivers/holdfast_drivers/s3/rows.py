@@ -17,6 +17,7 @@ OBJECTS: Final = "objects/"
 UPLOADS: Final = "uploads/"
 PARTS: Final = "parts/"
 SETTLED: Final = "settled/"
+COPIES: Final = "copies/"
 _META: Final = "holdfast-"
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -148,6 +149,11 @@ def upload_name(key: str) -> str:
 def settled_name(key: str) -> str:
     """Where it is recorded what became of an upload."""
     return f"{SETTLED}{encoded(key)}"
+
+
+def copy_name(key: str) -> str:
+    """The mark of a large copy that is under way to this key."""
+    return f"{COPIES}{encoded(key)}"
 
 
 def parts_prefix(upload_id: str) -> str:

@@ -105,6 +105,8 @@ class Uploads:
         made = await found_object(self.bucket, call, row.target)
         if made is None or made.upload_id != row.id:
             made = await self._join(call, row, request, stored, made)
+        else:
+            await self.bucket.tidy(call, object_name(row.target))
         call.changed = True  # the object is there, whoever made it
         await self._settle(call, row, made, stored)
         return made.info()
@@ -160,6 +162,7 @@ class Uploads:
         row = await self.find(call, request.upload)
         if row is None:
             await store_row(self.bucket, call)
+            await self.bucket.tidy(call, upload_name(request.upload))
             return infos.Gone(key=request.upload)
         stored = await self.parts(call, row)
         if len(stored) > 1:

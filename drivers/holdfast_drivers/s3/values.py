@@ -42,6 +42,15 @@ class Entry(msgspec.Struct, frozen=True):
     etag: str
 
 
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a thing, or the mark of its deletion; past is all but what is there now."""
+
+    name: str
+    id: str
+    is_past: bool
+    size_bytes: int
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one stored thing."""
 

@@ -7,8 +7,8 @@ import pytest
 
 from holdfast.errors import Unknown
 from holdfast.requests import CallContext
-from holdfast_drivers.s3.client import open_bucket
 from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.values import Call
 
 _ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"

@@ -1,91 +1,31 @@
 """The s3 driver on a genuine server: what the conformance suite does not ask."""
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import httpx
 import msgspec
 import pytest
 
 from holdfast import requests
-from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, NotFound, Unauthenticated, Unavailable
 from holdfast.handles import HttpHandle
 from holdfast.ports import ImageDriver
-from holdfast.requests import CallContext, Role
-from holdfast_drivers.s3.client import open_bucket
+from holdfast.requests import Role
 from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.rows import object_name
-from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.s3.values import Call, Description
 from running_testbeds import Backend, Running, running
+from s3_stores import KINDS, context, get, in_store, put
 
 pytestmark = pytest.mark.slow
-T = TypeVar("T")
-KINDS = ("embedded", "container")
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
     with running(Backend(provider="s3", kind=request.param), f"test-s3-{request.param}") as found:
         yield found
-
-
-def context() -> CallContext:
-    return CallContext(operation="test", deadline=asyncio.get_running_loop().time() + 60)
-
-
-def in_store(
-    bed: Running, namespace: str, work: Callable[[ImageDriver, S3Config], Awaitable[T]]
-) -> T:
-    """Run something with the driver of a new store, which is removed afterwards."""
-
-    async def run() -> T:
-        config = bed.testbed.config(Role.IMAGE, namespace)
-        assert isinstance(config, S3Config)
-        async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
-            await life_cycle.initialize(context(), requests.InitializeStore(name=namespace))
-        try:
-            async with bed.provider.image(config) as driver:
-                return await work(driver, config)
-        finally:
-            await bed.testbed.remove(Role.IMAGE, namespace)
-
-    return bed.run(run())
-
-
-async def put(driver: ImageDriver, key: str, *parts: bytes, upload: str = "") -> str:
-    """Store an object in these parts; returns its id."""
-    name = upload or f"upload-of-{key}"
-    start = requests.StartUpload(upload=name, key=key, kind=ObjectKind.TEMPLATE)
-    await driver.start_upload(context(), start)
-    sent = [
-        (
-            await driver.upload_part(
-                context(), requests.UploadPart(upload=name, number=number, data=data)
-            )
-        ).part
-        for number, data in enumerate(parts, 1)
-    ]
-    whole = b"".join(parts)
-    done = requests.CompleteUpload(
-        upload=name,
-        parts=tuple(sent),
-        size_bytes=len(whole),
-        sha256=hashlib.sha256(whole).hexdigest(),
-    )
-    return (await driver.complete_upload(context(), done)).id
-
-
-async def get(driver: ImageDriver, key: str) -> bytes:
-    return (await driver.get(context(), requests.GetObject(key=key))).data
-
-
-def client_of(bed: Running) -> Any:
-    assert isinstance(bed.testbed, S3Testbed)
-    return bed.testbed.client
 
 
 def test_parts_of_all_sizes_become_one_object(bed: Running) -> None:
@@ -110,12 +50,14 @@ def test_more_keys_than_one_listing_shows(bed: Running) -> None:
         await put(driver, "many/0000", b"x")
         async with open_bucket(config) as bucket:
             call = Call(context())
-            first = await bucket.head(call, object_name("many/0000"))
+            first = await bucket.get(call, object_name("many/0000"))
             assert first is not None
+            row = Description(metadata=first.head.metadata)
             for start in range(1, 1100, 20):
                 async with asyncio.TaskGroup() as group:
                     for number in range(start, min(start + 20, 1100)):
-                        group.create_task(_copy(bucket, f"many/{number:04}", first.etag))
+                        name = object_name(f"many/{number:04}")
+                        group.create_task(bucket.put(call, name, first.data, row))
         keys: list[str] = []
         token = ""
         while True:
@@ -128,20 +70,7 @@ def test_more_keys_than_one_listing_shows(bed: Running) -> None:
         folded = await driver.list(context(), requests.ListObjects(delimiter="/"))
         assert (folded.items, folded.prefixes, folded.token) == ((), ("many/",), "")
 
-    async def _copy(bucket: Any, key: str, etag: str) -> None:
-        call = Call(context())
-        content = await bucket.head(call, object_name("many/0000"))
-        description = _description(content.metadata)
-        source = object_name("many/0000")
-        assert await bucket.copy(call, source, object_name(key), description, etag=etag)
-
     in_store(bed, "many", work)
-
-
-def _description(metadata: Any) -> Any:
-    from holdfast_drivers.s3.values import Description  # noqa: PLC0415 - for one test
-
-    return Description(metadata=metadata)
 
 
 def test_an_address_is_good_for_one_object_and_for_a_while(bed: Running) -> None:
@@ -199,29 +128,6 @@ def test_two_drivers_change_a_store_at_once(bed: Running) -> None:
     in_store(bed, "hosts", work)
 
 
-def test_a_versioned_bucket_keeps_nothing(bed: Running) -> None:
-    """What was replaced or deleted leaves no version and no delete marker behind."""
-
-    async def work(driver: ImageDriver, config: S3Config) -> None:
-        client, prefix = client_of(bed), "versions/"
-        versioning = {"Status": "Enabled"}
-        await client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioning)
-        try:
-            await put(driver, "key", b"first", upload="one")
-            await put(driver, "key", b"second", upload="two")
-            assert await get(driver, "key") == b"second"
-            await driver.delete(context(), requests.DeleteObject(key="key"))
-            async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
-                await life_cycle.delete_store(context(), requests.DeleteStore())
-            left = await client.list_object_versions(Bucket=BUCKET, Prefix=prefix)
-            assert left.get("Versions", []) + left.get("DeleteMarkers", []) == []
-        finally:
-            versioning = {"Status": "Suspended"}
-            await client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=versioning)
-
-    in_store(bed, "versions", work)
-
-
 def test_damage_in_the_bucket_is_told(bed: Running) -> None:
     """An object whose bytes somebody else replaced is Corrupt, not read."""
 
@@ -231,7 +137,7 @@ def test_damage_in_the_bucket_is_told(bed: Running) -> None:
             call = Call(context())
             head = await bucket.head(call, object_name("key"))
             assert head is not None
-            description = _description(head.metadata)
+            description = Description(metadata=head.metadata)
             await bucket.put(call, object_name("key"), b"otherwise", description)
         with pytest.raises(Corrupt):
             await get(driver, "key")

@@ -1,0 +1,141 @@
+"""A bucket that keeps versions: the driver leaves none behind, and whatever is left is seen."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from holdfast import requests
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Unknown
+from holdfast.infos import Gone, OwnedKind
+from holdfast.ports import ImageDriver
+from holdfast.requests import Role
+from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.image import S3ImageDriver
+from holdfast_drivers.s3.testbed import BUCKET
+from running_testbeds import Backend, Running, running
+from s3_stores import KINDS, breaking, client_of, context, get, in_store, put
+
+pytestmark = pytest.mark.slow
+REQUESTS_MAX = 30
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A server whose bucket keeps versions."""
+    name = f"test-s3-versions-{request.param}"
+    with running(Backend(provider="s3", kind=request.param), name) as found:
+        versioning = {"Status": "Enabled"}
+        found.run(
+            client_of(found).put_bucket_versioning(
+                Bucket=BUCKET, VersioningConfiguration=versioning
+            )
+        )
+        yield found
+
+
+async def stored(bed: Running, namespace: str) -> list[tuple[str, bool]]:
+    """Every version under a prefix, and every mark of a deletion: names, and what is present."""
+    found = await client_of(bed).list_object_versions(Bucket=BUCKET, Prefix=f"{namespace}/")
+    marks = [(one["Key"], False) for one in found.get("DeleteMarkers", ())]
+    return marks + [(one["Key"], one["IsLatest"]) for one in found.get("Versions", ())]
+
+
+async def leftovers(bed: Running, driver: ImageDriver, namespace: str) -> tuple[int, int]:
+    """How many leftovers the inspector sees, and how many the driver tells of."""
+    things = (await bed.testbed.inspector(Role.IMAGE, namespace).inventory()).things
+    stream = driver.enumerate(context(), requests.EnumerateOwned())
+    told = [thing.kind async for thing in stream]
+    seen = [thing.kind for thing in things]
+    return seen.count(OwnedKind.TEMPORARY), told.count(OwnedKind.TEMPORARY)
+
+
+def test_nothing_is_left_in_a_versioned_bucket(bed: Running) -> None:
+    """Replaced and deleted objects, ended uploads and a store given back leave no version."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        await put(driver, "key", b"first", upload="one")
+        await put(driver, "key", b"second", b"half", upload="two")
+        await driver.copy(context(), requests.CopyObject(key="key", target="copied"))
+        start = requests.StartUpload(upload="up", key="key", kind=ObjectKind.ISO)
+        await driver.start_upload(context(), start)
+        for number in (1, 2, 2):
+            part = requests.UploadPart(upload="up", number=number, data=b"part")
+            await driver.upload_part(context(), part)
+        await driver.abort_upload(context(), requests.AbortUpload(upload="up"))
+        assert await get(driver, "key") == b"secondhalf"
+        assert all(present for _, present in await stored(bed, "versions"))
+        assert await leftovers(bed, driver, "versions") == (0, 0)
+        for key in ("key", "copied"):
+            await driver.delete(context(), requests.DeleteObject(key=key))
+        async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
+            await life_cycle.delete_store(context(), requests.DeleteStore())
+        assert await stored(bed, "versions") == []
+
+    in_store(bed, "versions", work)
+
+
+def test_what_somebody_left_is_seen_and_goes_with_the_store(bed: Running) -> None:
+    """A past version and a mark of a deletion are told of, and removed with the store."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        client = client_of(bed)
+        for body in (b"1", b"2"):
+            await client.put_object(Bucket=BUCKET, Key="seen/parts/up-0/00001", Body=body)
+        await client.delete_object(Bucket=BUCKET, Key="seen/parts/up-0/00001")
+        assert len(await stored(bed, "seen")) == 4
+        assert await leftovers(bed, driver, "seen") == (3, 3)
+        async with bed.provider.life_cycle(config, Role.IMAGE) as life_cycle:
+            await life_cycle.delete_store(context(), requests.DeleteStore())
+        assert await stored(bed, "seen") == []
+
+    in_store(bed, "seen", work)
+
+
+async def _replaced(driver: ImageDriver) -> object:
+    return await put(driver, "key", b"second", b"half", upload="two")
+
+
+async def _deleted(driver: ImageDriver) -> object:
+    return await driver.delete(context(), requests.DeleteObject(key="key"))
+
+
+async def _aborted(driver: ImageDriver) -> object:
+    return await driver.abort_upload(context(), requests.AbortUpload(upload="open"))
+
+
+@pytest.mark.parametrize("verb", [_replaced, _deleted, _aborted])
+def test_a_call_that_breaks_off_anywhere_leaves_no_version(
+    bed: Running, verb: Callable[[ImageDriver], Awaitable[object]]
+) -> None:
+    """What a killed call left in a versioned bucket is told of, and goes with its repetition."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        broken = breaking(driver)
+        dying = S3ImageDriver(broken, config)
+        for at in range(REQUESTS_MAX):
+            await put(driver, "key", b"first", upload="one")
+            start = requests.StartUpload(upload="open", key="later", kind=ObjectKind.ISO)
+            await driver.start_upload(context(), start)
+            part = requests.UploadPart(upload="open", number=1, data=b"part")
+            await driver.upload_part(context(), part)
+            broken.left = at
+            try:
+                await verb(dying)
+            except Unknown:
+                died = True
+            else:
+                died = False
+            seen, told = await leftovers(bed, driver, "killed")
+            assert seen == told
+            await verb(driver)
+            assert await leftovers(bed, driver, "killed") == (0, 0)
+            assert all(present for _, present in await stored(bed, "killed"))
+            for upload in ("open", "two"):
+                await driver.abort_upload(context(), requests.AbortUpload(upload=upload))
+            assert await _deleted(driver) == Gone(key="key")
+            if not died:
+                return
+        raise AssertionError("it makes too many requests")
+
+    in_store(bed, "killed", work)
