@@ -34,6 +34,8 @@ DECOYS: Final = (
 )
 AUTHORIZED: Final = Path("/etc/ssh/authorized_keys")
 _FULL: Final = VOLUMES / "full"
+_SHARED: Final = Path("/state/folder")
+"""There where the kernel lent no loop device, and volumes are on the disk of the machine."""
 _READ_BYTES: Final = 1 << 20
 _MODES: Final = {"x": "exclusive", "r": "read_only"}
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -243,7 +245,9 @@ def identity() -> BackendIdentity:
 
 
 def fill() -> None:
-    """Take all the space there is."""
+    """Take all the space there is; refuse where the disk is that of the machine."""
+    if _SHARED.exists():
+        raise OSError(f"{VOLUMES} is no file system of its own, and is not filled")
     with _FULL.open("ab") as file:
         for size in (1 << 24, 1 << 16, 1 << 12):
             while True:

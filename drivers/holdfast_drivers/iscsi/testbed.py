@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import holdfast
 import holdfast_drivers
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.backends.loops import loop_devices, make_loop_devices
+from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import ImageRecipe, Mount, ServerFile, ServerSpec
 from holdfast.errors import EnvironmentUnavailable, ErrorKind
@@ -23,7 +23,6 @@ from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
 from holdfast_drivers.iscsi.config import IscsiConfig
 from holdfast_drivers.iscsi.inspector import Inside, IscsiInspector
-from holdfast_drivers.local.names import name_of
 
 TGT: Final = ImageRecipe(name="holdfast/tgt", folder=Path(__file__).parent / "container")
 ISCSI_PORT: Final = 3260
@@ -223,7 +222,7 @@ async def iscsi_testbed(run: str) -> AsyncIterator[IscsiTestbed]:
     Raises:
         EnvironmentUnavailable: no engine, or no image yet.
     """
-    state = _memory() / f"holdfast-iscsi-{name_of(run)}"
+    state = await runtime().run_blocking(make_run_folder, "iscsi", run)
     keys = Keys(folder=state / "keys")
     await runtime().run_blocking(keys.make)
     (state / "volumes").mkdir(exist_ok=True)
@@ -236,12 +235,6 @@ async def iscsi_testbed(run: str) -> AsyncIterator[IscsiTestbed]:
         stack.push_async_callback(inside.close)
         identity = msgspec.convert(await inside.ask("identity"), BackendIdentity)
         yield IscsiTestbed(server, proxy, inside, keys, identity)
-
-
-def _memory() -> Path:
-    """A folder in memory where there is one: syncing to it costs nothing."""
-    shared = Path("/dev/shm")  # noqa: S108 - the name below is made of the run's id
-    return shared if shared.is_dir() else Path(tempfile.gettempdir())
 
 
 def _spec(state: Path, keys: Keys) -> ServerSpec:

@@ -4,7 +4,6 @@ and hosts that are network namespaces with an address of their own.
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import holdfast
 import holdfast_drivers
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.backends.network import host_places
+from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import Mount, ServerFile, ServerSpec
 from holdfast.data.images import ImageFormat
@@ -196,7 +196,7 @@ async def nfs_testbed(run: str, form: ImageFormat = ImageFormat.RAW) -> AsyncIte
     Raises:
         EnvironmentUnavailable: no engine, no image yet, or not root.
     """
-    state = Path(tempfile.gettempdir()) / f"holdfast-nfs-{name_of(run)}"
+    state = await runtime().run_blocking(make_run_folder, "nfs", run)
     keys = Keys(folder=state)
     await runtime().run_blocking(keys.make)
     async with AsyncExitStack() as stack:

@@ -7,7 +7,8 @@ from typing import Final
 
 from holdfast.backends.engine_volumes import remove_volume, volume_folder
 from holdfast.backends.images import BASE_IMAGE
-from holdfast.backends.servers import Server, container_name, run_server
+from holdfast.backends.ownership import container_name
+from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import ServerSpec, Volume
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,11 @@ def this_owner() -> str:
     """
     pid = os.getppid() if _RUN_VARIABLE in os.environ else os.getpid()
     return f"{_machine()}/{pid}/{_started(pid)}"
+
+
+def container_name(backend: str, run: str) -> str:
+    """What a backend's container in a run is called, and what else is made for it."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", f"holdfast-{backend}-{run}")
 
 
 def is_dead(owner: str) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import re
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from holdfast.backends.engine_client import (
 from holdfast.backends.exec_stream import ExecStream, exec_options, open_exec_stream
 from holdfast.backends.images import image_reference
 from holdfast.backends.network import NETWORK, free_server_address
-from holdfast.backends.ownership import machine_lock, state_folder, this_owner
+from holdfast.backends.ownership import container_name, machine_lock, state_folder, this_owner
 from holdfast.backends.specs import BackendServer, Mount, ServerFile, ServerSpec, Volume
 from holdfast.backends.sweeper import remove_container, sweep_dead
 from holdfast.errors import EnvironmentUnavailable
@@ -186,11 +185,6 @@ async def _settled(starting: "asyncio.Future[Server]") -> None:
     await asyncio.wait([starting])
     if not starting.cancelled():
         starting.exception()
-
-
-def container_name(backend: str, run: str) -> str:
-    """The container of a backend in a run."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", f"holdfast-{backend}-{run}")
 
 
 async def _wait_ready(server: Server, ready: ReadyProbe) -> None:

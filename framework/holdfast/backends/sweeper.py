@@ -1,4 +1,4 @@
-"""Removes what is left of processes that have ended: containers, volumes, simulated hosts."""
+"""Removes what killed processes left: containers, volumes, simulated hosts and folders."""
 
 from typing import Any
 
@@ -17,6 +17,7 @@ from holdfast.backends.engine_client import (
 from holdfast.backends.engine_volumes import remove_volume, volume_owners
 from holdfast.backends.network import NETWORK, host_records, remove_namespace
 from holdfast.backends.ownership import is_dead
+from holdfast.backends.run_folders import sweep_run_folders
 
 
 class RunningServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +36,7 @@ class Swept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     containers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 def running_servers() -> tuple[RunningServer, ...]:
@@ -91,7 +93,8 @@ def _sweep(*, every: bool) -> Swept:
     hosts = [one.namespace for one in host_records() if every or is_dead(one.owner)]
     for namespace in hosts:
         remove_namespace(namespace)
-    return Swept(containers=tuple(containers), hosts=tuple(hosts))
+    folders = sweep_run_folders(every=every)
+    return Swept(containers=tuple(containers), hosts=tuple(hosts), folders=folders)
 
 
 def _containers(client: Any) -> list[Any]:

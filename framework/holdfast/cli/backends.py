@@ -155,6 +155,7 @@ def _swept_lines(swept: Swept, images: tuple[str, ...], *, was_up: bool) -> list
     for what, names in (
         ("containers", swept.containers),
         ("hosts", swept.hosts),
+        ("folders", swept.folders),
         ("images", images),
     ):
         if names:

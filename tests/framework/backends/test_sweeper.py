@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from holdfast.backends.network import host_records
 from holdfast.backends.ownership import FOREVER, is_dead, this_owner
+from holdfast.backends.run_folders import make_run_folder, run_folder
 from holdfast.backends.servers import run_server
 from holdfast.backends.sweeper import running_servers, sweep_dead
 from tiny_server import greets, tiny
@@ -20,10 +22,13 @@ KILLED = """
 import asyncio, os, signal, sys
 from tiny_server import greets, tiny
 from holdfast.backends.network import host_place
+from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import run_server
 
 async def story():
     async with run_server(tiny("left"), sys.argv[1], greets):
+        if sys.argv[2] == "folder":
+            make_run_folder("left", sys.argv[1]).joinpath("disk").write_bytes(b"left")
         if sys.argv[2] == "hosts":
             await host_place("host-a", sys.argv[1])
         os.kill(os.getpid(), signal.SIGKILL)
@@ -66,6 +71,23 @@ def test_hosts_of_a_killed_process_are_removed(host_run: str) -> None:
     assert before == [f"holdfast-{host_run}-host-a"]
     assert set(before) <= set(swept.hosts)
     assert [one for one in host_records() if one.run == host_run] == []
+
+
+def test_the_folder_of_a_killed_process_is_removed_and_no_other(run: str) -> None:
+    """Keys and disks of a killed run go with its servers; those of a living one stay."""
+    mine = make_run_folder("mine", run)
+    try:
+        killed(run, "folder")
+        left = run_folder("left", run)
+        before = left.joinpath("disk").read_bytes()
+
+        swept = sweep_dead()
+
+        assert before == b"left"
+        assert str(left) in swept.folders
+        assert (left.exists(), mine.exists()) == (False, True)
+    finally:
+        shutil.rmtree(mine)
 
 
 def test_starting_a_server_sweeps_first(run: str) -> None:

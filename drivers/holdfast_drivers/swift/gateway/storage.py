@@ -4,23 +4,25 @@ import json
 import re
 import shutil
 import sysconfig
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from holdfast.backends import run_folders
 from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
+from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, Volume, run_server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
-from holdfast_drivers.local.names import name_of
 
+_FOLDER: Final = "swift-gateway"
 BACKEND = "swift-gateway-s3"
 DISK_BYTES = 1 << 30
 MINIO_PORT = 9000
@@ -163,9 +165,7 @@ def _weed_config(secret: str) -> bytes:
 
 def kept_secret(run: str, name: str) -> str:
     """A throw-away secret of a run; a process that adopts the run's containers finds it again."""
-    folder = run_folder(run)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / name
+    path = make_run_folder(_FOLDER, run) / name
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(runtime().random.randbytes(20).hex(), encoding="ascii")
@@ -174,9 +174,7 @@ def kept_secret(run: str, name: str) -> str:
 
 def run_folder(run: str) -> Path:
     """Where the secrets of a run are; whoever ends the run removes it."""
-    memory = Path("/dev/shm")  # noqa: S108 - the name below is made of the run's id
-    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
-    return base / f"holdfast-swift-gateway-{name_of(run)}"
+    return run_folders.run_folder(_FOLDER, run)
 
 
 async def _minio_answers(server: Server) -> bool:
