@@ -137,7 +137,7 @@ async def strike(cases: list[Case], fault: Fault, count: int) -> tuple[list[str]
     """Let a fault meet some prepared calls once ``count`` requests are on their way.
 
     Returns:
-        What is wrong, and whether the calls were all over before the fault.
+        What is wrong, and whether there is no later request that the fault could meet.
     """
     testbed = cases[0].world.testbed
     struck = [Struck(case, fault) for case in cases]
@@ -145,17 +145,17 @@ async def strike(cases: list[Case], fault: Fault, count: int) -> tuple[list[str]
         async with testbed.inject(fault):
             await asyncio.gather(*(one.attempt() for one in struck))
             await _in_the_dark(struck)
-        missed = False
+        last = True
     else:
         seen = testbed.request_seen(count)
         calls = asyncio.gather(*(asyncio.create_task(one.attempt()) for one in struck))
         await _either(seen, calls)
-        missed = calls.done()
+        last = seen is None or calls.done()
         async with testbed.inject(fault):
             await calls
             await _in_the_dark(struck)
     wrong = await _afterwards(struck)
-    return wrong + [text for one in struck for text in one.wrong], missed
+    return wrong + [text for one in struck for text in one.wrong], last
 
 
 async def _either(seen: Awaitable[None] | None, calls: asyncio.Future[Any]) -> None:
