@@ -2,119 +2,16 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from holdfast import requests
 from holdfast.capabilities import AccessMode, ObjectKind
-from holdfast.data import BLOCK_BYTES, open_block_io
-from holdfast.errors import DriverError
-from holdfast.handles import Handle
-from holdfast.layers import ImageGuard, LifeCycleGuard, PrimaryGuard
-from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.plugins import load_provider
-from holdfast.ports import Provider
-from holdfast.requests import CallContext, Request, Role, verb_of
-from holdfast.testbed import TestbedKind
+from holdfast.requests import Request
 from holdfast_drivers.memory import MemoryProvider
-
-CTX = CallContext(operation="op-1", deadline=1e9)
-BLOCK = BLOCK_BYTES
-
-
-Answer = tuple[object, ...]
-
-
-class Play:
-    """Drives one provider and writes down what can be seen from outside."""
-
-    def __init__(
-        self, primary: PrimaryGuard, image: ImageGuard, life_cycle: LifeCycleGuard
-    ) -> None:
-        self._drivers: dict[str, object] = {"primary": primary, "image": image, "life": life_cycle}
-        self._primary = primary
-        self.seen: list[object] = []
-        self._ids: dict[str, str] = {}
-        self._written = 0
-
-    async def do(self, where: str, *steps: Request) -> None:
-        """Call the verb of each request and note the answer or the kind of error."""
-        for request in steps:
-            try:
-                answer = await getattr(self._drivers[where], verb_of(request))(CTX, request)
-            except DriverError as error:
-                self.seen.append((error.kind, error.object, bool(error.cause)))
-                continue
-            self.seen.append(self._named(repr(answer)))
-
-    def _named(self, text: str) -> str:
-        """Ids differ from run to run; the order in which they appear does not."""
-
-        def name(found: re.Match[str]) -> str:
-            return self._ids.setdefault(found[0], f"id{len(self._ids)}")
-
-        return re.sub("token='.+?'", "token", re.sub("[a-z]+-[0-9a-f]{16}", name, text))
-
-    async def write(self, volume: str, first: int, count: int, host: str = "host-a") -> None:
-        """Write blocks that differ from all others, and note how that went."""
-        self._written += count
-        data = b"".join(bytes([self._written + n]) * BLOCK for n in range(count))
-        try:
-            handle = await self._primary.open(CTX, requests.Open(volume=volume, host=host))
-            async with open_block_io(handle) as content:
-                await content.write_at(first * BLOCK, data)
-        except DriverError as error:
-            self.seen.append(error.kind)
-
-    async def read(self, volume: str, host: str = "host-a") -> Handle | None:
-        """Note everything that a host reads."""
-        try:
-            handle = await self._primary.open(CTX, requests.Open(volume=volume, host=host))
-            async with open_block_io(handle) as content:
-                data = await content.read_at(0, content.size_bytes)
-        except DriverError as error:
-            self.seen.append(error.kind)
-            return None
-        self.seen.append((len(data), hashlib.sha256(data).hexdigest()))
-        return handle
-
-    async def peek(self, handle: Handle | None) -> None:
-        """Note what comes of a handle that was opened before."""
-        if handle is None:
-            return
-        try:
-            async with open_block_io(handle) as content:
-                self.seen.append(await content.read_at(0, 1))
-        except DriverError as error:
-            self.seen.append(error.kind)
-
-
-async def played(provider: Provider, plot: Callable[[Play], Awaitable[None]]) -> Answer:
-    """What can be seen of a provider while a plot runs, the final inventory included."""
-    async with provider.testbeds()[TestbedKind.EMBEDDED]("test") as testbed:
-        config = testbed.config(Role.PRIMARY, "ns")
-        image_config = testbed.config(Role.IMAGE, "ns")
-        async with (
-            open_life_cycle(provider, config, Role.PRIMARY) as life_cycle,
-            open_life_cycle(provider, image_config, Role.IMAGE) as image_life_cycle,
-            open_primary(provider, config) as primary,
-            open_image(provider, image_config) as image,
-        ):
-            await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
-            await image_life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
-            play = Play(primary, image, life_cycle)
-            await play.do(
-                "life", requests.AttachHost(host="host-a"), requests.AttachHost(host="host-b")
-            )
-            await plot(play)
-            inventory = await testbed.inspector(Role.PRIMARY, "ns").inventory()
-            things = [
-                (thing.kind, thing.key, thing.size_bytes, thing.digest, thing.detail)
-                for thing in inventory.things
-            ]
-            return (*play.seen, things, inventory.outside_digest)
+from memory_play import BLOCK, Play, played
 
 
 def create(key: str, blocks: int = 2, source: requests.Source | None = None) -> Request:
@@ -299,6 +196,48 @@ async def objects(play: Play) -> None:
     )
 
 
+async def put(play: Play, key: str, data: bytes, kind: ObjectKind = ObjectKind.ISO) -> None:
+    """An object of one part."""
+    upload, digest = f"{key} {len(data)}", hashlib.sha256(data).hexdigest()
+    part = requests.PartReference(number=1, size_bytes=len(data), tag=digest[:32])
+    await play.do(
+        "image",
+        requests.StartUpload(upload=upload, key=key, kind=kind),
+        requests.UploadPart(upload=upload, number=1, data=data),
+        requests.CompleteUpload(upload=upload, parts=(part,), size_bytes=len(data), sha256=digest),
+    )
+
+
+async def copies(play: Play) -> None:
+    """Copies, what they replace, and what becomes of them."""
+    await put(play, "o", b"content")
+    await put(play, "taken", b"other")
+    copy = requests.CopyObject(key="o", target="p")
+    await play.do("image", copy, copy, requests.CopyObject(key="o", target="taken"))
+    await play.do("image", requests.CopyObject(key="absent", target="q"))
+    await put(play, "o", b"another")
+    await play.do("image", requests.GetObject(key="p"), requests.GetObject(key="taken"))
+    await play.do("image", requests.CopyObject(key="o", target="r"))
+    await play.do("image", requests.DeleteObject(key="o"), requests.GetObject(key="r"))
+
+
+async def addresses(play: Play) -> None:
+    """Addresses of two objects, used for what they are and for what they are not."""
+    await put(play, "o", b"content" * 1000)
+    await put(play, "p", b"other")
+    await put(play, "\u00e9", b"odd")
+    first, other = await play.address("o"), await play.address("p")
+    await play.address("\u00e9")
+    await play.address("absent")
+    await play.fetch(first)
+    await play.fetch(first._replace(path=other.path))
+    await play.address("o")
+    await play.fetch(first)
+    await play.fetch(first, "DELETE")
+    await play.do("image", requests.DeleteObject(key="o"))
+    await play.fetch(first)
+
+
 SAMPLE: dict[Callable[[Play], Awaitable[None]], str] = {
     volumes: """
         list-misses-the-last-volume list-ends-after-the-first-page id-is-new-in-every-answer
@@ -354,6 +293,15 @@ SAMPLE: dict[Callable[[Play], Awaitable[None]], str] = {
         listed-keys-are-decoded volumes-become-templates snapshots-cannot-be-stored
         complete-again-fails start-again-drops-the-parts abort-again-fails
         absent-object-is-an-attribute-error
+    """,
+    copies: """
+        copy-loses-its-last-byte copy-is-a-template copy-shares-its-bytes copy-follows-its-source
+        copy-overwrites-the-target copy-of-the-absent-is-empty copy-again-fails
+    """,
+    addresses: """
+        address-opens-every-object address-deletes-its-object address-gives-deleted-objects
+        address-ends-at-a-thousand-bytes second-address-ends-the-first address-is-empty
+        absent-object-has-an-address address-has-no-server
     """,
 }
 SAMPLES = [(name, plot) for plot, names in SAMPLE.items() for name in names.split()]
