@@ -92,7 +92,7 @@ _ROUND_TRIP = {
     "IMG-01",
     Level.L1,
     "What was put is read back: the same bytes, length, content type and checksum, also of an "
-    "object of 0 bytes.",
+    "object of 0 bytes, by the driver and through the object's handle.",
     roles=_IMAGE,
     aspects=lambda _: tuple(dict.fromkeys(_ROUND_TRIP.values())),
 )
