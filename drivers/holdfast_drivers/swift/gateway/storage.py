@@ -1,7 +1,6 @@
 """The S3 server under the gateway: a genuine MinIO where there is one, else SeaweedFS."""
 
 import json
-import re
 import shutil
 import sysconfig
 from collections.abc import AsyncIterator
@@ -69,8 +68,10 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
         bounded_disk(BACKEND, run, DISK_BYTES) as disk,
         run_server(_minio_spec(found, secret, disk.at(_DATA)), run, _minio_answers) as server,
     ):
-        told = re.search(r"^Version: (.+?)\s*$", await server.logs(), re.MULTILINE)
-        attested = told[1] if told else "of an unknown version"
+        # Its log may say so too late: it serves before it has told what it is.
+        told = (await server.exec(("minio", "--version"))).stdout.decode(errors="replace")
+        first = told.partition("\n")[0].removeprefix("minio version ").strip()
+        attested = first or "of an unknown version"
         if found.source is MinioSource.BINARY:
             attested = f"{attested}, SHA-256 of the binary {found.sha256}"
         yield S3Storage(
