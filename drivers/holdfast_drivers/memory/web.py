@@ -1,7 +1,6 @@
 """The backend's own web server: it gives objects to whoever has a temporary address of them.
 
-It is a part of the testbed and runs in a thread of its own, as no loop belongs to a backend that
-works in virtual time as well.
+It is a part of the testbed and runs in a thread of its own: none of it is a task of the driver.
 """
 
 import threading
