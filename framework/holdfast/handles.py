@@ -40,6 +40,9 @@ class HttpPiece(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="http"):
     """An object that can be fetched by ranges over HTTP.
 
+    ``ca_file`` holds the certificates of those who may vouch for the server, where the host's own
+    do not.
+
     Where ``pieces`` are given, the object is these one after another, fetched from their own
     addresses: a server may not join them for who reads with a signature for one address.
     """
@@ -48,6 +51,7 @@ class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     size_bytes: int
     headers: tuple[tuple[str, str], ...] = ()
     pieces: tuple[HttpPiece, ...] = ()
+    ca_file: str = ""
 
 
 class NativeHandle(

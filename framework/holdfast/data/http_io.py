@@ -19,6 +19,8 @@ from holdfast.errors import (
     Unknown,
 )
 from holdfast.handles import HttpHandle
+from holdfast.runtime import runtime
+from holdfast.tls import handshake_refusal, trusting
 
 _DEADLINE_S: Final = 8.0
 _PARTIAL: Final = 206
@@ -62,7 +64,9 @@ class HttpIO(BlockIO):
         headers = [*self._handle.headers, ("Range", wanted)]
         try:
             answer = await self._client.get(url, headers=headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
+            if refused := handshake_refusal(problem, "the object's server", "of its address"):
+                raise refused from None
             raise Unavailable("the object's server cannot be reached", object=self._name) from None
         except httpx.HTTPError as problem:
             # Without its text, which may quote the address.
@@ -105,9 +109,9 @@ class HttpIO(BlockIO):
 @asynccontextmanager
 async def open_http_io(handle: HttpHandle) -> AsyncIterator[BlockIO]:
     """Open an object over HTTP. Nothing is sent before the first read."""
-    # The system's certificates; they take a while to load, and plain addresses need none.
-    secure = httpx.URL(handle.url).scheme == "https"
-    verify = ssl.create_default_context() if secure else False
+    verify: ssl.SSLContext | bool = False
+    if httpx.URL(handle.url).scheme == "https":  # certificates take a while to load
+        verify = await runtime().run_blocking(trusting, handle.ca_file)
     async with httpx.AsyncClient(timeout=_DEADLINE_S, trust_env=False, verify=verify) as client:
         yield HttpIO(handle, client)
 
