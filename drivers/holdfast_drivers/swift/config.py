@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from holdfast.capabilities import (
+    CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
     RangeCapabilities,
@@ -86,5 +87,6 @@ def capabilities_of(config: SwiftConfig) -> ImageCapabilities:
         ),
         list=ListCapabilities(page_max=PAGE_MAX),
         range=RangeCapabilities(),
+        copy=CopyCapabilities(),
         url=UrlCapabilities(expires_max_s=URL_MAX_S),
     )

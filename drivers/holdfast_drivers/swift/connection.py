@@ -25,6 +25,7 @@ from holdfast.errors import (
 )
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast.tls import handshake_refusal, trusting
 from holdfast_drivers.swift.config import SwiftConfig, check_config
 from holdfast_drivers.swift.errors import refusal
 
@@ -36,6 +37,7 @@ _CONNECTIONS: Final = 16
 _READS: Final = frozenset({"GET", "HEAD"})
 _SENDING: Final = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _UNAUTHORIZED: Final = 401
+_BULK_MAX: Final = 1000
 
 
 class Call:
@@ -108,6 +110,8 @@ class Connection:
         self._client = client
         self._session: Session | None = None
         """Not truth, only a token: whoever has none asks for one."""
+        self._deletes_at_once = 0
+        """As with the token; 0 is unasked."""
 
     @property
     def server(self) -> str:
@@ -151,6 +155,19 @@ class Connection:
         except DriverError as error:
             raise call.failed(error) from error.__cause__
 
+    async def deletes_at_once(self, call: Call) -> int:
+        """How many objects one request may remove: 1 where the server offers no bulk deletion, or
+        does not tell what it offers.
+        """
+        if not self._deletes_at_once:
+            root, _, _ = (await self.session(call)).url.partition("/v1")
+            try:
+                answer = await self._send(call, "GET", f"{root}/info", Sent({}))
+            except DriverError as error:
+                raise call.failed(error) from error.__cause__
+            self._deletes_at_once = _bulk_of(answer)
+        return self._deletes_at_once
+
     async def _authorized(self, call: Call, asked: "Asked") -> Answer:
         session = await self._current(call)
         answer = await self._send(call, asked.method, asked.url(session), asked.with_token(session))
@@ -189,7 +206,7 @@ class Connection:
                 )
             case 403:
                 raise Denied(f"{self.server} refuses user {config.user!r}; see setting user")
-            case 404 | 405 | 412 | 200 | 204:
+            case 400 | 404 | 405 | 412 | 200 | 204:
                 raise Invalid(
                     f"{config.auth_url} is no Swift authentication of version 1; "
                     "see setting auth_url"
@@ -232,18 +249,32 @@ class Connection:
         return Answer(status=answer.status_code, headers=lowered, body=answer.content)
 
     def _unanswered(self, problem: Exception, *, sent: bool) -> DriverError:
+        if sent and isinstance(problem, TimeoutError):
+            return Unknown(f"{self.server} gave no answer in time")
         if sent:
-            why = "in time" if isinstance(problem, TimeoutError) else "that was whole"
-            return Unknown(f"{self.server} gave no answer {why}")
-        cause: BaseException | None = problem
-        while cause is not None:
-            if isinstance(cause, ssl.SSLError):
-                return Unavailable(
-                    f"{self.server} shows a certificate that is not vouched for; see setting "
-                    "ca_file"
-                )
-            cause = cause.__cause__ or cause.__context__
-        return Unavailable(f"{self.server} cannot be reached; see setting auth_url")
+            secure = urlsplit(self.config.auth_url).scheme == "https"
+            hint = "" if secure else "; see whether setting auth_url must say https:"
+            return Unknown(f"{self.server} gave no answer that was whole{hint}")
+        refused = handshake_refusal(problem, self.server, "auth_url")
+        return refused or Unavailable(f"{self.server} cannot be reached; see setting auth_url")
+
+
+class _Bulk(msgspec.Struct, frozen=True):
+    max_deletes_per_request: int = 1
+
+
+class _Info(msgspec.Struct, frozen=True):
+    """What is read of what a server offers."""
+
+    bulk_delete: _Bulk = _Bulk()
+
+
+def _bulk_of(answer: Answer) -> int:
+    try:
+        told = msgspec.json.decode(answer.body, type=_Info)
+    except msgspec.DecodeError:
+        return 1
+    return max(1, min(told.bulk_delete.max_deletes_per_request, _BULK_MAX))
 
 
 @asynccontextmanager
@@ -255,10 +286,10 @@ async def open_connection(config: SwiftConfig) -> AsyncIterator[Connection]:
     """
     check_config(config)
     verify: ssl.SSLContext | bool = False  # nothing is encrypted over http
-    if urlsplit(config.auth_url).scheme == "https":
-        verify = await runtime().run_blocking(_certificates, config.ca_file)
-    elif config.ca_file:
-        await runtime().run_blocking(_certificates, config.ca_file)
+    secure = urlsplit(config.auth_url).scheme == "https"
+    if secure or config.ca_file:
+        trusted = await runtime().run_blocking(trusting, config.ca_file)
+        verify = trusted if secure else False
     limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     async with httpx.AsyncClient(
         verify=verify,
@@ -268,10 +299,3 @@ async def open_connection(config: SwiftConfig) -> AsyncIterator[Connection]:
         headers={"user-agent": "holdfast"},
     ) as client:
         yield Connection(config, client)
-
-
-def _certificates(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ValueError) as error:
-        raise Invalid(f"setting `ca_file`: {ca_file!r} holds no certificates") from error

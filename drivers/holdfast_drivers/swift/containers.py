@@ -8,11 +8,11 @@ from urllib.parse import quote
 import msgspec
 
 from holdfast.errors import Internal, Unknown
+from holdfast.fan_out import several
 from holdfast_drivers.swift.connection import Answer, Call, Connection
 
 META: Final = "x-object-meta-"
 LIST_MAX: Final = 10_000
-_BULK_MAX: Final = 1000
 _EXISTS: Final = (200, 204)
 
 
@@ -158,6 +158,17 @@ class Container:
         )
         return answer.status == 201
 
+    async def copy(self, call: Call, source: str, name: str) -> str | None:
+        """Copy an object inside the server; its MD5, or ``None`` where there is no source."""
+        answer = await self.connection.ask(
+            call,
+            "PUT",
+            self.path(name),
+            accept=(201, 404),
+            headers={"x-copy-from": self.path(source)},
+        )
+        return None if answer.status == 404 else answer.headers.get("etag", "").strip('"')
+
     async def note(self, call: Call, name: str, meta: Mapping[str, str]) -> bool:
         """Store other metadata beside an object; whether it is there."""
         answer = await self.connection.ask(
@@ -171,12 +182,16 @@ class Container:
         return answer.status != 404
 
     async def delete_all(self, call: Call, names: Sequence[str]) -> None:
-        """Remove objects, in no order; absent ones are fine."""
-        if len(names) == 1:
-            await self.delete(call, names[0])
+        """Remove objects, in no order; absent ones are fine.
+
+        Many at once where the server offers that, else one by one.
+        """
+        at_once = await self.connection.deletes_at_once(call) if len(names) > 1 else 1
+        if at_once == 1:
+            await several(names, lambda name: self.delete(call, name))
             return
-        for start in range(0, len(names), _BULK_MAX):
-            lines = "\n".join(self.path(name) for name in names[start : start + _BULK_MAX])
+        for start in range(0, len(names), at_once):
+            lines = "\n".join(self.path(name) for name in names[start : start + at_once])
             answer = await self.connection.ask(
                 call,
                 "POST",

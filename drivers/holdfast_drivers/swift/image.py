@@ -12,6 +12,7 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
 from holdfast_drivers.swift.config import capabilities_of
 from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.copying import Copies
 from holdfast_drivers.swift.objects import Objects
 from holdfast_drivers.swift.owned import owned_by
 from holdfast_drivers.swift.probing import probe, settled
@@ -30,6 +31,7 @@ class SwiftImageDriver(ImageDriver):
         self._store = Store(connection)
         self._objects = Objects(self._store)
         self._uploads = Uploads(self._store, self._objects)
+        self._copies = Copies(self._store, self._objects)
 
     @property
     def capabilities(self) -> ImageCapabilities:
@@ -94,6 +96,9 @@ class SwiftImageDriver(ImageDriver):
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
         return await self._objects.delete(Call(ctx, request.key), request.key)
 
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+        return await self._copies.copy(Call(ctx, request.target), request)
+
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl
     ) -> infos.UrlInfo:
@@ -102,7 +107,7 @@ class SwiftImageDriver(ImageDriver):
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:
-        return await settled(lambda: probe(Call(ctx), self._uploads, request))
+        return await settled(lambda: probe(Call(ctx), self._uploads, self._copies, request))
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned

@@ -1,15 +1,15 @@
 """Objects: manifests of segments, which appear and disappear with one request each."""
 
-import asyncio
 import hashlib
 import hmac
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from holdfast import infos, requests
 from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
@@ -27,10 +27,6 @@ from holdfast_drivers.swift.rows import (
 from holdfast_drivers.swift.store import Store
 from holdfast_drivers.swift.tokens import opened, sealed
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-_AT_ONCE: Final = 8
 _INLINE_BYTES: Final = 1 << 20
 HANDLE_S: Final = 3600
 """How long the handle of an opened object works."""
@@ -76,7 +72,7 @@ class Objects:
         """A handle that reads an object for an hour, without credentials."""
         row = await self.get_row(call, request.key)
         url = await self._signed(call, request.key, HANDLE_S)
-        return HttpHandle(url=url, size_bytes=row.size_bytes)
+        return HttpHandle(url=url, size_bytes=row.size_bytes, ca_file=self.store.config.ca_file)
 
     async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
         """An address by which an object can be read for a while, in whole seconds, of which the
@@ -175,7 +171,7 @@ class Objects:
         ``replaced`` is a group of which it is known that its object is gone.
         """
         known_gone = {gone.group, gone.replaced, replaced} if gone else {replaced}
-        left = [row_name(gone.upload)] if gone else []
+        left = [row_name(gone.upload)] if gone and gone.upload else []
         for group in dict.fromkeys(group_of(entry.name) for entry in entries):
             if group in kept:
                 continue
@@ -206,20 +202,6 @@ async def sha256_of(data: bytes) -> str:
     if len(data) <= _INLINE_BYTES:
         return hashlib.sha256(data).hexdigest()
     return await runtime().run_blocking(lambda: hashlib.sha256(data).hexdigest())
-
-
-async def several(items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """The results for all items in their order, a few worked on at once."""
-    found: list[R] = []
-    for start in range(0, len(items), _AT_ONCE):
-        tasks = [asyncio.ensure_future(work(item)) for item in items[start : start + _AT_ONCE]]
-        try:
-            found += await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    return found
 
 
 def _absent(key: str) -> NotFound:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
+from holdfast.fan_out import several
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import Entry
 from holdfast_drivers.swift.names import key_of
-from holdfast_drivers.swift.objects import several
 from holdfast_drivers.swift.rows import ObjectRow, UploadRow, group_of
 from holdfast_drivers.swift.store import ANCHOR, Store
 from holdfast_drivers.swift.uploads import Uploads

@@ -7,6 +7,7 @@ from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast.requests import PartReference
 from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.swift.copying import Copies
 from holdfast_drivers.swift.uploads import Uploads, digests_of, part_name
 
 
@@ -18,7 +19,9 @@ async def settled(probe: Callable[[], Awaitable[ProbeResult]]) -> ProbeResult:
         return Undetermined(reason=str(error))
 
 
-async def probe(call: Call, uploads: Uploads, request: requests.Request) -> ProbeResult:
+async def probe(
+    call: Call, uploads: Uploads, copies: Copies, request: requests.Request
+) -> ProbeResult:
     """What became of a call."""
     await uploads.store.row(call)
     match request:
@@ -40,6 +43,8 @@ async def probe(call: Call, uploads: Uploads, request: requests.Request) -> Prob
                 return Absent()
             left = await uploads.objects.leftovers(call, key, None)
             return _left(left) or Done(answer=Gone(key=key))
+        case requests.CopyObject():
+            return await copies.probe(call, request)
         case _:
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
 

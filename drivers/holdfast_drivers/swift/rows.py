@@ -85,7 +85,10 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is recorded of an object. ``replaced`` is the group of what was there before."""
+    """What is recorded of an object. ``replaced`` is the group of what was there before.
+
+    A copy was made by no upload: ``upload`` is empty, and ``upload_id`` is its source's id.
+    """
 
     key: str
     id: str
@@ -103,6 +106,11 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
         """The group of what it is made of."""
         return f"{digest_of(self.upload)}.{self.upload_id}"
 
+    @property
+    def folder(self) -> str:
+        """The beginning of the names of what it is made of."""
+        return f"{parts_of(self.key)}{self.group}/"
+
     def meta(self) -> dict[str, str]:
         """As metadata."""
         meta = {
@@ -111,10 +119,10 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
             "type": encoded(self.content_type),
             "size": str(self.size_bytes),
             "sha256": self.sha256,
-            "upload": encoded(self.upload),
             "upload-id": self.upload_id,
             "operation": encoded(self.operation),
         }
+        meta |= {"upload": encoded(self.upload)} if self.upload else {}
         return meta | ({"replaced": self.replaced} if self.replaced else {})
 
     @classmethod
@@ -133,7 +141,7 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
                 content_type=decoded(meta["type"]),
                 size_bytes=int(meta["size"]),
                 sha256=meta["sha256"],
-                upload=decoded(meta["upload"]),
+                upload=decoded(meta.get("upload", "")),
                 upload_id=meta["upload-id"],
                 operation=decoded(meta["operation"]),
                 replaced=meta.get("replaced", ""),
@@ -172,6 +180,11 @@ def row_name_of_group(group: str) -> str:
 def parts_of(key: str) -> str:
     """The beginning of the names of everything that was ever sent for a key."""
     return f"d/{digest_of(key)}/"
+
+
+def copies_of(key: str) -> str:
+    """The beginning of the names of everything that was ever copied to a key."""
+    return f"{parts_of(key)}{digest_of('')}."
 
 
 def group_of(name: str) -> str:

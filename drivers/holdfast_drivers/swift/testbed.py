@@ -213,8 +213,7 @@ def bad_configs(good: SwiftConfig, guest_key: str) -> tuple[BadConfig, ...]:
         wrong("another path", ErrorKind.INVALID, auth_url=f"{server}/healthcheck"),
         wrong(
             "encryption where there is none",
-            ErrorKind.UNAVAILABLE,
-            ErrorKind.UNKNOWN,
+            ErrorKind.INVALID,
             auth_url=good.auth_url.replace("http:", "https:"),
         ),
         wrong("an unknown user", ErrorKind.UNAUTHENTICATED, user="test:nobody"),

@@ -1,8 +1,6 @@
 """Uploads: a row, parts under names that follow from it, and their joining by one manifest."""
 
 import hashlib
-import json
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +13,7 @@ from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import Entry
 from holdfast_drivers.swift.objects import Objects, sha256_of
+from holdfast_drivers.swift.publishing import publish, segment_of
 from holdfast_drivers.swift.rows import (
     ObjectRow,
     UploadRow,
@@ -26,10 +25,6 @@ from holdfast_drivers.swift.rows import (
 from holdfast_drivers.swift.store import Store
 
 _INLINE_BYTES: Final = 1 << 20
-_EMPTY: Final = "000000"
-"""The part that stands for an object without any: by it a lost call's leftovers are found."""
-_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
-_PLAIN_TYPE: Final = "application/octet-stream"
 
 
 class Uploads:
@@ -109,7 +104,8 @@ class Uploads:
         )
         if there is not None and there.replaced:
             await self._sweep_before(call, there, entries)
-        await self._publish(call, row, made, chosen)
+        pieces = [segment_of(self.store, entry) for _, entry in chosen]
+        await publish(call, self.store, made, pieces)
         await self._mark(call, row, made)
         await self._sweep(call, row, there, entries, {part.number for part in request.parts})
         return made.info()
@@ -200,39 +196,6 @@ class Uploads:
             else:
                 whole.update(stored.data)
         return whole.hexdigest()
-
-    async def _publish(
-        self,
-        call: Call,
-        row: UploadRow,
-        made: ObjectRow,
-        chosen: Sequence[tuple[PartReference, Entry]],
-    ) -> None:
-        """Make the object visible, with the one request that stores its manifest."""
-        kind = row.content_type if _TYPE.fullmatch(row.content_type) else _PLAIN_TYPE
-        headers = {"content-type": kind}
-        name = object_name(row.key)
-        manifest = [
-            {
-                "path": f"/{self.store.segments.plain_path(entry.name)}",
-                "etag": part.tag,
-                "size_bytes": part.size_bytes,
-            }
-            for part, entry in chosen
-            if part.size_bytes
-        ]
-        if not manifest:
-            await self.store.segments.put(call, f"{row.folder}{_EMPTY}", b"", {})
-            await self.store.objects.put(call, name, b"", made.meta(), headers=headers)
-            return
-        await self.store.objects.put(
-            call,
-            name,
-            json.dumps(manifest).encode(),
-            made.meta(),
-            headers=headers,
-            query={"multipart-manifest": "put"},
-        )
 
     async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
         """Drop an upload and its parts."""

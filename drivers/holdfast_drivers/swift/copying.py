@@ -1,0 +1,132 @@
+"""Copies of objects: made by the server, of segments of their own, never over another object.
+
+A copy has no row. Its segments' names follow from source and target, so that a call that is
+repeated goes on where the lost one broke off; and since no row owns them, they are leftovers of the
+target until its manifest is there: told of by ``enumerate``, and removed by the repeated call, or
+by the next deletion or upload of the target. A copy removes its own segments only: those of another
+one to the same key may be about to become the object.
+"""
+
+import msgspec
+
+from holdfast import infos, requests
+from holdfast.errors import Busy, Conflict, Corrupt, DriverError, Unknown
+from holdfast.fan_out import several
+from holdfast.infos import Absent, Done, Partial, ProbeResult
+from holdfast.runtime import runtime
+from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.swift.containers import Segment
+from holdfast_drivers.swift.objects import Objects
+from holdfast_drivers.swift.publishing import publish
+from holdfast_drivers.swift.rows import ObjectRow, copies_of, group_of, object_name
+from holdfast_drivers.swift.store import Store
+
+
+class Copies:
+    """Copies inside one store."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self.store = store
+        self.objects = objects
+
+    async def copy(self, call: Call, request: requests.CopyObject) -> infos.ObjectInfo:
+        """Copy an object to a key where there is none, or the same already."""
+        source = await self.objects.get_row(call, request.key)
+        there = await self.objects.find(call, request.target)
+        made = _copy_of(source, request.target, call.operation)
+        if there is None:
+            await self.store.allocating(call)
+            await self._make(call, source, made)
+            # Swift looks whether an object is there and then writes: of two who write at that
+            # moment, both are told that they made it.
+            there = await self.objects.find(call, request.target)
+            if there is not None and there.id == made.id:
+                return made.info()
+        await self._withdraw(call, made, there)
+        if there is None:
+            raise Unknown("the target was made and removed at once", object=request.target)
+        if not is_alike(source, there):
+            raise Conflict("the target is another object", object=request.target)
+        return there.info()
+
+    async def _make(self, call: Call, source: ObjectRow, made: ObjectRow) -> None:
+        """Copy what the source is made of, and make the copy visible if nothing is there."""
+        pieces = await self.store.objects.joined(call, object_name(source.key))
+        if sum(piece.size_bytes for piece in pieces) != source.size_bytes:
+            raise Busy("the source was replaced while it was copied; try again")
+        stored = {
+            entry.name: entry for entry in await self.store.segments.all(call, made.folder) or []
+        }
+
+        async def copied(numbered: tuple[int, Segment]) -> Segment:
+            number, piece = numbered
+            name = f"{made.folder}{number:06}"
+            there = stored.get(name)
+            if there is None or (there.etag, there.size_bytes) != (piece.etag, piece.size_bytes):
+                etag = await self.store.segments.copy(
+                    call, self.store.segments.name_at(piece.path), name
+                )
+                if etag != piece.etag:
+                    raise _lost(source, etag)
+            path = f"/{self.store.segments.plain_path(name)}"
+            return msgspec.structs.replace(piece, path=path)
+
+        try:
+            own = await several(list(enumerate(pieces, 1)), copied)
+            await publish(call, self.store, made, own, new=True)
+        except (Busy, Corrupt):
+            await self._withdraw(call, made, await self.objects.find(call, made.key))
+            raise
+
+    async def _withdraw(self, call: Call, made: ObjectRow, there: ObjectRow | None) -> None:
+        """Remove what was copied, unless it is what is there."""
+        if there is None or there.group != made.group:
+            entries = await self.store.segments.all(call, made.folder) or []
+            if entries:
+                await self.store.segments.delete_all(call, [entry.name for entry in entries])
+        call.changed = False
+
+    async def probe(self, call: Call, request: requests.CopyObject) -> ProbeResult:
+        """What became of a copy whose answer was lost."""
+        source = await self.objects.find(call, request.key)
+        there = await self.objects.find(call, request.target)
+        known = _copy_of(source, request.target, "").folder if source else copies_of(request.target)
+        left = [
+            entry.name
+            for entry in await self.store.segments.all(call, known) or []
+            if there is None or group_of(entry.name) != there.group
+        ]
+        if left:
+            return Partial(names=tuple(left))
+        if there is None:
+            return Absent()
+        done = there.operation == call.operation if source is None else is_alike(source, there)
+        return Done(answer=there.info()) if done else Absent()
+
+
+def is_alike(source: ObjectRow, there: ObjectRow) -> bool:
+    """Whether an object is what a copy of the source would be."""
+    return _content(source) == _content(there)
+
+
+def _content(row: ObjectRow) -> tuple[object, ...]:
+    return row.sha256, row.size_bytes, row.kind, row.content_type
+
+
+def _copy_of(source: ObjectRow, key: str, operation: str) -> ObjectRow:
+    """The same in all but name: a copy is no upload."""
+    return msgspec.structs.replace(
+        source,
+        key=key,
+        id=runtime().new_id("obj"),
+        operation=operation,
+        upload="",
+        upload_id=source.id,
+        replaced="",
+    )
+
+
+def _lost(source: ObjectRow, etag: str | None) -> DriverError:
+    if etag is None:
+        return Busy("the source was replaced or deleted while it was copied; try again")
+    return Corrupt("a part of the source is not what was stored", object=source.key)
