@@ -43,6 +43,7 @@ class Bucket:
         self._bucket = config.bucket
         self._server = f"S3 server {config.endpoint}"
         self.prefix = prefix_of(config)
+        self.ca_file = config.ca_file
         self.versioned = False
         """Whether an answer told of a version: only a hint, which spares other buckets requests."""
 

@@ -1,12 +1,12 @@
 """How a store's client is opened: settings are checked, and nothing is sent yet."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from holdfast.errors import Invalid
 from holdfast.runtime import runtime
+from holdfast.tls import trusting
 from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config, check_config
@@ -24,7 +24,7 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
     """
     check_config(config)
     if config.ca_file:
-        await runtime().run_blocking(_check_trusted, config.ca_file)
+        await runtime().run_blocking(trusting, config.ca_file)
     try:
         context = library.open_client(
             "s3",
@@ -52,11 +52,3 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
         yield Bucket(client, config)
     finally:
         await context.__aexit__(None, None, None)
-
-
-def _check_trusted(ca_file: str) -> None:
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise Invalid(f"setting ca_file, {ca_file}, cannot be used: {reason}") from None

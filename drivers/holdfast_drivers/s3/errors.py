@@ -19,6 +19,7 @@ from holdfast.errors import (
     Unknown,
     Unsupported,
 )
+from holdfast.tls import handshake_refusal
 from holdfast_drivers.s3.library import exceptions as botocore
 
 _REFUSALS: Final[Mapping[str, tuple[type[DriverError], str]]] = {
@@ -33,6 +34,7 @@ _REFUSALS: Final[Mapping[str, tuple[type[DriverError], str]]] = {
     "AllAccessDisabled": (Denied, "access_key may not do this"),
     "AccountProblem": (Denied, "access_key may not do this"),
     "UserSuspended": (Denied, "the user of access_key is disabled"),
+    "400": (Invalid, "setting endpoint is no S3 server's address, or must say https:"),
     "403": (Denied, "access_key may not do this, or secret_key does not belong to it"),
     "NoSuchBucket": (NotFound, "the bucket that setting bucket names does not exist"),
     "InvalidBucketName": (Invalid, "setting bucket is no name of a bucket"),
@@ -88,20 +90,25 @@ def driver_error(error: Exception, server: str, what: str) -> DriverError:
         return _refusal(error, server, what)
     if isinstance(error, botocore.ParamValidationError):
         return Invalid("setting bucket or namespace cannot be used: no server takes such a name")
-    if isinstance(error, botocore.SSLError):
-        return Invalid(
-            f"{server} is not trusted: its certificate and setting ca_file do not fit, or it does "
-            "not speak TLS"
-        )
+    if refused := handshake_refusal(error, server, "endpoint"):
+        return refused
     if _was_refused(error):
         return Unavailable(f"{server} cannot be reached: {what} was not sent")
-    return Unknown(f"{server} gave no answer to be trusted to {what}: {type(error).__name__}")
+    hint = "; see whether setting endpoint must say https:" if _is_plain(error) else ""
+    name = type(error).__name__
+    return Unknown(f"{server} gave no answer to be trusted to {what}: {name}{hint}")
+
+
+def _is_plain(error: Exception) -> bool:
+    """Whether a connection that is not encrypted was closed before it brought an answer."""
+    address = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    return isinstance(error, botocore.ConnectionClosedError) and address.startswith("http:")
 
 
 def _was_refused(error: Exception) -> bool:
     """Whether no connection came about, so that nothing can have been sent."""
-    if isinstance(error, _NEVER_SENT):
-        return True
+    if isinstance(error, (*_NEVER_SENT, botocore.SSLError)):
+        return True  # a connection that was never encrypted was never written to
     if not isinstance(error, botocore.EndpointConnectionError):
         return False
     cause: object = getattr(error, "kwargs", {}).get("error")

@@ -1,13 +1,13 @@
 """Objects: reading, listing, deleting; each is one thing in the bucket."""
 
-import asyncio
 import hashlib
 import math
-from collections.abc import Coroutine, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 from holdfast import infos, requests
 from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
@@ -27,7 +27,6 @@ from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.tokens import opened, sealed
 from holdfast_drivers.s3.values import Call, Content
 
-T = TypeVar("T")
 _AT_ONCE: Final = 16
 _HASH_INLINE_BYTES: Final = 256 << 10
 
@@ -110,7 +109,7 @@ class Objects:
         """An address by which the object can be read for a week."""
         row = await object_row(self.bucket, call, request.key)
         url = await self.bucket.address(object_name(request.key), URL_MAX_S)
-        return HttpHandle(url=url, size_bytes=row.size_bytes)
+        return HttpHandle(url=url, size_bytes=row.size_bytes, ca_file=self.bucket.ca_file)
 
     async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
         """An address by which the object can be read for a while, in whole seconds, of which the
@@ -178,20 +177,7 @@ async def _names(
 
 async def all_found(bucket: Bucket, call: Call, keys: Sequence[str]) -> list[ObjectRow | None]:
     """The objects under keys, asked for a few at a time; ``None`` where one went meanwhile."""
-    found: list[ObjectRow | None] = []
-    for start in range(0, len(keys), _AT_ONCE):
-        chosen = keys[start : start + _AT_ONCE]
-        found += await together(*(found_object(bucket, call, key) for key in chosen))
-    return found
-
-
-async def together(*requests_made: Coroutine[Any, Any, T]) -> list[T]:
-    """Await requests at the same time; the first error is raised once all have ended."""
-    found = await asyncio.gather(*requests_made, return_exceptions=True)
-    for one in found:
-        if isinstance(one, BaseException):
-            raise one
-    return [one for one in found if not isinstance(one, BaseException)]
+    return await several(keys, lambda key: found_object(bucket, call, key), at_once=_AT_ONCE)
 
 
 def _folded(key: str, request: requests.ListObjects) -> tuple[str, bool]:
