@@ -11,7 +11,7 @@ import msgspec
 from tests.acceptance.commands import run_program
 from tests.acceptance.outcomes import Outcome, Product, Run, Suite, progress
 
-_SUITE_S = 120.0
+_SUITE_S = 600.0
 _SAID = 3000
 """Characters kept of what a failed test said."""
 SUBSET = ("Read10", "Write10", "Read16", "Write16", "ReadCapacity16", "TestUnitReady", "Inquiry")

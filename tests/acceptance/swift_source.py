@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 VERSION = "2.38.3"
@@ -18,6 +19,10 @@ _REQUIREMENTS = (
 )
 
 
+_making = threading.Lock()
+"""Several rows want them at once, and one makes them."""
+
+
 def cache_folder() -> Path:
     """Where downloads are kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -30,16 +35,20 @@ def swift_tests() -> tuple[Path, Path]:
     folder = cache_folder() / f"swift-{VERSION}-{stamp}"
     source, python = folder / f"swift-{VERSION}", folder / "venv" / "bin" / "python"
     done = folder / "complete"
-    if done.exists():
-        return source, python
+    with _making:
+        if not done.exists():
+            _make(folder, python)
+            done.touch()
+    return source, python
+
+
+def _make(folder: Path, python: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _run(sys.executable, "-m", "venv", "--clear", str(folder / "venv"))
     _run(str(python), "-m", "pip", "install", "-q", *_REQUIREMENTS)
     download = ("download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder))
     _run(str(python), "-m", "pip", *download, f"swift=={VERSION}")
     _run("tar", "-xzf", str(folder / f"swift-{VERSION}.tar.gz"), "-C", str(folder))
-    done.touch()
-    return source, python
 
 
 def _run(*command: str) -> None:

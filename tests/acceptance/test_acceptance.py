@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.commands import run_program
-from tests.acceptance.exceptions import FOLDER, excused
+from tests.acceptance.exceptions import FOLDER, excused, summary
 from tests.acceptance.iscsi_suite import outcomes_of as iscsi_outcomes_of
 from tests.acceptance.outcomes import Excused, Outcome, Product, Run, Suite, judge
 from tests.acceptance.run import ROWS
@@ -75,6 +75,12 @@ def test_every_exception_has_its_reason_and_stands_once() -> None:
     listed = [(one.suite, one.products, test) for one in excused() for test in one.tests]
     assert len(set(listed)) == len(listed)
     assert all(len(one.reason.split()) > 5 and one.tests for one in excused())
+
+
+def test_the_documentation_lists_the_exceptions() -> None:
+    """What docs/backends.md says is expected to fail is what is written down."""
+    docs = Path(__file__).parents[2] / "docs" / "backends.md"
+    assert summary() in docs.read_text(encoding="utf-8")
 
 
 def test_every_server_has_a_row() -> None:
