@@ -12,6 +12,7 @@ from holdfast.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
+    CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
     PrimaryCapabilities,
@@ -19,6 +20,7 @@ from holdfast.capabilities import (
     ResizeCapabilities,
     SnapshotCapabilities,
     UploadCapabilities,
+    UrlCapabilities,
     VolumeCapabilities,
 )
 from holdfast.requests import Role
@@ -42,6 +44,8 @@ IMAGE = ImageCapabilities(
     ),
     list=ListCapabilities(page_max=1000),
     range=RangeCapabilities(),
+    copy=CopyCapabilities(),
+    url=UrlCapabilities(expires_max_s=100.0),
 )
 ELSEWHERE = """
 import sys
