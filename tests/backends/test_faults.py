@@ -88,6 +88,7 @@ def test_a_fault_in_the_middle_of_all_verbs_at_once(place: tuple[Running, Role])
 
 if FULL:
 
+    @pytest.mark.timeout(4 * 3600)
     def test_a_fault_at_each_request_of_each_verb(place: tuple[Running, Role]) -> None:
         """A verb alone converges, at whichever of its requests a fault meets it."""
         found = place[0]
