@@ -18,9 +18,10 @@ from holdfast.errors import Corrupt, Internal, Unavailable, Unknown
 from holdfast_drivers.iscsi.config import check_secret
 from holdfast_drivers.iscsi.names import initiator_name, target_name
 from holdfast_drivers.iscsi.tgt import Target, Tgt, TgtRefused, TgtUnreachable, number_of
-from holdfast_drivers.local.grants import GrantKeeper, GrantName
+from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.replaying import Record, RecordKeeper
 from holdfast_drivers.local.volumes import VolumeRow
 
 LUN: Final = 1
@@ -37,11 +38,9 @@ _PAUSE_S: Final = 0.002
 _TRIES_MAX: Final = 2000
 
 
-class GrantRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GrantRecord(Record, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is under a grant's name; readable by its owner alone, since ``secret`` is in it."""
 
-    volume: str
-    host: str
     target: str
     serial: str
     secret: str = ""
@@ -54,7 +53,7 @@ class MutualAccount(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
 
 
-class TgtKeeper(GrantKeeper):
+class TgtKeeper(RecordKeeper[GrantRecord]):
     """Makes targets for grants and takes them away.
 
     Args:

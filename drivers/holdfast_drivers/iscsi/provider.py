@@ -7,19 +7,16 @@ from typing import ClassVar
 import msgspec
 
 from holdfast.backends.specs import BackendServer
-from holdfast.channel import Channel
-from holdfast.channel.local import LocalChannel
-from holdfast.channel.ssh import SshChannel, SshPlace
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
-from holdfast.remote.client import RemoteClient
-from holdfast.remote.sharing import shared_client
-from holdfast.requests import CallContext, CheckHealth, Role, ScopeKind
+from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
-from holdfast_drivers.iscsi.config import IscsiConfig, capabilities, host_config
+from holdfast_drivers.iscsi.config import IscsiConfig, host_config
 from holdfast_drivers.iscsi.host import ENTRY
 from holdfast_drivers.iscsi.lifecycle import IscsiLifeCycle
 from holdfast_drivers.iscsi.testbed import TGT, iscsi_testbed
 from holdfast_drivers.local.hosted import Agent, HostedPrimaryDriver
+from holdfast_drivers.local.reaching import ReplayingListener, open_agent
+from holdfast_drivers.local.storage_host import hosted_capabilities
 
 
 class IscsiProvider(Provider):
@@ -35,7 +32,7 @@ class IscsiProvider(Provider):
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
         told = _iscsi(config)
         async with _agent(told) as agent:
-            yield HostedPrimaryDriver(agent, capabilities(told, await agent.features()))
+            yield HostedPrimaryDriver(agent, hosted_capabilities(told, await agent.features()))
 
     def life_cycle(
         self, config: msgspec.Struct, role: Role
@@ -43,7 +40,8 @@ class IscsiProvider(Provider):
         return _life_cycle(_iscsi(config))
 
     def host_listener(self, config: msgspec.Struct) -> HostListener:
-        return IscsiHostListener(_iscsi(config))
+        told = _iscsi(config)
+        return ReplayingListener(lambda: _agent(told))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: iscsi_testbed}
@@ -52,50 +50,8 @@ class IscsiProvider(Provider):
         return (BackendServer(name="tgt", images=(TGT,)),)
 
 
-class IscsiHostListener(HostListener):
-    """Has tgt told of all grants again when a host comes, as every verb does."""
-
-    def __init__(self, config: IscsiConfig) -> None:
-        self._config = config
-
-    async def host_connected(self, ctx: CallContext, host: str) -> None:
-        async with _agent(self._config) as agent:
-            await agent.call(ctx, CheckHealth(), msgspec.Struct)
-
-    async def host_disconnected(self, ctx: CallContext, host: str) -> None:
-        """Nothing is released: a host that is out of reach may still write."""
-
-
-@asynccontextmanager
-async def _agent(config: IscsiConfig) -> AsyncIterator[Agent]:
-    """The agent of a store, started when it is first asked, and ended by the last who has it."""
-    told = msgspec.msgpack.encode(host_config(config))
-
-    def make() -> RemoteClient:
-        return RemoteClient(
-            _channel(config),
-            ENTRY,
-            told,
-            python=(config.python,),
-            socket=config.agent_socket,
-        )
-
-    async with shared_client(config, make) as client:
-        yield Agent(client)
-
-
-def _channel(config: IscsiConfig) -> Channel:
-    if not config.ssh_host:
-        return LocalChannel()
-    return SshChannel(
-        SshPlace(
-            host=config.ssh_host,
-            port=config.ssh_port,
-            user=config.ssh_user,
-            key_file=config.key_file,
-            known_hosts_file=config.known_hosts_file,
-        )
-    )
+def _agent(config: IscsiConfig) -> AbstractAsyncContextManager[Agent]:
+    return open_agent(config, ENTRY, host_config(config))
 
 
 @asynccontextmanager

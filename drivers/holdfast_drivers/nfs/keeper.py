@@ -17,9 +17,10 @@ import msgspec
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
 from holdfast.errors import Corrupt, Internal, Invalid, Unavailable, Unknown
-from holdfast_drivers.local.grants import GrantKeeper, GrantName
+from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.replaying import Record, RecordKeeper
 from holdfast_drivers.nfs.ganesha import Export, Ganesha, GaneshaRefused, GaneshaUnreachable
 from holdfast_drivers.nfs.primary_config import address_of
 
@@ -31,15 +32,13 @@ _PAUSE_S: Final = 0.002
 _QUIET_TRIES: Final = 2000
 
 
-class GrantRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GrantRecord(Record, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is under a grant's name."""
 
-    volume: str
-    host: str
     client: str
 
 
-class GaneshaKeeper(GrantKeeper):
+class GaneshaKeeper(RecordKeeper[GrantRecord]):
     """Makes exports for grants and takes them away.
 
     Args:
