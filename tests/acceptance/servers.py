@@ -81,10 +81,21 @@ async def swift_target(run: str) -> AsyncIterator[Target]:
 
 
 async def _has_account(server: Server, owner: User) -> bool:
-    """Whether a user can keep an object; the tests count on an account that is there already."""
+    """Whether a user can keep an object; the tests count on an account that is there and empty."""
+    user = f"{owner.account}:{owner.name}"
+    address = f"http://{server.address}:{PORT}"
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
-        address = f"http://{server.address}:{PORT}"
-        return await works(client, address, owner.key, f"{owner.account}:{owner.name}")
+        if not await works(client, address, owner.key, user):
+            return False
+        asked = {"x-auth-user": user, "x-auth-key": owner.key}
+        try:
+            given = (await client.get(f"{address}/auth/v1.0", headers=asked)).headers
+            token = {"x-auth-token": given["x-auth-token"]}
+            # What was tried out goes again; Swift may not know yet that its only object is gone.
+            done = await client.delete(f"{given['x-storage-url']}/ready", headers=token)
+        except httpx.HTTPError:
+            return False
+        return done.status_code in {204, 404}
 
 
 @asynccontextmanager
