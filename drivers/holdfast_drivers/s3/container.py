@@ -118,6 +118,7 @@ class ContainerTestbed(S3Testbed):
             yield
         finally:
             await self._disk.free()
+            await answering(self._client)  # MinIO asks its disk only now and then
 
 
 @asynccontextmanager
