@@ -30,27 +30,16 @@ class BlockNodeHandle(
     volume: str = ""
 
 
-class HttpPiece(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of an object that has an address of its own."""
-
-    url: str
-    size_bytes: int
-
-
 class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="http"):
     """An object that can be fetched by ranges over HTTP.
 
     ``ca_file`` holds the certificates of those who may vouch for the server, where the host's own
     do not.
-
-    Where ``pieces`` are given, the object is these one after another, fetched from their own
-    addresses: a server may not join them for who reads with a signature for one address.
     """
 
     url: str
     size_bytes: int
     headers: tuple[tuple[str, str], ...] = ()
-    pieces: tuple[HttpPiece, ...] = ()
     ca_file: str = ""
 
 

@@ -42,9 +42,6 @@ def _shown(handle: Handle) -> Handle:
         handle,
         url=_unsigned(handle.url),
         headers=tuple((name, "") for name, _ in handle.headers),
-        pieces=tuple(
-            msgspec.structs.replace(piece, url=_unsigned(piece.url)) for piece in handle.pieces
-        ),
     )
 
 

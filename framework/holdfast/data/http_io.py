@@ -45,25 +45,12 @@ class HttpIO(BlockIO):
                 f"{self.size_bytes} bytes",
                 object=self._name,
             )
-        if not self._handle.pieces:
-            return await self._fetch(self._handle.url, offset_bytes, length_bytes)
-        found, start = bytearray(), 0
-        for piece in self._handle.pieces:
-            first = max(offset_bytes, start) - start
-            last = min(offset_bytes + length_bytes, start + piece.size_bytes) - start
-            if first < last:
-                found += await self._fetch(piece.url, first, last - first)
-            start += piece.size_bytes
-        return bytes(found)
-
-    async def _fetch(self, url: str, offset_bytes: int, length_bytes: int) -> bytes:
-        """A range of what is behind one address."""
         if not length_bytes:
             return b""
         wanted = f"bytes={offset_bytes}-{offset_bytes + length_bytes - 1}"
         headers = [*self._handle.headers, ("Range", wanted)]
         try:
-            answer = await self._client.get(url, headers=headers)
+            answer = await self._client.get(self._handle.url, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
             if refused := handshake_refusal(problem, "the object's server", "of its address"):
                 raise refused from None

@@ -19,7 +19,7 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.handles import HttpHandle, HttpPiece
+from holdfast.handles import HttpHandle
 
 CONTENT = bytes(range(256)) * 40
 SECRET = "canary-in-the-address"
@@ -145,27 +145,3 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
                 await content.read_at(0, 1)
 
     asyncio.run(run())
-
-
-def test_an_object_in_pieces_is_read_across_them() -> None:
-    """Pieces with addresses of their own read as one object, at any offset and length."""
-
-    async def story() -> None:
-        size = len(CONTENT)
-        async with address_of(ranged) as address:
-            handle = HttpHandle(
-                url=f"{address}-joined",
-                size_bytes=2 * size + 100,
-                headers=(("X-Key", "right"),),
-                pieces=tuple(
-                    HttpPiece(url=address, size_bytes=length) for length in (size, 100, size)
-                ),
-            )
-            expected = CONTENT + CONTENT[:100] + CONTENT
-            async with open_block_io(handle) as content:
-                assert await content.read_at(0, len(expected)) == expected
-                assert await content.read_at(size - 5, 110) == expected[size - 5 : size + 105]
-                assert await content.read_at(size, 100) == CONTENT[:100]
-                assert await content.read_at(len(expected), 0) == b""
-
-    asyncio.run(story())
