@@ -4,7 +4,7 @@ Everything in a moment follows from trace records and the model, so that anyone 
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ from holdfast_conformance.trace import (
 )
 
 Capabilities: TypeAlias = PrimaryCapabilities | ImageCapabilities
+Situation = TypeVar("Situation", bound=str)
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -215,6 +216,19 @@ def agreed(
     if not moment.allowed:
         return outcome_judgement(moment)
     return violated_by(differences) if differences else Held(aspects)
+
+
+def covered(moment: StepMoment, named: Mapping[Situation, str]) -> tuple[str, ...]:
+    """The names of those situations that the step is of."""
+    return tuple(name for situation, name in named.items() if moment.is_situation(situation))
+
+
+def agreed_on(
+    moment: StepMoment, named: Mapping[Situation, str], differences: tuple[Difference, ...]
+) -> Judgement:
+    """As ``agreed``, with the situations as aspects; nothing where the step is of none of them."""
+    aspects = covered(moment, named)
+    return agreed(moment, *differences, aspects=aspects) if aspects else None
 
 
 def object_of(step: Request) -> str:

@@ -11,6 +11,8 @@ from holdfast_conformance.judgement.evidence import (
     StepMoment,
     Violated,
     agreed,
+    agreed_on,
+    covered,
     object_of,
     violated_by,
 )
@@ -60,15 +62,15 @@ def _copy_aspects(declared: Capabilities) -> tuple[str, ...]:
     aspects=_copy_aspects,
 )
 def _copied(moment: StepMoment) -> Judgement:
-    covered = tuple(name for situation, name in _COPIES.items() if moment.is_situation(situation))
-    if not covered:
+    aspects = covered(moment, _COPIES)
+    if not aspects:
         return None
     if moment.is_situation(_S.SOURCE_GONE):
         copies = _copies(moment)
         lost = (found for found in moment.differing(where=Where.BACKEND) if found.key in copies)
         found = violated_by(tuple(lost))
-        return Held(covered) if moment.allowed and not isinstance(found, Violated) else found
-    return agreed(moment, *moment.differences, aspects=covered)
+        return Held(aspects) if moment.allowed and not isinstance(found, Violated) else found
+    return agreed(moment, *moment.differences, aspects=aspects)
 
 
 def _copies(moment: StepMoment) -> frozenset[str]:
@@ -99,9 +101,9 @@ _REFUSED = {
 def _copy_refused(moment: StepMoment) -> Judgement:
     if moment.verb != "copy":
         return None
-    covered = tuple(name for situation, name in _REFUSED.items() if moment.is_situation(situation))
-    if covered:
-        return agreed(moment, *moment.differences, aspects=covered)
+    refused = agreed_on(moment, _REFUSED, moment.differences)
+    if refused is not None:
+        return refused
     source = object_of(moment.step)
     hurt = moment.differing(where=Where.BACKEND, kind=OwnedKind.OBJECT, key=source)
     found = violated_by(hurt)

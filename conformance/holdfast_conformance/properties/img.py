@@ -16,12 +16,10 @@ from holdfast_conformance.judgement.evidence import (
     Judgement,
     Moment,
     StepMoment,
-    Violated,
-    outcome_judgement,
-    violated_by,
+    agreed_on,
 )
 from holdfast_conformance.judgement.registry import checks
-from holdfast_conformance.model.difference import Aspect, Difference, Where
+from holdfast_conformance.model.difference import Aspect, Where
 from holdfast_conformance.model.image_state import ImageSituation, ImageState
 from holdfast_conformance.verdict import Level
 
@@ -57,25 +55,6 @@ def _parts_too_large(declared: Capabilities) -> str | None:
     return None
 
 
-def _url_undeclared(declared: Capabilities) -> str | None:
-    if isinstance(declared, ImageCapabilities) and declared.url is None:
-        return "the store does not declare temporary addresses"
-    return None
-
-
-def _judged(
-    moment: StepMoment, named: dict[ImageSituation, str], differences: tuple[Difference, ...]
-) -> Judgement:
-    """The judgement of a step that is of one of these situations, with the aspects it covers."""
-    covered = tuple(name for situation, name in named.items() if moment.is_situation(situation))
-    if not covered:
-        return None
-    if not moment.allowed:
-        return outcome_judgement(moment)
-    found = violated_by(differences)
-    return found if isinstance(found, Violated) else Held(covered)
-
-
 _ROUND_TRIP = {
     _S.PUT: "an object",
     _S.PUT_EMPTY: "an object of 0 bytes",
@@ -99,7 +78,7 @@ _ROUND_TRIP = {
 def _round_trip(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    return _judged(
+    return agreed_on(
         moment,
         _ROUND_TRIP,
         moment.differing(*_CONTENT, where=Where.REPLY)
@@ -125,7 +104,9 @@ _KEPT = "an earlier object stays"
 def _wrong_is_refused(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    found = _judged(moment, _REFUSED, moment.differing(where=Where.BACKEND, kind=OwnedKind.OBJECT))
+    found = agreed_on(
+        moment, _REFUSED, moment.differing(where=Where.BACKEND, kind=OwnedKind.OBJECT)
+    )
     if isinstance(found, Held) and _completes_over_another(moment):
         return Held((*found.aspects, _KEPT))
     return found
@@ -169,7 +150,7 @@ def _range_aspects(declared: Capabilities) -> tuple[str, ...]:
 def _ranges(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    return _judged(moment, _RANGES, moment.differing(*_CONTENT, where=Where.REPLY))
+    return agreed_on(moment, _RANGES, moment.differing(*_CONTENT, where=Where.REPLY))
 
 
 _PARTS = {
@@ -223,7 +204,7 @@ def _part_aspects(declared: Capabilities) -> tuple[str, ...]:
 def _parts(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    return _judged(
+    return agreed_on(
         moment,
         _PARTS,
         moment.differing(*_CONTENT, where=Where.REPLY)
@@ -246,7 +227,7 @@ def _larger_than_one_part(moment: Moment) -> Judgement:
     large = {_S.PUT_LARGE: "", _S.GET_JOINED: ""}
     if moment.is_situation(_S.HEAD) and _of_several_parts(moment):
         large[_S.HEAD] = ""
-    found = _judged(
+    found = agreed_on(
         moment,
         large,
         moment.differing(Aspect.SIZE, Aspect.LENGTH, where=Where.REPLY)
@@ -291,7 +272,7 @@ def _delete_aspects(declared: Capabilities) -> tuple[str, ...]:
 def _deletes(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    return _judged(moment, _DELETES, moment.differing(where=Where.BACKEND))
+    return agreed_on(moment, _DELETES, moment.differing(where=Where.BACKEND))
 
 
 _LISTS = {
@@ -321,63 +302,7 @@ def _list_aspects(declared: Capabilities) -> tuple[str, ...]:
 def _lists(moment: Moment) -> Judgement:
     if not isinstance(moment, StepMoment):
         return None
-    return _judged(moment, _LISTS, moment.differing(where=Where.REPLY))
-
-
-_FETCHES = {
-    _S.FETCH: "before it expires",
-    _S.FETCH_EMPTY: "an object of 0 bytes",
-    _S.FETCH_JOINED: "an object of several parts",
-    _S.FETCH_SECOND: "after a second one was made",
-    _S.FETCH_EXPIRED: "after it expired",
-    _S.FETCH_METHOD: "another method",
-    _S.FETCH_OTHER: "another object",
-    _S.FETCH_GONE: "an object that was deleted",
-}
-
-
-def _fetch_aspects(declared: Capabilities) -> tuple[str, ...]:
-    names = dict(_FETCHES)
-    if isinstance(declared, ImageCapabilities) and not can_join(declared):
-        del names[_S.FETCH_JOINED]
-    return tuple(names.values())
-
-
-@checks(
-    "IMG-13",
-    Level.L1,
-    "A temporary address gives the whole object before it expires, not after and for no other "
-    "object or method, and a second one does not end the first.",
-    roles=_IMAGE,
-    gate=_url_undeclared,
-    aspects=_fetch_aspects,
-)
-def _addresses(moment: Moment) -> Judgement:
-    if not isinstance(moment, StepMoment):
-        return None
-    return _judged(moment, _FETCHES, moment.differences)
-
-
-_MAKES = {
-    _S.MAKE: "an address",
-    _S.MAKE_ABSENT: "an absent object",
-    _S.MAKE_NO_TIME: "no time at all",
-    _S.MAKE_TOO_LONG: "more time than the store allows",
-}
-
-
-@checks(
-    "IMG-14",
-    Level.L1,
-    "A temporary address that cannot be made is an error, and none is ever empty.",
-    roles=_IMAGE,
-    gate=_url_undeclared,
-    aspects=lambda _: tuple(_MAKES.values()),
-)
-def _made_or_refused(moment: Moment) -> Judgement:
-    if not isinstance(moment, StepMoment):
-        return None
-    return _judged(moment, _MAKES, moment.differences)
+    return agreed_on(moment, _LISTS, moment.differing(where=Where.REPLY))
 
 
 @checks(
@@ -396,7 +321,7 @@ def _kinds(moment: Moment) -> Judgement:
         return None
     stores = {_S.PUT: "", _S.START_NEW: ""}
     reads = {_S.COMPLETE: "", _S.HEAD: "", _S.GET_WHOLE: ""}
-    found = _judged(moment, stores | reads, moment.differing(Aspect.KIND))
+    found = agreed_on(moment, stores | reads, moment.differing(Aspect.KIND))
     if not isinstance(found, Held):
         return found
     kind = getattr(moment.step, "kind", None)

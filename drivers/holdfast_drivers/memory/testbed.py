@@ -86,7 +86,7 @@ async def run_testbed(backend_type: type[Backend], run: str) -> AsyncIterator[Me
     """
     backend = start_backend(backend_type, run)
     real = isinstance(runtime(), RealRuntime)
-    with serve_addresses(backend) if real else nullcontext():
+    async with serve_addresses(backend) if real else nullcontext():
         yield MemoryTestbed(backend)
 
 

@@ -3,9 +3,9 @@
 It is a part of the testbed and runs in a thread of its own: none of it is a task of the driver.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +13,8 @@ from socket import SHUT_RDWR, socket
 from socketserver import BaseServer, TCPServer
 from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from holdfast.runtime import runtime
 
 _HERE: Final = "127.0.0.1"
 _PATIENCE_S: Final = 5.0
@@ -98,17 +100,18 @@ class _Handler(BaseHTTPRequestHandler):
         return (HTTPStatus.NOT_FOUND, b"") if data is None else (HTTPStatus.OK, data)
 
 
-@contextmanager
-def serve_addresses(backend: Served) -> Iterator[None]:
+@asynccontextmanager
+async def serve_addresses(backend: Served) -> AsyncIterator[None]:
     """Serve a backend's addresses on a port of this machine inside the context."""
     server = _Server(backend)
     backend.origin = f"http://{_HERE}:{server.server_address[1]}"
-    thread = threading.Thread(target=server.run, name="memory-addresses", daemon=True)
-    thread.start()
+    lane = runtime().open_lane()
+    serving = asyncio.ensure_future(lane.run(server.run))
     try:
         yield
     finally:
         backend.origin = ""
         server.socket.shutdown(SHUT_RDWR)
-        thread.join()
+        await serving
+        lane.close()
         server.server_close()
