@@ -70,8 +70,7 @@ def cases_of(world: World) -> list[Case]:
 
 async def prepared(cases: list[Case]) -> list[Case]:
     """Cases that are ready for their calls."""
-    for case in cases:
-        await case.prepare()
+    await asyncio.gather(*(case.prepare() for case in cases))
     return cases
 
 

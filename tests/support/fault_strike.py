@@ -1,7 +1,7 @@
 """One fault in the middle of one or several calls, and everything that must be true of it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from fault_cases import Case, Seen
@@ -192,18 +192,23 @@ async def _afterwards(struck: list[Struck]) -> list[str]:
         if one.case.probed:
             await _healthy(one)
             break
-    first = {name: await world.things() for name, world in worlds.items()}
+    first = await _things(worlds)
     await asyncio.gather(*(one.ask_afterwards() for one in struck))
-    second = {name: await world.things() for name, world in worlds.items()}
+    second = await _things(worlds)
     for one in struck:
         one.judge(first[id(one.case.world)], second[id(one.case.world)])
     await asyncio.gather(*(one.repeat() for one in struck))
-    for world in worlds.values():
-        things = await world.things()
-        for one in struck:
-            if one.case.world is world:
-                one.conclude(things)
-    return await cleared(list(worlds.values()))
+    third = await _things(worlds)
+    for one in struck:
+        one.conclude(third[id(one.case.world)])
+    wrong = await asyncio.gather(*(_cleared(world) for world in worlds.values()))
+    return [text for texts in wrong for text in texts]
+
+
+async def _things(worlds: Mapping[int, World]) -> dict[int, tuple[Inspected, ...]]:
+    """What the inspector finds in each world."""
+    found = await asyncio.gather(*(world.things() for world in worlds.values()))
+    return dict(zip(worlds, found, strict=True))
 
 
 async def _healthy(struck: Struck) -> None:
@@ -219,16 +224,15 @@ async def _healthy(struck: Struck) -> None:
     struck.complain(f"the store did not come up again: {told!r}")
 
 
-async def cleared(worlds: list[World]) -> list[str]:
+async def _cleared(world: World) -> list[str]:
     """Give everything back; what is left, or cannot be given back, is wrong."""
     wrong: list[str] = []
-    for world in worlds:
-        try:
-            await world.clear()
-        except DriverError as error:
-            wrong.append(f"clean-up of {world.namespace} failed with {_told(error)}")
-        if left := await world.things():
-            wrong.append(f"clean-up of {world.namespace} left {left}")
+    try:
+        await world.clear()
+    except DriverError as error:
+        wrong.append(f"clean-up of {world.namespace} failed with {_told(error)}")
+    if left := await world.things():
+        wrong.append(f"clean-up of {world.namespace} left {left}")
     return wrong
 
 

@@ -45,7 +45,7 @@ class NfsImageTestbed(Testbed):
     data_plane = True
 
     def __init__(self, server: Server, storage: Storage, inside: Inside) -> None:
-        self.faults = storage.faults(FAULTS)
+        self.faults = storage.faults(FAULTS if storage.shapes else FAULTS - {Fault.SLOW})
         self._server = server
         self._inside = inside
         self._made: set[str] = set()

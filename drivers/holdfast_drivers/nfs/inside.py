@@ -337,7 +337,7 @@ def move(old: Path, new: Path) -> Told:
 
 
 def identity() -> Told:
-    """Which file system is exported, whether it is one of its own, and ganesha's version."""
+    """What is exported and by which version, and what this kernel can do for it."""
     version = ["/usr/bin/dpkg-query", "--show", "--showformat=${Version}", "nfs-ganesha"]
     shown = subprocess.run(version, capture_output=True, check=True, text=True)  # noqa: S603 - ours
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
@@ -346,7 +346,15 @@ def identity() -> Told:
         "file_system": kinds[-1] if kinds else "an unknown file system",
         "version": shown.stdout,
         "bounded": not Path("/state/folder").exists(),
+        "shapes": shapes(),
     }
+
+
+def shapes() -> bool:
+    """Whether this kernel can make a network slow; it is tried on one that nobody uses."""
+    on = "tc qdisc add dev lo root tbf rate 2kbit burst 1600 latency 60s"
+    tried = ["/bin/sh", "-c", f"{on} && tc qdisc del dev lo root"]
+    return not subprocess.run(tried, capture_output=True, check=False).returncode  # noqa: S603 - ours
 
 
 def answer(asked: Told) -> Told:

@@ -24,7 +24,16 @@ EXPORT: Final = "/export"
 _PORTS: Final = "111,2049,20048"
 _PROBE_S: Final = 2.0
 FAULTS: Final = frozenset(
-    {Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID, Fault.FULL, Fault.REVOKED}
+    {
+        Fault.DOWN,
+        Fault.KILLED,
+        Fault.PAUSED,
+        Fault.CUT_OFF,
+        Fault.SLOW,
+        Fault.VOID,
+        Fault.FULL,
+        Fault.REVOKED,
+    }
 )
 _SSH_PORT: Final = 22
 _PORTMAPPER_PORT: Final = 111
@@ -45,17 +54,26 @@ _FIREWALL: Final = {
     # An acknowledgement has 40 to 60 bytes; an answer has more.
     Fault.VOID: (("OUTPUT", "--sports", "-m", "length", "--length", "61:65535", "-j", "DROP"),),
 }
+# An answer has about 200 bytes, and the bucket must hold the longest packet: it is emptied first.
+_SLOWED: Final = (
+    "tc qdisc add dev eth0 root tbf rate 2kbit burst 1600 latency 60s && "
+    "via=$(ip -4 route show default | cut -d ' ' -f 3) python3 -c 'import os, socket; "
+    'socket.socket(type=socket.SOCK_DGRAM).sendto(bytes(1500), (os.environ["via"], 9))\''
+)
+_HASTENED: Final = "tc qdisc del dev eth0 root"
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """What the storage host's kernel gave the export.
 
-    ``bounded``: it is a file system of its own, of the size that was asked for.
+    ``bounded``: it is a file system of its own, of the size that was asked for. ``shapes``: it can
+    make the container's network slow.
     """
 
     file_system: str
     version: str
     bounded: bool
+    shapes: bool
 
     def faults(self, possible: frozenset[Fault]) -> frozenset[Fault]:
         """A disk that is everybody's is never filled."""
@@ -140,6 +158,9 @@ async def fault_in_force(server: Server, fault: Fault, ready: ReadyProbe) -> Asy
         case Fault.DOWN | Fault.CUT_OFF | Fault.VOID:
             await _firewall(server, fault, "-I")
             ending = _firewall(server, fault, "-D")
+        case Fault.SLOW:
+            await checked(server, "sh", "-c", _SLOWED)
+            ending = _call(server, "sh", "-c", _HASTENED)
         case Fault.PAUSED:
             await server.pause()
             ending = server.unpause()

@@ -31,6 +31,8 @@ from holdfast_drivers.s3.testbed import (
 )
 
 _PROGRAM: Final = "weed"
+_SOCKETS: Final = {"master": 1, "volume": 3, "filer": 5, "s3": 7}
+"""Where no setting can put them elsewhere: by service, which of the ports they are named after."""
 _READY_S: Final = 60.0
 _POLL_S: Final = 0.05
 _PLACES: Final = 250
@@ -90,7 +92,11 @@ class WeedServer:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder)},
+                env={
+                    "PATH": os.environ.get("PATH", ""),
+                    "HOME": str(self._folder),
+                    "TMPDIR": str(self._folder),
+                },
             )
         await self._ready()
 
@@ -107,6 +113,7 @@ class WeedServer:
             "s3.port.grpc": 7,
         }
         return (
+            "-logtostderr=true",
             f"-config_dir={folder}",
             "server",
             f"-dir={folder / 'data'}",
@@ -149,6 +156,9 @@ class WeedServer:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+            for service, offset in _SOCKETS.items():
+                socket = Path(f"/tmp/seaweedfs-{service}-grpc-{self.place.port(offset)}.sock")  # noqa: S108 - its own choice
+                await runtime().run_blocking(socket.unlink, missing_ok=True)
 
     async def restart(self, *users: Credentials) -> None:
         """Kill it, and start it again for these users, the administrator first."""

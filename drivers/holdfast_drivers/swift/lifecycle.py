@@ -1,14 +1,18 @@
 """How a container becomes a store, serve hosts, rest and are given back."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from holdfast import requests
 from holdfast.errors import Conflict, Exhausted, Internal, InUse, Unknown
+from holdfast.fan_out import several
 from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.containers import Container, Entry
 from holdfast_drivers.swift.names import PARTS_AREA
 from holdfast_drivers.swift.rows import decoded, encoded
 from holdfast_drivers.swift.store import (
@@ -25,6 +29,8 @@ from holdfast_drivers.swift.store import (
 
 HOSTS_MAX = 64
 """A container has at most 90 entries of metadata."""
+_NAMED = 5
+"""How many objects a refusal names."""
 _KEY = "url-key"
 """Beside the anchor: the key of temporary addresses that was made with the store."""
 
@@ -149,13 +155,22 @@ class SwiftLifeCycle(LifeCycle):
         return Gone(key="")
 
     async def _refuse_used(self, call: Call, holders: tuple[str, ...]) -> None:
-        """``InUse`` while anything is in the store but what lost calls left, which is removed."""
-        objects = await self._store.objects.page(call, limit=5) or []
-        entries = await self._store.segments.all(call) or []
-        rows = [entry.name for entry in entries if entry.name.startswith("u/")]
-        holders += tuple(f"objects/{entry.name}" for entry in objects)
-        if not objects:
-            holders += tuple(f"uploads/{name}" for name in rows)
+        """``InUse`` while anything is in the store but what lost calls left, which is removed.
+
+        Swift's lists may lag behind: what is listed and gone is deleted again, which takes it off
+        the list.
+        """
+        segments, objects = self._store.segments, self._store.objects
+        gone: list[str] = []
+        there: list[str] = []
+        while not there and (page := await objects.page(call, after=_last(gone), limit=_NAMED)):
+            there, absent = await _there(call, objects, page)
+            gone += absent
+        holders += tuple(f"objects/{name}" for name in there)
+        entries = await segments.all(call) or []
+        if not there:
+            rows = [entry for entry in entries if entry.name.startswith("u/")]
+            holders += tuple(f"uploads/{name}" for name in (await _there(call, segments, rows))[0])
         if holders:
             raise call.failed(
                 InUse(
@@ -165,9 +180,23 @@ class SwiftLifeCycle(LifeCycle):
                 )
             )
         rest = [entry.name for entry in entries if entry.name != ANCHOR]
-        if any(not name.startswith("d/") for name in rest):
+        if any(not name.startswith(("d/", "u/")) for name in rest):
             raise call.failed(
                 Internal(f"container {self._store.place.name} holds what is no store's")
             )
-        if rest:
-            await self._store.segments.delete_all(call, rest)
+        await objects.delete_all(call, gone)
+        await segments.delete_all(call, rest)
+
+
+def _last(names: Sequence[str]) -> str:
+    return names[-1] if names else ""
+
+
+async def _there(
+    call: Call, container: Container, entries: Sequence[Entry]
+) -> tuple[list[str], list[str]]:
+    """The names of what is listed and there, and of what is listed and gone."""
+    names = [entry.name for entry in entries]
+    found = await several(names, lambda name: container.head(call, name))
+    pairs = list(zip(names, found, strict=True))
+    return [name for name, one in pairs if one], [name for name, one in pairs if not one]

@@ -8,6 +8,7 @@ import msgspec
 
 from holdfast import infos, requests
 from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
+from holdfast.fan_out import several
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
@@ -88,7 +89,7 @@ class Uploads:
         entries = await self.store.segments.all(call, parts_of(row.key))
         if entries is None:
             raise self.store.absent()
-        chosen = _chosen(row, entries, request)
+        chosen = await self._chosen(call, row, entries, request)
         await self._check(call, row, chosen, request)
         made = ObjectRow(
             key=row.key,
@@ -185,6 +186,35 @@ class Uploads:
         if found != request.sha256:
             raise Corrupt(f"the parts have SHA-256 {found}, not {request.sha256}", object=row.key)
 
+    async def _chosen(
+        self, call: Call, row: UploadRow, entries: Sequence[Entry], request: requests.CompleteUpload
+    ) -> list[tuple[PartReference, Entry]]:
+        """The parts that are named and where they are, by number.
+
+        Raises:
+            Invalid: one is missing, not the one sent last, or named twice.
+        """
+        named = {part.number: part for part in request.parts}
+        if len(named) < len(request.parts):
+            raise Invalid("a part is named twice", object=request.upload)
+        stored = {_number(entry): entry for entry in entries if group_of(entry.name) == row.group}
+        unlisted = [part for part in request.parts if not _is(stored.get(part.number), part)]
+        # Swift's lists may lag behind what they list.
+        found = await several(unlisted, lambda part: self._entry(call, row, part))
+        for part, entry in zip(unlisted, found, strict=True):
+            if entry is None or not _is(entry, part):
+                raise _foreign(part)
+            stored[part.number] = entry
+        return [(named[number], stored[number]) for number in sorted(named)]
+
+    async def _entry(self, call: Call, row: UploadRow, part: PartReference) -> Entry | None:
+        """A part that is stored, as a list would have it."""
+        name = part_name(row, part.number)
+        found = await self.store.segments.head(call, name)
+        if found is None:
+            return None
+        return Entry(name=name, size_bytes=found.size_bytes, etag=found.etag)
+
     async def _read_back(self, call: Call, chosen: Sequence[tuple[PartReference, Entry]]) -> str:
         whole = hashlib.sha256()
         for part, entry in chosen:
@@ -235,23 +265,8 @@ def _number(entry: Entry) -> int:
     return int(entry.name.rpartition("/")[2])
 
 
-def _chosen(
-    row: UploadRow, entries: Sequence[Entry], request: requests.CompleteUpload
-) -> list[tuple[PartReference, Entry]]:
-    """The parts that are named and where they are, by number.
-
-    Raises:
-        Invalid: one is missing, not the one sent last, or named twice.
-    """
-    stored = {_number(entry): entry for entry in entries if group_of(entry.name) == row.group}
-    named = {part.number: part for part in request.parts}
-    if len(named) < len(request.parts):
-        raise Invalid("a part is named twice", object=request.upload)
-    for part in request.parts:
-        entry = stored.get(part.number)
-        if entry is None or (entry.etag, entry.size_bytes) != (part.tag, part.size_bytes):
-            raise _foreign(part)
-    return [(named[number], stored[number]) for number in sorted(named)]
+def _is(entry: Entry | None, part: PartReference) -> bool:
+    return entry is not None and (entry.etag, entry.size_bytes) == (part.tag, part.size_bytes)
 
 
 def _foreign(part: PartReference) -> Invalid:

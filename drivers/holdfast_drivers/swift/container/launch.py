@@ -22,12 +22,15 @@ SERVERS = {
     "object-server": "/etc/swift/object-server.conf",
     "proxy-server": "/etc/swift/proxy-server.conf.d",
 }
+DAEMON = "object-updater"
+"""Carries what happened to objects into the lists of their containers, where a server could not."""
 RENEWED = ("memcached", "proxy-server")
 PRELOADED = (
     "swift.common.wsgi",
     "swift.account.server",
     "swift.container.server",
     "swift.obj.server",
+    "swift.obj.updater",
     "swift.proxy.server",
     "swift.common.middleware.s3api.s3api",
     "swift.common.middleware.slo",
@@ -46,13 +49,27 @@ children: dict[int, str] = {}
 
 def serve(name: str) -> None:
     """Be one of Swift's servers, in a process of its own, as who owns the disk's folder."""
+    become_owner()
+    # It was imported before the first fork; only the image has it.
+    run_wsgi = importlib.import_module("swift.common.wsgi").run_wsgi
+    os._exit(int(run_wsgi(SERVERS[name], name)))
+
+
+def update() -> None:
+    """Be the daemon, in a process of its own, as who owns the disk's folder."""
+    become_owner()
+    # Both were imported before the first fork; only the image has them.
+    updater = importlib.import_module("swift.obj.updater").ObjectUpdater
+    settings = importlib.import_module("swift.common.utils").readconf
+    updater(settings(SERVERS["object-server"], DAEMON)).run_forever()
+
+
+def become_owner() -> None:
+    """Give up the rights of root for those of the disk's folder."""
     owner = Path("/srv/node").stat()
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    # It was imported before the first fork; only the image has it.
-    run_wsgi = importlib.import_module("swift.common.wsgi").run_wsgi
-    os._exit(int(run_wsgi(SERVERS[name], name)))
 
 
 def cache() -> None:
@@ -69,8 +86,8 @@ def start(name: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    role: Callable[[], None] = cache if name == "memcached" else lambda: serve(name)
-    role()
+    roles: dict[str, Callable[[], None]] = {"memcached": cache, DAEMON: update}
+    roles.get(name, lambda: serve(name))()
 
 
 def end(names: tuple[str, ...]) -> None:
@@ -115,7 +132,7 @@ def main() -> None:
     start("memcached")
     for module in PRELOADED:
         importlib.import_module(module)
-    for name in SERVERS:
+    for name in (*SERVERS, DAEMON):
         start(name)
     with selectors.DefaultSelector() as selector:
         selector.register(log, selectors.EVENT_READ)
