@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help backends certify test acceptance acceptance-subset lint bench docs clean
+.PHONY: help backends certify test acceptance acceptance-subset lint lint-mypy lint-pyright bench docs clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -24,7 +24,7 @@ certify: $(STAMP)  ## certify DRIVER (default: local) under PROFILE (default: sm
 	@$(BIN)/holdfast certify $(DRIVER) $(if $(BACKEND),--backend $(BACKEND)) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 test: $(STAMP)  ## run every test
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 acceptance: $(STAMP)  ## run the third-party suites against every server, in full
 	@$(BIN)/python tools/acceptance $(ARGS)
@@ -35,9 +35,14 @@ acceptance-subset: $(STAMP)  ## at most three minutes of the same
 lint: $(STAMP)  ## ruff, mypy, pyright, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-mypy lint-pyright
+
+lint-mypy: $(STAMP)
+	@$(BIN)/mypy
+
+lint-pyright: $(STAMP)
+	@$(BIN)/pyright
 
 bench: $(STAMP)  ## what a durable operation and a generated plan cost here
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -7,19 +7,16 @@ changes the digest.
 import hashlib
 from functools import lru_cache
 
-import xxhash
-
-_UNIT_BYTES = 16
+_SEED_BYTES = 16
 
 
 @lru_cache(maxsize=64)
 def expand(content: int, size_bytes: int) -> bytes:
-    """The first ``size_bytes`` of content number ``content``; a shorter one is a prefix of it."""
-    units = -(-size_bytes // _UNIT_BYTES)
-    whole = b"".join(
-        xxhash.xxh3_128_digest(index.to_bytes(8, "little"), seed=content) for index in range(units)
-    )
-    return whole[:size_bytes]
+    """The first ``size_bytes`` of content number ``content``; a shorter one is a prefix of it.
+
+    They are what SHAKE128 (FIPS 202) makes of the number.
+    """
+    return hashlib.shake_128(content.to_bytes(_SEED_BYTES, "little")).digest(size_bytes)
 
 
 def middle(size_bytes: int) -> tuple[int, int]:

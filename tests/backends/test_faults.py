@@ -69,8 +69,9 @@ def cases_of(world: World) -> list[Case]:
 
 
 async def prepared(cases: list[Case]) -> list[Case]:
-    """Cases that are ready for their calls."""
-    await asyncio.gather(*(case.prepare() for case in cases))
+    """Cases that are ready for their calls; two stores may share a lock while they are made."""
+    for case in cases:
+        await case.prepare()
     return cases
 
 

@@ -16,7 +16,7 @@ MEMORY_FILES = Path("/dev/shm")
 def certify(driver: str, seed: int, out: Path, files: Path) -> subprocess.CompletedProcess[str]:
     """A whole certification, with the testbed's files on this file system."""
     command = [sys.executable, "-m", "holdfast", "certify", driver]
-    command += ["--profile", "smoke", "--seed", str(seed), "--out", str(out)]
+    command += ["--profile", "smoke", "--seed", str(seed), "--jobs", "2", "--out", str(out)]
     return subprocess.run(
         command,
         env={**os.environ, "TMPDIR": str(files)},

@@ -104,6 +104,7 @@ class Capture:
         self._stderr = Drain("stderr", stderr, scan)
         os.register_at_fork(after_in_parent=self._count_fork, after_in_child=_leave)
         sys.addaudithook(self._audit)
+        _log_the_text_only()
         root = logging.getLogger()
         root.setLevel(logging.DEBUG)
         root.addHandler(_LogScan(scan))
@@ -122,6 +123,15 @@ class Capture:
         self._stderr.take()
         forked, self._forks = self._forks > 0, 0
         return self._stdout.take(), forked
+
+
+def _log_the_text_only() -> None:
+    """Have records made without what only their text is not: libraries log ten times a request.
+
+    By the ways that the logging HOWTO of Python names ("Optimization").
+    """
+    logging._srcfile = None  # noqa: SLF001 - that HOWTO's own words
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _flush(stream: Any) -> None:

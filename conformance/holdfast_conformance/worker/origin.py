@@ -2,11 +2,12 @@
 
 import hashlib
 import sys
-from importlib.metadata import distribution, packages_distributions
+from importlib.metadata import Distribution, distribution, entry_points, packages_distributions
 from pathlib import Path
 
 import msgspec
 
+from holdfast.plugins import GROUP
 from holdfast.ports import Provider
 from holdfast_conformance.report.sources import digest_of_package
 
@@ -22,13 +23,22 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 def origin_of(provider: Provider) -> Origin:
     """The origin of a loaded provider."""
     module_name = type(provider).__module__
-    top = module_name.partition(".")[0]
-    name = next(iter(packages_distributions().get(top, ())), "")
+    found = _distribution(module_name.partition(".")[0])
     return Origin(
-        distribution=name,
-        version=distribution(name).version if name else "",
+        distribution=found.name if found else "",
+        version=found.version if found else "",
         source_sha256=_digest(module_name),
     )
+
+
+def _distribution(top: str) -> Distribution | None:
+    """The distribution of a top-level package: as a rule the one that names a provider in it."""
+    for entry in entry_points(group=GROUP):
+        if entry.module.partition(".")[0] == top and entry.dist:
+            return entry.dist
+    # All files of all distributions are read for this, which costs a tenth of a second.
+    names = packages_distributions().get(top, ())
+    return distribution(names[0]) if names else None
 
 
 def _digest(module_name: str) -> str:

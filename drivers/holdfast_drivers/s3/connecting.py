@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 from holdfast.errors import Invalid
 from holdfast.runtime import runtime
@@ -23,6 +24,9 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
         Invalid: a setting can never work.
     """
     check_config(config)
+    verify: str | bool | None = False  # nothing is encrypted over http
+    if urlsplit(config.endpoint).scheme == "https":
+        verify = config.ca_file or None
     if config.ca_file:
         await runtime().run_blocking(trusting, config.ca_file)
     try:
@@ -32,7 +36,7 @@ async def open_bucket(config: S3Config) -> AsyncIterator[Bucket]:
             region_name=config.region,
             aws_access_key_id=config.access_key,
             aws_secret_access_key=config.secret_key,
-            verify=config.ca_file or None,
+            verify=verify,
             config=library.config(
                 connect_timeout=_CONNECT_S,
                 read_timeout=None,

@@ -119,6 +119,7 @@ class WeedServer:
             f"-dir={folder / 'data'}",
             f"-ip={place.address}",
             f"-ip.bind={place.address}",
+            "-master.electionTimeout=1s",  # there is nobody else to elect
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=0",

@@ -78,6 +78,7 @@ class Administrator:
             aws_access_key_id=self._credentials.access_key,
             aws_secret_access_key=self._credentials.secret_key,
             aws_session_token=self._credentials.session_token or None,
+            verify=False,  # nothing is encrypted
             config=library.config(
                 s3={"addressing_style": "path"},
                 signature_version="s3v4",
@@ -98,6 +99,7 @@ async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
         region_name=REGION,
         aws_access_key_id=credentials.access_key,
         aws_secret_access_key=credentials.secret_key,
+        verify=False,  # nothing is encrypted
     )
     async with context as client:
         answer = await client.assume_role(
