@@ -201,8 +201,7 @@ async def _afterwards(struck: list[Struck]) -> list[str]:
     third = await _things(worlds)
     for one in struck:
         one.conclude(third[id(one.case.world)])
-    wrong = await asyncio.gather(*(_cleared(world) for world in worlds.values()))
-    return [text for texts in wrong for text in texts]
+    return [text for world in worlds.values() for text in await _cleared(world)]
 
 
 async def _things(worlds: Mapping[int, World]) -> dict[int, tuple[Inspected, ...]]:

@@ -130,7 +130,7 @@ def _log_the_text_only() -> None:
 
     By the ways that the logging HOWTO of Python names ("Optimization").
     """
-    logging._srcfile = None  # noqa: SLF001 - that HOWTO's own words
+    logging._srcfile = None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - that HOWTO's own words
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

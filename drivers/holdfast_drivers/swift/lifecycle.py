@@ -43,9 +43,11 @@ class SwiftLifeCycle(LifeCycle):
 
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         call = Call(ctx)
-        found = await self._store.find(call)
-        if found is None:
+        headers = await self._store.place.look(call)
+        found = None if headers is None else StoreRow.of(headers)
+        if headers is not None and found is None:
             await self._refuse_others(call)
+        if found is None:
             found = await self._make(call, request.name)
         if found.name != request.name:
             raise Conflict(f"the container is store {found.name!r} already")
@@ -103,7 +105,7 @@ class SwiftLifeCycle(LifeCycle):
         if len(row.hosts) >= HOSTS_MAX:
             raise Exhausted(f"{HOSTS_MAX} hosts are attached already", what="hosts")
         await self._describe(call, host_header(request.host, attached=True))
-        return (await self._store.row(call)).info()
+        return row.with_host(request.host).info()
 
     async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
         call = Call(ctx, request.host)
@@ -111,7 +113,7 @@ class SwiftLifeCycle(LifeCycle):
         if request.host not in row.hosts:
             return row.info()
         await self._describe(call, host_header(request.host, attached=False))
-        return (await self._store.row(call)).info()
+        return row.without_host(request.host).info()
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
         return await self._become(Call(ctx), StoreState.MAINTENANCE)
@@ -126,7 +128,7 @@ class SwiftLifeCycle(LifeCycle):
         if row.state is state:
             return row.info()
         await self._describe(call, state_header(state))
-        return (await self._store.row(call)).info()
+        return msgspec.structs.replace(row, state=state).info()
 
     async def _describe(self, call: Call, headers: dict[str, str]) -> None:
         if not await self._store.place.describe(call, headers):
@@ -138,7 +140,7 @@ class SwiftLifeCycle(LifeCycle):
         headers = await place.look(call)
         if headers is None:
             return Gone(key="")
-        row = await self._store.find(call)
+        row = StoreRow.of(headers)
         anchor = None if row else await segments.head(call, ANCHOR)
         if row is None and anchor is None:
             return await self._leave(call, ours=is_begun(headers))

@@ -6,8 +6,8 @@ is none, or not at all: of two who make a store at once, one does, and its key o
 addresses is the one for all.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Self
 
 import msgspec
 
@@ -39,6 +39,29 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     signs: bool = False
     """Whether the container has a key of temporary addresses."""
 
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Self | None:
+        """What a container's headers say of its store, or ``None`` where it is none."""
+        if f"{_OURS}id" not in headers:
+            return None
+        return cls(
+            id=headers[f"{_OURS}id"],
+            name=decoded(headers[f"{_OURS}name"]),
+            operation=decoded(headers[_BEGUN]),
+            state=StoreState(headers.get(f"{_OURS}state", StoreState.UP.value)),
+            hosts=_sorted(decoded(headers[name]) for name in headers if name.startswith(_HOST)),
+            size_bytes=int(headers.get("x-container-bytes-used", 0)),
+            signs=URL_KEY in headers,
+        )
+
+    def with_host(self, host: str) -> Self:
+        """The same with one more host."""
+        return msgspec.structs.replace(self, hosts=_sorted({*self.hosts, host}))
+
+    def without_host(self, host: str) -> Self:
+        """The same with one host less."""
+        return msgspec.structs.replace(self, hosts=_sorted({*self.hosts} - {host}))
+
     def headers(self) -> dict[str, str]:
         """Everything but the hosts, as the container's metadata."""
         return {
@@ -67,18 +90,7 @@ class Store:
     async def find(self, call: Call) -> StoreRow | None:
         """What is recorded of the store, or ``None`` where there is none."""
         headers = await self.place.look(call)
-        if headers is None or f"{_OURS}id" not in headers:
-            return None
-        hosts = (decoded(value) for name, value in headers.items() if name.startswith(_HOST))
-        return StoreRow(
-            id=headers[f"{_OURS}id"],
-            name=decoded(headers[f"{_OURS}name"]),
-            operation=decoded(headers[_BEGUN]),
-            state=StoreState(headers.get(f"{_OURS}state", StoreState.UP.value)),
-            hosts=tuple(sorted(hosts, key=str.encode)),
-            size_bytes=int(headers.get("x-container-bytes-used", 0)),
-            signs=URL_KEY in headers,
-        )
+        return None if headers is None else StoreRow.of(headers)
 
     async def row(self, call: Call) -> StoreRow:
         """What is recorded of the store.
@@ -124,6 +136,10 @@ class Store:
                 state="no key",
             )
         return headers[URL_KEY]
+
+
+def _sorted(hosts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(hosts, key=str.encode))
 
 
 def fresh_key() -> str:
