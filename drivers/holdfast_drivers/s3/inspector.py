@@ -19,7 +19,9 @@ from holdfast.testbed import Inspected, Inspector, Inventory
 
 _CODE: Final = re.compile(r"[-=_~]([0-9a-f]{2})")
 _FRESH_S: Final = 2.5
-"""A server may tell times in whole seconds: what is newer may have changed without a sign."""
+"""Where a server tells times in whole seconds, what is newer may have changed without a sign."""
+_FINE_FRESH_S: Final = 0.1
+"""The same where it tells them in parts of a second."""
 _KNOWN_MAX: Final = 2000
 
 
@@ -72,6 +74,8 @@ class S3Inspector(Inspector):
         self._prefix = prefix
         self._known = known
         self._unlisted = unlisted
+        self._versioned: bool | None = None
+        """Whether the bucket has, or had, versions; an inspector lives for one plan."""
 
     async def inventory(self) -> Inventory:
         """Everything under the prefix, and a digest of all that is around it."""
@@ -90,7 +94,10 @@ class S3Inspector(Inspector):
             else:
                 outside.update(f"{key}?\0".encode())
         things += map(_leftover, self._unlisted())
-        for key, version in await list_past_versions(self._client, self._bucket):
+        if self._versioned is None:
+            self._versioned = await is_versioned(self._client, self._bucket)
+        past = await list_past_versions(self._client, self._bucket) if self._versioned else ()
+        for key, version in past:
             if key.startswith(self._prefix):
                 things.append(_leftover(f"{key.removeprefix(self._prefix)}@{version}"))
         things.sort(key=lambda thing: (thing.kind, thing.key, thing.id))
@@ -164,7 +171,8 @@ class S3Inspector(Inspector):
         metadata = {
             name.lower(): unquote(value) for name, value in answer.get("Metadata", {}).items()
         }
-        if listed.modified < runtime().wall_clock() - _FRESH_S:
+        fresh_s = _FRESH_S if listed.modified.is_integer() else _FINE_FRESH_S
+        if listed.modified < runtime().wall_clock() - fresh_s:
             self._known.heads[listed] = metadata
         return metadata
 
@@ -202,12 +210,13 @@ async def list_joins(client: Any, bucket: str) -> list[tuple[str, str]]:
     return [(str(one["Key"]), str(one["UploadId"])) for one in answer.get("Uploads", ())]
 
 
+async def is_versioned(client: Any, bucket: str) -> bool:
+    """Whether a bucket has, or had, versions."""
+    return "Status" in await client.get_bucket_versioning(Bucket=bucket)
+
+
 async def list_past_versions(client: Any, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-    """The keys and ids of all versions that are no more, and of the marks of deletions, in a
-    bucket that has, or had, versions.
-    """
-    if "Status" not in await client.get_bucket_versioning(Bucket=bucket):
-        return []
+    """The keys and ids of all versions that are no more, and of the marks of deletions."""
     found: list[tuple[str, str]] = []
     more: dict[str, str] = {}
     while True:

@@ -21,7 +21,13 @@ from holdfast.runtime import runtime
 from holdfast.testbed import BadConfig, Fault, Inspector, Testbed
 from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.config import S3Config, prefix_of
-from holdfast_drivers.s3.inspector import Known, S3Inspector, list_bucket, list_past_versions
+from holdfast_drivers.s3.inspector import (
+    Known,
+    S3Inspector,
+    is_versioned,
+    list_bucket,
+    list_past_versions,
+)
 
 BUCKET: Final = "holdfast-testbed"
 REGION: Final = "us-east-1"
@@ -224,8 +230,9 @@ async def remove_all(client: Any, prefix: str, bucket: str = BUCKET) -> None:
     keys = [{"Key": listed.key} for listed in await list_bucket(client, bucket, prefix)]
     for start in range(0, len(keys), 1000):
         await client.delete_objects(Bucket=bucket, Delete={"Objects": keys[start : start + 1000]})
-    for key, version in await list_past_versions(client, bucket, prefix):
-        await client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+    if await is_versioned(client, bucket):
+        for key, version in await list_past_versions(client, bucket, prefix):
+            await client.delete_object(Bucket=bucket, Key=key, VersionId=version)
     uploads = await client.list_multipart_uploads(Bucket=bucket, Prefix=prefix)
     for upload in uploads.get("Uploads", ()):
         await client.abort_multipart_upload(

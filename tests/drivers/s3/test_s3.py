@@ -1,6 +1,7 @@
 """The s3 driver on a genuine server: what the conformance suite does not ask."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import httpx
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module", params=KINDS)
 def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
-    with running(Backend(provider="s3", kind=request.param), f"test-s3-{request.param}") as found:
+    with running(Backend(provider="s3", kind=request.param), f"test-s3-{os.getpid()}") as found:
         yield found
 
 

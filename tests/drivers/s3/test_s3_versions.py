@@ -1,5 +1,6 @@
 """A bucket that keeps versions: the driver leaves none behind, and whatever is left is seen."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -23,7 +24,7 @@ REQUESTS_MAX = 30
 @pytest.fixture(scope="module", params=KINDS)
 def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
     """A server whose bucket keeps versions."""
-    name = f"test-s3-versions-{request.param}"
+    name = f"test-s3-versions-{os.getpid()}"
     with running(Backend(provider="s3", kind=request.param), name) as found:
         versioning = {"Status": "Enabled"}
         found.run(
