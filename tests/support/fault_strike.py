@@ -1,13 +1,14 @@
 """One fault in the middle of one or several calls, and everything that must be true of it."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fault_cases import Case, Seen
 from fault_world import GOOD_S, World, context
 from holdfast import infos, requests
 from holdfast.errors import DriverError, ErrorKind
+from holdfast.requests import CallContext
 from holdfast.testbed import Fault, Inspected
 
 FAULT_S = 1.5
@@ -102,17 +103,24 @@ class Struck:
 
     async def repeat(self) -> None:
         """Make the same call again until it succeeds, and use its answer."""
-        answer: Outcome = None
-        for _ in range(ATTEMPTS):
-            ctx = context(self.case.operation)
-            answer = await bounded(self.case.call(ctx), ctx.deadline)
-            if not _wants_again(answer):
-                break
-            await asyncio.sleep(BACK_OFF_S)
+        answer = await self._repeated(self.case.call)
         if isinstance(answer, Exception):
             self.complain(f"the same call after recovery failed with {_told(answer)}")
             return
-        await self.case.settle(answer)
+        settled = await self._repeated(lambda _: self.case.settle(answer))
+        if isinstance(settled, Exception):
+            self.complain(f"the call after that one failed with {_told(settled)}")
+
+    async def _repeated(self, call: Callable[[CallContext], Awaitable[object]]) -> Outcome:
+        """What a call says once its errors no longer ask for a repetition."""
+        answer: Outcome = None
+        for _ in range(ATTEMPTS):
+            ctx = context(self.case.operation)
+            answer = await bounded(call(ctx), ctx.deadline)
+            if not _wants_again(answer):
+                break
+            await asyncio.sleep(BACK_OFF_S)
+        return answer
 
     def conclude(self, things: tuple[Inspected, ...]) -> None:
         """After the repeated call there is exactly what the call was to bring about."""

@@ -192,7 +192,6 @@ def _weed(volume: Volume, admin: Credentials, user: Credentials) -> ServerSpec:
             f"-dir={_DATA}",
             "-ip=127.0.0.1",
             "-ip.bind=0.0.0.0",
-            "-master.electionTimeout=1s",  # there is nobody else to elect
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=100",

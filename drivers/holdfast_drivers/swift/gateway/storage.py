@@ -141,8 +141,7 @@ def _weed_spec(weed: Path, secret: str, volume: Volume) -> ServerSpec:
             *("/usr/local/bin/weed", "server", f"-dir={_DATA}", "-ip.bind=0.0.0.0"),
             *("-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"),
             *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
-            # There is nobody else to elect.
-            *("-master.electionTimeout=1s", "-master.telemetry=false", "-volume.max=100"),
+            *("-master.telemetry=false", "-volume.max=100"),
         ),
         mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
         volumes=(volume,),
