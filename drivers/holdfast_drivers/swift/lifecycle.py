@@ -159,20 +159,17 @@ class SwiftLifeCycle(LifeCycle):
     async def _refuse_used(self, call: Call, holders: tuple[str, ...]) -> None:
         """``InUse`` while anything is in the store but what lost calls left, which is removed.
 
-        Swift's lists may lag behind: what is listed and gone is deleted again, which takes it off
-        the list.
+        An object that is listed keeps the store even where Swift does not find it: a part of Swift
+        may be away. Of uploads, what is listed and gone is deleted again, which takes it off the
+        list.
         """
         segments, objects = self._store.segments, self._store.objects
-        gone: list[str] = []
-        there: list[str] = []
-        while not there and (page := await objects.page(call, after=_last(gone), limit=_NAMED)):
-            there, absent = await _there(call, objects, page)
-            gone += absent
+        there = [entry.name for entry in await objects.page(call, limit=_NAMED) or []]
         holders += tuple(f"objects/{name}" for name in there)
         entries = await segments.all(call) or []
         if not there:
             rows = [entry for entry in entries if entry.name.startswith("u/")]
-            holders += tuple(f"uploads/{name}" for name in (await _there(call, segments, rows))[0])
+            holders += tuple(f"uploads/{name}" for name in await _there(call, segments, rows))
         if holders:
             raise call.failed(
                 InUse(
@@ -186,19 +183,11 @@ class SwiftLifeCycle(LifeCycle):
             raise call.failed(
                 Internal(f"container {self._store.place.name} holds what is no store's")
             )
-        await objects.delete_all(call, gone)
         await segments.delete_all(call, rest)
 
 
-def _last(names: Sequence[str]) -> str:
-    return names[-1] if names else ""
-
-
-async def _there(
-    call: Call, container: Container, entries: Sequence[Entry]
-) -> tuple[list[str], list[str]]:
-    """The names of what is listed and there, and of what is listed and gone."""
+async def _there(call: Call, container: Container, entries: Sequence[Entry]) -> list[str]:
+    """The names of what is listed and there."""
     names = [entry.name for entry in entries]
     found = await several(names, lambda name: container.head(call, name))
-    pairs = list(zip(names, found, strict=True))
-    return [name for name, one in pairs if one], [name for name, one in pairs if not one]
+    return [name for name, one in zip(names, found, strict=True) if one is not None]

@@ -139,8 +139,10 @@ class Objects:
     async def delete(self, call: Call, key: str) -> infos.Gone:
         """Delete an object and everything it was made of."""
         row = await self.find(call, key)
-        if row is not None:
-            await self.store.objects.delete(call, object_name(key))
+        if row is None:
+            await self.store.row(call)  # absent only where the store is there to say so
+        # Even where none is found: a list that still shows it is put right by that.
+        await self.store.objects.delete(call, object_name(key))
         await self.sweep(call, await self.leftovers(call, key, row))
         return infos.Gone(key=key)
 
