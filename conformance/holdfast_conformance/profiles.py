@@ -9,11 +9,12 @@ from holdfast.opening import nearest_names
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One profile.
 
-    ``ops`` is how many steps of random plans are executed for each role, beside the scenarios;
-    ``steps`` is how long a random plan is.
+    ``rounds`` is how often every scenario is played; ``ops`` is how many steps of random plans are
+    executed for each role beside them; ``steps`` is how long a random plan is.
     """
 
     name: str
+    rounds: int
     ops: int
     steps: int
     purpose: str
@@ -22,10 +23,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile(name="smoke", ops=750, steps=25, purpose="tells of most defects in seconds"),
-        Profile(name="ci", ops=9_000, steps=30, purpose="for every change of a driver"),
-        Profile(name="certify", ops=100_000, steps=40, purpose="for a certificate"),
-        Profile(name="soak", ops=1_000_000, steps=60, purpose="for a night"),
+        Profile(name="smoke", rounds=2, ops=750, steps=25, purpose="tells of most defects soon"),
+        Profile(name="ci", rounds=3, ops=9_000, steps=30, purpose="for every change of a driver"),
+        Profile(name="certify", rounds=10, ops=100_000, steps=40, purpose="for a certificate"),
+        Profile(name="soak", rounds=31, ops=1_000_000, steps=60, purpose="for a night"),
     )
 }
 

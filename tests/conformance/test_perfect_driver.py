@@ -96,7 +96,7 @@ from holdfast_conformance.trace import (
 )
 from holdfast_conformance.verdict import Level, Status
 
-PROFILE = Profile(name="test", ops=300, steps=25, purpose="a test")
+PROFILE = Profile(name="test", rounds=2, ops=300, steps=25, purpose="a test")
 SMALL = VolumeCapabilities(size_min_bytes=1, size_max_bytes=1 << 50, size_granularity_bytes=4096)
 BARE = PrimaryCapabilities(volume=SMALL, access=AccessCapabilities())
 RICH = PrimaryCapabilities(

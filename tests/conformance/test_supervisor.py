@@ -26,7 +26,8 @@ from holdfast_conformance.trace import (
     TraceRecord,
 )
 
-RUN = "run-of-a-test"
+RUN = f"run-of-a-test-{os.getpid()}"
+"""Of this test process alone: who ends a run ends every process that carries its name."""
 QUICK = Patience(deadline_s=0.3, grace_s=0.3, start_s=30.0)
 
 pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]

@@ -5,7 +5,6 @@ They follow from the suite's version, the seed, the capabilities and the profile
 
 import hashlib
 from collections.abc import Iterable
-from math import isqrt
 
 import msgspec
 
@@ -21,11 +20,8 @@ from holdfast_conformance.profiles import Profile
 from holdfast_conformance.scenarios.image import image_scenario, image_stories
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
 
-SUITE_VERSION = "1"
+SUITE_VERSION = "2"
 """Grows with every change of what is generated."""
-
-_OPS_PER_ROUND = 1000
-_ROUNDS_MIN = 3
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
 
@@ -50,8 +46,7 @@ def generate_plans(
     if declared != role.value:
         raise ValueError(f"these are the capabilities of a role other than {role.value}")
     stories = _stories(capabilities)
-    rounds = max(_ROUNDS_MIN, isqrt(profile.ops // _OPS_PER_ROUND))
-    scenarios = rounds * stories
+    scenarios = profile.rounds * stories
     drawn = draw(scenarios + profile.ops // profile.steps, _mixed(capabilities, seed))
     made: list[Plan] = []
     for index, data in enumerate(drawn):

@@ -171,6 +171,9 @@ def _complete_problems(
     if len(known) != len(step.numbers):
         kinds.append(ErrorKind.INVALID)
         situations.add(_S.COMPLETE_BAD_PARTS)
+        outside = any(not 1 <= number <= limits.parts_max for number in step.numbers)
+        if outside or len(step.numbers) > limits.parts_max:
+            kinds.append(ErrorKind.OUT_OF_RANGE)
     # A part that was never sent is named with a size of 0 bytes.
     sizes = {number: upload.parts.get(number, (0, 0))[1] for number in step.numbers}
     last = max(sizes, default=0)

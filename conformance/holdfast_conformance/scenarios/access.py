@@ -97,12 +97,11 @@ def exclusive(script: Script) -> Iterator[Step]:
         return
     made = script.create()
     first, second = script.choices.shuffled(script.hosts)
-    wanted = script.choices.pick(script.declared.access.modes)
     yield made
     yield script.grant(made.key, host=first, mode=AccessMode.EXCLUSIVE)
     yield script.write(made.key, host=first)
-    yield script.grant(made.key, host=second, mode=AccessMode.EXCLUSIVE)
-    yield script.grant(made.key, host=second, mode=wanted)
+    for mode in script.choices.shuffled(script.declared.access.modes):
+        yield script.grant(made.key, host=second, mode=mode)
     yield script.read(made.key, host=first)
     yield Open(volume=made.key, host=second)
     yield script.revoke(made.key, host=first)

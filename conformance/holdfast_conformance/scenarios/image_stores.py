@@ -99,13 +99,18 @@ def maintenance(script: Script) -> Iterator[Step]:
 
 
 def delete_store(script: Script) -> Iterator[Step]:
-    """A store with objects is not given back, and stays whole."""
+    """A store with objects or open uploads is not given back, and stays whole."""
+    start = script.start("open")
     yield script.put()
     yield DeleteStore()
     yield InspectStore()
     yield GetObject(key=script.key)
-    yield DeleteObject(key=script.key)
+    yield start
+    yield script.part(start, 1)
     yield DetachHost(host=HOST)
+    yield DeleteObject(key=script.key)
+    yield DeleteStore()
+    yield AbortUpload(upload=start.upload)
     yield DeleteStore()
     yield DeleteStore()
     yield InspectStore()

@@ -10,6 +10,7 @@ from holdfast_conformance.scenarios import (
     access,
     clones,
     lives,
+    names,
     repeats,
     snapshots,
     stores,
@@ -21,6 +22,7 @@ Story = Callable[[Script], Iterator[Step]]
 
 PRIMARY_STORIES: tuple[Story, ...] = (
     *volumes.STORIES,
+    *names.STORIES,
     *snapshots.STORIES,
     *clones.STORIES,
     *access.STORIES,

@@ -70,9 +70,10 @@ def delete_live(script: Script) -> Iterator[Step]:
         yield DeleteVolume(key=key)
         yield DeleteStore()
         yield DeleteSnapshot(key=taken.key)
-    yield DeleteVolume(key=key)
     for host in script.hosts:
         yield DetachHost(host=host)
+    yield DeleteStore()
+    yield DeleteVolume(key=key)
     yield DeleteStore()
     yield DeleteStore()
     yield InspectStore()

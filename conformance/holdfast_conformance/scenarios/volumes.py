@@ -3,14 +3,11 @@
 from collections.abc import Iterator
 
 from holdfast.requests import (
-    KEY_MAX_BYTES,
-    CreateSnapshot,
     CreateVolume,
     DeleteVolume,
     EnumerateOwned,
     GetStats,
     GetVolume,
-    Grant,
     ListPools,
     ListVolumes,
     Open,
@@ -19,39 +16,6 @@ from holdfast.requests import (
 from holdfast_conformance.model.primary import NEVER_ISSUED
 from holdfast_conformance.plan import Reopen, Step, WalkVolumes
 from holdfast_conformance.scenarios.script import Script
-
-HOSTILE_NAMES = (
-    "../outside",
-    "..",
-    ".",
-    "/etc/holdfast",
-    "a/../../b",
-    "a/b",
-    "%2e%2e%2foutside",
-    "name with spaces ",
-    "line\nbreak",
-    "; touch outside",
-    "$(touch outside)",
-    "-rf",
-    "--help",
-    "*?[a]",
-    "quote'\"`\\",
-    "volume.raw",
-    "volume.tmp",
-    ".hidden",
-    "\u00e9",
-    "e\u0301",
-    "\u65e5\u672c\u8a9e\U0001f4be",
-    "CON",
-    "con",
-    "x" * KEY_MAX_BYTES,
-    "x" * (KEY_MAX_BYTES - 1),
-    "\u00e9" * (KEY_MAX_BYTES // 2),
-)
-"""Keys that the contract allows and that a careless backend mixes up, loses or obeys."""
-
-BAD_NAMES = ("", "y" * (KEY_MAX_BYTES + 1), "\u00e9" * (KEY_MAX_BYTES // 2) + "z")
-"""Keys that the contract does not allow."""
 
 
 def create_and_look(script: Script) -> Iterator[Step]:
@@ -130,9 +94,8 @@ def delete_and_look(script: Script) -> Iterator[Step]:
     yield GetVolume(key=gone)
     yield ListVolumes()
     yield EnumerateOwned()
-    yield CreateVolume(key=gone, size_bytes=script.size(1))
+    yield script.create(gone, script.sizes[gone])
     yield script.grant(gone)
-    script.sizes[gone] = script.size(1)
     yield script.read(gone)
     yield script.revoke(gone)
     yield DeleteVolume(key=gone)
@@ -153,13 +116,21 @@ def delete_granted(script: Script) -> Iterator[Step]:
 
 
 def boundary_sizes(script: Script) -> Iterator[Step]:
-    """Sizes at and around every limit there is."""
+    """Sizes at and around every declared limit."""
     limits = script.declared.volume
     step = script.granularity
     sizes = {0, 1, step - 1, step, step + 1, limits.size_min_bytes - 1, limits.size_min_bytes}
     sizes |= {limits.size_min_bytes + 1, limits.size_max_bytes, limits.size_max_bytes + 1}
-    sizes |= {(1 << bits) + offset for bits in (31, 32) for offset in (-1, 0, 1)}
-    sizes |= {(1 << 63) - 1}
+    yield from _each_alone(script, sizes)
+
+
+def word_sizes(script: Script) -> Iterator[Step]:
+    """Sizes at and around those that no longer fit into a machine's word."""
+    sizes = {(1 << bits) + offset for bits in (31, 32) for offset in (-1, 0, 1)}
+    yield from _each_alone(script, sizes | {(1 << 63) - 1})
+
+
+def _each_alone(script: Script, sizes: set[int]) -> Iterator[Step]:
     for size in script.choices.shuffled(sorted(size for size in sizes if size >= 0)):
         made = script.create(size_bytes=size)
         yield made
@@ -179,44 +150,6 @@ def page_walk(script: Script) -> Iterator[Step]:
     yield DeleteVolume(key=made[1].key)
     yield WalkVolumes(limit=2)
     yield WalkVolumes(limit=1000)
-
-
-def hostile_names(script: Script) -> Iterator[Step]:
-    """Names that look like paths, options, patterns or each other are names and nothing else."""
-    limit = script.declared.volume.volumes_max or len(HOSTILE_NAMES)
-    names = script.choices.shuffled(HOSTILE_NAMES)[: min(8, limit)]
-    for index, name in enumerate(names):
-        yield CreateVolume(key=name, size_bytes=script.size(1 + index % 3))
-        yield GetVolume(key=name)
-    yield WalkVolumes(limit=3)
-    yield DeleteVolume(key=names[0])
-    yield DeleteVolume(key="../" + names[0][: KEY_MAX_BYTES // 4])
-    yield GetVolume(key=names[1])
-    yield EnumerateOwned()
-
-
-def hostile_data(script: Script) -> Iterator[Step]:
-    """A volume and a snapshot of a hostile name hold their data."""
-    names = [name for name in HOSTILE_NAMES if "|" not in name]
-    name = script.choices.pick(names)
-    yield script.create(name)
-    yield script.grant(name)
-    yield script.write(name)
-    if script.snapshots:
-        yield CreateSnapshot(key=script.choices.pick(names), volume=name)
-    yield script.read(name)
-
-
-def bad_names(script: Script) -> Iterator[Step]:
-    """Keys that nothing can have are refused by every verb."""
-    for name in script.choices.shuffled(BAD_NAMES):
-        yield CreateVolume(key=name, size_bytes=script.size(1))
-        yield GetVolume(key=name)
-        yield DeleteVolume(key=name)
-        yield Grant(volume=name, host=script.host, mode=script.mode)
-        yield Open(volume=name, host=script.host)
-        if script.snapshots:
-            yield CreateSnapshot(key=name, volume="any")
 
 
 def reopened(script: Script) -> Iterator[Step]:
@@ -373,10 +306,8 @@ STORIES = (
     delete_and_look,
     delete_granted,
     boundary_sizes,
+    word_sizes,
     page_walk,
-    hostile_names,
-    hostile_data,
-    bad_names,
     reopened,
     neighbours,
     figures,

@@ -30,7 +30,7 @@ from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.plan import InjectFault, decode_plan, encode_plan
 from holdfast_conformance.profiles import Profile
 
-PROFILE = Profile(name="test", ops=200, steps=20, purpose="a test")
+PROFILE = Profile(name="test", rounds=2, ops=200, steps=20, purpose="a test")
 PRIMARY = PrimaryCapabilities(
     volume=VolumeCapabilities(size_min_bytes=1, size_max_bytes=1 << 44, size_granularity_bytes=512),
     access=AccessCapabilities(modes=tuple(AccessMode)),

@@ -107,6 +107,15 @@ def test_what_was_never_sent_cannot_be_completed() -> None:
     assert allowed(FinishUpload(upload="u", numbers=(1, 2)), *sent) == {None}
 
 
+def test_a_part_that_no_upload_can_have_may_be_called_out_of_range() -> None:
+    """Missing and beyond the limit of parts: a driver may say either."""
+    either = {ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE}
+
+    assert allowed(FinishUpload(upload="u", numbers=(1, 9)), START, part(1)) == either
+    assert allowed(FinishUpload(upload="u", numbers=(1,) * 9), START, part(1)) == either
+    assert allowed(FinishUpload(upload="u", numbers=(1, 1)), START, part(1)) == {ErrorKind.INVALID}
+
+
 def test_after_a_wrong_digest_the_upload_may_be_open_or_gone() -> None:
     """Corrupt is the only answer; the earlier object stays; both fates of the upload are legal."""
     before = after(put("k", 50), START, part(1))

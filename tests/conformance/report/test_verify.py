@@ -41,7 +41,7 @@ MUTANT = "mutant:content-type-is-lost"
 """Fails soon, so that a short run has a failure and its repro."""
 
 
-TINY = Profile(name="tiny", ops=100, steps=10, purpose="a report that is quick to judge")
+TINY = Profile(name="tiny", rounds=3, ops=100, steps=10, purpose="a report that is quick to judge")
 
 
 @pytest.fixture(scope="module", autouse=True)

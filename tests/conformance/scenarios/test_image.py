@@ -58,7 +58,7 @@ LARGE_PARTS = msgspec.structs.replace(
     ),
 )
 MEMORY_MAX_BYTES = 64 << 20
-PROFILE = Profile(name="tiny", ops=400, steps=20, purpose="a test")
+PROFILE = Profile(name="tiny", rounds=2, ops=400, steps=20, purpose="a test")
 
 
 def stories(declared: ImageCapabilities) -> Iterator[Plan]:
