@@ -11,17 +11,17 @@ from typing import Any, Final
 
 from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import FoundMinio, find_minio
 from holdfast.backends.ownership import state_folder
+from holdfast.backends.seaweedfs import weed_container
 from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import Mount, ServerFile, ServerSpec, Volume
+from holdfast.backends.specs import ServerSpec, Volume
 from holdfast.errors import Unsupported
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, Inspector, TestbedKind
 from holdfast_drivers.s3.config import prefix_of
-from holdfast_drivers.s3.embedded import answering, identities, weed_program
+from holdfast_drivers.s3.embedded import answering
 from holdfast_drivers.s3.inspector import S3Inspector
 from holdfast_drivers.s3.testbed import (
     BUCKET,
@@ -183,31 +183,7 @@ def _minio(found: FoundMinio, volume: Volume, admin: Credentials) -> ServerSpec:
 
 
 def _weed(volume: Volume, admin: Credentials, user: Credentials) -> ServerSpec:
-    return ServerSpec(
-        backend="s3-weed",
-        image=BASE_IMAGE,
-        entrypoint=("/usr/bin/weed",),
-        command=(
-            "server",
-            f"-dir={_DATA}",
-            "-ip=127.0.0.1",
-            "-ip.bind=0.0.0.0",
-            "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=256",
-            "-volume.max=100",
-            "-volume.preStopSeconds=1",
-            "-filer",
-            "-s3",
-            f"-s3.port={PORT}",
-            "-s3.config=/etc/identities.json",
-            "-s3.allowDeleteBucketNotEmpty=false",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-        ),
-        mounts=(Mount(source=Path(weed_program()), target="/usr/bin/weed"),),
-        volumes=(volume,),
-        files=(ServerFile(path="/etc/identities.json", data=identities(admin, user), mode=0o600),),
-    )
+    return weed_container("s3-weed", volume, PORT, admin.pair, user.pair)
 
 
 async def _ready(server: Server) -> bool:

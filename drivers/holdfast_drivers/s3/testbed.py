@@ -48,6 +48,11 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"Credentials({self.access_key})"
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The access key and its secret."""
+        return self.access_key, self.secret_key
+
 
 def data_folder() -> Path:
     """Where a testbed's server keeps its data: in memory where there is room, else on disk."""

