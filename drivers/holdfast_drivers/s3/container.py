@@ -35,6 +35,7 @@ from holdfast_drivers.s3.testbed import (
 PORT: Final = 9000
 _DATA: Final = "/data"
 _DISK_BYTES: Final = 1 << 30
+_WEED: Final = "SeaweedFS"
 _JOINS: Final = ".minio.sys/multipart"
 
 
@@ -118,6 +119,10 @@ class ContainerTestbed(S3Testbed):
             yield
         finally:
             await self._disk.free()
+            if self.identity.vendor == _WEED:
+                # Its filer's database takes no write any more after one that found no space.
+                await self._server.kill()
+                await self._server.start()
             await answering(self._client)  # MinIO asks its disk only now and then
 
 
@@ -204,7 +209,7 @@ async def _identity(server: Server, found: FoundMinio) -> BackendIdentity:
     digest = found.sha256 or ""
     if not found.image:
         return BackendIdentity(
-            vendor="SeaweedFS",
+            vendor=_WEED,
             product="SeaweedFS S3",
             version=first,
             detail=f"in a container, since MinIO was not there: {found.detail}",

@@ -68,6 +68,7 @@ def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, s
             f"-dir={volume.target}",
             "-ip=127.0.0.1",
             "-ip.bind=0.0.0.0",
+            "-master.electionTimeout=1s",  # there is nobody else to elect
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=100",

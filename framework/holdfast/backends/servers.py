@@ -167,7 +167,7 @@ async def run_server(spec: ServerSpec, run: str, ready: ReadyProbe) -> AsyncIter
     starting = asyncio.ensure_future(runtime().run_blocking(_start, spec, run, name))
     try:
         server = await asyncio.shield(starting)
-        await _wait_ready(server, ready)
+        await until_ready(server, ready)
         yield server
     except GeneratorExit:
         raise
@@ -187,7 +187,13 @@ async def _settled(starting: "asyncio.Future[Server]") -> None:
         starting.exception()
 
 
-async def _wait_ready(server: Server, ready: ReadyProbe) -> None:
+async def until_ready(server: Server, ready: ReadyProbe) -> None:
+    """Return once a server that was started answers in its own protocol.
+
+    Raises:
+        EnvironmentUnavailable: it ended, or did not become ready in time; the message has its log's
+            end.
+    """
     deadline = runtime().now() + READY_S
     pause = _POLL_S
     last = "it was never asked"

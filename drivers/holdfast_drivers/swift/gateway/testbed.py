@@ -135,13 +135,13 @@ class GatewayTestbed(Testbed):
     async def _end(self, fault: Fault) -> None:
         match fault:
             case Fault.KILLED:
-                await self._storage.server.start()
+                await self._storage.start()
                 await self._server.start()
             case Fault.PAUSED:
                 await self._storage.server.unpause()
                 await self._server.unpause()
             case Fault.FULL:
-                await self._storage.disk.free()
+                await self._storage.free()
             case _:
                 await self._become(self._users)
         await until_works(self._server, self._keys["admin"])
