@@ -24,7 +24,7 @@ certify: $(STAMP)  ## certify DRIVER (default: local) under PROFILE (default: sm
 	@$(BIN)/holdfast certify $(DRIVER) $(if $(BACKEND),--backend $(BACKEND)) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 test: $(STAMP)  ## run every test
-	@$(BIN)/python -m pytest -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 acceptance: $(STAMP)  ## run the third-party suites against every server, in full
 	@$(BIN)/python tools/acceptance $(ARGS)
