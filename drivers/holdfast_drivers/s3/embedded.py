@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.backends.fault_proxy import FaultProxy
+from holdfast.backends.run_folders import claim_folder, sweep_run_folders
 from holdfast.backends.seaweedfs import weed_program, weed_users
 from holdfast.errors import EnvironmentUnavailable, Unsupported
 from holdfast.runtime import runtime
@@ -276,6 +277,7 @@ async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
     folder = data_folder() / f"holdfast-weed-{_name(run)}"
     admin, user = new_credentials("admin"), new_credentials("driver")
     with _place() as place:
+        await runtime().run_blocking(sweep_run_folders, every=False)
         await runtime().run_blocking(_prepare_folder, folder, admin, user)
         server = WeedServer(program, folder, place)
         try:
@@ -330,6 +332,7 @@ def _prepare_folder(folder: Path, admin: Credentials, user: Credentials) -> None
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)
+    claim_folder(folder)
     write_identities(folder, admin, user)
 
 

@@ -14,7 +14,12 @@ from holdfast.backends.base_image import registry_refusal
 from holdfast.backends.build_command import build_with_secrets
 from holdfast.backends.engine_client import docker_module, engine_client, explained
 from holdfast.backends.images import BASE_IMAGE, image_id
-from holdfast.backends.logged_command import CommandRun, Progress, run_interruptibly
+from holdfast.backends.logged_command import (
+    CommandRun,
+    Progress,
+    combined_answer_of,
+    run_interruptibly,
+)
 from holdfast.backends.ownership import machine_lock
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.runtime import runtime
@@ -22,6 +27,7 @@ from holdfast.runtime import runtime
 IMAGE_SETTING = "HOLDFAST_MINIO_IMAGE"
 BINARY_SETTING = "HOLDFAST_MINIO_BINARY"
 DEFAULT_IMAGE = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+_VERSION = "minio version "
 _WRAPPED = "holdfast/minio"
 _LABEL_SHA256 = "holdfast.minio.sha256"
 _LABEL_BASE = "holdfast.minio.base"
@@ -71,7 +77,7 @@ async def fetch_minio(progress: Progress) -> FoundMinio:
 
     Raises:
         EnvironmentUnavailable: no engine, or a build failed.
-        ConfigurationError: a setting names a binary that is none.
+        ConfigurationError: a setting names a binary that is none, or none of MinIO.
     """
     return await run_interruptibly(progress, _fetch)
 
@@ -126,6 +132,11 @@ def _pull(client: Any, image: str) -> str | None:
 
 
 def _wrap(client: Any, commands: CommandRun, binary: Path) -> FoundMinio:
+    told = combined_answer_of((str(binary), "--version")).partition("\n")[0]
+    if not told.startswith(_VERSION):
+        raise ConfigurationError(
+            f"{binary} is no MinIO: asked for its version, it says {told[:80]!r}; {_ADVICE}"
+        )
     digest = _sha256(binary)
     base = image_id(client, BASE_IMAGE)
     if base is None:

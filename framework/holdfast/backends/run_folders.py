@@ -25,10 +25,15 @@ def make_run_folder(backend: str, run: str) -> Path:
     """Blocking: the folder, made where it is not there, closed to others and owned by this run."""
     folder = run_folder(backend, run)
     folder.mkdir(mode=0o700, exist_ok=True)
+    claim_folder(folder)
+    return folder
+
+
+def claim_folder(folder: Path) -> None:
+    """Blocking: write down in a folder of the project's that it is this run's to remove."""
     staged = folder / f"{_OWNER}.new"
     staged.write_text(this_owner(), encoding="ascii")
     staged.replace(folder / _OWNER)
-    return folder
 
 
 def sweep_run_folders(*, every: bool) -> tuple[str, ...]:

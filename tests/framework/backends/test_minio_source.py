@@ -26,7 +26,7 @@ NO_REGISTRY = "127.0.0.1:1/minio:none"
 def binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program named by the setting, on a machine whose registry does not answer."""
     path = tmp_path / "minio"
-    path.write_text(f"#!/bin/sh\necho {tmp_path.name}\n")
+    path.write_text(f"#!/bin/sh\necho minio version {tmp_path.name}\n")
     path.chmod(0o755)
     monkeypatch.setenv(IMAGE_SETTING, NO_REGISTRY)
     monkeypatch.setenv(BINARY_SETTING, str(path))
@@ -56,7 +56,7 @@ def test_a_binary_is_wrapped_once_and_known_by_its_digest(binary: Path) -> None:
         assert made.sha256 == hashlib.sha256(binary.read_bytes()).hexdigest()
         with engine_client() as client:
             said: bytes = client.containers.run(made.image, ["minio"], remove=True)
-        assert said.decode().strip() == binary.parent.name
+        assert said.decode().split()[-1] == binary.parent.name
     finally:
         with engine_client() as client:
             client.images.remove(made.image)
@@ -70,3 +70,15 @@ def test_a_setting_that_names_no_program_is_refused(
 
     with pytest.raises(ConfigurationError, match=f"{BINARY_SETTING} names .*missing"):
         asyncio.run(fetch_minio(lambda _: None))
+
+
+def test_a_program_that_is_no_minio_is_not_wrapped(binary: Path) -> None:
+    """Whatever the setting names must say that it is MinIO; nothing is built from another."""
+    binary.write_text("#!/bin/sh\necho true 9.1\n")
+    digest = hashlib.sha256(binary.read_bytes()).hexdigest()
+
+    with pytest.raises(ConfigurationError, match=r"is no MinIO: .* it says 'true 9\.1'"):
+        asyncio.run(fetch_minio(lambda _: None))
+
+    with engine_client() as client:
+        assert client.images.list(filters={"label": f"holdfast.minio.sha256={digest}"}) == []
