@@ -25,9 +25,12 @@ MANY = 12
 
 
 class Breaking(Connection):
-    """A connection whose process dies, as it were, before one of its requests."""
+    """A connection whose process dies, as it were, before one of its requests; and one that lets
+    something else happen before a manifest is sent.
+    """
 
     left = 1 << 30
+    before_manifest: Callable[[], Awaitable[object]] | None = None
 
     async def ask(
         self,
@@ -44,6 +47,10 @@ class Breaking(Connection):
         self.left -= 1
         if self.left < 0:
             raise Unknown("the process died")
+        meanwhile = self.before_manifest
+        if meanwhile is not None and method == "PUT" and "multipart-manifest" in (query or {}):
+            self.before_manifest = None
+            await meanwhile()
         return await super().ask(
             call,
             method,

@@ -1,6 +1,9 @@
 """The one table from what Swift answers to what Holdfast says. No message repeats a header."""
 
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from holdfast.errors import (
     Busy,
@@ -18,6 +21,7 @@ from holdfast.errors import (
 )
 
 SERVER_ERROR: Final = 500
+_MISMATCHES: Final = ("Etag Mismatch", "Size Mismatch")
 _REFUSALS: Final[dict[int, tuple[type[DriverError], str]]] = {
     401: (Unauthenticated, "the token is not accepted; see settings user and key"),
     403: (Denied, "the user may not do this; see setting user"),
@@ -44,8 +48,33 @@ def refusal(status: int, what: str, body: bytes, *, changes: bool) -> DriverErro
         return Corrupt(f"{what}: a part of it is lost or another one; restore it from a backup")
     if status == 413 and b"quota" in body.lower():
         return Exhausted(f"{what}: the account's or container's quota is used up")
-    if status == 400 and b"413 request entity too large" in body.lower():
-        # A manifest is refused with what its segments were answered, and they are small.
-        return Exhausted(f"{what}: the account's or container's quota is used up")
+    if status == 400 and (answers := _answers_of_parts(body)):
+        return _manifest_refusal(what, answers)
     kind, why = _REFUSALS.get(status, (Internal, f"status {status} was not expected"))
     return kind(f"{what}: {why}")
+
+
+class _PartErrors(msgspec.Struct, frozen=True):
+    """Why a manifest is refused: of each part that is in the way its path and what is wrong."""
+
+    errors: list[tuple[str, str]] = msgspec.field(name="Errors")
+
+
+def _answers_of_parts(body: bytes) -> list[str]:
+    try:
+        return [why for _, why in msgspec.json.decode(body, type=_PartErrors).errors]
+    except msgspec.DecodeError:
+        return []
+
+
+def _manifest_refusal(what: str, answers: Sequence[str]) -> DriverError:
+    """The error of a manifest that was not stored, for what its parts were answered."""
+    statuses = [int(answer[:3]) for answer in answers if answer[:3].isdigit()]
+    if any(status >= SERVER_ERROR for status in statuses):
+        return Unavailable(f"{what}: the server cannot look at the parts; nothing was done")
+    if 413 in statuses:
+        # It stands for the quota: parts that are stored already are not too large.
+        return Exhausted(f"{what}: the account's or container's quota is used up")
+    if 404 in statuses or any(answer in _MISMATCHES for answer in answers):
+        return Busy(f"{what}: a part was removed or sent again while it was joined; try again")
+    return Internal(f"{what}: a part was refused: {answers[0]}")

@@ -46,7 +46,7 @@ async def publish(
         name,
         json.dumps(manifest).encode(),
         made.meta(),
-        headers=headers,
+        headers={**headers, "accept": "application/json"},
         query={"multipart-manifest": "put"},
         new=new,
     )

@@ -1,0 +1,83 @@
+"""What happens to the parts of an object at the moment in which they are joined."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from engines import require_engine
+from holdfast import requests
+from holdfast.errors import Busy, Invalid, Unavailable
+from holdfast.infos import Absent, OwnedKind
+from holdfast_drivers.swift.gateway.testbed import GatewayTestbed
+from running_testbeds import Backend, Running, running
+from swift_stores import KEY, Store, completion, context, on_a_store
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=["container", "container:gateway"])
+def swift(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A running Swift, and one that keeps its objects in S3."""
+    require_engine()
+    backend = Backend(provider="swift", kind=request.param)
+    with running(backend, f"manifests-{os.getpid()}") as found:
+        yield found
+
+
+def test_a_part_that_is_sent_again_while_it_is_joined(swift: Running) -> None:
+    """The completion asks for a repetition, which finds the tag of a part that is gone."""
+
+    async def story(store: Store) -> None:
+        await store.start("up")
+        sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
+        store.connection.before_manifest = lambda: store.send("up", 2, b"other")
+        request = completion("up", sent, b"one", b"two")
+        with pytest.raises(Busy, match="sent again"):
+            await store.image.complete_upload(context(), request)
+        with pytest.raises(Invalid, match="part 2"):
+            await store.image.complete_upload(context(), request)
+        assert await store.owned() == [(OwnedKind.UPLOAD, "up")]
+        sent[1] = await store.send("up", 2, b"two")
+        request = completion("up", sent, b"one", b"two")
+        await store.image.complete_upload(context(), request)
+        assert await store.owned() == [(OwnedKind.OBJECT, KEY)]
+
+    on_a_store(swift, story)
+
+
+def test_an_upload_that_is_aborted_while_it_is_completed(swift: Running) -> None:
+    """The completion asks for a repetition, which makes no object; nothing is left."""
+
+    async def story(store: Store) -> None:
+        await store.start("up")
+        sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
+        abortion = requests.AbortUpload(upload="up")
+        store.connection.before_manifest = lambda: store.image.abort_upload(context(), abortion)
+        request = completion("up", sent, b"one", b"two")
+        with pytest.raises(Busy, match="removed"):
+            await store.image.complete_upload(context(), request)
+        assert await store.image.probe(context(), "complete_upload", request) == Absent()
+        assert (await store.owned(), await store.things()) == ([], [])
+
+    on_a_store(swift, story)
+
+
+@pytest.mark.parametrize("swift", ["container:gateway"], indirect=True)
+def test_a_server_that_loses_sight_of_the_parts(swift: Running) -> None:
+    """A manifest that cannot be checked is no fault of the caller's, and its repetition works."""
+    testbed = swift.testbed
+    assert isinstance(testbed, GatewayTestbed)
+
+    async def story(store: Store) -> None:
+        await store.start("up")
+        sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
+        store.connection.before_manifest = testbed.lose_storage
+        request = completion("up", sent, b"one", b"two")
+        with pytest.raises(Unavailable, match="cannot look at the parts"):
+            await store.image.complete_upload(context(), request)
+        await testbed.find_storage()
+        await store.image.complete_upload(context(), request)
+        assert await store.owned() == [(OwnedKind.OBJECT, KEY)]
+
+    on_a_store(swift, story)
