@@ -29,7 +29,7 @@ _FILTERS = (
     "symlink",
 )
 _SETTINGS = {
-    "cache": "memcache_servers = 127.0.0.1:11211\n",
+    "cache": "memcache_servers = 127.0.0.1:11211\nerror_suppression_interval = 0\n",
     "tempurl": "allowed_digests = sha1 sha256 sha512\n",
     "formpost": "allowed_digests = sha1 sha256 sha512\n",
     "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true\n",
