@@ -25,12 +25,16 @@ MANY = 12
 
 
 class Breaking(Connection):
-    """A connection whose process dies, as it were, before one of its requests; and one that lets
-    something else happen before a manifest is sent.
+    """A connection whose process dies, as it were, before one of its requests, or that lets
+    something else happen before one that is about a manifest.
     """
 
     left = 1 << 30
-    before_manifest: Callable[[], Awaitable[object]] | None = None
+    _meanwhile: tuple[str, Callable[[], Awaitable[object]]] | None = None
+
+    def before_manifest(self, method: str, happens: Callable[[], Awaitable[object]]) -> None:
+        """Let something happen, once, before a manifest is asked for or sent."""
+        self._meanwhile = method, happens
 
     async def ask(
         self,
@@ -47,10 +51,10 @@ class Breaking(Connection):
         self.left -= 1
         if self.left < 0:
             raise Unknown("the process died")
-        meanwhile = self.before_manifest
-        if meanwhile is not None and method == "PUT" and "multipart-manifest" in (query or {}):
-            self.before_manifest = None
-            await meanwhile()
+        waiting = self._meanwhile
+        if waiting is not None and waiting[0] == method and "multipart-manifest" in (query or {}):
+            self._meanwhile = None
+            await waiting[1]()
         return await super().ask(
             call,
             method,

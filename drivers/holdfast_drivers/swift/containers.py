@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from holdfast.errors import Internal, Unknown
+from holdfast.errors import Busy, Corrupt, DriverError, Internal, Unknown
 from holdfast.fan_out import several
 from holdfast_drivers.swift.connection import Answer, Call, Connection
 
@@ -107,18 +107,31 @@ class Container:
         Raises:
             OutOfRange: the span starts past the end.
             Corrupt: a part of it is not there any more.
+            Busy: it was replaced while it was read.
         """
         headers = {"range": f"bytes={span}"} if span else {}
         answer = await self.connection.ask(
-            call, "GET", self.path(name), accept=(200, 204, 206, 404), headers=headers
+            call, "GET", self.path(name), accept=(200, 204, 206, 404, 409), headers=headers
         )
         if answer.status == 404:
             return None
+        if answer.status == 409:
+            raise call.failed(await self._broken(call, name))
         size, offset = len(answer.body), 0
         if answer.status == 206:
             where, _, whole = answer.headers["content-range"].removeprefix("bytes ").partition("/")
             offset, size = int(where.partition("-")[0]), int(whole)
         return _found(answer, size, offset, answer.body)
+
+    async def _broken(self, call: Call, name: str) -> DriverError:
+        """Why an object could not be read for its parts, which may be those of one before it."""
+        for piece in await self.joined(call, name):
+            container, _, inside = piece.path.lstrip("/").partition("/")
+            path = f"{container}/{quote(inside, safe='')}"
+            answer = await self.connection.ask(call, "HEAD", path, accept=(*_EXISTS, 404))
+            if answer.status == 404 or _found(answer, piece.size_bytes).etag != piece.etag:
+                return Corrupt(f"{piece.path} is lost or another one; restore it from a backup")
+        return Busy("it was replaced while it was read; try again")
 
     async def joined(self, call: Call, name: str) -> list[Segment]:
         """The segments that an object is joined from, in order; none where it is not joined."""

@@ -44,8 +44,6 @@ def refusal(status: int, what: str, body: bytes, *, changes: bool) -> DriverErro
     if status >= SERVER_ERROR and status not in _REFUSALS:
         failed = f"{what}: the server failed with status {status}"
         return Unknown(failed) if changes else Unavailable(failed)
-    if status == 409 and not changes:
-        return Corrupt(f"{what}: a part of it is lost or another one; restore it from a backup")
     if status == 413 and b"quota" in body.lower():
         return Exhausted(f"{what}: the account's or container's quota is used up")
     if status == 400 and (answers := _answers_of_parts(body)):

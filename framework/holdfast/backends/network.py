@@ -100,7 +100,9 @@ def free_server_address(client: Any, name: str) -> str:
     subnet = bridge_subnet(client)
     used = {
         container.labels.get(LABEL_ADDRESS)
-        for container in client.containers.list(all=True, filters={"label": LABEL_ADDRESS})
+        for container in client.containers.list(
+            all=True, filters={"label": LABEL_ADDRESS}, ignore_removed=True
+        )
     }
     half = subnet.num_addresses // 2
     return _first_free(subnet, range(2, half), name, used)

@@ -9,6 +9,7 @@ from engines import require_engine
 from holdfast import requests
 from holdfast.errors import Busy, Invalid, Unavailable
 from holdfast.infos import Absent, OwnedKind
+from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.gateway.testbed import GatewayTestbed
 from running_testbeds import Backend, Running, running
 from swift_stores import KEY, Store, completion, context, on_a_store
@@ -31,7 +32,7 @@ def test_a_part_that_is_sent_again_while_it_is_joined(swift: Running) -> None:
     async def story(store: Store) -> None:
         await store.start("up")
         sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
-        store.connection.before_manifest = lambda: store.send("up", 2, b"other")
+        store.connection.before_manifest("PUT", lambda: store.send("up", 2, b"other"))
         request = completion("up", sent, b"one", b"two")
         with pytest.raises(Busy, match="sent again"):
             await store.image.complete_upload(context(), request)
@@ -53,7 +54,11 @@ def test_an_upload_that_is_aborted_while_it_is_completed(swift: Running) -> None
         await store.start("up")
         sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
         abortion = requests.AbortUpload(upload="up")
-        store.connection.before_manifest = lambda: store.image.abort_upload(context(), abortion)
+
+        async def abort() -> None:
+            await store.image.abort_upload(context(), abortion)
+
+        store.connection.before_manifest("PUT", abort)
         request = completion("up", sent, b"one", b"two")
         with pytest.raises(Busy, match="removed"):
             await store.image.complete_upload(context(), request)
@@ -72,12 +77,29 @@ def test_a_server_that_loses_sight_of_the_parts(swift: Running) -> None:
     async def story(store: Store) -> None:
         await store.start("up")
         sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
-        store.connection.before_manifest = testbed.lose_storage
+        store.connection.before_manifest("PUT", testbed.lose_storage)
         request = completion("up", sent, b"one", b"two")
         with pytest.raises(Unavailable, match="cannot look at the parts"):
             await store.image.complete_upload(context(), request)
         await testbed.find_storage()
         await store.image.complete_upload(context(), request)
         assert await store.owned() == [(OwnedKind.OBJECT, KEY)]
+
+    on_a_store(swift, story)
+
+
+def test_an_object_that_is_replaced_while_it_is_read(swift: Running) -> None:
+    """Parts that went with an object that was replaced are no damage: the new one can be read."""
+
+    async def story(store: Store) -> None:
+        await store.put("up", b"one", b"two")
+        inside = store.image._store  # pyright: ignore[reportPrivateUsage] - as a reader sees it
+        call = Call(context())
+        names = [entry.name for entry in await inside.segments.all(call, "d/") or []]
+        await inside.segments.delete(call, names[0])
+        store.connection.before_manifest("GET", lambda: store.put("up-2", b"new", b"er"))
+        with pytest.raises(Busy, match="replaced"):
+            await store.image.get(context(), requests.GetObject(key=KEY))
+        assert (await store.image.get(context(), requests.GetObject(key=KEY))).data == b"newer"
 
     on_a_store(swift, story)

@@ -1,6 +1,7 @@
 """What the Swift driver makes of keys, settings and answers, without any server."""
 
 import itertools
+import json
 
 import msgspec
 import pytest
@@ -119,14 +120,24 @@ def test_container_names_of_the_testbed_are_legal_and_apart() -> None:
     assert len({container_name(namespace) for namespace in namespaces}) == len(namespaces)
 
 
+def part_errors(*answers: str) -> bytes:
+    """The body of an answer to a manifest."""
+    return json.dumps({"Errors": [[f"/c/{at}", one] for at, one in enumerate(answers)]}).encode()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "reading", "changing"),
     [
         (401, b"", Unauthenticated, Unauthenticated),
         (403, b"", Denied, Denied),
-        (409, b"", Corrupt, Conflict),
+        (409, b"", Conflict, Conflict),
         (413, b"Upload exceeds quota.", Exhausted, Exhausted),
-        (400, b"Errors:\n/c/1, 413 Request Entity Too Large\n", Exhausted, Exhausted),
+        (400, part_errors("413 Request Entity Too Large"), Exhausted, Exhausted),
+        (400, part_errors("503 Service Unavailable", "404 Not Found"), Unavailable, Unavailable),
+        (400, part_errors("404 Not Found"), Busy, Busy),
+        (400, part_errors("Etag Mismatch", "Size Mismatch"), Busy, Busy),
+        (400, part_errors("418 I'm a teapot"), Internal, Internal),
+        (400, b"Manifest must be valid JSON.", Internal, Internal),
         (413, b"Your request is too large.", OutOfRange, OutOfRange),
         (416, b"", OutOfRange, OutOfRange),
         (422, b"", Corrupt, Corrupt),

@@ -3,13 +3,16 @@
 import asyncio
 import ipaddress
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from holdfast.backends.engine_client import engine_client
+from holdfast.backends.engine_client import LABEL_ADDRESS, LABEL_RUN, engine_client
 from holdfast.backends.network import (
     bridge_subnet,
+    free_server_address,
     host_place,
     host_places,
     host_records,
@@ -21,6 +24,7 @@ from holdfast.backends.servers import run_server
 from tiny_server import GREETING, greets, tiny
 
 pytestmark = pytest.mark.slow
+LOOKS = 100
 
 ASK = (
     "import socket, sys; client = socket.create_connection((sys.argv[1], 80), 5); "
@@ -53,6 +57,33 @@ def test_servers_of_one_machine_never_share_an_address(run: str) -> None:
     assert len(set(addresses)) == 3
     assert all(ipaddress.IPv4Address(address) in subnet for address in addresses)
     assert subnet.is_private
+
+
+def test_an_address_is_found_while_other_servers_go(run: str) -> None:
+    """A container that is removed while all are looked at is in nobody's way."""
+    labels = {LABEL_ADDRESS: "none", LABEL_RUN: run}
+
+    def come_and_go(image: object, ended: threading.Event) -> None:
+        with engine_client() as client:
+            while not ended.is_set():
+                passing = [client.containers.create(image, labels=labels) for _ in range(3)]
+                for container in passing:
+                    container.remove()
+
+    async def story() -> set[str]:
+        async with run_server(tiny(), run, greets) as server:
+            ended = threading.Event()
+            with engine_client() as client, ThreadPoolExecutor() as beside:
+                image = client.containers.get(server.name).image
+                others = beside.submit(come_and_go, image, ended)
+                try:
+                    found = {free_server_address(client, server.name) for _ in range(LOOKS)}
+                finally:
+                    ended.set()
+                others.result()
+            return found - {server.address}
+
+    assert len(asyncio.run(story())) == 1
 
 
 def test_a_simulated_host_reaches_a_server_from_an_address_of_its_own(host_run: str) -> None:
