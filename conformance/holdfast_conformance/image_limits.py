@@ -41,3 +41,8 @@ def binding_minimum(declared: ImageCapabilities) -> int | None:
     """The minimum of a part where a smaller one exists and plans can tell; else ``None``."""
     minimum = declared.upload.part_min_bytes
     return minimum if can_join(declared) and minimum > 1 else None
+
+
+def page_items(declared: ImageCapabilities, wanted: int) -> int:
+    """How many items a page is asked for: as many as wanted, where the store gives that many."""
+    return min(wanted, declared.list.page_max)

@@ -58,6 +58,15 @@ def test_the_reference_driver_is_certified(tmp_path: Path) -> None:
     assert list(ledger_folder().iterdir()) == []
 
 
+@pytest.mark.parametrize("provider", ["PlainProvider", "PoorProvider"])
+def test_an_image_store_that_can_do_little_is_certified(tmp_path: Path, provider: str) -> None:
+    """What a store does not declare leaves no property without what it needs for a pass."""
+    done = certify(tmp_path / "out", f"small_images:{provider}")
+
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert report_in(tmp_path / "out").verdict.ok
+
+
 @pytest.mark.parametrize("driver", ["OnlyObject", "OnlyPass", "OnlyYes"])
 def test_a_hollow_driver_is_refused(tmp_path: Path, driver: str) -> None:
     """``object()``, a driver of ``pass`` and one that always says yes reach no level above L0."""

@@ -18,7 +18,7 @@ from holdfast.requests import (
     StartUpload,
 )
 from holdfast_conformance.generate.choices import Choices
-from holdfast_conformance.image_limits import large_bytes, object_max_bytes
+from holdfast_conformance.image_limits import large_bytes, object_max_bytes, page_items
 from holdfast_conformance.model.image_address import LASTING_S
 from holdfast_conformance.model.image_state import ImageState, UploadModel
 from holdfast_conformance.plan import (
@@ -156,9 +156,11 @@ class ImageChance:
         """List, page by page."""
         delimiter = self._choices.pick(("", "/")) if self._declared.list.delimiter else ""
         prefix = self._choices.pick(_PREFIXES)
-        yield WalkObjects(prefix=prefix, delimiter=delimiter, limit=2)
+        page = page_items(self._declared, 2)
+        yield WalkObjects(prefix=prefix, delimiter=delimiter, limit=page)
         if self._choices.one_in(3):
-            yield ListObjects(prefix=prefix, delimiter=delimiter, limit=3)
+            page = page_items(self._declared, 3)
+            yield ListObjects(prefix=prefix, delimiter=delimiter, limit=page)
 
     def delete(self, state: ImageState) -> _Steps:
         """Delete, and look whether it is gone."""

@@ -189,7 +189,7 @@ class ImageModel(Model[ImageState]):
             case EnumerateOwned():
                 return expecting(state, {_S.ENUMERATE}, None)
             case ListObjects():
-                return _list(state, step)
+                return _list(state, step, self._capabilities.list.page_max)
             case WalkObjects():
                 return _walk(state, step)
             case GetObject() | HeadObject() | OpenObject() | DeleteObject():
@@ -281,10 +281,11 @@ def _get(state: ImageState, found: ObjectModel, step: GetObject) -> Expecting:
     return expecting(state, situations, None)
 
 
-def _list(state: ImageState, step: ListObjects) -> Expecting:
+def _list(state: ImageState, step: ListObjects, page_max: int) -> Expecting:
+    too_many = (ErrorKind.OUT_OF_RANGE,) if step.limit > page_max else ()
     if step.token == NEVER_ISSUED:
-        return expecting(state, {_S.LIST_TOKEN}, ErrorKind.INVALID)
-    return expecting(state, {_S.LIST}, None)
+        return expecting(state, {_S.LIST_TOKEN}, ErrorKind.INVALID, *too_many)
+    return expecting(state, {_S.LIST}, None, *too_many)
 
 
 def _walk(state: ImageState, step: WalkObjects) -> Expecting:

@@ -30,7 +30,7 @@ def copy_object(script: Script) -> Iterator[Step]:
     yield HeadObject(key=_COPY)
     yield GetObject(key=_COPY)
     yield OpenObject(key=_COPY)
-    yield WalkObjects(prefix="", delimiter="", limit=2)
+    yield WalkObjects(prefix="", delimiter="", limit=script.page(2))
     yield EnumerateOwned()
     yield Reopen()
     yield copy

@@ -134,10 +134,10 @@ def lists(script: Script) -> Iterator[Step]:
     folds = ("", "/") if script.declared.list.delimiter else ("",)
     for delimiter in folds:
         for prefix in ("", "a", "a/", "absent"):
-            yield WalkObjects(prefix=prefix, delimiter=delimiter, limit=2)
-    yield ListObjects(limit=3)
+            yield WalkObjects(prefix=prefix, delimiter=delimiter, limit=script.page(2))
+    yield ListObjects(limit=script.page(3))
     yield ListObjects(prefix="a", limit=1)
-    yield ListObjects(token=NEVER_ISSUED)
+    yield ListObjects(token=NEVER_ISSUED, limit=script.page())
 
 
 def list_after_delete(script: Script) -> Iterator[Step]:
@@ -145,14 +145,14 @@ def list_after_delete(script: Script) -> Iterator[Step]:
     for key in ("d/1", "d/2", "d/3"):
         yield script.put(key, 10)
     yield DeleteObject(key="d/2")
-    yield WalkObjects(prefix="d/", delimiter="", limit=2)
+    yield WalkObjects(prefix="d/", delimiter="", limit=script.page(2))
 
 
 def list_tokens(script: Script) -> Iterator[Step]:
     """A page token that was never issued is refused."""
     yield script.put()
     for prefix in ("", "images/", "absent"):
-        yield ListObjects(prefix=prefix, token=NEVER_ISSUED)
+        yield ListObjects(prefix=prefix, token=NEVER_ISSUED, limit=script.page())
 
 
 def kinds(script: Script) -> Iterator[Step]:
@@ -178,7 +178,7 @@ def undeclared(script: Script) -> Iterator[Step]:
     elif not declared.range.suffix:
         yield GetObject(key=script.key, offset_bytes=-1)
     if not declared.list.delimiter:
-        yield WalkObjects(prefix="", delimiter="/", limit=2)
+        yield WalkObjects(prefix="", delimiter="/", limit=script.page(2))
     yield GetObject(key=script.key)
 
 
@@ -188,10 +188,10 @@ def hostile_keys(script: Script) -> Iterator[Step]:
         yield script.put(key, 50)
     for key in HOSTILE_KEYS:
         yield GetObject(key=key)
-    yield WalkObjects(prefix="", delimiter="", limit=7)
+    yield WalkObjects(prefix="", delimiter="", limit=script.page(7))
     for key in HOSTILE_KEYS[::2]:
         yield DeleteObject(key=key)
-    yield WalkObjects(prefix="", delimiter="", limit=7)
+    yield WalkObjects(prefix="", delimiter="", limit=script.page(7))
 
 
 def bad_keys(script: Script) -> Iterator[Step]:

@@ -3,7 +3,7 @@
 from holdfast.capabilities import ImageCapabilities, ObjectKind
 from holdfast.requests import KEY_MAX_BYTES, StartUpload
 from holdfast_conformance.generate.choices import Choices
-from holdfast_conformance.image_limits import can_join, part_bytes
+from holdfast_conformance.image_limits import can_join, page_items, part_bytes
 from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
 
 HOST = "host-a"
@@ -71,6 +71,10 @@ class Script:
     def part_bytes(self) -> int:
         """The size of an ordinary part."""
         return part_bytes(self.declared)
+
+    def page(self, wanted: int = 1000) -> int:
+        """How many items to ask for at once."""
+        return page_items(self.declared, wanted)
 
     def small_bytes(self) -> int:
         """The size of an object that fits into one part."""

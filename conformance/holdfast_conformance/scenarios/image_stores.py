@@ -133,7 +133,7 @@ def outage(script: Script) -> Iterator[Step]:
         HeadObject(key=script.key),
         OpenObject(key=script.key),
         DeleteObject(key="never"),
-        ListObjects(),
+        ListObjects(limit=script.page()),
         GetStats(),
         EnumerateOwned(),
     ]

@@ -29,7 +29,7 @@ def hidden_until_complete(script: Script) -> Iterator[Step]:
     yield script.part(start, 1)
     yield HeadObject(key=script.key)
     yield GetObject(key=script.key)
-    yield WalkObjects(prefix="", delimiter="", limit=2)
+    yield WalkObjects(prefix="", delimiter="", limit=script.page(2))
     yield EnumerateOwned()
     yield script.finish(start, 1)
     yield GetObject(key=script.key)

@@ -1,6 +1,6 @@
 """Stories about keys that look like something else, and about keys that are none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.requests import (
     KEY_MAX_BYTES,
@@ -22,14 +22,15 @@ TWINS = (
 )
 """Keys that become one where a backend normalizes, folds or cuts them."""
 
+PATHS = ("../outside", "..", "a/../../b")
+"""Keys that lead out of the store where a backend takes them for paths."""
+
 _OTHERS = 4
 HOSTILE_NAMES = (
     *(name for pair in TWINS for name in pair),
-    "../outside",
-    "..",
+    *PATHS,
     ".",
     "/etc/holdfast",
-    "a/../../b",
     "a/b",
     "%2e%2e%2foutside",
     "name with spaces ",
@@ -53,11 +54,21 @@ BAD_NAMES = ("", "y" * (KEY_MAX_BYTES + 1), "\u00e9" * (KEY_MAX_BYTES // 2) + "z
 
 
 def hostile_names(script: Script) -> Iterator[Step]:
-    """Names that look like paths, options, patterns or each other are names and nothing else."""
-    twins = [name for pair in script.choices.shuffled(TWINS) for name in pair]
-    others = [name for name in HOSTILE_NAMES if name not in twins]
-    names = [*twins, *script.choices.shuffled(others)[:_OTHERS]]
-    names = names[: script.declared.volume.volumes_max or len(names)]
+    """Names that look like paths, options or patterns are names and nothing else."""
+    twins = {name for pair in TWINS for name in pair}
+    others = [name for name in HOSTILE_NAMES if name not in twins.union(PATHS)]
+    chosen = (*script.choices.shuffled(PATHS), *script.choices.shuffled(others)[:_OTHERS])
+    yield from _kept_apart(script, chosen)
+
+
+def twin_names(script: Script) -> Iterator[Step]:
+    """Names that look like each other are different names."""
+    pairs = script.choices.shuffled(TWINS)
+    yield from _kept_apart(script, tuple(name for pair in pairs for name in pair))
+
+
+def _kept_apart(script: Script, chosen: Sequence[str]) -> Iterator[Step]:
+    names = chosen[: script.declared.volume.volumes_max or len(chosen)]
     for index, name in enumerate(names):
         yield CreateVolume(key=name, size_bytes=script.size(1 + index % 3))
         yield GetVolume(key=name)
@@ -92,4 +103,4 @@ def bad_names(script: Script) -> Iterator[Step]:
             yield CreateSnapshot(key=name, volume="any")
 
 
-STORIES = (hostile_names, hostile_data, bad_names)
+STORIES = (hostile_names, twin_names, hostile_data, bad_names)

@@ -15,13 +15,14 @@ from holdfast.requests import (
     GetObject,
     HeadObject,
     InitializeStore,
+    ListObjects,
     MaintainStore,
     Role,
     StartUpload,
 )
 from holdfast.testbed import Fault
 from holdfast_conformance.model.difference import Aspect
-from holdfast_conformance.model.image import ImageModel
+from holdfast_conformance.model.image import NEVER_ISSUED, ImageModel
 from holdfast_conformance.model.image_state import ImageState
 from holdfast_conformance.payload import digest_of_parts
 from holdfast_conformance.plan import (
@@ -105,6 +106,16 @@ def test_what_was_never_sent_cannot_be_completed() -> None:
         ErrorKind.OUT_OF_RANGE,
     }
     assert allowed(FinishUpload(upload="u", numbers=(1, 2)), *sent) == {None}
+
+
+def test_a_page_beyond_the_limit_may_be_cut_or_refused() -> None:
+    """A store gives what it gives at once, or says that it was asked for more."""
+    either = {None, ErrorKind.OUT_OF_RANGE}
+    unknown = {ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE}
+
+    assert allowed(ListObjects(limit=100)) == {None}
+    assert allowed(ListObjects(limit=101)) == either
+    assert allowed(ListObjects(limit=101, token=NEVER_ISSUED)) == unknown
 
 
 def test_a_part_that_no_upload_can_have_may_be_called_out_of_range() -> None:

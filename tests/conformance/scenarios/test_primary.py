@@ -14,6 +14,7 @@ from holdfast.capabilities import (
     SnapshotCapabilities,
     VolumeCapabilities,
 )
+from holdfast.requests import CreateVolume
 from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.model.features import declared_features, features_of
@@ -21,6 +22,7 @@ from holdfast_conformance.model.life_cycle import LifeCycleSituation
 from holdfast_conformance.model.primary import PrimaryModel
 from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.plan import Plan, preparation
+from holdfast_conformance.scenarios.names import PATHS, TWINS
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
 
 RICH = PrimaryCapabilities(
@@ -44,8 +46,8 @@ UNREACHED = {
 }
 
 
-def plans(declared: PrimaryCapabilities) -> Iterator[Plan]:
-    drawn = draw(len(PRIMARY_STORIES), 1)
+def plans(declared: PrimaryCapabilities, seed: int = 1) -> Iterator[Plan]:
+    drawn = draw(len(PRIMARY_STORIES), seed)
     for number, (story, data) in enumerate(zip(PRIMARY_STORIES, drawn, strict=True)):
         plan = primary_scenario(story, declared, Choices(data), f"p{number}")
         if plan is not None:
@@ -92,6 +94,16 @@ def test_too_many_hosts_are_tried_where_there_is_a_limit() -> None:
     reached = {situation for plan in plans(BARE) for situation in situations(BARE, plan)}
 
     assert LifeCycleSituation.ATTACH_TOO_MANY in reached
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_paths_and_twins_are_always_among_the_names(seed: int) -> None:
+    """A store that takes names for paths, folds or cuts them is found whatever is drawn."""
+    asked = {
+        step.key for plan in plans(RICH, seed) for step in plan.steps if type(step) is CreateVolume
+    }
+
+    assert asked.issuperset({*PATHS, *(name for pair in TWINS for name in pair)})
 
 
 def test_stories_are_short() -> None:
