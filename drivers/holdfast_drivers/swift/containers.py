@@ -125,13 +125,22 @@ class Container:
 
     async def _broken(self, call: Call, name: str) -> DriverError:
         """Why an object could not be read for its parts, which may be those of one before it."""
-        for piece in await self.joined(call, name):
-            container, _, inside = piece.path.lstrip("/").partition("/")
-            path = f"{container}/{quote(inside, safe='')}"
-            answer = await self.connection.ask(call, "HEAD", path, accept=(*_EXISTS, 404))
-            if answer.status == 404 or _found(answer, piece.size_bytes).etag != piece.etag:
-                return Corrupt(f"{piece.path} is lost or another one; restore it from a backup")
+        pieces = await self.joined(call, name)
+        told = await several(pieces, lambda piece: self._damage(call, piece))
+        damage = [one for one in told if one]
+        if damage and await self.joined(call, name) == pieces:
+            return Corrupt(f"{damage[0]}; restore the object from a backup")
         return Busy("it was replaced while it was read; try again")
+
+    async def _damage(self, call: Call, piece: Segment) -> str:
+        """What is wrong with a part that an object is joined from; empty where nothing is."""
+        container, _, inside = piece.path.lstrip("/").partition("/")
+        path = f"{container}/{quote(inside, safe='')}"
+        answer = await self.connection.ask(call, "HEAD", path, accept=(*_EXISTS, 404))
+        if answer.status == 404:
+            return f"its part {piece.path} is lost"
+        stored = _found(answer, piece.size_bytes).etag
+        return "" if stored == piece.etag else f"its part {piece.path} is another one"
 
     async def joined(self, call: Call, name: str) -> list[Segment]:
         """The segments that an object is joined from, in order; none where it is not joined."""
@@ -141,6 +150,7 @@ class Container:
             self.path(name),
             accept=(200, 204, 404),
             query={"multipart-manifest": "get"},
+            headers={"x-newest": "true"},
         )
         if "x-static-large-object" not in answer.headers:
             return []

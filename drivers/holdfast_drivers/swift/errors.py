@@ -75,4 +75,6 @@ def _manifest_refusal(what: str, answers: Sequence[str]) -> DriverError:
         return Exhausted(f"{what}: the account's or container's quota is used up")
     if 404 in statuses or any(answer in _MISMATCHES for answer in answers):
         return Busy(f"{what}: a part was removed or sent again while it was joined; try again")
-    return Internal(f"{what}: a part was refused: {answers[0]}")
+    refused = [_REFUSALS[status] for status in statuses if status in _REFUSALS]
+    kind, why = refused[0] if refused else (Internal, f"a part was refused: {answers[0]}")
+    return kind(f"{what}: {why}")

@@ -25,6 +25,8 @@ from holdfast.testbed import Inspected, Inspector, Inventory
 HASH_PREFIX: Final = b"holdfast"
 HASH_SUFFIX: Final = b"testbed"
 _PART_SHIFT: Final = 28
+_FRESH_S: Final = 0.1
+"""A folder's time is that of a clock which ticks: another change just now may show the same."""
 _AREA: Final = "!/"
 _META: Final = "X-Object-Meta-"
 _OURS: Final = "X-Container-Meta-Holdfast-"
@@ -72,7 +74,8 @@ class Disk:
             stored = _stored(folder)
         except FileNotFoundError:  # it changes right now
             return None
-        self._known[folder] = changed, stored
+        if changed < (runtime().wall_clock() - _FRESH_S) * 1e9:
+            self._known[folder] = changed, stored
         return stored
 
     def container(self, account: str, name: str) -> dict[str, str] | None:

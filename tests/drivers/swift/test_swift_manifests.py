@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -77,13 +78,40 @@ def test_a_server_that_loses_sight_of_the_parts(swift: Running) -> None:
     async def story(store: Store) -> None:
         await store.start("up")
         sent = [await store.send("up", *part) for part in enumerate((b"one", b"two"), 1)]
-        store.connection.before_manifest("PUT", testbed.lose_storage)
         request = completion("up", sent, b"one", b"two")
-        with pytest.raises(Unavailable, match="cannot look at the parts"):
-            await store.image.complete_upload(context(), request)
-        await testbed.find_storage()
+        async with AsyncExitStack() as stack:
+            away = testbed.without_storage()
+            store.connection.before_manifest("PUT", lambda: stack.enter_async_context(away))
+            with pytest.raises(Unavailable, match="cannot look at the parts"):
+                await store.image.complete_upload(context(), request)
         await store.image.complete_upload(context(), request)
         assert await store.owned() == [(OwnedKind.OBJECT, KEY)]
+
+    on_a_store(swift, story)
+
+
+def test_an_object_that_is_deleted_while_its_parts_are_looked_at(swift: Running) -> None:
+    """What was there at the first look and is not at the second was no damage either."""
+
+    async def story(store: Store) -> None:
+        await store.put("up", b"one", b"two")
+        inside = store.image._store  # pyright: ignore[reportPrivateUsage] - as a reader sees it
+        call = Call(context())
+        names = [entry.name for entry in await inside.segments.all(call, "d/") or []]
+        await inside.segments.delete(call, names[0])
+
+        async def delete_later() -> None:
+            """At the second look; the first one is still to be answered."""
+            request = requests.DeleteObject(key=KEY)
+
+            async def delete() -> None:
+                await store.image.delete(context(), request)
+
+            store.connection.before_manifest("GET", delete)
+
+        store.connection.before_manifest("GET", delete_later)
+        with pytest.raises(Busy, match="replaced"):
+            await store.image.get(context(), requests.GetObject(key=KEY))
 
     on_a_store(swift, story)
 

@@ -136,6 +136,8 @@ def part_errors(*answers: str) -> bytes:
         (400, part_errors("503 Service Unavailable", "404 Not Found"), Unavailable, Unavailable),
         (400, part_errors("404 Not Found"), Busy, Busy),
         (400, part_errors("Etag Mismatch", "Size Mismatch"), Busy, Busy),
+        (400, part_errors("429 Too Many Requests"), Busy, Busy),
+        (400, part_errors("401 Unauthorized"), Unauthenticated, Unauthenticated),
         (400, part_errors("418 I'm a teapot"), Internal, Internal),
         (400, b"Manifest must be valid JSON.", Internal, Internal),
         (413, b"Your request is too large.", OutOfRange, OutOfRange),

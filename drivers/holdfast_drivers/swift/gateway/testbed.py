@@ -116,14 +116,15 @@ class GatewayTestbed(Testbed):
         finally:
             await self._end(fault)
 
-    async def lose_storage(self) -> None:
-        """Have the gateway answer without the S3 server under it."""
+    @asynccontextmanager
+    async def without_storage(self) -> AsyncIterator[None]:
+        """Have the gateway answer while the S3 server under it is away."""
         await self._storage.server.kill()
-
-    async def find_storage(self) -> None:
-        """Give the gateway its S3 server back, and return once it works."""
-        await self._storage.start()
-        await until_works(self._server, self._keys["admin"])
+        try:
+            yield
+        finally:
+            await self._storage.start()
+            await until_works(self._server, self._keys["admin"])
 
     async def _begin(self, fault: Fault) -> None:
         """The gateway and the S3 server under it fail together."""
