@@ -95,11 +95,12 @@ def find_minio_now() -> FoundMinio:
         binary = _binary()
         digest = _sha256(binary) if binary else ""
         base = image_id(client, BASE_IMAGE) or ""
-        for image in client.images.list(filters={"label": _LABEL_SHA256}):
-            known = str(image.labels[_LABEL_SHA256])
-            fresh = image.labels.get(_LABEL_BASE) == base
-            if image.tags and fresh and digest in {"", known}:
-                return _from_binary(str(image.tags[0]), known)
+        for image in client.api.images(filters={"label": _LABEL_SHA256}):
+            labels, tags = image["Labels"], image["RepoTags"] or ()
+            known = str(labels[_LABEL_SHA256])
+            fresh = labels.get(_LABEL_BASE) == base
+            if tags and fresh and digest in {"", known}:
+                return _from_binary(str(tags[0]), known)
     missing = f"no image {wanted} and no image of a binary is here; {_ADVICE}"
     return FoundMinio(source=MinioSource.NOWHERE, image=None, detail=missing)
 
@@ -117,8 +118,9 @@ def _fetch(commands: CommandRun) -> FoundMinio:
         if refusal is None:
             return _from_image(wanted)
         binary = _binary()
-        if binary is None:
-            detail = f"no registry gave {wanted} ({refusal}), and no binary was found; {_ADVICE}"
+        missing = "no binary was found" if binary is None else _mistake(binary)
+        if binary is None or missing:
+            detail = f"no registry gave {wanted} ({refusal}), and {missing}; {_ADVICE}"
             return FoundMinio(source=MinioSource.NOWHERE, image=None, detail=detail)
         return _wrap(client, commands, binary)
 
@@ -132,11 +134,6 @@ def _pull(client: Any, image: str) -> str | None:
 
 
 def _wrap(client: Any, commands: CommandRun, binary: Path) -> FoundMinio:
-    told = combined_answer_of((str(binary), "--version")).partition("\n")[0]
-    if not told.startswith(_VERSION):
-        raise ConfigurationError(
-            f"{binary} is no MinIO: asked for its version, it says {told[:80]!r}; {_ADVICE}"
-        )
     digest = _sha256(binary)
     base = image_id(client, BASE_IMAGE)
     if base is None:
@@ -151,6 +148,21 @@ def _wrap(client: Any, commands: CommandRun, binary: Path) -> FoundMinio:
         labels = (f"{_LABEL_SHA256}={digest}", f"{_LABEL_BASE}={base}")
         build_with_secrets(commands, name=_WRAPPED, tag=tag, folder=Path(folder), labels=labels)
     return _from_binary(tag, digest)
+
+
+def _mistake(binary: Path) -> str:
+    """Why a program is not taken for MinIO; empty where it is one.
+
+    Raises:
+        ConfigurationError: it is none, and a setting names it.
+    """
+    told = combined_answer_of((str(binary), "--version")).partition("\n")[0]
+    if told.startswith(_VERSION):
+        return ""
+    mistake = f"{binary} is no MinIO: asked for its version, it says {told[:80]!r}"
+    if os.environ.get(BINARY_SETTING):
+        raise ConfigurationError(f"{mistake}; {_ADVICE}")
+    return mistake
 
 
 def _from_image(image: str) -> FoundMinio:

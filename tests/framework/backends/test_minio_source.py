@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
+from holdfast.backends import minio_source
 from holdfast.backends.engine_client import engine_client
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.minio_source import (
@@ -29,6 +31,8 @@ def binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(f"#!/bin/sh\necho minio version {tmp_path.name}\n")
     path.chmod(0o755)
     monkeypatch.setenv(IMAGE_SETTING, NO_REGISTRY)
+    # Nobody else on this machine is to take what is wrapped here for a MinIO.
+    monkeypatch.setattr(minio_source, "_LABEL_SHA256", f"holdfast.test.{tmp_path.name}")
     monkeypatch.setenv(BINARY_SETTING, str(path))
     return path
 
@@ -81,4 +85,19 @@ def test_a_program_that_is_no_minio_is_not_wrapped(binary: Path) -> None:
         asyncio.run(fetch_minio(lambda _: None))
 
     with engine_client() as client:
-        assert client.images.list(filters={"label": f"holdfast.minio.sha256={digest}"}) == []
+        label = f"{minio_source._LABEL_SHA256}={digest}"  # pyright: ignore[reportPrivateUsage]
+        assert client.images.list(filters={"label": label}) == []
+
+
+def test_a_program_on_the_path_that_is_no_minio_is_told_of(
+    binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens to be called minio stops nothing: there is none, and the reason is said."""
+    binary.write_text("#!/bin/sh\necho true 9.1\n")
+    monkeypatch.delenv(BINARY_SETTING)
+    monkeypatch.setenv("PATH", str(binary.parent), prepend=os.pathsep)
+
+    found = asyncio.run(fetch_minio(lambda _: None))
+
+    assert (found.source, found.image) == (MinioSource.NOWHERE, None)
+    assert "is no MinIO" in found.detail
