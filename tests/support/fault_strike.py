@@ -15,7 +15,7 @@ FAULT_S = 1.5
 """The deadline of a call that a fault meets."""
 GRACE_S = 3.0
 """How late a call may be on a machine that is busy with other things."""
-ATTEMPTS = 20
+ATTEMPTS = 60
 BACK_OFF_S = 0.25
 """How often a call is repeated after recovery while its errors ask for that, and how soon."""
 

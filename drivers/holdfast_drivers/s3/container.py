@@ -13,7 +13,7 @@ from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.fault_proxy import FaultProxy
 from holdfast.backends.minio_source import FoundMinio, find_minio
 from holdfast.backends.ownership import state_folder
-from holdfast.backends.seaweedfs import weed_container
+from holdfast.backends.seaweedfs import weed_container, weed_version
 from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import ServerSpec, Volume
 from holdfast.errors import Unsupported
@@ -202,23 +202,20 @@ def _is_open(address: str) -> bool:
 
 
 async def _identity(server: Server, found: FoundMinio) -> BackendIdentity:
-    program = "minio" if found.image else "weed"
-    argument = "--version" if found.image else "version"
-    told = (await server.exec((program, argument))).stdout.decode(errors="replace")
-    first = told.strip().splitlines()[0] if told.strip() else "unknown"
-    digest = found.sha256 or ""
     if not found.image:
         return BackendIdentity(
             vendor=_WEED,
             product="SeaweedFS S3",
-            version=first,
+            version=await weed_version(server),
             detail=f"in a container, since MinIO was not there: {found.detail}",
         )
+    told = (await server.exec(("minio", "--version"))).stdout.decode(errors="replace")
+    first = told.strip().partition("\n")[0] or "of an unknown version"
     return BackendIdentity(
         vendor="MinIO",
         product="MinIO",
         version=first.removeprefix("minio version "),
-        detail=f"SHA-256 of the binary: {digest}" if digest else found.detail,
+        detail=f"SHA-256 of the binary: {found.sha256}" if found.sha256 else found.detail,
     )
 
 

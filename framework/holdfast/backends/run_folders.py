@@ -39,9 +39,20 @@ def claim_folder(folder: Path) -> None:
 def sweep_run_folders(*, every: bool) -> tuple[str, ...]:
     """Blocking: remove this user's folders whose owners have ended, or all; their paths."""
     doomed = [folder for folder, owner in _owned() if every or is_dead(owner)]
-    for folder in doomed:
-        shutil.rmtree(folder, ignore_errors=True)
-    return tuple(str(folder) for folder in doomed)
+    return tuple(str(folder) for folder in doomed if _remove(folder))
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder, its owner's name last: while something is left the next sweep finds it."""
+    with contextlib.suppress(OSError):
+        for inside in folder.iterdir():
+            if inside.is_dir() and not inside.is_symlink():
+                shutil.rmtree(inside)
+            elif inside.name != _OWNER:
+                inside.unlink()
+        (folder / _OWNER).unlink()
+        folder.rmdir()
+    return not folder.exists()
 
 
 def _bases() -> list[Path]:

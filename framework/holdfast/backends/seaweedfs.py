@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.backends.images import BASE_IMAGE
+from holdfast.backends.servers import Server
 from holdfast.backends.specs import Mount, ServerFile, ServerSpec, Volume
 from holdfast.errors import EnvironmentUnavailable
 
@@ -45,6 +46,12 @@ def weed_users(*users: tuple[str, str]) -> bytes:
         for number, (access_key, secret_key) in enumerate(users)
     ]
     return json.dumps({"identities": found}).encode()
+
+
+async def weed_version(server: Server) -> str:
+    """What the program in a running container says that it is."""
+    told = (await server.exec((_PROGRAM, "version"))).stdout.decode(errors="replace")
+    return told.strip().partition("\n")[0] or "of an unknown version"
 
 
 def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, str]) -> ServerSpec:

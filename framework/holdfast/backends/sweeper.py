@@ -16,7 +16,7 @@ from holdfast.backends.engine_client import (
 )
 from holdfast.backends.engine_volumes import remove_volume, volume_owners
 from holdfast.backends.network import NETWORK, host_records, remove_namespace
-from holdfast.backends.ownership import is_dead
+from holdfast.backends.ownership import is_dead, machine_lock
 from holdfast.backends.run_folders import sweep_run_folders
 
 
@@ -82,6 +82,11 @@ def remove_container(name: str) -> None:
 
 
 def _sweep(*, every: bool) -> Swept:
+    with machine_lock("sweep"):
+        return _sweep_alone(every=every)
+
+
+def _sweep_alone(*, every: bool) -> Swept:
     with engine_client() as client:
         doomed = [_described(one) for one in _containers(client)]
     containers = [server.name for server in doomed if every or not server.owned]

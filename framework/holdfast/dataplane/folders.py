@@ -1,5 +1,6 @@
 """Private folders for sockets, and the removal of those whose owner was killed."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -19,9 +20,10 @@ def private_folder() -> Path:
     base = Path(tempfile.gettempdir())
     for left in base.glob(f"{_PREFIX}-*-*"):
         owner = left.name.removeprefix(f"{_PREFIX}-").partition("-")[0]
-        ours = left.stat(follow_symlinks=False).st_uid == os.geteuid()
-        if ours and owner.isdecimal() and not Path("/proc", owner).exists():
-            files.remove_tree(left)
+        with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+            ours = left.stat(follow_symlinks=False).st_uid == os.geteuid()
+            if ours and owner.isdecimal() and not Path("/proc", owner).exists():
+                files.remove_tree(left)
     made = base / runtime().new_id(f"{_PREFIX}-{os.getpid()}")
     files.mkdir(made)
     return made

@@ -1,7 +1,6 @@
 """The server without a container: what a killed run leaves of it."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
@@ -11,30 +10,24 @@ from pathlib import Path
 import pytest
 
 from holdfast_drivers.s3.embedded import embedded_testbed
-from holdfast_drivers.s3.testbed import data_folder
 
 pytestmark = pytest.mark.slow
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, contextlib, os, signal, sys
 from holdfast_drivers.s3.embedded import embedded_testbed
+from holdfast_drivers.s3.testbed import data_folder
 
 async def story():
     async with embedded_testbed(sys.argv[1]):
+        for owner in data_folder().glob("holdfast-weed-*/.owner"):
+            with contextlib.suppress(FileNotFoundError):  # other tests' servers come and go
+                if f"/{os.getpid()}/" in owner.read_text():
+                    print(owner.parent, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(story())
 """
-
-
-def folders(pid: int) -> list[Path]:
-    """Those of the servers that a process answers for."""
-    found: list[Path] = []
-    for owner in data_folder().glob("holdfast-weed-*/.owner"):
-        with contextlib.suppress(FileNotFoundError):  # other tests' servers come and go
-            if f"/{pid}/" in owner.read_text():
-                found.append(owner.parent)
-    return found
 
 
 def test_the_next_server_removes_what_a_killed_run_left() -> None:
@@ -42,13 +35,12 @@ def test_the_next_server_removes_what_a_killed_run_left() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     environment.pop("HOLDFAST_RUN", None)
     command = [sys.executable, "-c", KILLED, f"killed-{os.getpid()}"]
-    with subprocess.Popen(command, env=environment) as process:
-        assert process.wait() == -signal.SIGKILL
-    left = folders(process.pid)
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL
+    folders = [Path(line) for line in ended.stdout.splitlines()]
 
-    async def story() -> list[Path]:
+    async def story() -> list[bool]:
         async with embedded_testbed(f"next-{os.getpid()}"):
-            return folders(process.pid)
+            return [folder.exists() for folder in folders]
 
-    assert len(left) == 1
-    assert asyncio.run(story()) == []
+    assert asyncio.run(story()) == [False]

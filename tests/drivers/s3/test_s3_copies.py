@@ -80,10 +80,11 @@ def test_a_copy_never_takes_another_objects_place(bed: Running, parts: tuple[byt
         )
         made = [one for one in found if isinstance(one, ObjectInfo)]
         lost = [one for one in found if not isinstance(one, ObjectInfo)]
-        assert len(made) == 1 or (ends_both and len(made) == 2)
+        assert len(made) == 1 or (ends_both and (len(made) == 2 or Unknown in map(type, lost)))
         # Who is interrupted by the other cannot know what became of the call.
         assert all(isinstance(error, Conflict | Unknown) for error in lost)
-        assert (await driver.head(context(), requests.HeadObject(key="raced"))) in made
+        there = await driver.head(context(), requests.HeadObject(key="raced"))
+        assert there in made or not made
         await copy(driver, "raced", "raced")
         kinds = [kind for kind, _ in await _things(bed, "races")]
         assert kinds == [OwnedKind.OBJECT] * 4

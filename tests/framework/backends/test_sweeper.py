@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 KILLED = """
 import asyncio, os, signal, sys
 from tiny_server import greets, tiny
-from holdfast.backends.network import host_place
+from holdfast.backends.network import host_place, host_records
 from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import run_server
 
@@ -31,6 +32,9 @@ async def story():
             make_run_folder("left", sys.argv[1]).joinpath("disk").write_bytes(b"left")
         if sys.argv[2] == "hosts":
             await host_place("host-a", sys.argv[1])
+        assert sys.argv[2] != "hosts" or f"holdfast-{sys.argv[1]}-host-a" in [
+            one.namespace for one in host_records()
+        ]
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(story())
@@ -56,7 +60,8 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(run: str) -> Non
             sweep_dead()
             after = {one.name: one.owned for one in running_servers()}
             left = f"holdfast-left-{run}"
-            return before[left], left in after, after[mine.name]
+            # Another process that starts a server may have been first.
+            return before.get(left, False), left in after, after[mine.name]
 
     assert asyncio.run(story()) == (False, False, True)
 
@@ -64,12 +69,10 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(run: str) -> Non
 def test_hosts_of_a_killed_process_are_removed(host_run: str) -> None:
     """A simulated host whose owner was killed is swept with its namespace."""
     killed(host_run, "hosts")
-    before = [one.namespace for one in host_records() if one.run == host_run]
 
-    swept = sweep_dead()
+    sweep_dead()
 
-    assert before == [f"holdfast-{host_run}-host-a"]
-    assert set(before) <= set(swept.hosts)
+    assert not Path("/run/netns", f"holdfast-{host_run}-host-a").exists()
     assert [one for one in host_records() if one.run == host_run] == []
 
 
@@ -79,12 +82,9 @@ def test_the_folder_of_a_killed_process_is_removed_and_no_other(run: str) -> Non
     try:
         killed(run, "folder")
         left = run_folder("left", run)
-        before = left.joinpath("disk").read_bytes()
 
-        swept = sweep_dead()
+        sweep_dead()
 
-        assert before == b"left"
-        assert str(left) in swept.folders
         assert (left.exists(), mine.exists()) == (False, True)
     finally:
         shutil.rmtree(mine)

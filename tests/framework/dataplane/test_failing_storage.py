@@ -66,26 +66,31 @@ def test_a_silent_storage_ends_in_unknown_in_time(tmp_path: Path) -> None:
     """
     near = make_image(tmp_path / "near.raw", SIZE)
 
-    async def body(_: DataPlane, server: NbdServer) -> None:
+    async def body(plane: DataPlane, server: NbdServer) -> None:
+        patience_s = plane.deadline_s
         async with open_block_io(served(server)) as far, open_block_io(beside(near)) as other:
             await far.write_at(0, b"before")
             await far.flush()
             server.send(signal.SIGSTOP)
+            plane.deadline_s = 0.3
             with pytest.raises(Unknown, match=r"no answer within 0.3 s"):
                 await far.read_at(0, 6)
             with pytest.raises(Unknown, match="does not answer"):
                 await far.read_at(0, 6)
+            plane.deadline_s = patience_s
             await other.write_at(0, b"near")
             await other.flush()
             assert await other.read_at(0, 4) == b"near"
+        plane.deadline_s = 0.3
         with pytest.raises(Unavailable, match="does not answer"):
             async with open_block_io(served(server)):
                 pass
+        plane.deadline_s = patience_s
         server.send(signal.SIGCONT)
         async with open_block_io(served(server)) as far:
             assert await far.read_at(0, 6) == b"before"
 
-    on_plane(body, tmp_path, deadline_s=0.3)
+    on_plane(body, tmp_path)
 
 
 def test_a_storage_that_dies_under_way_ends_in_unknown(tmp_path: Path) -> None:

@@ -48,10 +48,13 @@ def folders_of(process: int) -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob(f"holdfast-plane-{process}-*"))
 
 
-def test_a_daemon_ends_with_its_owner() -> None:
+def test_a_daemon_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon whose owner is killed is killed by the kernel, and its folder is cleared up by the
     next plane.
     """
+    base = tempfile.mkdtemp(prefix="holdfast-t")  # other planes would clear up, too
+    monkeypatch.setenv("TMPDIR", base)
+    monkeypatch.setattr(tempfile, "tempdir", base)
     command = [sys.executable, "-c", OWNER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -70,6 +73,7 @@ def test_a_daemon_ends_with_its_owner() -> None:
 
     asyncio.run(another())
     assert not folders[0].exists()
+    Path(base).rmdir()
 
 
 def test_a_plane_leaves_no_process_and_no_folder() -> None:
