@@ -27,6 +27,15 @@ def swift(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield found
 
 
+async def put_and_lose_a_part(store: Store) -> None:
+    """Store an object of two parts and take one away, as a reader who is late sees it."""
+    await store.put("up", b"one", b"two")
+    inside = store.image._store  # pyright: ignore[reportPrivateUsage] - taken away on purpose
+    call = Call(context())
+    names = [entry.name for entry in await inside.segments.all(call, "d/") or []]
+    await inside.segments.delete(call, names[0])
+
+
 def test_a_part_that_is_sent_again_while_it_is_joined(swift: Running) -> None:
     """The completion asks for a repetition, which finds the tag of a part that is gone."""
 
@@ -94,11 +103,7 @@ def test_an_object_that_is_deleted_while_its_parts_are_looked_at(swift: Running)
     """What was there at the first look and is not at the second was no damage either."""
 
     async def story(store: Store) -> None:
-        await store.put("up", b"one", b"two")
-        inside = store.image._store  # pyright: ignore[reportPrivateUsage] - as a reader sees it
-        call = Call(context())
-        names = [entry.name for entry in await inside.segments.all(call, "d/") or []]
-        await inside.segments.delete(call, names[0])
+        await put_and_lose_a_part(store)
 
         async def delete_later() -> None:
             """At the second look; the first one is still to be answered."""
@@ -120,11 +125,7 @@ def test_an_object_that_is_replaced_while_it_is_read(swift: Running) -> None:
     """Parts that went with an object that was replaced are no damage: the new one can be read."""
 
     async def story(store: Store) -> None:
-        await store.put("up", b"one", b"two")
-        inside = store.image._store  # pyright: ignore[reportPrivateUsage] - as a reader sees it
-        call = Call(context())
-        names = [entry.name for entry in await inside.segments.all(call, "d/") or []]
-        await inside.segments.delete(call, names[0])
+        await put_and_lose_a_part(store)
         store.connection.before_manifest("GET", lambda: store.put("up-2", b"new", b"er"))
         with pytest.raises(Busy, match="replaced"):
             await store.image.get(context(), requests.GetObject(key=KEY))
