@@ -51,7 +51,7 @@ def weed_users(*users: tuple[str, str]) -> bytes:
 async def weed_version(server: Server) -> str:
     """What the program in a running container says that it is."""
     told = (await server.exec((_PROGRAM, "version"))).stdout.decode(errors="replace")
-    return told.strip().partition("\n")[0] or "of an unknown version"
+    return told.strip().partition("\n")[0].removeprefix("version ") or "of an unknown version"
 
 
 def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, str]) -> ServerSpec:
