@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import eventlet
+from eventlet.semaphore import Semaphore
 from swift.common import constraints
 from swift.common.storage_policy import POLICIES
 from swift.common.swob import (
@@ -193,7 +194,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
     )
     if conf.get("s3_make_bucket", "no") == "yes":
         bucket.make()
-    app = Gateway(conf, Store(bucket))
+    app = Gateway(conf, Store(bucket, Semaphore))
     interval_s = float(conf.get("sweep_interval", "300"))
     if interval_s:
         eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_grace", "86400")))

@@ -10,7 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import Generic
 from weakref import WeakValueDictionary
@@ -32,15 +32,24 @@ class Busy(Exception):
 class _NameLock:
     """A lock that is forgotten with its last user."""
 
-    def __init__(self) -> None:
-        self.lock = Lock()
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self.lock = lock
 
 
 class Store:
-    """What is in the bucket."""
+    """What is in the bucket.
 
-    def __init__(self, bucket: Bucket) -> None:
+    Args:
+        bucket: where it is.
+        lock: makes a lock for those who may act at once: threads, or the gateway's green threads,
+            all of which one of them would stop by waiting for a lock of real threads.
+    """
+
+    def __init__(
+        self, bucket: Bucket, lock: Callable[[], AbstractContextManager[object]] = Lock
+    ) -> None:
         self.bucket = bucket
+        self._lock = lock
         self._cache: OrderedDict[tuple[str, str], Account | Container | Object] = OrderedDict()
         self._locks: WeakValueDictionary[str, _NameLock] = WeakValueDictionary()
         self._fetchers = ThreadPoolExecutor(_FETCHERS)
@@ -48,7 +57,7 @@ class Store:
     @contextmanager
     def alone(self, key: str) -> Iterator[None]:
         """One request of this process at a time changes what a key stands for."""
-        held = self._locks.setdefault(key, _NameLock())
+        held = self._locks.setdefault(key, _NameLock(self._lock()))
         with held.lock:
             yield
 
