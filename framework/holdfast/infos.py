@@ -191,6 +191,8 @@ class OwnedKind(enum.StrEnum):
     OBJECT = "object"
     UPLOAD = "upload"
     TEMPORARY = "temporary"
+    UNREADABLE = "unreadable"
+    """What cannot be read where a thing should be: damaged, or put there by somebody else."""
 
 
 class OwnedThing(Info, frozen=True, kw_only=True, tag="owned"):
@@ -198,6 +200,9 @@ class OwnedThing(Info, frozen=True, kw_only=True, tag="owned"):
 
     ``key`` is empty where none is known; ``operation`` is the operation that made it, where the
     backend can hold that. An unfinished thing is not visible under its final name.
+
+    Of an unreadable one ``id`` says where it is, ``reason`` what is wrong with it, and ``key`` is
+    the one that its name stands for, if any. It is set apart: it fails no call about other things.
     """
 
     kind: OwnedKind
@@ -206,6 +211,7 @@ class OwnedThing(Info, frozen=True, kw_only=True, tag="owned"):
     size_bytes: int = 0
     unfinished: bool = False
     operation: str = ""
+    reason: str = ""
 
 
 class Absent(Info, frozen=True, kw_only=True, tag="absent"):

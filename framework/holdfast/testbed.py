@@ -80,7 +80,8 @@ class Inspected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     ``digest`` is ``holdfast.data.content_digest`` for volumes and snapshots and the SHA-256 of the
     bytes for objects. ``detail`` holds, for a grant, ``volume|host|mode``, for a snapshot its
-    volume's key, for the store its state and hosts: ``name|state|host,host``.
+    volume's key, for the store its state and hosts: ``name|state|host,host``, for what is
+    unreadable the reason; the ``key`` of that and of a leftover says where it is.
     """
 
     kind: OwnedKind

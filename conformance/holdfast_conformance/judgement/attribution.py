@@ -62,6 +62,7 @@ _BY_KIND: Mapping[OwnedKind, str] = {
     OwnedKind.OBJECT: "IMG-01",
     OwnedKind.UPLOAD: "IMG-05",
     OwnedKind.TEMPORARY: "VOL-01",
+    OwnedKind.UNREADABLE: "VOL-01",
 }
 _LAST = "CAP-03"
 """Applies to every store: a declared operation does not do what it is for."""

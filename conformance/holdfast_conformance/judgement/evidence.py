@@ -148,7 +148,7 @@ class EndMoment(msgspec.Struct, frozen=True, kw_only=True):
     def left(self, *kinds: OwnedKind) -> str:
         """What the inspector or the driver still found (of these kinds), for a person."""
         inspected = [(thing.kind, thing.key or thing.detail) for thing in self.ended.left]
-        owned = [(thing.kind, thing.key) for thing in self.ended.enumerated]
+        owned = [(thing.kind, thing.key or thing.id) for thing in self.ended.enumerated]
         found = [
             f"{kind.value} {name!r}"
             for kind, name in (*inspected, *owned)

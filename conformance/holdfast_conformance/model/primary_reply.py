@@ -300,7 +300,12 @@ def _health(before: PrimaryState, reply: HealthInfo) -> Iterator[Difference]:
 def _enumerated(state: PrimaryState, reply: Enumerated) -> Iterator[Difference]:
     wanted = {(OwnedKind.VOLUME, key) for key in state.volumes}
     wanted |= {(OwnedKind.SNAPSHOT, key) for key in state.snapshots}
-    followed = {OwnedKind.VOLUME, OwnedKind.SNAPSHOT, OwnedKind.TEMPORARY}
+    followed = {
+        OwnedKind.VOLUME,
+        OwnedKind.SNAPSHOT,
+        OwnedKind.TEMPORARY,
+        OwnedKind.UNREADABLE,
+    }
     found = [(thing.kind, thing.key) for thing in reply.things if thing.kind in followed]
     for kind, key in found:
         if (kind, key) not in wanted:

@@ -73,7 +73,11 @@ def leaks_of(records: Iterable[TraceRecord]) -> tuple[Leak, ...]:
                 for thing in record.left
             ]
             owned = [
-                Leak(plan=plan, seen_by="driver", what=f"{thing.kind.value} {thing.key!r}")
+                Leak(
+                    plan=plan,
+                    seen_by="driver",
+                    what=f"{thing.kind.value} {thing.key or thing.id!r}",
+                )
                 for thing in record.enumerated
             ]
             failed = [
