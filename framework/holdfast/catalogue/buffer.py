@@ -39,6 +39,15 @@ class Storage(Protocol):
         """The committed rows whose columns equal these values, in any order."""
         ...
 
+    def page(
+        self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
+    ) -> list[Row]:
+        """The first ``limit`` of those rows with an id after ``after``, in byte order of ids.
+
+        What it reads is not kept: who walks through a table needs no more memory than for a page.
+        """
+        ...
+
     def commit(self, writes: Writes) -> None:
         """Make all of these writes durable, or raise and make none of them.
 
@@ -79,22 +88,39 @@ class Buffer(Transaction):
 
     def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
         """The rows as this transaction sees them; ``UsageError`` for what is no column."""
-        for column, value in equals.items():
-            if column not in kind.columns:
-                known = ", ".join(kind.columns) or "no column"
-                raise UsageError(
-                    f"{kind.__name__} cannot be selected by {column}; it can be by {known}"
-                )
-            if not isinstance(value, column_type(kind, column)):
-                raise UsageError(f"{kind.__name__}.{column} never equals {value!r}: another type")
+        _check_columns(kind, equals)
         found = {row.id: row for row in self._storage.select(kind, equals)}
         for writes in (self._earlier, self._own):
             for row_id, row in writes.get(kind, {}).items():
-                if row is not None and all(getattr(row, c) == v for c, v in equals.items()):
+                if row is not None and _is_equal(row, equals):
                     found[row_id] = row
                 else:
                     found.pop(row_id, None)
         return cast("list[RowT]", [found[row_id] for row_id in sorted(found)])
+
+    def page(
+        self, kind: type[RowT], *, after: str = "", limit: int, **equals: str | int
+    ) -> list[RowT]:
+        """The next rows as this transaction sees them; ``UsageError`` for what is no column."""
+        _check_columns(kind, equals)
+        if limit < 1:
+            raise UsageError(f"a page of {limit} rows would end before the end")
+        while True:
+            stored = self._storage.page(kind, equals, after, limit)
+            last = stored[-1].id if len(stored) == limit else None
+            found = {row.id: row for row in stored}
+            for writes in (self._earlier, self._own):
+                for row_id, row in writes.get(kind, {}).items():
+                    # What comes after a full page belongs to a later one.
+                    if row_id <= after or (last is not None and row_id > last):
+                        continue
+                    if row is not None and _is_equal(row, equals):
+                        found[row_id] = row
+                    else:
+                        found.pop(row_id, None)
+            if found or last is None:
+                return cast("list[RowT]", [found[row_id] for row_id in sorted(found)][:limit])
+            after = last
 
     def insert(self, row: RowT) -> RowT:
         """Add a row; whatever its version says, it becomes 1."""
@@ -156,3 +182,19 @@ class Buffer(Transaction):
         stored = checked(row)
         self._own.setdefault(type(row), {})[row.id] = stored
         return stored
+
+
+def _check_columns(kind: type[Row], equals: Mapping[str, str | int]) -> None:
+    """``UsageError`` where a kind of row cannot be selected by these."""
+    for column, value in equals.items():
+        if column not in kind.columns:
+            known = ", ".join(kind.columns) or "no column"
+            raise UsageError(
+                f"{kind.__name__} cannot be selected by {column}; it can be by {known}"
+            )
+        if not isinstance(value, column_type(kind, column)):
+            raise UsageError(f"{kind.__name__}.{column} never equals {value!r}: another type")
+
+
+def _is_equal(row: Row, equals: Mapping[str, str | int]) -> bool:
+    return all(getattr(row, column) == value for column, value in equals.items())

@@ -55,6 +55,15 @@ class Transaction(ABC):
         """
 
     @abstractmethod
+    def page(
+        self, kind: type[RowT], *, after: str = "", limit: int, **equals: str | int
+    ) -> list[RowT]:
+        """As ``select``, but only those whose id comes after ``after``, at most ``limit`` of them.
+
+        Ids are compared as UTF-8 bytes. An empty page is the end; a shorter one need not be.
+        """
+
+    @abstractmethod
     def insert(self, row: RowT) -> RowT:
         """Add a row in its machine's initial state; the stored row, with version 1, is returned."""
 

@@ -46,6 +46,7 @@ class _Statements:
         self._table = table
         self._dialect = dialect
         self._selects: dict[tuple[str, ...], _Statement] = {}
+        self._pages: dict[tuple[str, ...], _Statement] = {}
         columns = ["version", *kind.columns, "body"]
         old = sa.and_(
             table.c.id == sa.bindparam("row_id"), table.c.version == sa.bindparam("old_version")
@@ -66,6 +67,28 @@ class _Statements:
             equal = [table.c[name] == sa.bindparam(f"is_{name}") for name in columns]
             statement = sa.select(table.c.id, table.c.body).where(*equal)
             found = self._selects[columns] = _Statement(statement, self._dialect)
+        return found
+
+    def page(self, columns: tuple[str, ...]) -> _Statement:
+        """The next rows in order of ids, by the values of these columns."""
+        found = self._pages.get(columns)
+        if found is None:
+            table = self._table
+            # The primary key gives the order and the start. An index of a column would have all of
+            # its rows sorted for each page, so what is compared is no bare column.
+            equal = [
+                sa.func.coalesce(table.c[name], sa.bindparam(f"is_{name}"))
+                == sa.bindparam(f"is_{name}")
+                for name in columns
+            ]
+            statement = (
+                sa.select(table.c.id, table.c.body)
+                .where(table.c.id > sa.bindparam("after"), *equal)
+                .order_by(table.c.id)
+                .limit(sa.bindparam("row_limit", type_=sa.Integer()))
+                .offset(sa.bindparam("row_offset", type_=sa.Integer()))
+            )
+            found = self._pages[columns] = _Statement(statement, self._dialect)
         return found
 
     def values(self, row: Row) -> dict[str, Any]:
@@ -125,17 +148,25 @@ class SqlStorage:
         """The committed rows whose columns equal these values."""
         kept = self._kept[kind]
         statement = self._statements[kind].select(tuple(sorted(equals)))
-        values = {
-            f"is_{name}": str(value) if isinstance(value, str) else value
-            for name, value in equals.items()
-        }
         rows: list[Row] = []
-        for row_id, body in self._fetch(statement, values):
+        for row_id, body in self._fetch(statement, _wanted(equals)):
             row = kept.get(row_id)
             if row is None:
                 row = kept[row_id] = decode(kind, body)
             rows.append(row)
         return rows
+
+    def page(
+        self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
+    ) -> list[Row]:
+        """The next of those rows, in order of ids; rows that are not kept already are not."""
+        kept = self._kept[kind]
+        statement = self._statements[kind].page(tuple(sorted(equals)))
+        values = {**_wanted(equals), "after": after, "row_limit": limit, "row_offset": 0}
+        return [
+            kept.get(row_id) or decode(kind, body)
+            for row_id, body in self._fetch(statement, values)
+        ]
 
     def commit(self, writes: Writes) -> None:
         """Write everything in one durable commit, or nothing."""
@@ -239,6 +270,13 @@ class SqlStorage:
             if isinstance(cause, self._failure):
                 return self._explain(cause, committing)
         return error
+
+
+def _wanted(equals: Mapping[str, str | int]) -> dict[str, str | int]:
+    return {
+        f"is_{name}": str(value) if isinstance(value, str) else value
+        for name, value in equals.items()
+    }
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:

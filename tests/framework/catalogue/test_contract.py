@@ -301,3 +301,51 @@ def test_a_store_row_starts_where_its_machine_starts(run: Run) -> None:
         assert (row.state, row.version) == (StoreState.UP, 4)
 
     run(check)
+
+
+def test_pages_are_what_select_gives_bit_by_bit(run: Run) -> None:
+    """Pages of any size, one after another, are the rows of ``select``, own writes among them."""
+
+    async def check(catalogue: Catalogue) -> None:
+        names = ["b", "B", "a", "ä", "Z", "漢", "10", "9", "a\x00", "c"]
+        await catalogue.transact(lambda tx: [tx.insert(volume(name)) for name in names])
+        await catalogue.transact(
+            lambda tx: [
+                tx.insert(LedgerEntry(id=n, store=n, holder="v", amount_bytes=1)) for n in names
+            ]
+        )
+
+        def walk(tx: Transaction, kind: type[Row], limit: int, **equals: str) -> list[Row]:
+            found: list[Row] = []
+            while page := tx.page(kind, after=found[-1].id if found else "", limit=limit, **equals):
+                assert len(page) <= limit
+                found += page
+            return found
+
+        def with_own_writes(tx: Transaction) -> None:
+            for limit in range(1, len(names) + 2):
+                assert walk(tx, Volume, limit) == tx.select(Volume)
+            tx.fire(tx.get(Volume, "a"), Event.CREATE_REQUESTED)
+            tx.insert(volume("aa"))
+            for name in ("9", "b", "c"):
+                tx.remove(tx.get(LedgerEntry, name))
+            tx.insert(LedgerEntry(id="zz", store="c", holder="v", amount_bytes=1))
+            moved = msgspec.structs.replace(tx.get(LedgerEntry, "B"), holder="w")
+            tx.update(moved)
+            for limit in range(1, len(names) + 2):
+                assert walk(tx, Volume, limit) == tx.select(Volume)
+                for equals in ({"holder": "v"}, {"store": "c"}, {"store": "c", "holder": "v"}):
+                    assert walk(tx, LedgerEntry, limit, **equals) == tx.select(
+                        LedgerEntry, **equals
+                    )
+                for state in VolumeState:
+                    wanted = tx.select(Volume, state=state)
+                    assert walk(tx, Volume, limit, state=state) == wanted
+
+        await catalogue.transact(with_own_writes)
+        with pytest.raises(UsageError, match="Volume"):
+            await catalogue.transact(lambda tx: tx.page(Volume, limit=1, key="a"))
+        with pytest.raises(UsageError, match="page of 0"):
+            await catalogue.transact(lambda tx: tx.page(Volume, limit=0))
+
+    run(check)
