@@ -1,6 +1,7 @@
 """Trying one step until its outcome is known, as often and as long as the policy allows."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast.steps.kind import Happened, StepContext, Stores
 from holdfast.steps.registry import AnyKind
+
+_CALLS_BITS = 32
+"""The lower bits of a fence count an owner's calls, the upper ones are the owner's own fence."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +69,13 @@ class Attempts:
 
     Args:
         stores: the drivers.
-        fence: grows with each owner of the catalogue; drivers see it in every call.
+        fence: grows with each owner of the catalogue; every driver call gets one that is higher
+            than that of all calls before it, of this owner and of those before.
     """
 
     def __init__(self, stores: Stores, *, fence: int, policy: Policy | None = None) -> None:
         self._stores = stores
-        self._fence = fence
+        self._fences = itertools.count((fence << _CALLS_BITS) + 1)
         self._policy = policy or Policy()
 
     async def perform(
@@ -150,14 +155,13 @@ class Attempts:
         self, operation: str, index: int, attempt: int, deadline: float, call_s: float
     ) -> Callable[[], CallContext]:
         """Makes the context of each driver call of one attempt."""
-        fence = self._fence
 
         def call() -> CallContext:
             return CallContext(
                 operation=operation,
                 step=index,
                 attempt=attempt,
-                fence=fence,
+                fence=next(self._fences),
                 deadline=min(deadline, runtime().now() + call_s),
             )
 

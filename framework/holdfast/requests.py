@@ -35,7 +35,10 @@ class ScopeKind(enum.StrEnum):
 class CallContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who is calling, for which step of which operation, and until when.
 
-    ``deadline`` is in seconds on the running loop's clock; ``fence`` grows with each new owner.
+    ``deadline`` is in seconds on the running loop's clock. ``fence`` rises with every call of the
+    catalogue's owner, and from owner to owner (the owner's own fence is in its upper bits): a
+    backend that can keeps the highest it has seen for an object, before it acts, and answers a call
+    with a lower one ``Precondition``. 0 is a caller without a fence, never checked nor kept.
     """
 
     operation: str

@@ -13,49 +13,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from holdfast.lanes import InlineLane, Lane, ThreadLane, lane
+from holdfast.under_way import UnderWay, may_still_act, watched, watching
+
+__all__ = [
+    "InlineLane",
+    "InlineRuntime",
+    "Lane",
+    "RealRuntime",
+    "Runtime",
+    "UnderWay",
+    "may_still_act",
+    "runtime",
+    "use_runtime",
+    "watched",
+    "watching",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Lane(ABC):
-    """A place for blocking work that runs one call after another, apart from all other work."""
-
-    @abstractmethod
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work after all that was given to this lane before."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Take no more work; what was begun is finished."""
-
-
-class InlineLane(Lane):
-    """Runs everything inline, after one turn of the loop."""
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it now."""
-        await asyncio.sleep(0)
-        return function(*args, **kwargs)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class _ThreadLane(Lane):
-    """Runs everything in one thread of its own."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="holdfast-lane")
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it in the thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
-
-    def close(self) -> None:
-        """Let the thread end with what it was given."""
-        self._thread.shutdown(wait=False)
 
 
 class Runtime(ABC):
@@ -79,7 +57,11 @@ class Runtime(ABC):
     async def run_blocking(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run blocking work: in a thread in real time, inline in virtual time."""
+        """Run blocking work: in a thread in real time, inline in virtual time.
+
+        Where the context names a lane (``holdfast.lanes``), the thread is one of that lane. Who
+        watches the context (``watching``) knows of the work until its thread has returned.
+        """
 
     @abstractmethod
     async def drained(self) -> None:
@@ -89,8 +71,14 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def open_lane(self) -> Lane:
+    def open_lane(self, threads: int = 1) -> Lane:
         """A lane of its own for one owner's blocking work: other work never delays it."""
+
+    @abstractmethod
+    def adopt_loop(self) -> None:
+        """Treat what the running loop has for blocking work (``asyncio.to_thread``) like this
+        runtime's own: in the context's lane, watched, and waited for by ``drained``.
+        """
 
 
 class RealRuntime(Runtime):
@@ -104,7 +92,8 @@ class RealRuntime(Runtime):
     def __init__(self, *, seed: int | None = None, threads: int = 8) -> None:
         self.random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 - reproducible, not secret
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast")
-        self._under_way: set[Future[Any]] = set()
+        self._under_way = UnderWay()
+        self._adopted: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
     def wall_clock(self) -> float:
         """The system's clock."""
@@ -116,19 +105,45 @@ class RealRuntime(Runtime):
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run it in one of the threads."""
-        work = self._threads.submit(lambda: function(*args, **kwargs))
-        self._under_way.add(work)
-        work.add_done_callback(self._under_way.discard)
+        chosen = lane()
+        threads = chosen.threads if isinstance(chosen, ThreadLane) else self._threads
+        work = self._noted(threads.submit(lambda: function(*args, **kwargs)))
         return await asyncio.wrap_future(work)
+
+    def _noted(self, work: Future[T]) -> Future[T]:
+        self._under_way.add(work)
+        may_still_act(work)
+        return work
 
     async def drained(self) -> None:
         """Wait for the threads that work now."""
-        waited = [asyncio.wrap_future(work) for work in self._under_way.copy()]
-        await asyncio.gather(*waited, return_exceptions=True)
+        await self._under_way.now().ended()
 
-    def open_lane(self) -> Lane:
-        """A thread."""
-        return _ThreadLane()
+    def open_lane(self, threads: int = 1) -> Lane:
+        """Threads, made on demand."""
+        return ThreadLane(threads)
+
+    def adopt_loop(self) -> None:
+        """Give the loop an executor of this runtime."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._adopted:
+            self._adopted.add(loop)
+            loop.set_default_executor(_Adopted(self._noted))
+
+
+class _Adopted(ThreadPoolExecutor):
+    """A loop's own threads, whose work is noted as a runtime's is."""
+
+    def __init__(self, noted: Callable[[Future[Any]], Future[Any]]) -> None:
+        super().__init__(thread_name_prefix="holdfast-loop")
+        self._noted = noted
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run it in the context's lane, or here."""
+        chosen = lane()
+        if isinstance(chosen, ThreadLane):
+            return self._noted(chosen.threads.submit(fn, *args, **kwargs))
+        return self._noted(super().submit(fn, *args, **kwargs))
 
 
 class InlineRuntime(Runtime):
@@ -151,9 +166,13 @@ class InlineRuntime(Runtime):
     async def drained(self) -> None:
         """Nothing is ever under way."""
 
-    def open_lane(self) -> Lane:
+    def open_lane(self, threads: int = 1) -> Lane:
         """A lane that runs inline."""
+        del threads
         return InlineLane()
+
+    def adopt_loop(self) -> None:
+        """A loop in virtual time has no threads."""
 
 
 _current: ContextVar[Runtime] = ContextVar("holdfast_runtime")

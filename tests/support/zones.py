@@ -28,7 +28,7 @@ from holdfast.model.rows import (
 )
 from holdfast.orchestrator import Orchestrator, open_orchestrator
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import Role, ScopeKind
+from holdfast.requests import CallContext, Role, ScopeKind
 from holdfast.runtime import InlineRuntime, RealRuntime, use_runtime
 from holdfast.scrub import scrub
 from holdfast.stores import PluginOpener
@@ -114,6 +114,8 @@ class Faults:
         self.calls: list[str] = []
         self.log: list[str] = []
         """The calls and the probes, in order."""
+        self.fences: list[int] = []
+        """The fence of each of them."""
 
     def due(self, verb: str) -> Planned | None:
         """Count one call; what is planned for it."""
@@ -154,6 +156,7 @@ class _Driver:
         async def verb(*arguments: Any) -> Any:
             self._switch.point()
             planned = self._faults.due(name)
+            self._faults.fences += [one.fence for one in arguments if isinstance(one, CallContext)]
             if planned is not None:
                 self._faults.struck()
             if planned is not None and not planned.after:

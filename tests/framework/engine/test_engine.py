@@ -343,6 +343,22 @@ def test_every_owner_of_a_catalogue_has_a_higher_fence() -> None:
     assert run_inline(story()) == [1, 2, 3]
 
 
+def test_every_call_has_a_higher_fence_than_all_before_it() -> None:
+    """Whichever owner makes it, and whatever it is: a backend can refuse what comes too late."""
+
+    async def story() -> list[int]:
+        async with memory_zone() as zone:
+            for number in range(2):
+                async with zone.orchestrator() as orchestrator:
+                    await zone.add(orchestrator, f"primary-{number}", Role.PRIMARY)
+            return zone.faults.fences
+
+    fences = run_inline(story())
+
+    assert fences == sorted(set(fences))
+    assert [fence >> 32 for fence in fences] == [1, 1, 1, 2, 2, 2]
+
+
 def test_a_volume_in_error_can_be_deleted() -> None:
     """What a dirty failure left is removed by deleting the row that answers for it."""
 
