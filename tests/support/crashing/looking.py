@@ -61,13 +61,14 @@ def recover_and_look(folder: Path, promises: Iterable[Promise]) -> Seen:
     problems = [f"recovery ended with {code}: {printed}"] * (code != 0)
     code, printed = command(run_scrub, catalogue, deep=True)
     problems += [f"scrub ended with {code}: {printed}"] * (code != 0)
-    problems += asyncio.run(_look(folder, kept))
+    problems += asyncio.run(look(folder, kept))
     code, printed = command(run_recover, catalogue, as_json=True)
     problems += [f"a second recovery found {printed}"] * (printed.strip() != "[]")
     return Seen(recovered=len(recovered), problems=tuple(problems))
 
 
-async def _look(folder: Path, kept: dict[str, Promise]) -> list[str]:
+async def look(folder: Path, kept: dict[str, Promise]) -> list[str]:
+    """What is wrong with rows and bytes, by the promises and by another path than the driver."""
     async with open_catalogue(folder / CATALOGUE) as catalogue:
         rows = await catalogue.transact(_all_rows)
     by_id = {(type(row), row.id): row for row in rows}
@@ -98,13 +99,13 @@ def _all_rows(tx: Transaction) -> list[Row]:
     return [row for kind in ROWS for row in tx.select(kind)]
 
 
-def _store_folder(store: Store) -> Path:
+def store_folder(store: Store) -> Path:
     config: dict[str, str] = json.loads(bytes(store.config))
     return Path(config["root"]) / config["namespace"] / store.role.value
 
 
 async def _things(folder: Path, store: Store) -> tuple[Inspected, ...]:
-    inspector = LocalInspector(folder, _store_folder(store), store.role)
+    inspector = LocalInspector(folder, store_folder(store), store.role)
     return (await inspector.inventory()).things
 
 
@@ -127,7 +128,7 @@ async def _contents(folder: Path, row: Row, rows: list[Row]) -> set[str]:
             raw_digest(data)
             for one in rows
             if isinstance(one, StoredObject) and one.owner == row.id and one.state == "Ready"
-            for data in _object_data(_store_folder(stores[one.store]), one.key)
+            for data in _object_data(store_folder(stores[one.store]), one.key)
         }
     assert isinstance(row, Volume | Snapshot)
     kind = OwnedKind.VOLUME if isinstance(row, Volume) else OwnedKind.SNAPSHOT
