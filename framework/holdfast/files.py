@@ -5,7 +5,7 @@ In production there is no observer and a function costs its system call. A crash
 record: from it :mod:`holdfast.power_cut` rebuilds what a power cut would have left. The rules are
 those of POSIX: the bytes of a file are durable after ``fsync_file``, its name after
 ``fsync_directory`` of the folder that holds it. Nothing here retries or translates an ``OSError``;
-each names its file.
+each names its file. A :class:`~holdfast.trees.TreePath` is reached without following any link.
 """
 
 import contextlib
@@ -13,13 +13,17 @@ import ctypes
 import enum
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import msgspec
 
+from holdfast.trees import TreePath, exchange_names, held
+
 T = TypeVar("T")
+AnyPath = Path | TreePath
 
 _FICLONE = 0x40049409
 _COPY_MAX_BYTES = 8 << 20
@@ -34,6 +38,7 @@ class MutationKind(enum.StrEnum):
     WRITE = "write"
     TRUNCATE = "truncate"
     RENAME = "rename"
+    EXCHANGE = "exchange"
     LINK = "link"
     UNLINK = "unlink"
     MKDIR = "mkdir"
@@ -48,7 +53,8 @@ class MutationKind(enum.StrEnum):
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     """One change to the file system, complete enough to be repeated on a copy of the tree.
 
-    ``target`` is the new name of a rename or hard link (``path`` is what existed).
+    ``target`` is the new name of a rename or hard link (``path`` is what existed), or the other one
+    of an exchange.
     ``length_bytes`` is the length of a range, or the new size of a truncation. ``data`` holds the
     bytes of a write and of a copy; a clone takes all bytes of ``source``.
     """
@@ -99,7 +105,7 @@ def mutation(describe: Callable[[], Mutation], act: Callable[[], T]) -> T:
     return result
 
 
-def _named(path: Path, act: Callable[[], T]) -> T:
+def _named(path: AnyPath, act: Callable[[], T]) -> T:
     """Call the system for an open file, and let what it refuses name the file."""
     try:
         return act()
@@ -114,7 +120,7 @@ class OpenFile:
     Use it as a context manager. ``fd`` is for reading; every change has a function below.
     """
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: AnyPath, fd: int) -> None:
         self.path = path
         self.fd = fd
 
@@ -129,19 +135,25 @@ class OpenFile:
         return os.fstat(self.fd).st_size
 
 
-def open_existing(path: Path, *, writable: bool = False) -> OpenFile:
-    """Open a file that exists; never waits, not even for the other end of a pipe."""
-    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK
-    return OpenFile(path, os.open(path, flags | os.O_CLOEXEC))
+def open_existing(path: AnyPath, *, writable: bool = False) -> OpenFile:
+    """Open a file that exists; never waits, not even for the other end of a pipe.
+
+    Under a :class:`TreePath` nothing but a regular file is opened.
+    """
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_NONBLOCK | os.O_CLOEXEC
+    if isinstance(path, TreePath):
+        return OpenFile(path, path.open_file(flags))
+    return OpenFile(path, os.open(path, flags))
 
 
-def create_exclusive(path: Path, *, mode: int = 0o600) -> OpenFile:
+def create_exclusive(path: AnyPath, *, mode: int = 0o600) -> OpenFile:
     """Create a file that must not exist yet, open for reading and writing."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    fd = mutation(
-        lambda: Mutation(kind=MutationKind.CREATE, path=str(path)),
-        lambda: os.open(path, flags, mode),
-    )
+    with held(path) as (folder, name):
+        fd = mutation(
+            lambda: Mutation(kind=MutationKind.CREATE, path=str(path)),
+            lambda: os.open(name, flags, mode, dir_fd=folder),
+        )
     return OpenFile(path, fd)
 
 
@@ -266,9 +278,10 @@ def fsync_file(file: OpenFile) -> None:
     )
 
 
-def fsync_directory(path: Path) -> None:
+def fsync_directory(path: AnyPath) -> None:
     """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    fd = path.open(flags) if isinstance(path, TreePath) else os.open(path, flags)
     try:
         mutation(
             lambda: Mutation(kind=MutationKind.FSYNC_DIRECTORY, path=str(path)),
@@ -278,73 +291,104 @@ def fsync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def rename(path: Path, target: Path) -> None:
+def rename(path: AnyPath, target: AnyPath) -> None:
     """Give a file or folder another name, replacing a file (or an empty folder) of that name."""
-    mutation(
-        lambda: Mutation(kind=MutationKind.RENAME, path=str(path), target=str(target)),
-        lambda: path.rename(target),
-    )
+    with held(path) as (folder, name), held(target) as (other, new):
+        mutation(
+            lambda: Mutation(kind=MutationKind.RENAME, path=str(path), target=str(target)),
+            lambda: _named(path, lambda: os.rename(name, new, src_dir_fd=folder, dst_dir_fd=other)),
+        )
 
 
-def link(path: Path, target: Path) -> None:
-    """Give a file a second name."""
-    mutation(
-        lambda: Mutation(kind=MutationKind.LINK, path=str(path), target=str(target)),
-        lambda: os.link(path, target),
-    )
+def exchange(path: AnyPath, target: AnyPath) -> None:
+    """Let two names change places, at once and without space; ``EINVAL``, ``ENOSYS``: cannot be."""
+    with held(path) as (folder, name), held(target) as (other, new):
+        mutation(
+            lambda: Mutation(kind=MutationKind.EXCHANGE, path=str(path), target=str(target)),
+            lambda: _named(path, lambda: exchange_names(folder, name, other, new)),
+        )
 
 
-def unlink(path: Path) -> None:
+def link(path: AnyPath, target: AnyPath) -> None:
+    """Give a file a second name; a link is not followed."""
+    with held(path) as (folder, name), held(target) as (other, new):
+        mutation(
+            lambda: Mutation(kind=MutationKind.LINK, path=str(path), target=str(target)),
+            lambda: _named(
+                target,
+                lambda: os.link(
+                    name, new, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False
+                ),
+            ),
+        )
+
+
+def unlink(path: AnyPath) -> None:
     """Remove one name of a file."""
+    with held(path) as (folder, name):
+        _unlink(path, name, folder)
+
+
+def _unlink(path: AnyPath, name: str, folder: int | None) -> None:
     mutation(
         lambda: Mutation(kind=MutationKind.UNLINK, path=str(path)),
-        path.unlink,
+        lambda: os.unlink(name, dir_fd=folder),
     )
 
 
-def mkdir(path: Path, *, mode: int = 0o700) -> None:
+def mkdir(path: AnyPath, *, mode: int = 0o700) -> None:
     """Create a folder in an existing folder."""
-    mutation(
-        lambda: Mutation(kind=MutationKind.MKDIR, path=str(path)),
-        lambda: path.mkdir(mode),
-    )
+    with held(path) as (folder, name):
+        mutation(
+            lambda: Mutation(kind=MutationKind.MKDIR, path=str(path)),
+            lambda: os.mkdir(name, mode, dir_fd=folder),
+        )
 
 
-def rmdir(path: Path) -> None:
+def rmdir(path: AnyPath) -> None:
     """Remove an empty folder."""
+    with held(path) as (folder, name):
+        _rmdir(path, name, folder)
+
+
+def _rmdir(path: AnyPath, name: str, folder: int | None) -> None:
     mutation(
         lambda: Mutation(kind=MutationKind.RMDIR, path=str(path)),
-        path.rmdir,
+        lambda: os.rmdir(name, dir_fd=folder),
     )
 
 
-def remove_tree(path: Path) -> None:
+def remove_tree(path: AnyPath) -> None:
     """Remove a file, or a folder with all that is in it; an absent path is fine.
 
-    Symbolic links are removed, never followed.
+    Symbolic links are removed, never followed, also where one takes a folder's place meanwhile.
     """
+    with contextlib.suppress(FileNotFoundError), held(path) as (folder, name):
+        _remove(path, name, folder)
+
+
+def _remove(path: AnyPath, name: str, folder: int | None) -> None:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode):
+        _unlink(path, name, folder)
+        return
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        entries = [Path(entry) for entry in os.scandir(path)] if not path.is_symlink() else None
-    except NotADirectoryError:
-        entries = None
-    except FileNotFoundError:
-        return
-    if entries is None:
-        unlink(path)
-        return
-    for entry in sorted(entries):
-        remove_tree(entry)
-    rmdir(path)
+        for entry in sorted(os.listdir(fd)):  # noqa: PTH208 - a folder that is open has no path
+            _remove(path / entry, entry, fd)
+    finally:
+        os.close(fd)
+    _rmdir(path, name, folder)
 
 
-def write_new(path: Path, data: bytes) -> None:
+def write_new(path: AnyPath, data: bytes) -> None:
     """Write a file that must not exist yet, and make its bytes durable; its name is not yet."""
     with create_exclusive(path) as file:
         write_at(file, 0, data)
         fsync_file(file)
 
 
-def publish(staged: Path, final: Path) -> None:
+def publish(staged: AnyPath, final: AnyPath) -> None:
     """Move what is complete and durable under a staging name to its final name, durably.
 
     Both are on one file system. Whoever reads ``final`` finds what was there before or all of the

@@ -6,11 +6,16 @@ import msgspec
 
 
 class FileHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="file"):
-    """A regular file on this host. ``path`` disappears when the grant is revoked."""
+    """A regular file on this host. ``path`` disappears when the grant is revoked.
+
+    Between ``below``, a folder that is part of ``path``, and the file nothing may be a symbolic
+    link; without it the path is looked up as any other.
+    """
 
     path: str
     size_bytes: int
     read_only: bool = False
+    below: str = ""
 
 
 class BlockNodeHandle(

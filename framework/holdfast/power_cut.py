@@ -128,6 +128,10 @@ class PowerCut:
                 if mutation.kind is MutationKind.RENAME:
                     del self._folder(path.parent).now[path.name]
                 self._folder(target.parent).now[target.name] = node
+            case MutationKind.EXCHANGE:
+                target = Path(mutation.target)
+                one, two = self._folder(path.parent).now, self._folder(target.parent).now
+                one[path.name], two[target.name] = two[target.name], one[path.name]
             case _:
                 self._change(self._file(path), mutation)
 

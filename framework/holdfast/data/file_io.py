@@ -29,6 +29,7 @@ from holdfast.errors import (
 )
 from holdfast.handles import FileHandle
 from holdfast.runtime import runtime
+from holdfast.trees import TreePath
 
 _ZEROES = bytes(1 << 20)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -42,7 +43,7 @@ class FileIO(BlockIO):
     def __init__(self, handle: FileHandle, inode: tuple[int, int]) -> None:
         self.size_bytes = handle.size_bytes
         self._handle = handle
-        self._path = Path(handle.path)
+        self._path = _path_of(handle)
         self._inode = inode
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
@@ -78,7 +79,9 @@ class FileIO(BlockIO):
             raise Denied(f"{self._handle.path} was opened for reading only")
 
     @contextmanager
-    def _opened(self, error_of: Callable[[OSError, Path], DriverError]) -> Iterator[files.OpenFile]:
+    def _opened(
+        self, error_of: Callable[[OSError, files.AnyPath], DriverError]
+    ) -> Iterator[files.OpenFile]:
         try:
             with files.open_existing(self._path, writable=not self._handle.read_only) as file:
                 fcntl.flock(file.fd, fcntl.LOCK_SH)
@@ -134,7 +137,7 @@ async def open_file_io(handle: FileHandle) -> AsyncIterator[BlockIO]:
 
 
 def _look(handle: FileHandle) -> tuple[int, int]:
-    path = Path(handle.path)
+    path = _path_of(handle)
     try:
         with files.open_existing(path, writable=not handle.read_only) as file:
             status = os.fstat(file.fd)
@@ -147,16 +150,28 @@ def _look(handle: FileHandle) -> tuple[int, int]:
     return inode_of(status)
 
 
+def _path_of(handle: FileHandle) -> files.AnyPath:
+    path = Path(handle.path)
+    if not handle.below:
+        return path
+    try:
+        return TreePath.of(Path(handle.below), path)
+    except (OSError, ValueError) as error:
+        raise Corrupt(f"{path} is no path below {handle.below}") from error
+
+
 def inode_of(status: os.stat_result) -> tuple[int, int]:
     """What tells two files of this host apart, whatever their names."""
     return status.st_dev, status.st_ino
 
 
-def _common_error(error: OSError, path: Path) -> DriverError | None:
+def _common_error(error: OSError, path: files.AnyPath) -> DriverError | None:
     if isinstance(error, FileNotFoundError):
         if path.parent.is_dir() or path.parent.parent.is_dir():
             return Denied(f"{path} is gone: the grant was taken back")
         return Unavailable(f"{path.parent.parent} cannot be reached")
+    if error.errno == errno.EUCLEAN:
+        return Corrupt(f"{path}: {error.strerror}")
     if error.errno in _REFUSED:
         return Denied(f"{path}: {error.strerror}")
     if error.errno in _GONE:
@@ -164,13 +179,13 @@ def _common_error(error: OSError, path: Path) -> DriverError | None:
     return None
 
 
-def _read_error(error: OSError, path: Path) -> DriverError:
+def _read_error(error: OSError, path: files.AnyPath) -> DriverError:
     if error.errno == errno.EIO:
         return Corrupt(f"{path}: {error.strerror}")
     return _common_error(error, path) or Unavailable(f"{path}: {error.strerror}")
 
 
-def _write_error(error: OSError, path: Path) -> DriverError:
+def _write_error(error: OSError, path: files.AnyPath) -> DriverError:
     if error.errno in _FULL:
         return Exhausted(f"{path}: {error.strerror}")
     if error.errno == errno.EFBIG:
