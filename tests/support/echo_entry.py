@@ -29,9 +29,15 @@ def _fail(ask: Ask) -> None:
 
 
 def _wait(ask: Ask) -> str:
+    Path(ask.path).with_suffix(".begun").touch()
     while not Path(ask.path).exists():
         time.sleep(0.01)
     Path(ask.path).with_suffix(".done").write_text(ask.text)
+    return ask.text
+
+
+def _note(ask: Ask) -> str:
+    Path(ask.path).write_text(ask.text)
     return ask.text
 
 
@@ -56,6 +62,8 @@ def entry(config: bytes) -> Service:
         "echo": Verb(Ask, lambda ask: f"{config.decode()}:{ask.text}"),
         "fail": Verb(Ask, _fail),
         "wait": Verb(Ask, _wait),
+        "note": Verb(Ask, _note),
+        "pid": Verb(Ask, lambda _: str(os.getpid())),
         "break": Verb(Ask, _break),
         "die": Verb(Ask, _die),
         "noise": Verb(Ask, _noise),

@@ -1,6 +1,7 @@
 """The agent on the storage host: reads calls, carries them out in threads, writes answers.
 
-It ends when its standard input does; what is under way then is finished first.
+It ends when its standard input does: what is under way then is finished first, and what was not
+begun never is. Whoever comes next has a higher fence, and the entry refuses what comes late.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.errors import DriverError, Internal, Invalid
+from holdfast.errors import DriverError, Internal, Invalid, Unavailable
 from holdfast.remote.service import Service
 from holdfast.remote.wire import (
     HELLO,
+    PING,
     VERSION,
     Call,
     Failure,
@@ -96,6 +98,9 @@ class _Agent(asyncio.Protocol):
                 self._greet(msgspec.msgpack.decode(found, type=Hello))
             else:
                 call = msgspec.msgpack.decode(found, type=Call)
+                if call.verb == PING:
+                    self._answer(Reply(call.id, _NOTHING))
+                    continue
                 task = asyncio.get_running_loop().create_task(self._serve(self._service, call))
                 self._calls.add(task)
                 task.add_done_callback(self._calls.discard)
@@ -113,10 +118,16 @@ class _Agent(asyncio.Protocol):
 
     async def _serve(self, service: Service, call: Call) -> None:
         try:
-            answer = await runtime().run_blocking(perform, service, call)
+            answer = await runtime().run_blocking(self._perform, service, call)
             self._answer(Reply(call.id, answer))
         except Exception as error:  # noqa: BLE001 - everything becomes an answer
             self._answer(Reply(call.id, _NOTHING, failed(error)))
+
+    def _perform(self, service: Service, call: Call) -> msgspec.Raw:
+        """Carry out a call whose turn for a thread has come, unless its client has left."""
+        if self.ended.done():
+            raise Unavailable("its client left before it was begun; nothing was done")
+        return perform(service, call)
 
     def _answer(self, reply: Reply) -> None:
         if not self._out.is_closing():

@@ -1,6 +1,12 @@
-"""The client of an agent: calls with a deadline, many at once over one process, no task behind."""
+"""The client of an agent: calls with a deadline, many at once over one process, no task behind.
+
+A call that is not answered in time is ``Unknown``, and that is all: its number stays known, so that
+its answer is recognised whenever it comes. Whether the way to the agent is still open is another
+question, and a ping answers it; only where nothing at all comes back is the agent given up.
+"""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -8,14 +14,27 @@ import msgspec
 
 from holdfast.channel import Channel, ChannelProcess
 from holdfast.errors import Internal, Invalid, Unavailable, Unknown
-from holdfast.remote.wire import HELLO, VERSION, Call, Frames, Hello, Reply, error_of, frame
-from holdfast.runtime import runtime
+from holdfast.remote.wire import (
+    HELLO,
+    PING,
+    VERSION,
+    Call,
+    Frames,
+    Hello,
+    Reply,
+    error_of,
+    frame,
+)
+from holdfast.runtime import may_still_act, runtime
 
 T = TypeVar("T")
 
 AGENT: Final = ("-m", "holdfast.remote")
 _MARGIN_S: Final = 0.5
 _MARGIN_PART: Final = 0.1
+_PATIENCE_PART: Final = 0.5
+_LATE_MAX: Final = 32
+_NOTHING: Final = msgspec.Raw(msgspec.msgpack.encode(None))
 
 
 class _Session:
@@ -24,24 +43,39 @@ class _Session:
     def __init__(self) -> None:
         self.process: ChannelProcess | None = None
         self.gone = ""
-        self.greeted = False
+        self.heard = 0
+        """Grows with everything that comes from the agent."""
+        self.late: set[int] = set()
+        """The calls that were given up, and that the agent still has."""
         self._frames = Frames()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
 
-    def expect(self, number: int) -> asyncio.Future[Reply]:
-        """The answer to a call that is about to be sent."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
-        waiting.add_done_callback(lambda _: self._waiting.pop(number, None))
+    def send(self, number: int, data: bytes) -> asyncio.Future[Reply]:
+        """Send a frame; the answer to it, which has come or never will once the future is done.
+
+        Raises:
+            Unavailable: the agent is gone, and nothing was sent.
+        """
+        assert self.process is not None
+        self.process.write(data)
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         return waiting
 
+    def ping(self, number: int) -> None:
+        """Have the agent say something, if it can."""
+        assert self.process is not None
+        with contextlib.suppress(Unavailable):  # what became of the agent is told by ``ended``
+            self.process.write(frame(Call(number, PING, _NOTHING)))
+
     def data_received(self, data: bytes) -> None:
-        """Hand each answer to whoever waits for it; one that nobody wants any more is dropped."""
+        """Keep each answer for whoever waits for it; one that nobody wants any more is dropped."""
+        self.heard += 1
         try:
             for found in self._frames.feed(data):
                 reply = msgspec.msgpack.decode(found, type=Reply)
                 # What the reply points into must outlive the frame.
-                waiting = self._waiting.get(reply.id)
+                waiting = self._waiting.pop(reply.id, None)
+                self.late.discard(reply.id)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(reply)
         except (ValueError, msgspec.MsgspecError):
@@ -50,10 +84,12 @@ class _Session:
     def ended(self, reason: str) -> None:
         """Tell everyone who waits that no answer will come."""
         self.gone = self.gone or reason
-        for waiting in tuple(self._waiting.values()):
-            if not waiting.done():
-                waiting.set_exception(Unknown(f"the storage host's agent is gone, {self.gone}"))
-                waiting.exception()  # it may be that nobody asks
+        waiting, self._waiting = self._waiting, {}
+        self.late.clear()
+        for call in waiting.values():
+            if not call.done():
+                call.set_exception(Unknown(f"the storage host's agent is gone, {self.gone}"))
+                call.exception()  # it may be that nobody asks
 
     def drop(self, reason: str) -> None:
         """Have nothing more to do with this agent."""
@@ -107,21 +143,19 @@ class RemoteClient:
         """
         until = before(deadline)
         session = await self._ready(until)
-        self._number += 1
-        number = self._number
-        waiting = session.expect(number)
+        number = self._next()
+        sent = frame(Call(number, verb, msgspec.Raw(msgspec.msgpack.encode(request))))
+        waiting = session.send(number, sent)
+        may_still_act(waiting)
         try:
-            assert session.process is not None
-            session.process.write(
-                frame(Call(number, verb, msgspec.Raw(msgspec.msgpack.encode(request))))
-            )
-            async with asyncio.timeout_at(until):
-                reply = await waiting
-        except TimeoutError:
-            self._drop(session)
-            raise Unknown(f"{self.where} was asked and did not answer in time") from None
+            await self._wait(session, waiting, until)
         finally:
-            waiting.cancel()
+            if not waiting.done():
+                session.late.add(number)
+        if not waiting.done():
+            self._judge(session)
+            raise Unknown(f"{self.where} was asked and did not answer in time")
+        reply = waiting.result()
         if reply.failure is not None:
             raise error_of(reply.failure)
         try:
@@ -129,6 +163,34 @@ class RemoteClient:
         except msgspec.MsgspecError as error:
             raise Internal(f"{self.where} answered {verb} with nonsense: {error}") from error
         return decoded
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    async def _wait(self, session: _Session, waiting: asyncio.Future[Reply], until: float) -> None:
+        """Wait for an answer, and where nothing comes find out in good time whether anything can.
+
+        An agent that says nothing at all, not even to a ping, is given up.
+        """
+        heard = session.heard
+        left_s = until - runtime().now()
+        await asyncio.wait((waiting,), timeout=left_s * _PATIENCE_PART)
+        if waiting.done():
+            return
+        if session.heard == heard:
+            session.ping(self._next())
+        await asyncio.wait((waiting,), timeout=until - runtime().now())
+        if not waiting.done() and session.heard == heard:
+            self._drop(session, "it does not answer at all")
+
+    def _judge(self, session: _Session) -> None:
+        """Give up an agent whose calls come to no end, so that a new one has threads again.
+
+        Wherever the old one is, its entry refuses by their fences the calls that it goes on with.
+        """
+        if len(session.late) > _LATE_MAX:
+            self._drop(session, f"it has not answered {len(session.late)} calls")
 
     async def _ready(self, until: float) -> _Session:
         try:
@@ -143,10 +205,8 @@ class RemoteClient:
         session = _Session()
         session.process = await self._agent(session, until)
         try:
-            waiting = session.expect(HELLO)
-            session.process.write(frame(self._hello))
             async with asyncio.timeout_at(until):
-                reply = await waiting
+                reply = await session.send(HELLO, frame(self._hello))
         except (Unavailable, Unknown) as error:
             await session.process.close()
             if session.process.status is None:
@@ -175,9 +235,9 @@ class RemoteClient:
                 ) from error
         return await self._channel.start(self._argv, session, deadline=until)
 
-    def _drop(self, session: _Session) -> None:
-        """An agent that was late once is not asked again: the way to it may be cut."""
-        session.drop("it did not answer in time")
+    def _drop(self, session: _Session, reason: str) -> None:
+        """Have nothing more to do with an agent; the calls that it still has are ``Unknown``."""
+        session.drop(reason)
         if self._session is session:
             self._session = None
             self._channel.abort()

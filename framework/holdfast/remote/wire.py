@@ -9,9 +9,11 @@ import msgspec
 from holdfast import errors
 from holdfast.errors import DriverError, ErrorKind
 
-VERSION: Final = 1
+VERSION: Final = 2
 HELLO: Final = 0
 """The id of the answer to the greeting; calls are numbered from 1."""
+PING: Final = "ping"
+"""The verb that an agent answers by itself, at once, however much is under way."""
 _LENGTH: Final = struct.Struct("<I")
 _FRAME_MAX_BYTES: Final = 256 << 20
 

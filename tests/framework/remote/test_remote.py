@@ -97,7 +97,7 @@ def test_an_agent_that_dies_leaves_an_unknown_outcome_and_is_replaced() -> None:
     asyncio.run(story())
 
 
-def test_a_call_ends_before_its_deadline() -> None:
+def test_a_call_ends_before_its_deadline(tmp_path: Path) -> None:
     """An agent that does not answer in time leaves an unknown outcome, in time."""
 
     async def story() -> None:
@@ -105,7 +105,7 @@ def test_a_call_ends_before_its_deadline() -> None:
             await ask(client, "echo", Ask())
             deadline = runtime().now() + 5.0
             with pytest.raises(Unknown, match="in time"):
-                await client.call("wait", Ask(path="/nowhere"), str, deadline=deadline)
+                await client.call("wait", Ask(path=str(tmp_path / "never")), str, deadline=deadline)
             assert runtime().now() < deadline
 
     asyncio.run(story())
