@@ -171,6 +171,59 @@ def test_suppressions_give_their_reason() -> None:
     assert bare == []
 
 
+THE_DOOR = "framework/holdfast/foreign_text.py"
+THE_STARTER = "framework/holdfast/interpreter.py"
+LIVE_DISPLAYS = {
+    "framework/holdfast/cli/step_display.py",
+    "conformance/holdfast_conformance/execution/progress.py",
+}
+"""Bars of rich: what they show of others goes through the door first."""
+
+
+def test_whatever_a_person_is_shown_passes_one_door() -> None:
+    """Nothing but the door prints, echoes or writes to a standard stream."""
+    offenders = [
+        f"{name(path)}:{node.lineno} {written}"
+        for path in product_modules()
+        if name(path) != THE_DOOR and not mutant(path) and not in_a_container(path)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and (written := speaking(node.func, name(path)))
+    ]
+
+    assert offenders == []
+
+
+def speaking(function: ast.expr, path: str) -> str:
+    """What a call writes with, or nothing."""
+    text = ast.unparse(function)
+    ways = {"print", "typer.echo", "typer.secho", "rich.print", "pprint"}
+    streams = ("sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer", "traceback.print_")
+    drawn = text in {"Console", "Table"} and path not in LIVE_DISPLAYS
+    return text if text in ways or text.startswith(streams) or drawn else ""
+
+
+def test_a_python_is_started_in_one_way() -> None:
+    """No program looks for modules where it happens to stand: who starts a Python says so."""
+    offenders = [
+        f"{name(path)}:{node.lineno}"
+        for path in product_modules()
+        if name(path) != THE_STARTER and not mutant(path)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.List | ast.Tuple) and starts_unsafely(node)
+    ]
+
+    assert offenders == []
+
+
+def starts_unsafely(node: ast.List | ast.Tuple) -> bool:
+    """Whether this is a command of an interpreter without ``-P`` or ``-I``."""
+    words = [ast.unparse(word).strip("'\"") for word in node.elts]
+    runs = {"-m", "-c", "*AGENT"} & set(words) and any(
+        word == "sys.executable" or word.startswith("python3") for word in words
+    )
+    return bool(runs) and not {"-P", "-I"} & set(words)
+
+
 def test_the_changelog_has_its_form() -> None:
     """The change log keeps the sections of Keep a Changelog, newest first."""
     text = (TOP / "CHANGELOG.md").read_text()

@@ -165,8 +165,14 @@ def _import_provider(path: str) -> Provider:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
+        advice = ""
+        if isinstance(error, ModuleNotFoundError):
+            advice = (
+                "; the current folder is not searched: install the package, or name its folder "
+                "in PYTHONPATH"
+            )
         raise ConfigurationError(
-            f"driver {path!r} cannot be imported: {_described(error)}"
+            f"driver {path!r} cannot be imported: {_described(error)}{advice}"
         ) from error
     if not hasattr(module, attribute):
         known = [name for name, value in vars(module).items() if _is_provider(value)]

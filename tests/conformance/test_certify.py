@@ -211,7 +211,7 @@ def test_a_failure_is_replayed_on_the_driver_and_not_on_a_correct_one(tmp_path: 
     repros = sorted((tmp_path / "out" / "repro").glob("VOL-*.json"))
     assert repros
 
-    again = holdfast("replay", str(repros[0]))
+    again = holdfast("replay", str(repros[0]), "--driver", "hollow_providers:OnlyYes")
     clean = holdfast("replay", str(repros[0]), "--driver", "memory")
 
     assert (again.returncode, clean.returncode) == (ExitCode.FAILED, ExitCode.DONE)
@@ -229,7 +229,7 @@ def test_a_file_that_is_no_replay_file_is_one_line(tmp_path: Path) -> None:
     """Exit 2 with the file's name."""
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
-    done = holdfast("replay", str(wrong))
+    done = holdfast("replay", str(wrong), "--driver", "memory")
 
     assert done.returncode == ExitCode.USAGE
     assert "wrong.json" in done.stderr
@@ -237,7 +237,7 @@ def test_a_file_that_is_no_replay_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_recorded_trace_is_reduced_to_a_replay_file(tmp_path: Path) -> None:
-    """Reduce takes a trace as it was recorded, on the driver that it names."""
+    """Reduce takes a trace as it was recorded, on the driver that the command names."""
     mutant = "mutant:last-byte-is-lost"
     certify(tmp_path / "out", mutant)
     plans = {
@@ -253,10 +253,13 @@ def test_a_recorded_trace_is_reduced_to_a_replay_file(tmp_path: Path) -> None:
     )
     small = tmp_path / "small.json"
 
-    done = holdfast("reduce", str(trace), "--property", "IMG-01", "--out", str(small))
+    done = holdfast(
+        "reduce", str(trace), "--property", "IMG-01", "--driver", mutant, "--out", str(small)
+    )
 
     assert done.returncode == ExitCode.FAILED, done.stderr
-    assert holdfast("replay", str(small)).returncode == ExitCode.FAILED
+    assert f"holdfast replay {small} --driver {mutant}\n" in done.stdout
+    assert holdfast("replay", str(small), "--driver", mutant).returncode == ExitCode.FAILED
     assert holdfast("replay", str(small), "--driver", "memory").returncode == ExitCode.DONE
 
 
@@ -293,7 +296,7 @@ def test_a_replay_that_tests_nothing_is_not_said_to_hold(tmp_path: Path) -> None
     """Exit 4 and the reason, where the plan does not reach what the property is about."""
     file = written_repro(tmp_path / "repro.json")
 
-    nothing = holdfast("replay", file)
+    nothing = holdfast("replay", file, "--driver", "memory")
     elsewhere = holdfast("replay", file, "--driver", "hollow_providers:OnlyPass")
 
     assert nothing.returncode == ExitCode.NOTHING_EXERCISED
@@ -308,7 +311,8 @@ def test_a_replay_on_a_driver_without_the_role_is_refused(tmp_path: Path) -> Non
     file = written_repro(tmp_path / "repro.json", role=Role.IMAGE, plan=image)
 
     done = holdfast("replay", file, "--driver", "odd_driver:OddProvider")
-    torn = holdfast("replay", written_repro(tmp_path / "torn.json", role=Role.IMAGE))
+    torn_file = written_repro(tmp_path / "torn.json", role=Role.IMAGE)
+    torn = holdfast("replay", torn_file, "--driver", "memory")
 
     assert done.returncode == ExitCode.CONFIGURATION
     assert "has only: primary" in done.stderr

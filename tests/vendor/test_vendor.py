@@ -68,8 +68,8 @@ def test_a_forgotten_check_is_found_reduced_and_replayed(site: Path, tmp_path: P
     ran = holdfast(broken, "certify", "acme-shelf", "--profile", "smoke", "--out", str(out))
     assert (ran.returncode, "FAIL VOL-06" in ran.stdout) == (1, True), ran.stdout + ran.stderr
     repro = str(out / "repro" / "VOL-06.json")
-    assert holdfast(broken, "replay", repro).returncode == 1
-    assert holdfast(site, "replay", repro).returncode == 0
+    assert holdfast(broken, "replay", repro, "--driver", "acme-shelf").returncode == 1
+    assert holdfast(site, "replay", repro, "--driver", "acme-shelf").returncode == 0
 
 
 def test_the_guide_quotes_the_sample() -> None:

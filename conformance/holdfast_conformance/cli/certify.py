@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ConfigurationError, UsageError
+from holdfast.foreign_text import complain, tell, tell_json
 from holdfast.opening import nearest_names
 from holdfast_conformance.cli.durations import duration_s
 from holdfast_conformance.execution.cleanup import clean_up
@@ -20,7 +21,7 @@ from holdfast_conformance.execution.run import (
     certify,
 )
 from holdfast_conformance.profiles import find_profile
-from holdfast_conformance.report.document import Report, canonical_json
+from holdfast_conformance.report.document import Report
 from holdfast_conformance.verdict import Level, PropertyResult, Status
 
 _OUT = Path("holdfast-report")
@@ -86,18 +87,18 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
         with watcher() as shown:
             certified = certify(request, shown)
     except RunInterrupted as interrupted:
-        _tell(_what_is_left(interrupted), error=True)
+        complain(_what_is_left(interrupted))
         raise
     if as_json:
-        _tell(canonical_json(certified.report.verdict).decode())
+        tell_json(certified.report.verdict)
     else:
-        _tell("\n".join(_summary(certified.report, request.out)))
+        tell(*_summary(certified.report, request.out))
     raise typer.Exit(certified.exit_code)
 
 
 def _clean_up(run: str) -> None:
     cleaned = clean_up(run)
-    _tell(f"{run}: {cleaned.processes} processes ended, {cleaned.namespaces} namespaces removed")
+    tell(f"{run}: {cleaned.processes} processes ended, {cleaned.namespaces} namespaces removed")
 
 
 def _level(name: str) -> Level:
@@ -122,9 +123,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _what_is_left(interrupted: RunInterrupted) -> str:
     if interrupted.clean:
-        return f"holdfast: run {interrupted.run} is interrupted; nothing of it is left behind"
+        return f"run {interrupted.run} is interrupted; nothing of it is left behind"
     return (
-        f"holdfast: run {interrupted.run} is interrupted and may have left something behind; "
+        f"run {interrupted.run} is interrupted and may have left something behind; "
         f"remove it with: holdfast certify --cleanup {interrupted.run}"
     )
 
@@ -172,11 +173,3 @@ def _failure(result: PropertyResult, report: Report) -> list[str]:
             lines += [f"    {step}" for step in failure.steps]
             lines.append(f"  {failure.replay}")
     return lines
-
-
-def _tell(text: str, *, error: bool = False) -> None:
-    """Print; hostile names in it cannot steer the terminal."""
-    safe = "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )
-    typer.echo(safe, err=error)

@@ -1,4 +1,4 @@
-"""``holdfast diff``: what changed from one report to another."""
+"""``holdfast diff``: what changed from one report to another, both of which are verified first."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode, UsageError
-from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
-from holdfast_conformance.trace_lines import UNREADABLE
+from holdfast.foreign_text import tell
+from holdfast_conformance.report.document import Report
+from holdfast_conformance.report.verify import Standing, verify
 from holdfast_conformance.verdict import PropertyResult, Status
 
 _WORSE = {Status.FAIL, Status.ERROR, Status.VACUOUS}
@@ -23,22 +24,30 @@ def show_diff(
     old: Annotated[Path, typer.Argument(help="The earlier report's directory.", metavar="OLD")],
     new: Annotated[Path, typer.Argument(help="The later report's directory.", metavar="NEW")],
 ) -> None:
-    """Show which properties changed their status; exit 1 when one got worse, else 0."""
-    before, after = _read(old), _read(new)
-    for line in (*_scope_lines(before, after), *_property_lines(before, after)):
-        typer.echo(line)
+    """Show which properties changed their status.
+
+    Exit codes: 0 none got worse, 1 one did, 2 a report is rejected or there is none.
+    """
+    before, after = _verified(old), _verified(new)
+    tell(*_scope_lines(before, after), *_property_lines(before, after))
     if any(_got_worse(*pair) for pair in _pairs(before, after)):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _read(directory: Path) -> Report:
-    path = directory / REPORT_NAME
-    try:
-        return decode_report(path.read_bytes())
-    except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}; give a report's directory") from problem
-    except UNREADABLE as problem:
-        raise UsageError(f"{path} is no report: {problem}") from problem
+def _verified(directory: Path) -> Report:
+    """The report, verified; that it was made by another suite, and thus was not, is told.
+
+    Raises:
+        UsageError: it is rejected, or there is none.
+    """
+    outcome = verify(directory)
+    if outcome.standing is Standing.WRONG or outcome.report is None:
+        raise UsageError(
+            f"{directory} is rejected, so that it is not compared: {outcome.problems[0]}"
+        )
+    if outcome.standing is Standing.OTHER_SUITE:
+        tell(f"not verified: {directory}: {outcome.problems[0]}")
+    return outcome.report
 
 
 def _pairs(before: Report, after: Report) -> Iterator[tuple[PropertyResult | None, PropertyResult]]:

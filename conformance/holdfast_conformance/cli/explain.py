@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from holdfast.foreign_text import tell, tell_json
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES, gate_text
 from holdfast_conformance.judgement.registry import Property
 from holdfast_conformance.strength.planted import find_property, planted_mutants
@@ -43,17 +44,17 @@ def explain(
     """Explain a property: its statement, level and gate, and the defects that it must find."""
     found = explanation_of(find_property(identifier))
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        tell_json(found)
         return
-    typer.echo(f"{found.id}  {found.category}, level {found.level}")
-    typer.echo(f"  {found.statement}")
-    typer.echo(f"applies to  {' and '.join(found.roles)} stores{_exception(found)}")
+    tell(f"{found.id}  {found.category}, level {found.level}")
+    tell(f"  {found.statement}")
+    tell(f"applies to  {' and '.join(found.roles)} stores{_exception(found)}")
     if found.unchecked:
-        typer.echo(f"no check    {found.unchecked}")
+        tell(f"no check    {found.unchecked}")
     else:
-        typer.echo(f"passes when never violated in at least {found.min_exercise} occasions")
+        tell(f"passes when never violated in at least {found.min_exercise} occasions")
     for mutant in found.mutants:
-        typer.echo(f"mutant      {mutant.name}: {mutant.statement}")
+        tell(f"mutant      {mutant.name}: {mutant.statement}")
 
 
 def explanation_of(found: Property) -> Explanation:

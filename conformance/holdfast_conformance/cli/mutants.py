@@ -4,17 +4,16 @@ import os
 from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell, tell_json, tell_table
 from holdfast_conformance.execution.progress import watcher
 from holdfast_conformance.profiles import Profile, find_profile
 from holdfast_conformance.strength.matrix import (
     SMALL_STEPS,
     Matrix,
+    Row,
     chosen_mutants,
     matrix_of,
     tasks_of,
@@ -52,14 +51,14 @@ def hunt_mutants(  # noqa: PLR0917 - typer makes options of parameters
     profiles = [find_profile(name) for name in profile or ["ci"]]
     mutants = chosen_mutants(planted_mutants(), only or ())
     if not mutants:
-        typer.echo("no mutants are installed, so nothing was measured", err=True)
+        tell("no mutants are installed, so nothing was measured", error=True)
         raise typer.Exit(ExitCode.NOTHING_EXERCISED)
     matrices: list[Matrix] = []
     for chosen in profiles:
         runs = _hunt(chosen, tasks_of(mutants, chosen, seed, reduce=reduce), jobs)
         matrices.append(matrix_of(mutants, runs, chosen, seed))
     if as_json:
-        typer.echo(msgspec.json.encode(matrices).decode())
+        tell_json(matrices)
     else:
         _show(matrices)
     if not all(matrix.strong_enough for matrix in matrices):
@@ -81,42 +80,34 @@ def _hunt(profile: Profile, tasks: Sequence[MutantTask], jobs: int | None) -> tu
 
 
 def _show(matrices: Sequence[Matrix]) -> None:
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=200)
     for matrix in matrices:
-        console.print(_rows_table(matrix))
-    console.print(_categories_table(matrices))
+        headings = ("mutant", "property", matrix.profile, "steps executed", "steps of repro")
+        tell_table(headings, map(_cells, matrix.rows), numbers=2)
+    _tell_categories(matrices)
     for matrix in matrices:
-        console.print(_closing(matrix))
+        tell(_closing(matrix))
         for row in matrix.survivors:
             seen = f"; failed instead: {', '.join(row.others)}" if row.others else ""
-            console.print(f"  survived: {row.mutant}, named for {row.property}{seen}")
+            tell(f"  survived: {row.mutant}, named for {row.property}{seen}")
 
 
-def _rows_table(matrix: Matrix) -> Table:
-    table = Table("mutant", "property", matrix.profile, box=None, pad_edge=False)
-    for heading in ("steps executed", "steps of repro"):
-        table.add_column(heading, justify="right")
-    for row in matrix.rows:
-        steps = "-" if row.repro_steps is None else str(row.repro_steps)
-        killed = "killed" if row.killed else "SURVIVED"
-        table.add_row(row.mutant, row.property, killed, str(row.ops), steps)
-    return table
+def _cells(row: Row) -> tuple[str, ...]:
+    steps = "-" if row.repro_steps is None else str(row.repro_steps)
+    killed = "killed" if row.killed else "SURVIVED"
+    return (row.mutant, row.property, killed, str(row.ops), steps)
 
 
-def _categories_table(matrices: Sequence[Matrix]) -> Table:
-    table = Table("category", box=None, pad_edge=False)
-    for matrix in matrices:
-        table.add_column(matrix.profile, justify="right")
+def _tell_categories(matrices: Sequence[Matrix]) -> None:
     counts = [
         {found.category: (found.killed, found.mutants) for found in matrix.strength.categories}
         for matrix in matrices
     ]
-    for category in counts[0]:
-        cells = (count[category] for count in counts)
-        table.add_row(category, *(f"{killed}/{mutants}" for killed, mutants in cells))
-    return table
+    rows = (
+        (category, *("{}/{}".format(*count[category]) for count in counts))
+        for category in counts[0]
+    )
+    headings = ("category", *(matrix.profile for matrix in matrices))
+    tell_table(headings, rows, numbers=len(matrices))
 
 
 def _closing(matrix: Matrix) -> str:

@@ -1,4 +1,4 @@
-"""``holdfast reduce``: make a failure smaller."""
+"""``holdfast reduce``: make a failure smaller, on a driver that the command line names."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode, UsageError
+from holdfast.foreign_text import tell
+from holdfast_conformance.cli.named import BackendOption, DriverOption, driver_named
 from holdfast_conformance.reduction.reduce import OPS_MAX
 from holdfast_conformance.reduction.reducing import recorded_failure, reduce_recorded
-from holdfast_conformance.reduction.repro import encode_repro
-from holdfast_conformance.report.wording import describe_step, visible
+from holdfast_conformance.reduction.repro import encode_repro, replay_command
+from holdfast_conformance.report.wording import describe_step
 
 
 def register(app: typer.Typer) -> None:
@@ -17,28 +19,33 @@ def register(app: typer.Typer) -> None:
     app.command("reduce")(run_reduce)
 
 
-def run_reduce(
+def run_reduce(  # noqa: PLR0917 - typer makes options of parameters
     file: Annotated[Path, typer.Argument(help="A trace (traces/*.jsonl) or a replay file.")],
     property_id: Annotated[
         str, typer.Option("--property", help="The property, where several fail.")
     ] = "",
-    driver: Annotated[str, typer.Option(help="Another driver than the recorded one.")] = "",
+    driver: DriverOption = "",
+    backend: BackendOption = "",
     ops: Annotated[int, typer.Option(help="How many steps may be executed.", min=1)] = OPS_MAX,
     out: Annotated[Path | None, typer.Option(help="Where to write the replay file.")] = None,
 ) -> None:
-    """Find the fewest steps with which a property still fails, and write a replay file."""
+    """Find the fewest steps with which a property still fails, and write a replay file.
+
+    Exit codes: 0 it does not fail any more, 1 it fails, 2 bad usage, or a file that is none.
+    """
     recorded = recorded_failure(file, property_id)
-    repro = reduce_recorded(recorded, provider=driver, ops_max=ops)
+    name = driver_named(driver, file, recorded.provider)
+    repro = reduce_recorded(recorded, provider=name, testbed=backend, ops_max=ops)
     if repro.confirmed[0] == 0 or repro.plan is None:
-        typer.echo(f"{repro.property} does not fail any more on {repro.provider}")
+        tell(f"{repro.property} does not fail any more on {repro.provider}")
         return
     target = out or Path(f"{repro.property}.json")
     try:
         target.write_bytes(encode_repro(repro))
     except OSError as problem:
         raise UsageError(f"{target}: {problem.strerror}") from problem
-    for number, step in enumerate(repro.plan.steps):
-        typer.echo(f"{number:3} {visible(describe_step(step))}")
+    tell(*(f"{number:3} {describe_step(step)}" for number, step in enumerate(repro.plan.steps)))
     failed, times = repro.confirmed
-    typer.echo(f"{repro.property} fails ({failed} of {times}): holdfast replay {target}")
+    again = replay_command(str(target), name, backend)
+    tell(f"{repro.property} fails ({failed} of {times}): {again}")
     raise typer.Exit(ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""``holdfast replay``: execute a replay file again."""
+"""``holdfast replay``: execute a replay file again, on a driver that the command line names."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell
+from holdfast_conformance.cli.named import BackendOption, DriverOption, driver_named
 from holdfast_conformance.reduction.replay import replay
 from holdfast_conformance.reduction.repro import read_repro
-from holdfast_conformance.report.wording import describe_step, visible
+from holdfast_conformance.report.wording import describe_step
 
 
 def register(app: typer.Typer) -> None:
@@ -18,30 +20,31 @@ def register(app: typer.Typer) -> None:
 
 def run_replay(
     file: Annotated[Path, typer.Argument(help="A replay file: repro/PROPERTY.json of a report.")],
-    driver: Annotated[
-        str, typer.Option(help="Another driver than the one the failure was found with.")
-    ] = "",
+    driver: DriverOption = "",
+    backend: BackendOption = "",
     times: Annotated[int, typer.Option(help="How often to execute it.", min=1)] = 1,
 ) -> None:
     """Execute a failure's minimal plan again.
 
-    Exit codes: 0 the property holds, 1 it fails again, 4 the plan did not put it to the test.
+    Exit codes: 0 the property holds, 1 it fails again, 2 bad usage or no replay file, 4 the plan
+    did not put it to the test.
     """
     repro = read_repro(file)
-    replayed = replay(repro, provider=driver, times=times)
+    name = driver_named(driver, file, repro.provider)
+    replayed = replay(repro, provider=name, testbed=backend, times=times)
     steps = repro.plan.steps if repro.plan else ()
     lines = [describe_step(step) for step in steps] or ["(loading the driver is all it takes)"]
-    for number, line in enumerate(lines):
-        typer.echo(f"{number:3} {visible(line)}")
-    name = driver or repro.provider
+    tell(*(f"{number:3} {line}" for number, line in enumerate(lines)))
     if replayed.finding is None and replayed.unreached:
-        typer.echo(f"not reached: {visible(replayed.unreached)}")
+        tell(f"not reached: {replayed.unreached}")
         raise typer.Exit(ExitCode.NOTHING_EXERCISED)
     if replayed.finding is None:
-        typer.echo(f"{repro.property} holds on {name} ({times} of {times})")
+        tell(f"{repro.property} holds on {name} ({times} of {times})")
         return
-    typer.echo(f"{repro.property} fails on {name} ({replayed.failed} of {times})")
-    typer.echo(f"  at step {replayed.finding.index}")
-    typer.echo(f"  expected: {visible(replayed.finding.expected)}")
-    typer.echo(f"  observed: {visible(replayed.finding.observed)}")
+    tell(
+        f"{repro.property} fails on {name} ({replayed.failed} of {times})",
+        f"  at step {replayed.finding.index}",
+        f"  expected: {replayed.finding.expected}",
+        f"  observed: {replayed.finding.observed}",
+    )
     raise typer.Exit(ExitCode.FAILED)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell
 from holdfast_conformance.report.verify import STATEMENT, Standing, verify
 
 _EXIT = {
@@ -23,15 +24,15 @@ def register(app: typer.Typer) -> None:
 def verify_report(
     directory: Annotated[Path, typer.Argument(help="A report's directory.", metavar="DIR")],
 ) -> None:
-    """Hash every file of a report, make its plans again, judge its traces again, compare."""
+    """Hash every file of a report, make its plans again, judge its traces again, compare.
+
+    Exit codes: 0 verified, 1 rejected, 2 there is no report, 3 made by another suite.
+    """
     outcome = verify(directory)
     if outcome.standing is Standing.RIGHT and outcome.report is not None:
         report = outcome.report
-        print(f"{report.driver.reference}: {report.scope}")  # noqa: T201 - the command's answer
-        print(f"verified: {STATEMENT}")  # noqa: T201 - the command's answer
+        tell(f"{report.driver.reference}: {report.scope}", f"verified: {STATEMENT}")
     else:
         verdict = "rejected" if outcome.standing is Standing.WRONG else "not verified"
-        print(f"{verdict}: {directory}")  # noqa: T201 - the command's answer
-        for problem in outcome.problems:
-            print(f"  {problem}")  # noqa: T201 - the command's answer
+        tell(f"{verdict}: {directory}", *(f"  {problem}" for problem in outcome.problems))
     raise typer.Exit(_EXIT[outcome.standing])

@@ -219,7 +219,7 @@ class _Certification:
             folder.mkdir()
         origin = Origin(
             provider=self._request.provider,
-            testbed=self._request.testbed or (self._opened.testbed if self._opened else ""),
+            testbed=self._request.testbed,
             seed=self._request.seed,
         )
         reducer = Reducer(self._campaign, self._declared, origin)

@@ -4,12 +4,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import msgspec
 
+from holdfast.interpreter import python_command, python_environment
 from holdfast_conformance.canary import without_canaries
 from holdfast_conformance.execution.processes import (
     RUN_VARIABLE,
@@ -84,13 +84,13 @@ class WorkerProcess:
         self, arguments: list[str], passed: tuple[int, ...], stdout: int, stderr: int
     ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - our own module, numbers as arguments
-            [sys.executable, "-m", "holdfast_conformance.worker", *arguments],
+            python_command("-m", "holdfast_conformance.worker", *arguments),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             pass_fds=passed,
             start_new_session=True,
-            env={**os.environ, RUN_VARIABLE: self._run},
+            env={**python_environment(), RUN_VARIABLE: self._run},
         )
 
     def send(self, command: Command) -> None:

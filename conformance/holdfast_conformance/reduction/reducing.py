@@ -26,7 +26,6 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """A failure as a file tells it."""
 
     provider: str
-    testbed: str
     seed: int
     plan: Plan
     finding: Finding
@@ -56,7 +55,6 @@ def recorded_failure(path: Path, wanted: str) -> Recorded:
     )
     return Recorded(
         provider=repro.provider,
-        testbed=repro.testbed,
         seed=repro.seed,
         plan=repro.plan,
         finding=finding,
@@ -80,7 +78,6 @@ def _from_trace(path: Path, wanted: str) -> Recorded:
         raise UsageError(f"{path} does not show {wanted or 'a failure'}; {seen} fails in it")
     return Recorded(
         provider=started.provider,
-        testbed=started.testbed,
         seed=0,
         plan=started.plan,
         finding=chosen[0],
@@ -96,26 +93,29 @@ def _judged(records: Sequence[TraceRecord]) -> tuple[Finding, ...]:
 
 
 def reduce_recorded(
-    recorded: Recorded, *, provider: str = "", ops_max: int, patience: Patience | None = None
+    recorded: Recorded,
+    *,
+    provider: str,
+    testbed: str = "",
+    ops_max: int,
+    patience: Patience | None = None,
 ) -> Repro:
-    """Reduce a recorded failure by executing it on its driver, or on another one.
+    """Reduce a recorded failure by executing it on a driver; the file does not choose which.
 
     Raises:
         UsageError: the driver cannot be loaded.
     """
     run = runtime().new_id("run")
-    reference = provider or recorded.provider
-    testbed = "" if provider else recorded.testbed
-    lane = open_lane(reference, testbed, run, patience)
+    lane = open_lane(provider, testbed, run, patience)
     try:
         role = recorded.plan.role
         loading = lane.campaign.load(role, twice=False)
         if loading.capabilities is None:
-            raise UsageError(f"{reference} cannot be loaded: {'; '.join(loading.loaded.defects)}")
-        origin = Origin(provider=reference, testbed=testbed, seed=recorded.seed)
+            raise UsageError(f"{provider} cannot be loaded: {'; '.join(loading.loaded.defects)}")
+        origin = Origin(provider=provider, testbed=testbed, seed=recorded.seed)
         reducer = Reducer(lane.campaign, {role: loading.capabilities}, origin, ops_max)
         return reducer.reduced(recorded.finding, recorded.plan)
     except DriverRefused as refused:
-        raise UsageError(f"{reference} cannot be loaded: {refused}") from refused
+        raise UsageError(f"{provider} cannot be loaded: {refused}") from refused
     finally:
         lane.close()

@@ -32,9 +32,21 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def replay(
-    repro: Repro, *, provider: str = "", times: int = 1, patience: Patience | None = None
+    repro: Repro,
+    *,
+    provider: str,
+    testbed: str = "",
+    times: int = 1,
+    patience: Patience | None = None,
 ) -> Replayed:
-    """Execute a replay file's plan, by default on the driver that it was found with.
+    """Execute a replay file's plan on a driver; what the file says of drivers is not followed.
+
+    Args:
+        repro: the failure.
+        provider: the driver to load.
+        testbed: its testbed; by default its first.
+        times: how often to execute the plan.
+        patience: when a driver counts as hung.
 
     Raises:
         ConfigurationError: there is no such property or driver, or the driver lacks the role.
@@ -43,21 +55,18 @@ def replay(
     """
     found = find_property(repro.property)
     run = runtime().new_id("run")
-    reference = provider or repro.provider
-    # Another driver need not have the same kinds of testbed.
-    testbed = "" if provider else repro.testbed
-    lane = open_lane(reference, testbed, run, patience)
+    lane = open_lane(provider, testbed, run, patience)
     try:
         roles = lane.supervisor.start().roles
         if repro.role not in roles:
             known = ", ".join(role.value for role in roles)
             raise ConfigurationError(
-                f"the failure is of the {repro.role.value} role, and {reference} has only: {known}"
+                f"the failure is of the {repro.role.value} role, and {provider} has only: {known}"
             )
-        seen = [_once(lane.campaign, repro, found, reference) for _ in range(times)]
+        seen = [_once(lane.campaign, repro, found, provider) for _ in range(times)]
     except DriverRefused as refused:
         if repro.plan is not None:
-            raise UsageError(f"{reference} cannot be loaded: {refused}") from refused
+            raise UsageError(f"{provider} cannot be loaded: {refused}") from refused
         finding = Finding(
             property=repro.property,
             plan="load",

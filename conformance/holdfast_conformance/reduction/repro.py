@@ -1,5 +1,6 @@
 """Replay files: the smallest known way to see one property fail, as data."""
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,8 @@ class Repro(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     ``plan`` is ``None`` where loading the driver is all it takes. ``confirmed`` says how often the
     property failed when the plan was executed again, and how often that was tried. ``suite`` is the
-    version of Holdfast that found it.
+    version of Holdfast that found it. ``provider`` and ``testbed`` say what was named then,
+    the latter empty for the provider's first; nothing is loaded because a file says so.
     """
 
     schema: str = REPRO_SCHEMA
@@ -31,6 +33,14 @@ class Repro(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     observed: str
     confirmed: tuple[int, int]
     plan: Plan | None
+
+
+def replay_command(file: str, provider: str, testbed: str) -> str:
+    """The command that executes a replay file, safe to paste into a shell."""
+    words = ["holdfast", "replay", file, "--driver", provider]
+    if testbed:
+        words += ["--backend", testbed]
+    return shlex.join(words)
 
 
 def encode_repro(repro: Repro) -> bytes:

@@ -4,7 +4,6 @@ The writer and ``verify`` call the same function, so that a report is right exac
 it once more from its own traces gives the same bytes.
 """
 
-import shlex
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.testbed import TestbedKind
 from holdfast_conformance.judgement.judge import judge
 from holdfast_conformance.judgement.registry import all_properties
-from holdfast_conformance.reduction.repro import encode_repro, read_repro
+from holdfast_conformance.reduction.repro import encode_repro, read_repro, replay_command
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
@@ -149,7 +148,7 @@ def failures_of(directory: Path, reference: str) -> tuple[Failure, ...]:
                 property=repro.property,
                 steps=tuple(describe_step(step) for step in repro.plan.steps) if repro.plan else (),
                 confirmed=repro.confirmed,
-                replay=f"holdfast replay {name} --driver {shlex.quote(reference)}",
+                replay=replay_command(name, reference, repro.testbed),
                 file=name,
             )
         )

@@ -6,10 +6,11 @@ from itertools import groupby
 import jinja2
 import msgspec
 
+from holdfast.foreign_text import visible
 from holdfast.testbed import TestbedKind
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES
 from holdfast_conformance.report.document import Report, canonical_json
-from holdfast_conformance.report.wording import visible, xml_safe
+from holdfast_conformance.report.wording import xml_safe
 from holdfast_conformance.verdict import PropertyResult, Status
 
 _BACKENDS = {
@@ -42,14 +43,16 @@ def render_html(report: Report) -> bytes:
         resources.files("holdfast_conformance.report").joinpath("report.html.j2").read_text("utf-8")
     )
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=_inert,
     )
-    environment.filters["visible"] = visible
     results = report.verdict.results
     failures = {failure.property: failure for failure in report.failures}
     page = environment.from_string(source).render(
         report=report,
-        headline=visible(headline(report)),
+        headline=headline(report),
         precertification=report.backend.kind is TestbedKind.SIM,
         counts=[
             (status.value, sum(result.status is status for result in results)) for status in Status
@@ -65,11 +68,18 @@ def render_html(report: Report) -> bytes:
         statements={result.id: "" for result in results}
         | {text.id: text.statement for text in report.properties},
         capabilities={
-            role.role: msgspec.json.format(canonical_json(role.capabilities), indent=2).decode()
+            role.role: msgspec.json.format(canonical_json(role.capabilities), indent=2)
+            .decode()
+            .split("\n")
             for role in report.driver.roles
         },
     )
     return xml_safe(page).encode()
+
+
+def _inert(value: object) -> object:
+    """What the template shows, whatever it is, on its way into the page."""
+    return visible(value) if isinstance(value, str) else value
 
 
 def _grouped(results: tuple[PropertyResult, ...]) -> list[tuple[str, list[PropertyResult]]]:

@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree as ET
 
+from holdfast.foreign_text import visible
 from holdfast_conformance.report.document import Failure, Report
-from holdfast_conformance.report.wording import visible, xml_safe
 from holdfast_conformance.verdict import PropertyResult, Status
 
 _ELEMENT = {
@@ -27,7 +27,7 @@ def render_junit(report: Report) -> bytes:
     totals = {name: str(count) for name, count in counts.items()}
     root = ET.Element("testsuites", totals)
     suite = ET.SubElement(root, "testsuite", {"name": "holdfast conformance", **totals})
-    suite.set("timestamp", report.run.started)
+    suite.set("timestamp", visible(report.run.started))
     suite.set("time", f"{report.run.wall_s:.3f}")
     _properties(suite, report)
     statements = {text.id: text.statement for text in report.properties}
@@ -51,7 +51,7 @@ def _properties(suite: ET.Element, report: Report) -> None:
         "suite": report.suite.version,
     }
     for name, value in facts.items():
-        ET.SubElement(properties, "property", {"name": name, "value": xml_safe(visible(value))})
+        ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
 
 
 def _case(
@@ -61,26 +61,29 @@ def _case(
     case = ET.SubElement(
         suite,
         "testcase",
-        {"classname": f"holdfast.{result.level.value}.{category}", "name": result.id},
+        {
+            "classname": visible(f"holdfast.{result.level.value}.{category}"),
+            "name": visible(result.id),
+        },
     )
     case.set("assertions", str(result.exercised))
     tag = _ELEMENT.get(result.status)
     if tag is not None:
         reason = result.reason or statement
-        message = xml_safe(visible(f"{result.status.value}: {reason}"))
+        message = visible(f"{result.status.value}: {reason}")
         problem = ET.SubElement(case, tag, {"message": message})
         if tag != "skipped":
-            problem.text = xml_safe("\n".join(_lines(result, statement, failure)))
+            problem.text = "\n".join(map(visible, _lines(result, statement, failure)))
 
 
 def _lines(result: PropertyResult, statement: str, failure: Failure | None) -> list[str]:
     lines = [statement]
     for finding in result.findings:
         lines.append(f"plan {finding.plan}, step {finding.index}")
-        lines.append(f"  expected: {visible(finding.expected)}")
-        lines.append(f"  observed: {visible(finding.observed)}")
+        lines.append(f"  expected: {finding.expected}")
+        lines.append(f"  observed: {finding.observed}")
     if failure is not None:
-        lines += ["minimal steps:", *(f"  {visible(step)}" for step in failure.steps)]
+        lines += ["minimal steps:", *(f"  {step}" for step in failure.steps)]
         again, tried = failure.confirmed
         lines.append(f"replay: {failure.replay} (failed again in {again} of {tried} executions)")
     return lines

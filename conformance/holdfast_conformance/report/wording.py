@@ -1,4 +1,4 @@
-"""How steps and hostile text are put into words that every rendering can carry."""
+"""How steps are put into words, and what XML cannot carry is kept out of it."""
 
 import enum
 import re
@@ -7,7 +7,6 @@ from typing import Any, cast
 import msgspec
 
 _ILLEGAL_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _TEXT_MAX = 80
 _BYTES_MAX = 16
 
@@ -20,11 +19,6 @@ def describe_step(step: msgspec.Struct) -> str:
 def xml_safe(text: str) -> str:
     """The text with every character that XML cannot carry written as an escape."""
     return _ILLEGAL_IN_XML.sub(_escape, text)
-
-
-def visible(text: str) -> str:
-    """The text with control and direction characters written as escapes, so that none acts."""
-    return _UNPRINTABLE.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:

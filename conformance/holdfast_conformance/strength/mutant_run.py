@@ -1,5 +1,6 @@
 """One mutant through the suite: whether the property named for it fails, and how soon."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -9,6 +10,7 @@ from multiprocessing import get_context
 import msgspec
 
 from holdfast.capabilities import Capabilities
+from holdfast.interpreter import SAFE_PATH
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import Fault
@@ -85,7 +87,9 @@ def run_mutants(
 ) -> tuple[MutantRun, ...]:
     """Run mutants, several at once, each in a process of its own; in the order of the tasks."""
     results: dict[str, MutantRun] = {}
-    # A fork would copy whatever threads and locks the caller has.
+    # A fork would copy whatever threads and locks the caller has. A process that is spawned begins
+    # to import before it has any setting but this.
+    os.environ[SAFE_PATH] = "1"
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(run_mutant, task) for task in tasks]):
             result = future.result()

@@ -16,6 +16,7 @@ _COMMAND = (
     "PYTHONPATH=/opt/holdfast",
     "PYTHONDONTWRITEBYTECODE=1",
     "python3",
+    "-P",
     "-m",
     "holdfast_drivers.iscsi.inside",
 )

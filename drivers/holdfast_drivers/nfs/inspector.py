@@ -39,7 +39,7 @@ class Inside:
 
     async def _asked(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._stream is None:
-            argv = ("python3", "-u", "-c", SCRIPT.read_text(encoding="utf-8"))
+            argv = ("python3", "-P", "-u", "-c", SCRIPT.read_text(encoding="utf-8"))
             self._stream = await self._server.connect(argv)
         await self._stream.write(json.dumps(question).encode() + b"\n")
         return dict(json.loads(await self._stream.read_line()))

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from holdfast.backends.logged_command import log_path
 from holdfast.backends.ownership import is_dead, state_folder, this_owner
 from holdfast.errors import EnvironmentUnavailable, HoldfastError
+from holdfast.interpreter import python_command, python_environment
 from holdfast.plugins import load_provider
 from holdfast.ports import Provider
 from holdfast.runtime import runtime
@@ -67,10 +67,15 @@ def held_kinds(provider: Provider) -> dict[TestbedKind, TestbedFactory]:
 def start_keeper(names: tuple[str, ...]) -> None:
     """Start a process of its own that keeps the testbeds of these providers."""
     _path().unlink(missing_ok=True)
-    command = [sys.executable, "-m", "holdfast", "backends", "keep", *names]
+    command = python_command("-m", "holdfast", "backends", "keep", *names)
     with log_path("up").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - this program itself
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=python_environment(),
         )
     _STARTED.append(process)
 

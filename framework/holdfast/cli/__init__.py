@@ -1,5 +1,6 @@
 """The command line: one program whose sub-commands come from the four packages by entry point."""
 
+import os
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode, HoldfastError
+from holdfast.foreign_text import complain, keep_output_plain, tell, visible
+from holdfast.interpreter import SAFE_PATH
 
 COMMAND_GROUP = "holdfast.commands"
 
@@ -34,7 +37,7 @@ def build_app(wanted: str = "") -> typer.Typer:
         try:
             point.load()(app)
         except Exception as problem:  # noqa: BLE001 - a broken plug-in is reported, never fatal
-            _complain(
+            complain(
                 f"the command {point.name} ({value}) cannot be loaded: "
                 f"{type(problem).__name__}: {problem}"
             )
@@ -43,25 +46,45 @@ def build_app(wanted: str = "") -> typer.Typer:
 
 def main() -> None:
     """Run the program; the exit codes are those of ``ExitCode``, and 130 after Ctrl-C."""
+    # No Python that is started from here may look for modules where it happens to stand.
+    os.environ[SAFE_PATH] = "1"
+    keep_output_plain()
     try:
-        build_app(sys.argv[1] if len(sys.argv) > 1 else "")()
+        code = _run(build_app(sys.argv[1] if len(sys.argv) > 1 else ""))
     except HoldfastError as problem:
-        _complain(str(problem))
+        complain(str(problem))
         raise SystemExit(problem.exit_code) from None
     except OSError as problem:
-        _complain(f"{problem.filename or 'input or output'}: {problem.strerror or problem}")
+        complain(f"{problem.filename or 'input or output'}: {problem.strerror or problem}")
         raise SystemExit(ExitCode.FAILED) from None
+    raise SystemExit(code)
 
 
-def _complain(message: str) -> None:
-    print(f"holdfast: {message}", file=sys.stderr)  # noqa: T201 - the program's own voice
+def _run(app: typer.Typer) -> int:
+    """The exit code of one command; what is wrong with its arguments is told here."""
+    command = typer.main.get_command(app)
+    try:
+        answer: object = command.main(standalone_mode=False)
+    except typer.Abort:
+        tell("Aborted!", error=True)
+        return ExitCode.FAILED
+    except Exception as problem:
+        message, show = getattr(problem, "message", None), getattr(problem, "show", None)
+        if isinstance(problem, HoldfastError) or not isinstance(message, str) or show is None:
+            raise
+        # An error of the parser, whose classes typer keeps private. It quotes the arguments, and
+        # those may be names of files that somebody else chose.
+        problem.message = visible(message)  # type: ignore[attr-defined]  # seen to be there
+        show()
+        return ExitCode.USAGE
+    return answer if isinstance(answer, int) else ExitCode.DONE
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - costs time, used here only
 
-        print(f"holdfast {version('holdfast')}")  # noqa: T201 - the program's answer
+        tell(f"holdfast {version('holdfast')}")
         raise typer.Exit
 
 

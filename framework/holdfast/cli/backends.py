@@ -1,14 +1,11 @@
 """``holdfast backends``: make the servers' images, start servers to work with, and clean up."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from holdfast.backends import holding
 from holdfast.backends.building import Made, build_everything, recipes_of, steps_of
@@ -26,6 +23,7 @@ from holdfast.backends.sweeper import (
 )
 from holdfast.cli.step_display import StepDisplay
 from holdfast.errors import EnvironmentUnavailable, ExitCode, UsageError
+from holdfast.foreign_text import complain, tell, tell_json, tell_table
 from holdfast.plugins import BrokenPlugin, load_provider, providers
 from holdfast.ports import Provider
 
@@ -83,12 +81,12 @@ def build(
         _say_interrupted(found, made)
         raise typer.Exit(_INTERRUPTED) from None
     if as_json:
-        print(msgspec.json.encode(made).decode())  # noqa: T201 - the command's answer
+        tell_json(made)
     else:
-        table = Table("step", "seconds", "result", box=None, pad_edge=False)
-        for one in made:
-            table.add_row(one.name, f"{one.seconds:.1f}", one.problem or one.detail)
-        _console().print(table)
+        tell_table(
+            ("step", "seconds", "result"),
+            ((one.name, f"{one.seconds:.1f}", one.problem or one.detail) for one in made),
+        )
     if any(one.problem for one in made):
         raise typer.Exit(ExitCode.UNAVAILABLE)
 
@@ -96,7 +94,7 @@ def build(
 def _say_interrupted(found: dict[str, Provider | BrokenPlugin], made: list[Made]) -> None:
     done = [one.name for one in made if not one.problem]
     left = [name for name in steps_of(found) if name not in done]
-    _complain(
+    complain(
         f"interrupted; done and kept: {', '.join(done) or 'nothing'}; left: {', '.join(left)}; "
         "the same command goes on from here"
     )
@@ -119,7 +117,7 @@ def up(names: NamesArgument = None, as_json: JsonOption = False) -> None:
             kept = asyncio.run(holding.await_keeper())
     except KeyboardInterrupt:
         asyncio.run(holding.end_keeper())
-        _complain("interrupted; the servers that were started are removed again")
+        complain("interrupted; the servers that were started are removed again")
         raise typer.Exit(_INTERRUPTED) from None
     _print_testbeds(kept.testbeds, as_json=as_json)
     if any(one.state != "ready" for one in kept.testbeds):
@@ -144,10 +142,9 @@ def down(
         images = remove_images()
     if as_json:
         answer = msgspec.to_builtins(swept) | {"was_up": ended, "images": images}
-        print(msgspec.json.encode(answer).decode())  # noqa: T201 - the command's answer
+        tell_json(answer)
         return
-    for line in _swept_lines(swept, images, was_up=ended):
-        print(line)  # noqa: T201 - the command's answer
+    tell(*_swept_lines(swept, images, was_up=ended))
 
 
 def _swept_lines(swept: Swept, images: tuple[str, ...], *, was_up: bool) -> list[str]:
@@ -169,28 +166,26 @@ def status(as_json: JsonOption = False) -> None:
         found = _status()
     except EnvironmentUnavailable as problem:
         if as_json:
-            print(msgspec.json.encode(Status(engine="")).decode())  # noqa: T201 - the answer
+            tell_json(Status(engine=""))
         raise EnvironmentUnavailable(str(problem)) from None
     if as_json:
-        print(msgspec.json.encode(found).decode())  # noqa: T201 - the command's answer
+        tell_json(found)
         return
-    console = _console()
-    console.print(f"engine {found.engine}")
-    images = Table("image", "state", box=None, pad_edge=False)
-    for image in found.images:
-        images.add_row(image.name, image.state)
-    console.print(images)
+    tell(f"engine {found.engine}")
+    tell_table(("image", "state"), ((image.name, image.state) for image in found.images))
     if found.testbeds:
         _print_testbeds(found.testbeds, as_json=False)
-    servers = Table("container", "run", "state", "address", "", box=None, pad_edge=False)
-    for one in found.servers:
-        left = "" if one.owned else "left behind; remove it: holdfast backends down"
-        servers.add_row(one.name, one.run, one.state, one.address, left)
     if found.servers:
-        console.print(servers)
+        headings = ("container", "run", "state", "address", "")
+        tell_table(headings, map(_server_cells, found.servers))
     else:
-        console.print("no containers")
-    console.print(f"simulated hosts: {', '.join(found.hosts) or 'none'}")
+        tell("no containers")
+    tell(f"simulated hosts: {', '.join(found.hosts) or 'none'}")
+
+
+def _server_cells(one: RunningServer) -> tuple[str, ...]:
+    left = "" if one.owned else "left behind; remove it: holdfast backends down"
+    return (one.name, one.run, one.state, one.address, left)
 
 
 def _status() -> Status:
@@ -220,25 +215,15 @@ def keep(names: NamesArgument = None) -> None:
 
 def _print_testbeds(testbeds: Sequence[holding.HeldTestbed], *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(testbeds).decode())  # noqa: T201 - the command's answer
+        tell_json(testbeds)
         return
-    table = Table("driver", "state", "server", "configurations", box=None, pad_edge=False)
-    for one in testbeds:
-        table.add_row(one.provider, one.state, one.detail, "\n".join(one.configs))
-    _console().print(table)
+    tell_table(
+        ("driver", "state", "server", "configurations"),
+        ((one.provider, one.state, one.detail, one.configs) for one in testbeds),
+    )
 
 
 def _chosen(names: list[str] | None) -> dict[str, Provider | BrokenPlugin]:
     if not names:
         return dict(providers())
     return {name: load_provider(name) for name in names}
-
-
-def _complain(message: str) -> None:
-    print(f"holdfast: {message}", file=sys.stderr)  # noqa: T201 - the program's own voice
-
-
-def _console() -> Console:
-    """A console that does not cut lines when its output is read by another program."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=400)

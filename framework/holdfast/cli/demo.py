@@ -1,6 +1,7 @@
 """``holdfast demo``: the whole story on real input, with each digest."""
 
 import asyncio
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from holdfast.demo.rehearsal import rehearse
 from holdfast.demo.stage import FOLDERS, Wanted, running_stage
 from holdfast.demo.story import Chapter, Comparison
 from holdfast.errors import ExitCode, UsageError
+from holdfast.foreign_text import complain, tell, tell_json, tell_progress
 from holdfast.plan_text import human_bytes
 
 INTERRUPTED = 130
@@ -83,14 +85,14 @@ def run_demo(  # noqa: PLR0917 - typer makes options of parameters
 def _rehearse(image: Path | None, *, as_json: bool) -> None:
     plans = asyncio.run(rehearse(image))
     if as_json:
-        print(msgspec.json.encode(plans).decode())  # noqa: T201 - the command's answer
+        tell_json(plans)
         return
     for plan in plans:
-        print("\n".join(plan.lines()))  # noqa: T201 - the command's answer
+        tell(*plan.lines())
     moved = sum(plan.moved_bytes for plan in plans)
     seconds = sum(plan.seconds for plan in plans)
     steps = sum(len(plan.steps) for plan in plans)
-    print(  # noqa: T201 - the command's answer
+    tell(
         f"In all {steps} steps, at most {human_bytes(moved)} moved, about {seconds:.1f} s "
         "(assuming 200 MiB/s and 20 ms a call). Nothing was touched."
     )
@@ -99,10 +101,10 @@ def _rehearse(image: Path | None, *, as_json: bool) -> None:
 def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_json: bool) -> None:
     chapters: list[Chapter] = []
 
-    def tell(chapter: Chapter) -> None:
+    def show(chapter: Chapter) -> None:
         chapters.append(chapter)
         if not as_json:
-            print(_line(chapter), flush=True)  # noqa: T201 - the command's answer
+            tell(_line(chapter))
         _progress(f"{chapter.number}: {chapter.title}")
 
     async def on_stage() -> Played:
@@ -110,13 +112,13 @@ def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_js
             _progress("starting the servers")
         async with running_stage(wanted) as stage:
             for line in stage.told():
-                _say(line)
-            return await play(folder, image, tell, stage)
+                complain(line)
+            return await play(folder, image, show, stage)
 
     try:
         played = asyncio.run(on_stage())
     except KeyboardInterrupt:
-        _say(_advice_after_interrupt(folder, kept=kept))
+        complain(_advice_after_interrupt(folder, kept=kept))
         raise typer.Exit(INTERRUPTED) from None
     finally:
         _progress("")
@@ -128,7 +130,7 @@ def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_js
             chapters=tuple(chapters),
             comparisons=played.comparisons,
         )
-        print(msgspec.json.encode(report).decode())  # noqa: T201 - the command's answer
+        tell_json(report)
     else:
         _conclude(played, folder, wanted, kept=kept)
     if not played.passed:
@@ -144,20 +146,19 @@ def _line(chapter: Chapter) -> str:
 def _conclude(played: Played, folder: Path, wanted: Wanted, *, kept: bool) -> None:
     for one in played.comparisons:
         if not one.agrees:
-            print(f"     {one.what}: expected {one.expected}, found {one.found}")  # noqa: T201 - the command's answer
+            tell(f"     {one.what}: expected {one.expected}, found {one.found}")
     agreeing = sum(one.agrees for one in played.comparisons)
     verdict = "PASS" if played.passed else "FAIL"
-    print(f"{verdict}  {agreeing} of {len(played.comparisons)} digests agree")  # noqa: T201 - the command's answer
+    tell(f"{verdict}  {agreeing} of {len(played.comparisons)} digests agree")
     if kept:
-        catalogue = folder / CATALOGUE
-        print(  # noqa: T201 - the command's answer
-            "Next: "
-            f"holdfast operations --catalogue {catalogue}   what was done\n"
-            f"      holdfast scrub --deep --catalogue {catalogue}   does it still agree\n"
-            f"      holdfast recover --catalogue {catalogue}   after a crash or Ctrl-C"
+        catalogue = shlex.quote(str(folder / CATALOGUE))
+        tell(
+            f"Next: holdfast operations --catalogue {catalogue}   what was done",
+            f"      holdfast scrub --deep --catalogue {catalogue}   does it still agree",
+            f"      holdfast recover --catalogue {catalogue}   after a crash or Ctrl-C",
         )
     elif not wanted.servers:
-        print(  # noqa: T201 - the command's answer
+        tell(
             "The temporary folder was removed; keep it with --directory DIR, and then try "
             "holdfast operations, scrub and recover on it"
         )
@@ -170,15 +171,11 @@ def _advice_after_interrupt(folder: Path, *, kept: bool) -> str:
         return f"interrupted before anything was accepted; remove {folder} and start again"
     return (
         "interrupted; what is unfinished is in the journal. Finish it with: "
-        f"holdfast recover --catalogue {folder / CATALOGUE}"
+        f"holdfast recover --catalogue {shlex.quote(str(folder / CATALOGUE))}"
     )
-
-
-def _say(message: str) -> None:
-    print(f"holdfast: {message}", file=sys.stderr)  # noqa: T201 - the program's own voice
 
 
 def _progress(text: str) -> None:
     """The last chapter on stderr, where a person looks and stdout goes elsewhere."""
     if sys.stderr.isatty() and not sys.stdout.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201 - progress
+        tell_progress(text)

@@ -3,13 +3,11 @@
 import asyncio
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from holdfast.backends.machine import Finding, Standing, examine
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell, tell_json, tell_table
 from holdfast.plugins import providers
 from holdfast.runtime import runtime
 
@@ -28,7 +26,7 @@ def diagnose(
     """
     found = asyncio.run(_examined())
     if as_json:
-        print(msgspec.json.encode(found).decode())  # noqa: T201 - the command's answer
+        tell_json(found)
     else:
         _print(found)
     if any(one.standing is Standing.LACKS for one in found):
@@ -40,12 +38,9 @@ async def _examined() -> tuple[Finding, ...]:
 
 
 def _print(found: tuple[Finding, ...]) -> None:
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=400)
-    table = Table("", "what", "detail", "to add it", box=None, pad_edge=False)
-    for one in found:
-        table.add_row(one.standing.value, one.name, one.detail, one.remedy)
-    console.print(table)
+    tell_table(
+        ("", "what", "detail", "to add it"),
+        ((one.standing.value, one.name, one.detail, one.remedy) for one in found),
+    )
     lacking = sum(one.standing is Standing.LACKS for one in found)
-    console.print(f"{lacking} lacking" if lacking else "ready")
+    tell(f"{lacking} lacking" if lacking else "ready")

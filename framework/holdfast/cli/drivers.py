@@ -1,16 +1,14 @@
 """``holdfast drivers``: what is installed, with roles, capabilities and limits."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from holdfast.capabilities import Capabilities
 from holdfast.errors import ConfigurationError, ExitCode
+from holdfast.foreign_text import tell, tell_json, tell_table
 from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.plugins import BrokenPlugin, load_provider, providers
 from holdfast.ports import Provider
@@ -52,14 +50,15 @@ def show_drivers(
 def _show_all(*, as_json: bool) -> None:
     rows = [_row(name, found) for name, found in sorted(providers().items())]
     if as_json:
-        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's answer
+        tell_json(rows)
         return
-    table = Table("driver", "roles", "scopes", "testbeds", "state", box=None, pad_edge=False)
-    for row in rows:
-        state = f"broken: {row.broken}" if row.broken else "ok"
-        columns = (row.roles, row.scopes, row.testbeds)
-        table.add_row(row.name, *(", ".join(column) for column in columns), state)
-    _console().print(table)
+    tell_table(("driver", "roles", "scopes", "testbeds", "state"), map(_cells, rows))
+
+
+def _cells(row: DriverRow) -> tuple[str, ...]:
+    state = f"broken: {row.broken}" if row.broken else "ok"
+    columns = (row.roles, row.scopes, row.testbeds)
+    return (row.name, *(", ".join(column) for column in columns), state)
 
 
 def _row(name: str, found: Provider | BrokenPlugin) -> DriverRow:
@@ -82,16 +81,14 @@ def _show_one(name: str, *, as_json: bool) -> None:
     documents = asyncio.run(_declared(provider))
     plain = {role.value: msgspec.to_builtins(found) for role, found in documents.items()}
     if as_json:
-        print(json.dumps({"driver": name, "capabilities": plain}))  # noqa: T201 - the answer
+        tell_json({"driver": name, "capabilities": plain})
         return
-    console = _console()
     for role, document in plain.items():
-        console.print(f"{name}, {role} store (on its embedded testbed)")
-        table = Table("port", "declares", box=None, pad_edge=False)
-        for port, values in document.items():
-            if port != "role":
-                table.add_row(port, _described(values))
-        console.print(table)
+        tell(f"{name}, {role} store (on its embedded testbed)")
+        ports = {port: values for port, values in document.items() if port != "role"}
+        tell_table(
+            ("port", "declares"), ((port, _described(values)) for port, values in ports.items())
+        )
     if not plain:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -127,9 +124,3 @@ async def _declared_by(provider: Provider, testbed: Testbed, role: Role) -> Capa
                 return image.capabilities
         finally:
             await life_cycle.delete_store(ctx, DeleteStore())
-
-
-def _console() -> Console:
-    """A console that does not cut lines when its output is read by another program."""
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=400)

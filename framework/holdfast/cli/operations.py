@@ -11,6 +11,7 @@ import typer
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.zone import CatalogueOption, JsonOption, check_exists
+from holdfast.foreign_text import tell, tell_json
 from holdfast.model.rows import Operation, Step
 
 
@@ -57,14 +58,13 @@ def run_operations(
     """Show what was done, in the order it was accepted, and how it ended."""
     rows = asyncio.run(_read(catalogue))
     if as_json:
-        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's answer
+        tell_json(rows)
         return
     for row in rows:
-        for line in _lines(row, with_steps=steps):
-            print(line)  # noqa: T201 - the command's answer
+        tell(*_lines(row, with_steps=steps))
     unfinished = sum(not row.ended_s for row in rows)
     tail = f", {unfinished} unfinished: run holdfast recover" if unfinished else ""
-    print(f"{len(rows)} operations{tail}")  # noqa: T201 - the command's answer
+    tell(f"{len(rows)} operations{tail}")
 
 
 async def _read(path: Path) -> list[OperationRow]:

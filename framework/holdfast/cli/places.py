@@ -12,6 +12,7 @@ from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.volumes import NewArgument
 from holdfast.cli.zone import CatalogueOption, check_exists
 from holdfast.errors import ConfigurationError
+from holdfast.foreign_text import tell
 from holdfast.model.rows import Cluster, Host, Pod, Row, Zone
 from holdfast.model.states import Event
 from holdfast.opening import nearest_names
@@ -48,7 +49,7 @@ def zone_create(
         tx.insert(Cluster(id=f"{name}-cluster", pod=f"{name}-pod", name="cluster-1"))
 
     asyncio.run(_commit(catalogue, create))
-    print(f"{name}  zone with cluster {name}-cluster")  # noqa: T201 - the command's answer
+    tell(f"{name}  zone with cluster {name}-cluster")
 
 
 def host_add(
@@ -68,7 +69,7 @@ def host_add(
         tx.fire(row, Event.CONNECTED)
 
     asyncio.run(_commit(catalogue, create))
-    print(f"{name}  host of zone {zone}")  # noqa: T201 - the command's answer
+    tell(f"{name}  host of zone {zone}")
 
 
 def _refuse_known(found: Row | None, name: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell, tell_json
 from holdfast.journal import Verdict
 from holdfast.recovery import Recovered
 
@@ -36,16 +37,16 @@ def run_recover(catalogue: CatalogueOption, as_json: JsonOption = False) -> None
     """
     rows = [_row(one) for one in asyncio.run(_recover(catalogue))]
     if as_json:
-        print(msgspec.json.encode(rows).decode())  # noqa: T201 - the command's answer
+        tell_json(rows)
     else:
         for row in rows:
             tail = f": {row.error}" if row.error else ""
             left = f" (left: {', '.join(row.left)})" if row.left else ""
-            print(  # noqa: T201 - the command's answer
+            tell(
                 f"{row.operation}  {row.kind} {row.subject}: was {row.found}, "
                 f"now {row.verdict}{tail}{left}"
             )
-        print(f"{len(rows)} operations recovered" if rows else "nothing to recover")  # noqa: T201 - the command's answer
+        tell(f"{len(rows)} operations recovered" if rows else "nothing to recover")
     if any(row.verdict in (Verdict.UNKNOWN, Verdict.FAILED_DIRTY) for row in rows):
         raise typer.Exit(ExitCode.FAILED)
 

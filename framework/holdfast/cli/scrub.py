@@ -9,6 +9,7 @@ import typer
 
 from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import tell, tell_json
 from holdfast.scrub import ScrubReport, scrub
 
 
@@ -31,10 +32,9 @@ def run_scrub(
     report = asyncio.run(_scrub(catalogue, deep=deep))
     if as_json:
         document = msgspec.to_builtins(report) | {"clean": report.clean}
-        print(msgspec.json.encode(document).decode())  # noqa: T201 - the command's answer
+        tell_json(document)
     else:
-        for line in _lines(report):
-            print(line)  # noqa: T201 - the command's answer
+        tell(*_lines(report))
     if not report.clean:
         raise typer.Exit(ExitCode.FAILED)
 

@@ -1,12 +1,13 @@
 """Shows long steps on standard error: a live line each on a terminal, plain lines elsewhere."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from holdfast.foreign_text import tell, visible
 
 _SHOWN_MAX = 70
 
@@ -21,7 +22,7 @@ class StepDisplay:
     def step(self, name: str) -> Iterator[Callable[[str], None]]:
         """Show one step while the context lasts; call what it yields with what happens now."""
         if not self._console.is_terminal:
-            print(f"{name} …", file=sys.stderr, flush=True)  # noqa: T201 - the progress display
+            tell(f"{name} …", error=True)
             yield lambda _: None
             return
         columns = (
@@ -31,5 +32,5 @@ class StepDisplay:
             TextColumn("[dim]{task.fields[now]}"),
         )
         with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(escape(name), total=None, now="")
-            yield lambda line: progress.update(task, now=escape(line[:_SHOWN_MAX]))
+            task = progress.add_task(escape(visible(name)), total=None, now="")
+            yield lambda line: progress.update(task, now=escape(visible(line[:_SHOWN_MAX])))

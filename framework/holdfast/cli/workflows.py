@@ -1,7 +1,7 @@
 """Running one workflow from the command line, or printing its plan (``--dry-run``)."""
 
 import asyncio
-import sys
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from holdfast.catalogue.port import Transaction
 from holdfast.cli.zone import open_zone
 from holdfast.engine import Outcome
 from holdfast.errors import ExitCode
+from holdfast.foreign_text import complain, tell, tell_json
 from holdfast.journal import Workflow
 from holdfast.plan_text import PlanText, plan_text
 
@@ -34,16 +35,17 @@ def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json:
     """Run a workflow, or show its plan, and exit with 1 when it does not succeed."""
     if dry_run:
         plan = asyncio.run(_plan(catalogue, make))
-        text = msgspec.json.encode(plan).decode() if as_json else "\n".join(plan.lines())
-        print(text)  # noqa: T201 - the command's answer
+        if as_json:
+            tell_json(plan)
+        else:
+            tell(*plan.lines())
         return
     try:
         outcome = asyncio.run(_run(catalogue, make))
     except KeyboardInterrupt:
-        print(  # noqa: T201 - the program's own voice
-            "holdfast: interrupted; what is unfinished is in the journal. Finish it with: "
-            f"holdfast recover --catalogue {catalogue}",
-            file=sys.stderr,
+        complain(
+            "interrupted; what is unfinished is in the journal. Finish it with: "
+            f"holdfast recover --catalogue {shlex.quote(str(catalogue))}"
         )
         raise typer.Exit(130) from None
     if as_json:
@@ -55,12 +57,12 @@ def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json:
             error=outcome.error,
             left=outcome.left,
         )
-        print(msgspec.json.encode(row).decode())  # noqa: T201 - the command's answer
+        tell_json(row)
         if outcome.error:
             raise typer.Exit(ExitCode.FAILED)
         return
     outcome.expect()
-    print(f"{outcome.subject}  {outcome.kind} succeeded ({outcome.operation})")  # noqa: T201 - the command's answer
+    tell(f"{outcome.subject}  {outcome.kind} succeeded ({outcome.operation})")
 
 
 async def _run(catalogue: Path, make: MakeWorkflow) -> Outcome:

@@ -1,4 +1,4 @@
-"""``python3 -m holdfast.remote MODULE:NAME``: the agent."""
+"""``python3 -P -m holdfast.remote MODULE:NAME``: the agent."""
 
 import sys
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from holdfast.errors import DriverError, Internal, Invalid, Unavailable
+from holdfast.foreign_text import tell
 from holdfast.remote.service import Service
 from holdfast.remote.wire import (
     HELLO,
@@ -164,7 +165,7 @@ def main(argv: list[str]) -> int:
 
         return listen(argv[1], argv[2])
     if len(argv) != 1:
-        sys.stderr.write("usage: python3 -m holdfast.remote [--listen SOCKET] MODULE:NAME\n")
+        tell("usage: python3 -P -m holdfast.remote [--listen SOCKET] MODULE:NAME", error=True)
         return 2
     output = os.dup(1)
     os.dup2(2, 1)  # whatever prints must not get between the frames

@@ -29,7 +29,8 @@ from holdfast.runtime import may_still_act, runtime
 
 T = TypeVar("T")
 
-AGENT: Final = ("-m", "holdfast.remote")
+AGENT: Final = ("-P", "-m", "holdfast.remote")
+"""What a Python on a storage host is started with; never does it load what lies about there."""
 _MARGIN_S: Final = 0.5
 _MARGIN_PART: Final = 0.1
 _PATIENCE_PART: Final = 0.5

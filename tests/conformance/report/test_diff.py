@@ -6,13 +6,14 @@ import msgspec
 from typer.testing import CliRunner
 
 from holdfast.cli import build_app
-from holdfast.errors import ExitCode
-from holdfast_conformance.report.document import REPORT_NAME, Report, encode_report
+from holdfast.errors import ExitCode, UsageError
+from holdfast_conformance.report.document import REPORT_NAME, Report, digest_of, encode_report
 from holdfast_conformance.verdict import Status
 
 
 def written(folder: Path, report: Report) -> str:
     folder.mkdir()
+    report = msgspec.structs.replace(report, digest=digest_of(report))
     (folder / REPORT_NAME).write_bytes(encode_report(report))
     return str(folder)
 
@@ -42,6 +43,28 @@ def test_a_property_that_got_worse_is_an_error(report: Report, tmp_path: Path) -
         ExitCode.DONE,
         True,
     )
+
+
+def test_a_report_that_was_not_verified_is_said_to_be(report: Report, tmp_path: Path) -> None:
+    """Another suite's report is compared, and each says that nothing vouches for it here."""
+    folder = written(tmp_path / "one", report)
+    told = CliRunner().invoke(build_app(), ["diff", folder, folder])
+
+    assert told.output.count(f"not verified: {folder}: made by ") == 2
+
+
+def test_a_rejected_report_is_not_compared(report: Report, tmp_path: Path) -> None:
+    """Exit 2 and the first reason, before anything of it is shown."""
+    good = written(tmp_path / "good", report)
+    bad = Path(written(tmp_path / "bad", report))
+    (bad / "verified.txt").write_text("")
+
+    for pair in ((good, str(bad)), (str(bad), good)):
+        told = CliRunner().invoke(build_app(), ["diff", *pair])
+        assert isinstance(told.exception, UsageError)
+        assert "is rejected" in str(told.exception)
+        assert "verified.txt" in str(told.exception)
+        assert "got" not in told.output
 
 
 def test_equal_reports_differ_in_nothing(report: Report, tmp_path: Path) -> None:
