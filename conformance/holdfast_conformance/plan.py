@@ -12,9 +12,12 @@ import msgspec
 from holdfast.capabilities import ObjectKind
 from holdfast.requests import (
     AttachHost,
+    CancelMaintenance,
+    DeleteStore,
+    DetachHost,
     ImageRequest,
     InitializeStore,
-    LifeCycleRequest,
+    MaintainStore,
     PrimaryRequest,
     Request,
     Role,
@@ -168,10 +171,14 @@ class HealFault(HarnessStep, frozen=True, kw_only=True, tag="heal_fault"):
     """End the fault that is in force."""
 
 
+StoreStep = (
+    InitializeStore | AttachHost | DetachHost | MaintainStore | CancelMaintenance | DeleteStore
+)
+"""The life cycle of a store, but for ``adopt``: no suite makes a store from before."""
 Step = (
     PrimaryRequest
     | ImageRequest
-    | LifeCycleRequest
+    | StoreStep
     | WriteBlocks
     | ReadBlocks
     | ReadStale

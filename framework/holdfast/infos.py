@@ -145,12 +145,16 @@ class StoreState(enum.StrEnum):
 
 
 class StoreInfo(Info, frozen=True, kw_only=True, tag="store"):
-    """A store as its backend knows it. ``hosts`` are the attached hosts in byte order."""
+    """A store as its backend knows it. ``hosts`` are the attached hosts in byte order.
+
+    ``identity`` is what ``initialize`` was told, read from the place; empty in a store from before.
+    """
 
     id: str
     name: str
     state: StoreState
     hosts: tuple[str, ...] = ()
+    identity: str = ""
 
 
 class VolumePage(Info, frozen=True, kw_only=True, tag="volume_page"):

@@ -3,24 +3,28 @@
 import difflib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, NotFound
+from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.layers.calls import typed
 from holdfast.layers.guard import (
     ImageGuard,
-    LifeCycleGuard,
     PrimaryGuard,
     guard_image,
-    guard_life_cycle,
     guard_primary,
 )
+from holdfast.layers.life_cycle_guard import LifeCycleGuard, guard_life_cycle
 from holdfast.ports import Provider
-from holdfast.requests import Role
+from holdfast.requests import CallContext, Role
+from holdfast.runtime import runtime
 
 T = TypeVar("T")
+
+_RECOGNIZE_S: Final = 60.0
+"""How long a place may take to say which store it is."""
 
 
 def nearest_names(wrong: str, known: list[str]) -> str:
@@ -110,27 +114,61 @@ def _managed(open_store: Any, secrets: tuple[str, ...], *arguments: object) -> A
 
 
 @asynccontextmanager
-async def open_primary(provider: Provider, config: msgspec.Struct) -> AsyncIterator[PrimaryGuard]:
-    """A guarded driver of the primary store that ``config`` describes; any ``DriverError``."""
+async def open_primary(
+    provider: Provider, config: msgspec.Struct, expected: ExpectedStore = ANY_STORE
+) -> AsyncIterator[PrimaryGuard]:
+    """A guarded driver of the primary store that ``config`` describes; any ``DriverError``.
+
+    Raises:
+        Precondition: the place is another store than the one expected, or none.
+    """
     secrets = secrets_of(provider, config)
+    await _recognize(provider, config, Role.PRIMARY, expected)
     async with _entered(_managed(provider.primary, secrets, config), secrets) as driver:
-        yield guard_primary(driver, secrets)
+        opened = guard_primary(driver, secrets)
+        opened.expect(expected)
+        yield opened
 
 
 @asynccontextmanager
-async def open_image(provider: Provider, config: msgspec.Struct) -> AsyncIterator[ImageGuard]:
-    """A guarded driver of the image store that ``config`` describes; any ``DriverError``."""
+async def open_image(
+    provider: Provider, config: msgspec.Struct, expected: ExpectedStore = ANY_STORE
+) -> AsyncIterator[ImageGuard]:
+    """As ``open_primary``, for an image store."""
     secrets = secrets_of(provider, config)
+    await _recognize(provider, config, Role.IMAGE, expected)
     async with _entered(_managed(provider.image, secrets, config), secrets) as driver:
-        yield guard_image(driver, secrets)
+        opened = guard_image(driver, secrets)
+        opened.expect(expected)
+        yield opened
 
 
 @asynccontextmanager
 async def open_life_cycle(
-    provider: Provider, config: msgspec.Struct, role: Role
+    provider: Provider, config: msgspec.Struct, role: Role, expected: ExpectedStore = ANY_STORE
 ) -> AsyncIterator[LifeCycleGuard]:
-    """The guarded life cycle of the store that ``config`` describes; any ``DriverError``."""
+    """The guarded life cycle of the store that ``config`` describes; any ``DriverError``.
+
+    The place need not be a store yet; each verb refuses one that is not the store expected.
+    """
     secrets = secrets_of(provider, config)
     manager = _managed(provider.life_cycle, secrets, config, role)
     async with _entered(manager, secrets) as life_cycle:
-        yield guard_life_cycle(life_cycle, secrets)
+        opened = guard_life_cycle(life_cycle, secrets)
+        opened.expect(expected)
+        yield opened
+
+
+async def _recognize(
+    provider: Provider, config: msgspec.Struct, role: Role, expected: ExpectedStore
+) -> None:
+    """Compare what the place says it is with what is expected, before a driver is opened on it."""
+    if not expected.identities:
+        return
+    ctx = CallContext(operation="open", deadline=runtime().now() + _RECOGNIZE_S)
+    async with open_life_cycle(provider, config, role) as life_cycle:
+        try:
+            found = await life_cycle.get(ctx)
+        except NotFound as problem:
+            raise expected.missing(problem) from problem
+    expected.check(found)

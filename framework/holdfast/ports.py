@@ -1,10 +1,8 @@
-"""The ports that a driver's author implements; each bullet under *Behaviour* is checked by the
-conformance suite.
+"""The ports that a driver's author implements; the suite checks each bullet under *Behaviour*.
 
-Optional verbs have a default that raises ``Unsupported``, so that a driver spells out only what it
-can do. Drivers check no capabilities, keep no truth in memory, start no background task and never
-touch what is outside their namespace. Every verb may raise any ``DriverError``; nothing else leaves
-a driver.
+Optional verbs raise ``Unsupported`` by default. Drivers check no capabilities, keep no truth in
+memory, start no background task and never touch what is outside their namespace. Every verb may
+raise any ``DriverError``; nothing else leaves a driver.
 """
 
 from abc import ABC, abstractmethod
@@ -19,12 +17,13 @@ from holdfast.backends.specs import BackendServer
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.errors import ConfigurationError, Unsupported
 from holdfast.handles import Handle
+from holdfast.identity import Opened
 from holdfast.live import LiveStore
 from holdfast.requests import CallContext, Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 
 
-class Driver(ABC):
+class Driver(Opened, ABC):
     """What both roles share."""
 
     @abstractmethod
@@ -92,9 +91,7 @@ class PrimaryDriver(Driver):
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
     ) -> infos.VolumePage:
-        """Volumes in byte order of their keys, a page at a time; a token never issued is
-        ``Invalid``.
-        """
+        """Volumes in byte order of their keys, by pages; a token never issued is ``Invalid``."""
 
     @abstractmethod
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
@@ -254,9 +251,7 @@ class ImageDriver(Driver):
 
     @abstractmethod
     async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
-        """Objects in byte order of their keys, a page at a time; a token never issued is
-        ``Invalid``.
-        """
+        """Objects in byte order of their keys, by pages; a token never issued is ``Invalid``."""
 
     @abstractmethod
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
@@ -278,13 +273,13 @@ class ImageDriver(Driver):
         """An address that gives the whole object without credentials (Requires ``url``).
 
         Behaviour:
-        - only ``GET`` works, of that object and for ``expires_s`` seconds, a part of one rounded
-          up; neither another address nor closing the driver ends it. Absent is ``NotFound``.
+        - only ``GET`` works, of that object and for ``expires_s`` seconds, rounded up; neither
+          another address nor closing the driver ends it. Absent is ``NotFound``.
         """
         raise Unsupported("this driver has no temporary addresses", object=request.key)
 
 
-class LifeCycle(ABC):
+class LifeCycle(Opened, ABC):
     """How a place becomes a store, serves hosts, rests and is given back."""
 
     @abstractmethod
@@ -294,8 +289,8 @@ class LifeCycle(ABC):
         """Make the place a store.
 
         Behaviour:
-        - the same name again answers with the same id; another name for the same place is
-          ``Conflict``.
+        - the same name and identity again answer with the same id; with others it is ``Conflict``.
+        - the identity is kept in the place, and every ``StoreInfo`` repeats it.
         - a place that cannot be used is ``Invalid`` (or ``Unauthenticated``, ``Denied``), with no
           residue.
         """
@@ -321,6 +316,10 @@ class LifeCycle(ABC):
         self, ctx: CallContext, request: requests.CancelMaintenance
     ) -> infos.StoreInfo:
         """Resume allocation; a store in service stays as it is."""
+
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
+        """Give a store from before its identity; again it stays as it is."""
+        raise Unsupported("this driver cannot give a store an identity")
 
     @abstractmethod
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
@@ -368,7 +367,7 @@ class Provider(ABC):
         """Open the life cycle of one store."""
 
     def host_listener(self, config: msgspec.Struct) -> HostListener | None:
-        """The listener for hosts that come and go, where the provider needs one."""
+        """The listener for hosts that come and go."""
         return None
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:

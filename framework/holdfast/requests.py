@@ -286,9 +286,14 @@ class TemporaryUrl(Request, frozen=True, kw_only=True, tag="temporary_url"):
 
 
 class InitializeStore(Request, frozen=True, kw_only=True, tag="initialize"):
-    """Make the configured place a store of this name."""
+    """Make the configured place a store of this name.
+
+    ``identity`` is made by the framework, is written into the place and never changes: it says
+    which store the place is. Empty for who does not care.
+    """
 
     name: str
+    identity: str = ""
 
 
 class AttachHost(Request, frozen=True, kw_only=True, tag="attach"):
@@ -307,6 +312,16 @@ class MaintainStore(Request, frozen=True, kw_only=True, tag="maintain"):
 
 class CancelMaintenance(Request, frozen=True, kw_only=True, tag="cancel_maintenance"):
     """Return a store from maintenance to service."""
+
+
+class AdoptStore(Request, frozen=True, kw_only=True, tag="adopt"):
+    """Write an identity into a store from before stores had one.
+
+    ``driver_id`` is the id that the driver gave the store; another store is refused.
+    """
+
+    driver_id: str
+    identity: str
 
 
 class DeleteStore(Request, frozen=True, kw_only=True, tag="delete_store"):
@@ -351,7 +366,13 @@ ImageRequest = (
     | EnumerateOwned
 )
 LifeCycleRequest = (
-    InitializeStore | AttachHost | DetachHost | MaintainStore | CancelMaintenance | DeleteStore
+    InitializeStore
+    | AttachHost
+    | DetachHost
+    | MaintainStore
+    | CancelMaintenance
+    | AdoptStore
+    | DeleteStore
 )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, cast
 import msgspec
 
 from holdfast.catalogue.port import Catalogue
+from holdfast.identity import ExpectedStore
 from holdfast.model.rows import Store
 from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.plugins import load_provider
@@ -16,6 +17,13 @@ from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import Role
 
 T = TypeVar("T")
+
+
+def expected_store(store: Store) -> ExpectedStore:
+    """What the place of a store must say it is."""
+    if store.identity:
+        return ExpectedStore((store.identity,), store.name)
+    return ExpectedStore((store.driver_id, store.id) if store.driver_id else (), store.name)
 
 
 class Opener(Protocol):
@@ -42,15 +50,16 @@ class PluginOpener:
 
     def primary(self, store: Store) -> AbstractAsyncContextManager[PrimaryDriver]:
         """The guarded driver; ``ConfigurationError`` when the provider is not installed."""
-        return open_primary(*self._configured(store))
+        return open_primary(*self._configured(store), expected_store(store))
 
     def image(self, store: Store) -> AbstractAsyncContextManager[ImageDriver]:
         """As for a primary store."""
-        return open_image(*self._configured(store))
+        return open_image(*self._configured(store), expected_store(store))
 
     def life_cycle(self, store: Store) -> AbstractAsyncContextManager[LifeCycle]:
         """As for a primary store."""
-        return open_life_cycle(*self._configured(store), store.role)
+        provider, config = self._configured(store)
+        return open_life_cycle(provider, config, store.role, expected_store(store))
 
     def _configured(self, store: Store) -> tuple[Provider, msgspec.Struct]:
         provider = self._providers.get(store.provider)

@@ -9,8 +9,7 @@ from typing import Self
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
 from holdfast.infos import OwnedKind
-from holdfast.layers import ImageGuard, PrimaryGuard
-from holdfast.layers.guard import LifeCycleGuard
+from holdfast.layers import ImageGuard, LifeCycleGuard, PrimaryGuard
 from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.ports import Provider
 from holdfast.requests import CallContext, Role

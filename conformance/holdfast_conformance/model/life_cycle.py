@@ -13,12 +13,11 @@ from holdfast.requests import (
     DeleteStore,
     DetachHost,
     InitializeStore,
-    LifeCycleRequest,
     MaintainStore,
 )
 from holdfast_conformance.model.difference import Aspect, Difference, Expected, Where
 from holdfast_conformance.model.expectation import Branch, Expectation, StoreModel
-from holdfast_conformance.plan import InitializeBad, InspectStore, Step
+from holdfast_conformance.plan import InitializeBad, InspectStore, Step, StoreStep
 from holdfast_conformance.trace import Refusals, Reply
 
 
@@ -55,7 +54,7 @@ LIFE_CYCLE_STEPS = (
     InspectStore,
     InitializeBad,
 )
-LifeCycleStep = LifeCycleRequest | InspectStore | InitializeBad
+LifeCycleStep = StoreStep | InspectStore | InitializeBad
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from holdfast import infos, requests
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.errors import Busy, DriverError
 from holdfast.handles import Handle
+from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.infos import Gone, HealthInfo, HealthState, StoreInfo, Undetermined
 from holdfast.ports import LifeCycle, PrimaryDriver
 from holdfast.remote.client import RemoteClient
@@ -42,6 +43,7 @@ class Agent:
 
     def __init__(self, client: RemoteClient) -> None:
         self._client = client
+        self.expected = ANY_STORE
 
     @property
     def where(self) -> str:
@@ -61,7 +63,7 @@ class Agent:
 
     async def probe(self, ctx: CallContext, request: Asked) -> infos.ProbeResult:
         """What became of a call; ``Undetermined`` where nobody can be asked."""
-        call = ServedCall(operation=ctx.operation, request=request)
+        call = ServedCall(operation=ctx.operation, request=request, expected=self.expected)
         try:
             return await self._ask(ctx, PROBE, call, infos.ProbeResult)
         except DriverError as error:
@@ -71,7 +73,9 @@ class Agent:
         """Have a verb carried out."""
         prefix = _PREFIXES.get(type(request))
         fresh = runtime().new_id(prefix) if prefix else ""
-        call = ServedCall(operation=ctx.operation, fresh=fresh, request=request)
+        call = ServedCall(
+            operation=ctx.operation, fresh=fresh, request=request, expected=self.expected
+        )
         return await self._ask(ctx, verb_of(request), call, answer)
 
     async def _ask(self, ctx: CallContext, verb: str, call: ServedCall, answer: type[T] | Any) -> T:
@@ -92,6 +96,10 @@ class HostedPrimaryDriver(PrimaryDriver):
     def __init__(self, agent: Agent, capabilities: PrimaryCapabilities) -> None:
         self._agent = agent
         self._capabilities = capabilities
+
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        self._agent.expected = store
 
     @property
     def capabilities(self) -> PrimaryCapabilities:
@@ -205,6 +213,9 @@ class HostedLifeCycle(LifeCycle):
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
     ) -> StoreInfo:
+        return await self._agent.call(ctx, request, StoreInfo)
+
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
         return await self._agent.call(ctx, request, StoreInfo)
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:

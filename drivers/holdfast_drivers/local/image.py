@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from holdfast import infos, requests
 from holdfast.capabilities import ImageCapabilities
 from holdfast.handles import Handle
+from holdfast.identity import ExpectedStore
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
@@ -26,6 +27,10 @@ class LocalImageDriver(ImageDriver):
         self._objects = Objects(place)
         self._uploads = Uploads(place, self._objects)
         self._capabilities = capabilities
+
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        self._place.expected = store
 
     @property
     def capabilities(self) -> ImageCapabilities:

@@ -11,7 +11,6 @@ import msgspec
 from holdfast import files, requests
 from holdfast.errors import (
     Busy,
-    Conflict,
     Exhausted,
     InUse,
     Invalid,
@@ -19,6 +18,7 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
+from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext, Role
@@ -43,20 +43,19 @@ class StoreFolder:
         self._make_place = make_place
         self._hosts_max = hosts_max
 
-    def initialize(self, name: str, operation: str, fresh: str) -> StoreInfo:
+    def initialize(self, asked: requests.InitializeStore, operation: str, fresh: str) -> StoreInfo:
         """Make the folder a store; ``fresh`` is its id."""
-        row = StoreRow(id=fresh, name=name, operation=operation)
+        row = StoreRow(id=fresh, name=asked.name, operation=operation, identity=asked.identity)
         place = self._make_place()
         if not place.root.is_dir():
             raise Invalid(f"root {place.root} is no folder; create it first")
         with _root_alone(place.root):
             try:
-                found = place.row()
+                found = place.found()
             except NotFound:
                 _build(place, row)
                 return row.info()
-        if found.name != row.name:
-            raise Conflict(f"the folder is store {found.name!r} already")
+        check_initialized(found.info(), name=row.name, identity=row.identity)
         with after_the_fact():
             files.fsync_directory(place.namespace)  # a killed call may not have come to that
         return found.info()
@@ -65,7 +64,7 @@ class StoreFolder:
         """The store, once what is seen of it is durable."""
         place = self._make_place()
         try:
-            found = place.row().info()
+            found = place.found().info()
         except NotFound:
             _settle(place.namespace, place.root)
             raise
@@ -95,6 +94,10 @@ class StoreFolder:
     def set_state(self, state: StoreState) -> StoreInfo:
         """Let the store rest, or work."""
         return self._change(lambda _, row: msgspec.structs.replace(row, state=state))
+
+    def adopt(self, asked: requests.AdoptStore) -> StoreInfo:
+        """Give a store from before its identity."""
+        return self._change(lambda _, row: _adopted(row, asked))
 
     def _change(self, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
         place = self._make_place()
@@ -131,7 +134,7 @@ class LocalLifeCycle(LifeCycle):
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         fresh = runtime().new_id("store")
         return await runtime().run_blocking(
-            attempt, "", self._folder.initialize, request.name, ctx.operation, fresh
+            attempt, "", self._folder.initialize, request, ctx.operation, fresh
         )
 
     async def get(self, ctx: CallContext) -> StoreInfo:
@@ -153,8 +156,16 @@ class LocalLifeCycle(LifeCycle):
     ) -> StoreInfo:
         return await runtime().run_blocking(attempt, "", self._folder.set_state, StoreState.UP)
 
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
+        return await runtime().run_blocking(attempt, "", self._folder.adopt, request)
+
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
         return await runtime().run_blocking(attempt, "", self._folder.delete)
+
+
+def _adopted(row: StoreRow, asked: requests.AdoptStore) -> StoreRow:
+    check_adoptable(row.info(), driver_id=asked.driver_id, identity=asked.identity)
+    return msgspec.structs.replace(row, identity=asked.identity)
 
 
 def _settle(*folders: Path) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from holdfast import files
-from holdfast.errors import Corrupt, Invalid, NotFound, Precondition, Unavailable
+from holdfast.errors import Corrupt, DriverError, Invalid, NotFound, Precondition, Unavailable
+from holdfast.identity import ANY_STORE
 from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import KEY_MAX_BYTES, Role
 from holdfast_drivers.local.config import LocalConfig
@@ -32,20 +33,30 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     state: StoreState = StoreState.UP
     hosts: tuple[str, ...] = ()
     operation: str
+    identity: str = ""
 
     def info(self) -> StoreInfo:
         """What is reported of the store."""
-        return StoreInfo(id=self.id, name=self.name, state=self.state, hosts=self.hosts)
+        return StoreInfo(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            hosts=self.hosts,
+            identity=self.identity,
+        )
 
 
 class Place:
     """The folder of one store, bound to its configuration.
+
+    ``expected`` is the store that the folder must be: another may be mounted there at any time.
 
     Raises:
         Invalid: the configuration names no place that could ever be a store.
     """
 
     def __init__(self, config: LocalConfig, role: Role) -> None:
+        self.expected = ANY_STORE
         self.root = Path(config.root)
         self.role = role
         self.capacity_bytes = config.capacity_bytes
@@ -61,13 +72,20 @@ class Place:
         self.grants = self.folder / "grants"
 
     def row(self) -> StoreRow:
-        """The store's state now.
+        """The state now of the store that is expected here.
 
         Raises:
             NotFound: the folder is reachable, and it is no store.
+            Precondition: it is another store than the one expected, or none.
             Unavailable: the folder cannot be reached.
             Corrupt: ``store.json`` is damaged or lost.
         """
+        found = self.found()
+        self.expected.check(found.info())
+        return found
+
+    def found(self) -> StoreRow:
+        """The state of whatever store is here; as ``row``."""
         try:
             data = (self.folder / "store.json").read_bytes()
         except OSError as error:
@@ -77,12 +95,14 @@ class Place:
         except msgspec.MsgspecError as error:
             raise Corrupt(f"{self.folder / 'store.json'} is damaged: {error}") from error
 
-    def absent(self, error: OSError) -> NotFound | Unavailable | Corrupt:
+    def absent(self, error: OSError) -> DriverError:
         """What it means that something of the store itself could not be opened."""
         if isinstance(error, FileNotFoundError) and self.root.is_dir():
             if self.folder.is_dir():
                 return Corrupt(f"{error.filename} is lost; restore it from a backup")
-            return NotFound(f"there is no {self.role} store in {self.folder}; initialize it first")
+            return self.expected.missing(
+                NotFound(f"there is no {self.role} store in {self.folder}; initialize it first")
+            )
         return Unavailable(f"{self.root} cannot be reached: {error.strerror}")
 
     def allocating(self) -> StoreRow:
@@ -117,4 +137,6 @@ class Place:
             stack.push(context)
             for lock in (store, *locks):
                 held.take(lock)
+            if self.expected.identities:
+                self.row()
             yield held

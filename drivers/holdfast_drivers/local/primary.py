@@ -8,6 +8,7 @@ from holdfast import infos, requests
 from holdfast.capabilities import AccessMode, PrimaryCapabilities
 from holdfast.errors import Denied
 from holdfast.handles import BlockNodeHandle, FileHandle, Handle
+from holdfast.identity import ExpectedStore
 from holdfast.ports import PrimaryDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
@@ -32,6 +33,10 @@ class LocalPrimaryDriver(PrimaryDriver):
         self._place = place
         self._volumes = Volumes(place)
         self._capabilities = capabilities
+
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        self._place.expected = store
 
     @property
     def capabilities(self) -> PrimaryCapabilities:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from holdfast import infos, requests
-from holdfast.errors import Unavailable
+from holdfast.errors import NotFound, Unavailable
 from holdfast.handles import BlockNodeHandle, FileHandle
+from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.infos import HealthInfo, ProbeResult, StoreState
 from holdfast.remote.service import Service, Verb
 from holdfast.requests import Request, verb_of
@@ -35,11 +36,15 @@ PROBE: Final = "probe"
 
 
 class ServedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One call: the operation it is of, an id for what it may make, and the request."""
+    """One call: the operation it is of, an id for what it may make, and the request.
+
+    ``expected`` is the store that the folder must be.
+    """
 
     operation: str = ""
     fresh: str = ""
     request: Asked | None = None
+    expected: ExpectedStore = ANY_STORE
 
 
 class Server(ABC):
@@ -77,7 +82,7 @@ class ServedStore:
             FEATURES: self._features,
             GET_STORE: lambda _: self._folder.get(),
             PROBE: self._probe,
-            verb_of(requests.CheckHealth()): lambda _: self._health(),
+            verb_of(requests.CheckHealth()): self._health,
         }
         for kind, verb in self._requests().items():
             verbs[str(kind.__struct_config__.tag)] = verb
@@ -101,6 +106,7 @@ class ServedStore:
             requests.DetachHost: lambda asked: folder.detach(asked.host),
             requests.MaintainStore: lambda _: folder.set_state(StoreState.MAINTENANCE),
             requests.CancelMaintenance: lambda _: folder.set_state(StoreState.UP),
+            requests.AdoptStore: folder.adopt,
             requests.DeleteStore: lambda _: self._delete_store(),
         }
         making: dict[type[Request], Callable[[Any, str, str], object]] = {
@@ -118,10 +124,20 @@ class ServedStore:
 
     def _settled(self, verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:
         def perform(call: ServedCall) -> object:
+            self._recognize(call)
             self._server.settle()
             return verb(call)
 
         return perform
+
+    def _recognize(self, call: ServedCall) -> None:
+        """Refuse another store, before the server is told of what is granted in it."""
+        if call.expected.identities:
+            try:
+                found = self._place.found().info()
+            except NotFound as problem:
+                raise call.expected.missing(problem) from problem
+            call.expected.check(found)
 
     def _initialize(
         self, asked: requests.InitializeStore, operation: str, fresh: str
@@ -129,17 +145,19 @@ class ServedStore:
         health = self._server.health()
         if health.state is infos.HealthState.DOWN:
             raise Unavailable(health.detail)
-        return self._folder.initialize(asked.name, operation, fresh)
+        return self._folder.initialize(asked, operation, fresh)
 
     def _features(self, _: ServedCall) -> Features:
         return find_features(self._place.root)
 
     def _probe(self, call: ServedCall) -> ProbeResult:
         assert call.request is not None
+        self._recognize(call)
         self._server.settle()
         return probe_primary(self._volumes, call.operation, call.request)
 
-    def _health(self) -> HealthInfo:
+    def _health(self, call: ServedCall) -> HealthInfo:
+        self._recognize(call)
         health = health_of(self._place)
         if health.state is infos.HealthState.DOWN:
             return health

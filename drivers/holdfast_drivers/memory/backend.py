@@ -15,7 +15,7 @@ from holdfast.capabilities import AccessMode, ObjectKind
 from holdfast.data import BlockIO, Extent, ExtentSpace
 from holdfast.errors import Denied, Unavailable
 from holdfast.handles import ExtentHandle
-from holdfast.infos import StoreState
+from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import PartReference, Role, Source
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.content import Content
@@ -118,6 +118,17 @@ class Store:
     grants: dict[tuple[str, str], Granted] = field(default_factory=dict[tuple[str, str], Granted])
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     objects: dict[str, StoredObject] = field(default_factory=dict[str, StoredObject])
+    identity: str = ""
+
+    def info(self) -> StoreInfo:
+        """What is reported of the store."""
+        return StoreInfo(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            hosts=tuple(sorted(self.hosts)),
+            identity=self.identity,
+        )
 
 
 class Backend(ExtentSpace):

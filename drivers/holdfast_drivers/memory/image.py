@@ -1,7 +1,7 @@
 """The image store's driver: uploads in parts, and objects that appear at once and whole."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from holdfast import infos, requests
 from holdfast.capabilities import ImageCapabilities
@@ -31,7 +31,7 @@ from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.enumeration import owned_things
 from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_image
-from holdfast_drivers.memory.rows import health_of
+from holdfast_drivers.memory.rows import health_of, store_in
 
 
 class MemoryImageDriver(ImageDriver):
@@ -51,10 +51,13 @@ class MemoryImageDriver(ImageDriver):
     def store(self) -> Store:
         """The driver's store; ``Unavailable`` when down, ``NotFound`` before ``initialize``."""
         self.backend.reach()
-        store = self.backend.stores.get((Role.IMAGE, self.namespace))
-        if store is None:
-            raise NotFound("the store is not initialized; initialize it first")
-        return store
+        return store_in(self.backend, (Role.IMAGE, self.namespace), self.expected)
+
+    def owned(self) -> Iterator[infos.OwnedThing]:
+        """Everything the namespace owns: nothing before there is a store."""
+        self.backend.reach()
+        known = (Role.IMAGE, self.namespace) in self.backend.stores or self.expected.identities
+        return owned_things(self.store() if known else None)
 
     def allocating_store(self) -> Store:
         """The driver's store for a new upload; ``Precondition`` in maintenance."""
@@ -338,7 +341,7 @@ class MemoryImageDriver(ImageDriver):
         )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return health_of(self.backend)
+        return health_of(self.backend, (Role.IMAGE, self.namespace), self.expected)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
@@ -350,6 +353,5 @@ class MemoryImageDriver(ImageDriver):
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
     ) -> AsyncIterator[infos.OwnedThing]:
-        self.backend.reach()
-        for thing in owned_things(self.backend.stores.get((Role.IMAGE, self.namespace))):
+        for thing in self.owned():
             yield thing

@@ -2,7 +2,6 @@
 
 from holdfast import infos, requests
 from holdfast.errors import (
-    Conflict,
     Exhausted,
     InUse,
     Invalid,
@@ -10,6 +9,7 @@ from holdfast.errors import (
     Unauthenticated,
     Unavailable,
 )
+from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext, Role
@@ -44,23 +44,26 @@ class MemoryLifeCycle(LifeCycle):
         if not namespace or not namespace.isprintable() or "/" in namespace:
             raise Invalid(f"namespace {namespace!r} is no place; use printable text without '/'")
 
-    def store(self, backend: Backend) -> Store:
-        """The store in this place, or ``NotFound``."""
+    def found(self, backend: Backend) -> Store:
+        """The store in this place, whichever it is, or ``NotFound``."""
         store = backend.stores.get((self.role, self.config.namespace))
         if store is None:
             raise NotFound("the store is not initialized; initialize it first")
         return store
 
+    def store(self, backend: Backend) -> Store:
+        """The store that this life cycle is of; ``Precondition`` where the place is another."""
+        store = self.found(backend)
+        self.expected.check(store.info())
+        return store
+
     def info(self, store: Store) -> infos.StoreInfo:
         """What is reported of a store."""
-        return infos.StoreInfo(
-            id=store.id, name=store.name, state=store.state, hosts=tuple(sorted(store.hosts))
-        )
+        return store.info()
 
-    def existing(self, store: Store, name: str) -> infos.StoreInfo:
+    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
         """The answer where the place is a store: the same one, or ``Conflict``."""
-        if store.name != name:
-            raise Conflict(f"the place is store {store.name!r} already", object=name)
+        check_initialized(store.info(), name=request.name, identity=request.identity)
         return self.info(store)
 
     async def initialize(
@@ -76,12 +79,19 @@ class MemoryLifeCycle(LifeCycle):
         place = (self.role, self.config.namespace)
         found = backend.stores.get(place)
         if found is not None:
-            return self.existing(found, request.name)
-        store = backend.stores[place] = Store(runtime().new_id("store"), request.name)
+            return self.existing(found, request)
+        store = Store(runtime().new_id("store"), request.name, identity=request.identity)
+        backend.stores[place] = store
         return self.info(store)
 
     async def get(self, ctx: CallContext) -> infos.StoreInfo:
-        return self.info(self.store(self.backend()))
+        return self.info(self.found(self.backend()))
+
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
+        store = self.found(self.backend())
+        check_adoptable(store.info(), driver_id=request.driver_id, identity=request.identity)
+        store.identity = request.identity
+        return self.info(store)
 
     def hosts_max(self) -> int | None:
         """How many hosts may be attached; an image store has no limit."""
@@ -140,6 +150,7 @@ class MemoryLifeCycle(LifeCycle):
         backend = self.backend()
         store = backend.stores.get((self.role, self.config.namespace))
         if store is not None:
+            self.expected.check(store.info())
             holders = self.holders(store)
             if holders:
                 raise InUse(

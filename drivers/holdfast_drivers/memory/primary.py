@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from holdfast import infos, requests
 from holdfast.data import open_block_io
 from holdfast.errors import Conflict, Exhausted, InUse, Invalid, OutOfRange
-from holdfast.requests import CallContext, Role
+from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.access import AccessVerbs
 from holdfast_drivers.memory.backend import Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.content import Content, content_of
-from holdfast_drivers.memory.enumeration import owned_things
 from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_primary
 from holdfast_drivers.memory.snapshots import SnapshotVerbs
@@ -166,6 +165,5 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
     ) -> AsyncIterator[infos.OwnedThing]:
-        self.backend.reach()
-        for thing in owned_things(self.backend.stores.get((Role.PRIMARY, self.namespace))):
+        for thing in self.owned():
             yield thing

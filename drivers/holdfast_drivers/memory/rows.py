@@ -1,12 +1,16 @@
 """The part of the primary driver that all its verbs share: the store, its rows and its figures."""
 
+from collections.abc import Iterator
+
 from holdfast import infos, requests
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.errors import InUse, NotFound, Precondition
+from holdfast.identity import ExpectedStore
 from holdfast.ports import PrimaryDriver
 from holdfast.requests import CallContext, Role
 from holdfast_drivers.memory.backend import Backend, Granted, Snapshot, Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, TOTAL_BYTES
+from holdfast_drivers.memory.enumeration import owned_things
 
 
 class PrimaryRows(PrimaryDriver):
@@ -28,10 +32,13 @@ class PrimaryRows(PrimaryDriver):
     def store(self) -> Store:
         """The driver's store; ``Unavailable`` when down, ``NotFound`` before ``initialize``."""
         self.backend.reach()
-        store = self.backend.stores.get((Role.PRIMARY, self.namespace))
-        if store is None:
-            raise NotFound("the store is not initialized; initialize it first")
-        return store
+        return store_in(self.backend, (Role.PRIMARY, self.namespace), self.expected)
+
+    def owned(self) -> Iterator[infos.OwnedThing]:
+        """Everything the namespace owns: nothing before there is a store."""
+        self.backend.reach()
+        known = (Role.PRIMARY, self.namespace) in self.backend.stores or self.expected.identities
+        return owned_things(self.store() if known else None)
 
     def allocating_store(self) -> Store:
         """The driver's store for a new allocation; ``Precondition`` in maintenance."""
@@ -138,15 +145,34 @@ class PrimaryRows(PrimaryDriver):
         )
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return health_of(self.backend)
+        return health_of(self.backend, (Role.PRIMARY, self.namespace), self.expected)
 
 
-def health_of(backend: Backend) -> infos.HealthInfo:
-    """Whether the backend answers, also before there is a store in it."""
+def store_in(backend: Backend, place: tuple[Role, str], expected: ExpectedStore) -> Store:
+    """The store in a place; ``NotFound`` where there is none, ``Precondition`` for another."""
+    store = backend.stores.get(place)
+    if store is None:
+        raise expected.missing(NotFound("the store is not initialized; initialize it first"))
+    expected.check(store.info())
+    return store
+
+
+def health_of(
+    backend: Backend, place: tuple[Role, str], expected: ExpectedStore
+) -> infos.HealthInfo:
+    """Whether the backend answers, and the place is not another store than the one expected."""
     if backend.down:
         return infos.HealthInfo(
             state=infos.HealthState.DOWN,
             dependency=f"memory space {backend.name}",
             detail="the backend does not answer",
+        )
+    try:
+        store_in(backend, place, expected)
+    except NotFound:
+        pass  # the backend answers also before there is a store
+    except Precondition as error:
+        return infos.HealthInfo(
+            state=infos.HealthState.DOWN, dependency=f"store {expected.name}", detail=error.cause
         )
     return infos.HealthInfo(state=infos.HealthState.UP)

@@ -2,12 +2,11 @@
 
 from holdfast.layers.guard import (
     ImageGuard,
-    LifeCycleGuard,
     PrimaryGuard,
     guard_image,
-    guard_life_cycle,
     guard_primary,
 )
+from holdfast.layers.life_cycle_guard import LifeCycleGuard, guard_life_cycle
 
 __all__ = [
     "ImageGuard",

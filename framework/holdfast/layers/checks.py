@@ -335,8 +335,12 @@ IMAGE_CHECKS: Final[dict[type[requests.Request], Check]] = {
 def check_life_cycle(request: requests.Request) -> None:
     """Refuse a life-cycle request whose names can never work."""
     match request:
-        case requests.InitializeStore(name=name):
+        case requests.InitializeStore(name=name, identity=identity):
             check_text("store's name", name)
+            check_text("store's identity", identity, empty=True)
+        case requests.AdoptStore(driver_id=driver_id, identity=identity):
+            check_text("driver's id of the store", driver_id)
+            check_text("store's identity", identity)
         case requests.AttachHost(host=host) | requests.DetachHost(host=host):
             check_text("host's name", host)
         case _:

@@ -13,15 +13,15 @@ from holdfast import infos, requests
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.errors import Internal, Invalid, Unsupported
 from holdfast.handles import Handle
+from holdfast.identity import ExpectedStore
 from holdfast.layers.calls import answered, check_answer, check_match, streamed, subject_of, typed
 from holdfast.layers.checks import (
     IMAGE_CHECKS,
     MUTATING_VERBS,
     PRIMARY_CHECKS,
     Check,
-    check_life_cycle,
 )
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.ports import ImageDriver, PrimaryDriver
 from holdfast.requests import CallContext, verb_of
 
 A = TypeVar("A")
@@ -85,6 +85,11 @@ class PrimaryGuard(PrimaryDriver):
             declared = self.driver.capabilities
             check_answer(declared, PrimaryCapabilities)
             return declared
+
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        with typed("open", "", self._secrets):
+            self.driver.expect(store)
 
     def admit(self, request: requests.Request) -> None:
         """Refuse what the store does not declare and what can never work."""
@@ -216,6 +221,11 @@ class ImageGuard(ImageDriver):
             check_answer(declared, ImageCapabilities)
             return declared
 
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        with typed("open", "", self._secrets):
+            self.driver.expect(store)
+
     def admit(self, request: requests.Request) -> None:
         """Refuse what the store does not declare and what can never work."""
         _admit(request, IMAGE_CHECKS, self._declared)
@@ -294,58 +304,6 @@ class ImageGuard(ImageDriver):
         return streamed("enumerate", self._secrets, lambda: self.driver.enumerate(ctx, request))
 
 
-class LifeCycleGuard(LifeCycle):
-    """The guard of a store's life cycle; ``life_cycle`` is what it guards.
-
-    Args:
-        life_cycle: what the provider opened.
-        secrets: the configuration's secrets, which no message may repeat.
-    """
-
-    def __init__(self, life_cycle: LifeCycle, secrets: tuple[str, ...] = ()) -> None:
-        self.life_cycle = life_cycle
-        self._secrets = secrets
-
-    async def _call(self, ctx: CallContext, request: requests.Request, expected: type[A]) -> A:
-        verb = verb_of(request)
-        with typed(verb, subject_of(request)):
-            check_life_cycle(request)
-        return await answered(
-            request,
-            self._secrets,
-            lambda: getattr(self.life_cycle, verb)(ctx, request),
-            expected,
-        )
-
-    async def initialize(
-        self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
-        with typed("get", "", self._secrets):
-            answer = await self.life_cycle.get(ctx)
-            check_answer(answer, infos.StoreInfo)
-            return answer
-
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def cancel_maintenance(
-        self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
-        return await self._call(ctx, request, infos.Gone)
-
-
 def _admit(
     request: requests.Request,
     checks: dict[type[requests.Request], Check],
@@ -377,10 +335,3 @@ def guard_primary(driver: PrimaryDriver, secrets: tuple[str, ...] = ()) -> Prima
 def guard_image(driver: ImageDriver, secrets: tuple[str, ...] = ()) -> ImageGuard:
     """The driver under a guard; one that has a guard already is returned as it is."""
     return driver if isinstance(driver, ImageGuard) else ImageGuard(driver, secrets)
-
-
-def guard_life_cycle(life_cycle: LifeCycle, secrets: tuple[str, ...] = ()) -> LifeCycleGuard:
-    """The life cycle under a guard; one that has a guard already is returned as it is."""
-    if isinstance(life_cycle, LifeCycleGuard):
-        return life_cycle
-    return LifeCycleGuard(life_cycle, secrets)

@@ -88,6 +88,8 @@ class Store(Row, frozen=True, kw_only=True):
     config: msgspec.Raw
     capabilities: msgspec.Raw = msgspec.Raw(b"null")
     driver_id: str = ""
+    identity: str = ""
+    """What its place says it is; empty in a store from before, until it is adopted."""
     hosts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     state: states.StoreState = states.StoreState.ALLOCATED

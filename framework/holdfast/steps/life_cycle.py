@@ -67,6 +67,8 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
         if not isinstance(result, StoreInfo):
             return ()
         fields: dict[str, Any] = {"driver_id": result.id, "hosts": result.hosts}
+        if isinstance(inputs.request, requests.AdoptStore):
+            fields["identity"] = inputs.request.identity
         return (RowChange(rows.Store, inputs.store, fields),)
 
     def describe(self, inputs: LifeCycleInputs) -> str:
@@ -77,8 +79,10 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
 def _is_as_asked(request: LifeCycleRequest, found: StoreInfo) -> bool:
     """Whether the backend is in the state that the request asks for."""
     match request:
-        case requests.InitializeStore(name=name):
-            return found.name == name
+        case requests.InitializeStore(name=name, identity=identity):
+            return found.name == name and found.identity == identity
+        case requests.AdoptStore(driver_id=driver_id, identity=identity):
+            return found.id == driver_id and found.identity == identity
         case requests.AttachHost(host=host):
             return host in found.hosts
         case requests.DetachHost(host=host):
@@ -144,6 +148,7 @@ _VERBS: tuple[type[Request], ...] = (
     requests.DetachHost,
     requests.MaintainStore,
     requests.CancelMaintenance,
+    requests.AdoptStore,
     requests.DeleteStore,
 )
 

@@ -53,7 +53,15 @@ def add_store(
         for other in tx.select(Store, name=name):
             if other.state is not StoreState.REMOVED:
                 raise Refused(f"there is a store named {name} already ({other.id})")
-        row = Store(id=store, name=name, role=role, provider=provider, scope=scope, config=document)
+        row = Store(
+            id=store,
+            name=name,
+            role=role,
+            provider=provider,
+            scope=scope,
+            config=document,
+            identity=store,
+        )
         involved = create(tx, row)
         ledger.open_account(tx, store)
         attach = [
@@ -62,7 +70,9 @@ def add_store(
         ]
         return Draft(
             plan=(
-                life_cycle_step(store, InitializeStore(name=name), undo=DeleteStore()),
+                life_cycle_step(
+                    store, InitializeStore(name=name, identity=store), undo=DeleteStore()
+                ),
                 *attach,
                 PlannedStep("store.describe", 1, StoreToDescribe(store=store, role=role)),
             ),

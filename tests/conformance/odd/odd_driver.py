@@ -48,6 +48,7 @@ class OddConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Namespace:
     def __init__(self) -> None:
         self.name = ""
+        self.identity = ""
         self.hosts: list[str] = []
         self.volumes: dict[str, int] = {}
 
@@ -65,12 +66,14 @@ class OddLifeCycle(LifeCycle):
             name=self.place.name,
             state=infos.StoreState.UP,
             hosts=tuple(self.place.hosts),
+            identity=self.place.identity,
         )
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
     ) -> infos.StoreInfo:
         self.place.name = request.name
+        self.place.identity = request.identity
         return self.info()
 
     async def get(self, ctx: CallContext) -> infos.StoreInfo:

@@ -17,8 +17,8 @@ from holdfast_drivers.memory.spaces import backend_of
 class InitializeAgainMakesAnotherStore(MemoryLifeCycle):
     """Initializing again gives the store a new id (as the second pools of cloudstack#10763)."""
 
-    def existing(self, store: Store, name: str) -> infos.StoreInfo:
-        answer = super().existing(store, name)
+    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
+        answer = super().existing(store, request)
         store.id = runtime().new_id("store")
         return msgspec.structs.replace(answer, id=store.id)
 
@@ -26,8 +26,8 @@ class InitializeAgainMakesAnotherStore(MemoryLifeCycle):
 class InitializeRenamesTheStore(MemoryLifeCycle):
     """Another name for a place that is a store already is accepted (as apache/cloudstack#10616)."""
 
-    def existing(self, store: Store, name: str) -> infos.StoreInfo:
-        store.name = name
+    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
+        store.name = request.name
         return self.info(store)
 
 

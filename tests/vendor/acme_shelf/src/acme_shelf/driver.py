@@ -18,6 +18,7 @@ from holdfast.errors import (
     Precondition,
 )
 from holdfast.handles import FileHandle, Handle
+from holdfast.identity import ExpectedStore
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.ports import PrimaryDriver
 from holdfast.requests import CallContext
@@ -32,6 +33,10 @@ class ShelfDriver(PrimaryDriver):
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+
+    def expect(self, store: ExpectedStore) -> None:
+        super().expect(store)
+        self._shelf.expected = store
 
     @property
     def capabilities(self) -> PrimaryCapabilities:

@@ -1,10 +1,11 @@
 """How a folder becomes a shelf and ceases to be one."""
 
 from acme_shelf.config import HOSTS_MAX
-from acme_shelf.shelf import Shelf
+from acme_shelf.shelf import Shelf, store_info
 from holdfast import requests
-from holdfast.errors import Conflict, Exhausted, InUse, NotFound
-from holdfast.infos import Gone, StoreInfo, StoreState
+from holdfast.errors import Exhausted, InUse, NotFound
+from holdfast.identity import check_initialized
+from holdfast.infos import Gone, StoreInfo
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
@@ -18,15 +19,14 @@ class ShelfLifeCycle(LifeCycle):
 
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         fresh = runtime().new_id("shelf")
-        return await runtime().run_blocking(self._initialize, request.name, fresh)
+        return await runtime().run_blocking(self._initialize, request, fresh)
 
-    def _initialize(self, name: str, fresh: str) -> StoreInfo:
+    def _initialize(self, request: requests.InitializeStore, fresh: str) -> StoreInfo:
         self._shelf.check()
         if not self._shelf.database.exists():
-            self._shelf.build(fresh, name)
+            self._shelf.build(fresh, request.name, request.identity)
         found = self._get()
-        if found.name != name:
-            raise Conflict(f"the folder is shelf {found.name!r} already")
+        check_initialized(found, name=request.name, identity=request.identity)
         return found
 
     async def get(self, ctx: CallContext) -> StoreInfo:
@@ -34,12 +34,7 @@ class ShelfLifeCycle(LifeCycle):
 
     def _get(self) -> StoreInfo:
         with self._shelf.transaction() as database:
-            store_id, name, rests = database.execute("select * from store").fetchone()
-            hosts = sorted(
-                (row[0] for row in database.execute("select name from hosts")), key=str.encode
-            )
-        state = StoreState.MAINTENANCE if rests else StoreState.UP
-        return StoreInfo(id=store_id, name=name, state=state, hosts=tuple(hosts))
+            return store_info(database)
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
         return await runtime().run_blocking(self._attach, request.host)

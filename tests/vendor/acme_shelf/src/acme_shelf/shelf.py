@@ -9,9 +9,11 @@ from pathlib import Path
 from acme_shelf.config import ShelfConfig
 from holdfast import files
 from holdfast.errors import Busy, Exhausted, Invalid, NotFound, Unavailable, Unknown
+from holdfast.identity import ANY_STORE
+from holdfast.infos import StoreInfo, StoreState
 
 SCHEMA = """
-create table store (id text, name text, maintenance integer);
+create table store (id text, name text, maintenance integer, identity text);
 create table hosts (name text primary key);
 create table volumes (
     key text primary key, id text, size integer, requested text, operation text
@@ -25,6 +27,7 @@ class Shelf:
 
     def __init__(self, config: ShelfConfig) -> None:
         self.config = config
+        self.expected = ANY_STORE
         self.parent = Path(config.folder)
         self.folder = self.parent / config.namespace
         self.database = self.folder / "shelf.db"
@@ -52,12 +55,14 @@ class Shelf:
         if not self.parent.is_dir():
             raise Unavailable(f"{self.parent} cannot be reached")
         if not self.database.exists():
-            raise NotFound(f"there is no shelf in {self.folder}; initialize it first")
+            missing = NotFound(f"there is no shelf in {self.folder}; initialize it first")
+            raise self.expected.missing(missing)
         with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as database:
             with _typed():
                 database.execute("pragma synchronous = full")
                 database.execute("begin immediate")
             try:
+                self.expected.check(store_info(database))
                 yield database
             except BaseException:
                 database.execute("rollback")
@@ -65,7 +70,7 @@ class Shelf:
             with _typed():
                 database.execute("commit")
 
-    def build(self, store_id: str, name: str) -> None:
+    def build(self, store_id: str, name: str, identity: str) -> None:
         """Make the folder a shelf; it appears whole."""
         coming = self.parent / f".{self.config.namespace}.coming"
         files.remove_tree(coming)
@@ -73,7 +78,8 @@ class Shelf:
         files.mkdir(coming / "granted")
         with contextlib.closing(sqlite3.connect(coming / "shelf.db")) as database:
             database.executescript(SCHEMA)
-            database.execute("insert into store values (?, ?, 0)", (store_id, name))
+            row = (store_id, name, identity)
+            database.execute("insert into store values (?, ?, 0, ?)", row)
             database.commit()
         files.fsync_directory(coming)
         files.publish(coming, self.folder)
@@ -98,6 +104,14 @@ class Shelf:
         """What the file system has."""
         system = os.statvfs(self.folder)
         return system.f_blocks * system.f_frsize
+
+
+def store_info(database: sqlite3.Connection) -> StoreInfo:
+    """What the shelf says of itself."""
+    store_id, name, rests, identity = database.execute("select * from store").fetchone()
+    hosts = sorted((row[0] for row in database.execute("select name from hosts")), key=str.encode)
+    state = StoreState.MAINTENANCE if rests else StoreState.UP
+    return StoreInfo(id=store_id, name=name, state=state, hosts=tuple(hosts), identity=identity)
 
 
 @contextlib.contextmanager
