@@ -54,7 +54,7 @@ def _things(folder: Path) -> Iterator[Inspected]:
     uri = f"file:{folder / 'shelf.db'}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as database:
         hosts = sorted(row[0] for row in database.execute("select name from hosts"))
-        for store_id, name, rests in database.execute("select * from store"):
+        for store_id, name, rests, _ in database.execute("select * from store"):
             detail = f"{name}|{'maintenance' if rests else 'up'}|{','.join(hosts)}"
             yield Inspected(kind=OwnedKind.STORE, key=name, id=store_id, detail=detail)
         known = set[str]()
