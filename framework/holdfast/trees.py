@@ -45,9 +45,13 @@ class _How(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
 
 
-def strange(path: object, what: str) -> OSError:
-    """The error for something that is not what should be under a path; drivers say ``Corrupt``."""
-    return OSError(errno.EUCLEAN, what, str(path))
+class Strange(OSError):
+    """Under a path is not what should be there; its number is ``EUCLEAN``, drivers: ``Corrupt``."""
+
+
+def strange(path: object, what: str) -> Strange:
+    """The error that says so of a path."""
+    return Strange(errno.EUCLEAN, what, str(path))
 
 
 def check_regular(status: os.stat_result, path: object) -> None:

@@ -7,7 +7,6 @@ forgets everything when it ends. Runs on the storage host; blocking.
 import contextlib
 import select
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -15,13 +14,15 @@ import msgspec
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
 from holdfast.errors import Corrupt, Internal, Unavailable, Unknown
+from holdfast.trees import TreePath
 from holdfast_drivers.iscsi.config import check_secret
 from holdfast_drivers.iscsi.names import initiator_name, target_name
 from holdfast_drivers.iscsi.tgt import Target, Tgt, TgtRefused, TgtUnreachable, number_of
 from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.replaying import Record, RecordKeeper
+from holdfast_drivers.local.records import decoded
+from holdfast_drivers.local.replaying import Record, RecordKeeper, recorded
 from holdfast_drivers.local.volumes import VolumeRow
 
 LUN: Final = 1
@@ -75,8 +76,9 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
                 object=request.volume,
             )
 
-    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
-        row = msgspec.json.decode((data.parent / "row.json").read_bytes(), type=VolumeRow)
+    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
+        path = data.parent / "row.json"
+        row = decoded(path, path.read_bytes(), VolumeRow)
         record = GrantRecord(
             volume=request.volume,
             host=request.host,
@@ -90,14 +92,9 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
 
     def read(self, granted: GrantName) -> GrantRecord | None:
         """What is recorded of a grant; ``None`` where it is gone."""
-        try:
-            return msgspec.json.decode(granted.path.read_bytes(), type=GrantRecord)
-        except FileNotFoundError:
-            return None
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"{granted.path} is damaged: {error}") from error
+        return recorded(granted, GrantRecord)
 
-    def admit(self, granted: GrantName, data: Path) -> None:
+    def admit(self, granted: GrantName, data: TreePath) -> None:
         record = self.read(granted)
         if record is None:
             raise Corrupt(f"{granted.path} is lost; grant the volume again")
@@ -110,7 +107,7 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
                 self._delete_target(found, record)
             self._make(number, record, granted, data)
 
-    def _make(self, number: int, record: GrantRecord, granted: GrantName, data: Path) -> None:
+    def _make(self, number: int, record: GrantRecord, granted: GrantName, data: TreePath) -> None:
         tgt = self._tgt
         tgt.new_target(number, record.target, TUNED)
         read_only = granted.mode is AccessMode.READ_ONLY
@@ -160,7 +157,7 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
             found = self._find(record) or found
         raise Unknown(f"host {record.host} is still at work on the volume")
 
-    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
         record = self.read(granted)
         if record is None:
             return False
@@ -168,15 +165,15 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
             found = self._find(record)
         return found is not None and _is_whole(found, record, data)
 
-    def leftovers(self, volume: str) -> list[Path]:
+    def leftovers(self, volume: str) -> list[TreePath]:
         staged = self._staged(volume)
         return [staged] if staged.exists() else []
 
-    def _staged(self, volume: str) -> Path:
+    def _staged(self, volume: str) -> TreePath:
         return self._place.staging / f"grant.{name_of(volume)}"
 
 
-def _is_whole(target: Target, record: GrantRecord, data: Path) -> bool:
+def _is_whole(target: Target, record: GrantRecord, data: TreePath) -> bool:
     """Whether nothing is missing; the host is allowed last of all."""
     allowed = initiator_name(record.host) in target.initiators
     return allowed and (LUN, str(data)) in target.luns

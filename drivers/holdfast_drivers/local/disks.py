@@ -7,7 +7,6 @@ anything that was not put there is refused before anything opens it. Blocking fu
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -16,6 +15,7 @@ from holdfast.data import qcow2, qemu_img
 from holdfast.data.images import ImageFormat
 from holdfast.data.sparse import clone_or_copy
 from holdfast.errors import Corrupt
+from holdfast.trees import TreePath
 from holdfast_drivers.local.shelf import Row
 
 
@@ -39,9 +39,9 @@ def size_to_record(form: ImageFormat, size_bytes: int) -> int | None:
     return None if form is ImageFormat.RAW else size_bytes
 
 
-def size_of(row: DiskRow, path: Path) -> int:
+def size_of(row: DiskRow, path: TreePath) -> int:
     """The size of a disk, in bytes; ``FileNotFoundError`` where its file is lost."""
-    status = path.stat()
+    status = path.regular()
     return status.st_size if row.size_bytes is None else row.size_bytes
 
 
@@ -51,22 +51,31 @@ def opened(row: DiskRow, file: files.OpenFile) -> OpenDisk:
     return OpenDisk(format=row.format, size_bytes=size_bytes, file=file)
 
 
-def check(row: DiskRow, path: Path) -> None:
+def check(row: DiskRow, path: TreePath) -> None:
     """Refuse a disk that is not what was recorded, before a host or a program opens it.
 
     Raises:
-        Corrupt: its file is lost, or its header is not as it was made.
+        Corrupt: its file is lost or no file, or its header is not as it was made.
     """
     if row.size_bytes is not None:
         _check_header(path, row.size_bytes, row.key)
+        return
+    try:
+        path.regular()
+    except FileNotFoundError:
+        raise _lost(path, row.key) from None
 
 
-def _check_header(path: Path, size_bytes: int, key: str) -> None:
+def _lost(path: TreePath, key: str) -> Corrupt:
+    return Corrupt(f"{path} is lost; restore it from a backup", object=key)
+
+
+def _check_header(path: TreePath, size_bytes: int, key: str) -> None:
     try:
         with files.open_existing(path) as file:
             header = qcow2.parse_header(files.read_at(file, 0, qcow2.HEAD_BYTES))
     except FileNotFoundError:
-        raise Corrupt(f"{path} is lost; restore it from a backup", object=key) from None
+        raise _lost(path, key) from None
     wrong = _wrong(header, size_bytes)
     if wrong:
         raise Corrupt(f"{path} {wrong}; restore it from a backup", object=key)
@@ -87,7 +96,7 @@ def _wrong(header: qcow2.Qcow2Header | None, size_bytes: int) -> str:
     return ""
 
 
-def fill(path: Path, row: DiskRow, source: OpenDisk | None, size_bytes: int) -> None:
+def fill(path: TreePath, row: DiskRow, source: OpenDisk | None, size_bytes: int) -> None:
     """Make a new disk, empty or from a source of the same format, durably.
 
     Args:
@@ -106,17 +115,17 @@ def fill(path: Path, row: DiskRow, source: OpenDisk | None, size_bytes: int) -> 
         if row.size_bytes is None:
             files.truncate(file, size_bytes)
         elif source is None:
-            qemu_img.create_qcow2(path, size_bytes)
+            qemu_img.create_qcow2(path.path, size_bytes)
         else:
             # The copy is checked and not the source, which a host may be writing to.
             _check_header(path, source.size_bytes, row.key)
             if source.size_bytes != size_bytes:
-                qemu_img.grow_qcow2(path, size_bytes)
+                qemu_img.grow_qcow2(path.path, size_bytes)
         files.fsync_file(file)
 
 
 @contextlib.contextmanager
-def reading(row: DiskRow, path: Path) -> Iterator[OpenDisk]:
+def reading(row: DiskRow, path: TreePath) -> Iterator[OpenDisk]:
     """A disk that is open to be copied."""
     with files.open_existing(path) as file:
         yield opened(row, file)

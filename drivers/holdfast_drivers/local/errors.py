@@ -29,6 +29,7 @@ ERRORS: Final[dict[int, type[DriverError]]] = {
     errno.EACCES: Denied,
     errno.EPERM: Denied,
     errno.EROFS: Denied,
+    errno.EUCLEAN: Corrupt,
     errno.ENAMETOOLONG: Invalid,
     errno.ELOOP: Invalid,
     errno.EEXIST: Conflict,
@@ -36,6 +37,11 @@ ERRORS: Final[dict[int, type[DriverError]]] = {
     errno.EISDIR: Corrupt,
 }
 """What is not here, an input/output error above all, leaves the outcome ``Unknown``."""
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+SET_APART: Final = frozenset(
+    {errno.EUCLEAN, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EIO}
+)
+"""What is wrong with one entry of a folder and says nothing of the others."""
 
 
 @contextlib.contextmanager

@@ -15,7 +15,11 @@ def space_of(place: Place, each: list[StatsInfo]) -> StatsInfo:
 
     Blocks that files share are counted for each, but never more than the whole has.
     """
-    system = os.statvfs(place.folder)
+    fd = place.folder.open(os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        system = os.statvfs(fd)
+    finally:
+        os.close(fd)
     total_bytes = place.capacity_bytes or system.f_blocks * system.f_frsize
     return StatsInfo(
         total_bytes=total_bytes,
@@ -46,7 +50,7 @@ def health_of(place: Place) -> HealthInfo:
     except DriverError as error:
         dependency = "store" if place.root.is_dir() else f"folder {place.root}"
         return HealthInfo(state=HealthState.DOWN, dependency=dependency, detail=error.cause)
-    if not os.access(place.folder, os.W_OK | os.X_OK):
+    if not os.access(place.folder.path, os.W_OK | os.X_OK):
         return HealthInfo(
             state=HealthState.DOWN, dependency=f"folder {place.root}", detail="it is read-only"
         )

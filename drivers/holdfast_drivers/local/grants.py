@@ -5,10 +5,10 @@ What is under the name, and what else lets a host in, is a keeper's business: he
 more name of the volume's file, elsewhere a server is told to serve it.
 """
 
-import contextlib
 import hashlib
+import re
 from abc import ABC, abstractmethod
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,13 +16,16 @@ import msgspec
 from holdfast import files, infos, requests
 from holdfast.capabilities import AccessMode
 from holdfast.errors import Conflict, InUse, NotFound
-from holdfast_drivers.local.errors import after_the_fact
+from holdfast.trees import TreePath
+from holdfast_drivers.local.errors import SET_APART, after_the_fact
 from holdfast_drivers.local.names import key_of, name_of
 from holdfast_drivers.local.place import Place, StoreRow
+from holdfast_drivers.local.shelf import Unreadable
 
 _OPERATION_MAX: Final = 40
 _HOST_DIGEST_BYTES: Final = 8
 _MODES: Final = {AccessMode.EXCLUSIVE: "x", AccessMode.READ_ONLY: "r"}
+_NAME: Final = re.compile(r"[a-z0-9_%~-]+\.[0-9a-f]{16}\.[xr]\.[A-Za-z0-9_-]+\.[a-z0-9_%~-]*")
 _MODE_OF: Final = {letter: mode for mode, letter in _MODES.items()}
 
 
@@ -34,7 +37,7 @@ class GrantName(msgspec.Struct, frozen=True, kw_only=True):
     mode: AccessMode
     id: str
     operation: str
-    path: Path
+    path: TreePath
 
 
 def host_name(host: str) -> str:
@@ -52,11 +55,11 @@ class GrantKeeper(ABC):
         """Refuse what cannot be granted, before anything is recorded."""
 
     @abstractmethod
-    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
         """Make the grant's name appear in one step; it is synced afterwards."""
 
     @abstractmethod
-    def admit(self, granted: GrantName, data: Path) -> None:
+    def admit(self, granted: GrantName, data: TreePath) -> None:
         """Let the host in, also where it is in already; the grant is recorded durably."""
 
     @abstractmethod
@@ -64,11 +67,11 @@ class GrantKeeper(ABC):
         """Keep the host out; once this returns, nothing it sends to the volume succeeds."""
 
     @abstractmethod
-    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
         """Whether the host is let in, completely."""
 
     @abstractmethod
-    def leftovers(self, volume: str) -> list[Path]:
+    def leftovers(self, volume: str) -> list[TreePath]:
         """What a killed call left of grants of a volume, besides what is recorded."""
 
 
@@ -78,19 +81,19 @@ class LinkKeeper(GrantKeeper):
     def prepare(self, granted: GrantName, request: requests.Grant) -> None:
         """Every volume can be granted."""
 
-    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
         files.link(data, granted.path)
 
-    def admit(self, granted: GrantName, data: Path) -> None:
+    def admit(self, granted: GrantName, data: TreePath) -> None:
         """The name is all there is."""
 
     def dismiss(self, granted: GrantName) -> None:
         """Without its name the grant is useless, once calls under way have ended."""
 
-    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
         return True
 
-    def leftovers(self, volume: str) -> list[Path]:
+    def leftovers(self, volume: str) -> list[TreePath]:
         return []
 
 
@@ -106,6 +109,24 @@ class Grants:
         """Every grant of the store."""
         found = (parsed(path) for path in sorted(self._folder.iterdir()))
         return [granted for granted in found if granted is not None]
+
+    def survey(self) -> Iterator[GrantName | Unreadable]:
+        """Every grant, and what stands beside them or in the place of one."""
+        for path in sorted(self._folder.iterdir()):
+            granted = parsed(path)
+            if granted is None:
+                yield Unreadable(path, "", "no grant has such a name")
+                continue
+            try:
+                path.regular()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno not in SET_APART:
+                    raise
+                yield Unreadable(path, key_of(granted.volume) or "", str(error.strerror))
+            else:
+                yield granted
 
     def of(self, volume: str) -> list[GrantName]:
         """The grants of one volume."""
@@ -130,7 +151,13 @@ class Grants:
             )
 
     def grant(
-        self, store: StoreRow, request: requests.Grant, data: Path, *, operation: str, fresh: str
+        self,
+        store: StoreRow,
+        request: requests.Grant,
+        data: TreePath,
+        *,
+        operation: str,
+        fresh: str,
     ) -> infos.GrantInfo:
         """Record a new grant and let the host in, or find the one there is."""
         if request.host not in store.hosts:
@@ -173,8 +200,7 @@ class Grants:
 
     def _end(self, granted: GrantName) -> None:
         self.keeper.dismiss(granted)
-        with contextlib.suppress(FileNotFoundError):
-            files.unlink(granted.path)
+        files.remove_tree(granted.path)  # whatever stands in its place
 
     def purge(self, volume: str) -> None:
         """Remove what a killed call left of grants of a volume."""
@@ -200,13 +226,11 @@ def _grant_name(request: requests.Grant, operation: str, fresh: str) -> str:
     )
 
 
-def parsed(path: Path) -> GrantName | None:
+def parsed(path: TreePath) -> GrantName | None:
     """The grant of this name; ``None`` for a name that no grant ever had."""
-    match path.name.split("."):
-        case [volume, host, mode, name, operation] if mode in _MODE_OF:
-            pass
-        case _:
-            return None
+    if not _NAME.fullmatch(path.name):
+        return None
+    volume, host, mode, name, operation = path.name.split(".")
     return GrantName(
         volume=volume,
         host=host,

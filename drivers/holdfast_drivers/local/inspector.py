@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from holdfast.runtime import runtime
 from holdfast.testbed import Inspected, Inspector, Inventory
 
 _READ_BYTES = 1 << 20
+_RECORD_MAX_BYTES = 16 << 20
 _MODES = {"x": "exclusive", "r": "read_only"}
 
 
@@ -59,59 +60,104 @@ class LocalInspector(Inspector):
             id=store["id"],
             detail=f"{store['name']}|{store.get('state', 'up')}|{','.join(store.get('hosts', ()))}",
         )
-        known = {"store.json", "lock", "grants", "staging"}
+        known = {"store.json", "store.spare", "lock", "grants", "staging"}
         if self._role is Role.PRIMARY:
             known |= {"volumes", "snapshots"}
-            yield from _disks(folder / "volumes", OwnedKind.VOLUME)
-            yield from _disks(folder / "snapshots", OwnedKind.SNAPSHOT)
+            yield from _each(folder / "volumes", lambda path: _disk(path, OwnedKind.VOLUME))
+            yield from _each(folder / "snapshots", lambda path: _disk(path, OwnedKind.SNAPSHOT))
             yield from _grants(folder, store.get("hosts", ()))
         else:
             known |= {"objects", "uploads"}
-            yield from _objects(folder / "objects")
-            yield from _uploads(folder / "uploads")
-        for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
-            if path.name not in known or path.parent.name == "staging":
-                yield _leftover(path)
+            yield from _each(folder / "objects", _object)
+            yield from _each(folder / "uploads", _upload)
+        yield from (_stranger(path) for path in folder.iterdir() if path.name not in known)
+        yield from (_leftover(path) for path in (folder / "staging").iterdir())
+
+
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, RecursionError)
+
+
+def _open(path: Path) -> int:
+    """Open what is a regular file, and follow nothing; a pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ValueError(f"{path.name} is no file")
+    return fd
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_bytes()))
+    with open(_open(path), "rb") as file:
+        return dict(json.loads(file.read(_RECORD_MAX_BYTES)))
+
+
+def _size(path: Path) -> int:
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is no file")
+    return status.st_size
 
 
 def _leftover(path: Path) -> Inspected:
-    name = f"{path.parent.name}/{path.name}"
-    return Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)
+    return Inspected(kind=OwnedKind.TEMPORARY, key=_where(path), unfinished=True)
 
 
-def _rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _stranger(path: Path, why: str = "nobody's") -> Inspected:
+    return Inspected(kind=OwnedKind.UNREADABLE, key=_where(path), detail=why)
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{ascii(path.name)[1:-1]}"
+
+
+def _each(folder: Path, look: Callable[[Path], Iterator[Inspected]]) -> Iterator[Inspected]:
+    """What there is under each name; what is unreadable is told by where it is, and why."""
     for path in folder.iterdir():
-        yield path, _json(path / "row.json")
+        try:
+            found = list(look(path))
+        except _UNREADABLE as error:
+            found = [_stranger(path, ascii(str(error)))]
+        yield from found
 
 
-def _disks(folder: Path, kind: OwnedKind) -> Iterator[Inspected]:
-    for path, row in _rows(folder):
-        data = path / row.get("data", "data")
-        yield Inspected(
-            kind=kind,
-            key=row["key"],
-            id=row["id"],
-            size_bytes=data.stat().st_size,
-            digest=raw_digest(data),
-            detail=row.get("volume", ""),
-        )
-        yield from (_leftover(other) for other in path.iterdir() if other not in _parts(path, data))
+def _data(path: Path, row: dict[str, Any]) -> Path:
+    name = str(row.get("data", "data"))
+    if "/" in name or not name.startswith("data"):
+        raise ValueError(f"row.json names {name!r}")
+    return path / name
 
 
-def _parts(path: Path, data: Path) -> tuple[Path, Path]:
-    return path / "row.json", data
+def _others(path: Path, data: Path) -> Iterator[Inspected]:
+    """What is beside the row and the data: what a killed call left, and what nobody put there."""
+    for other in path.iterdir():
+        if other not in {path / "row.json", data}:
+            yield _leftover(other) if other.name.startswith("data") else _stranger(other)
+
+
+def _disk(path: Path, kind: OwnedKind) -> Iterator[Inspected]:
+    row = _json(path / "row.json")
+    data = _data(path, row)
+    yield Inspected(
+        kind=kind,
+        key=row["key"],
+        id=row["id"],
+        size_bytes=_size(data),
+        digest=raw_digest(data),
+        detail=row.get("volume", ""),
+    )
+    yield from _others(path, data)
 
 
 def _grants(folder: Path, hosts: tuple[str, ...]) -> Iterator[Inspected]:
-    volumes = {path.name: row["key"] for path, row in _rows(folder / "volumes")}
     names = {hashlib.blake2b(host.encode(), digest_size=8).hexdigest(): host for host in hosts}
-    for path in (folder / "grants").iterdir():
+
+    def grant(path: Path) -> Iterator[Inspected]:
         volume, host, mode, name, _ = path.name.split(".")
-        key = volumes.get(volume, volume)
+        _size(path)
+        try:
+            key = _json(folder / "volumes" / volume / "row.json")["key"]
+        except _UNREADABLE:
+            key = volume
         yield Inspected(
             kind=OwnedKind.GRANT,
             key=key,
@@ -119,37 +165,41 @@ def _grants(folder: Path, hosts: tuple[str, ...]) -> Iterator[Inspected]:
             detail=f"{key}|{names.get(host, host)}|{_MODES[mode]}",
         )
 
-
-def _objects(folder: Path) -> Iterator[Inspected]:
-    for path, row in _rows(folder):
-        data = path / row["data"]
-        with data.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        yield Inspected(
-            kind=OwnedKind.OBJECT,
-            key=row["key"],
-            id=row["id"],
-            size_bytes=data.stat().st_size,
-            digest=digest,
-        )
-        yield from (_leftover(other) for other in path.iterdir() if other not in _parts(path, data))
+    yield from _each(folder / "grants", grant)
 
 
-def _uploads(folder: Path) -> Iterator[Inspected]:
-    for path, row in _rows(folder):
-        parts = [part for part in path.iterdir() if part.name != "row.json"]
-        yield Inspected(
-            kind=OwnedKind.UPLOAD,
-            key=row["key"],
-            id=row["id"],
-            size_bytes=sum(part.stat().st_size for part in parts),
-            unfinished=True,
-        )
+def _object(path: Path) -> Iterator[Inspected]:
+    row = _json(path / "row.json")
+    data = _data(path, row)
+    with open(_open(data), "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    yield Inspected(
+        kind=OwnedKind.OBJECT,
+        key=row["key"],
+        id=row["id"],
+        size_bytes=_size(data),
+        digest=digest,
+    )
+    yield from _others(path, data)
+
+
+def _upload(path: Path) -> Iterator[Inspected]:
+    row = _json(path / "row.json")
+    others = [other for other in path.iterdir() if other.name != "row.json"]
+    parts = [other for other in others if other.name.startswith("part.")]
+    yield Inspected(
+        kind=OwnedKind.UPLOAD,
+        key=row["key"],
+        id=row["id"],
+        size_bytes=sum(map(_size, parts)),
+        unfinished=True,
+    )
+    yield from (_stranger(other) for other in others if other not in parts)
 
 
 def raw_digest(path: Path) -> str:
     """The content digest of a raw file; holes are not read."""
-    with path.open("rb", buffering=0) as file:
+    with open(_open(path), "rb", buffering=0) as file:
         size_bytes = os.fstat(file.fileno()).st_size
         return digest_of_hashes(size_bytes, _block_hashes(file.fileno(), size_bytes))
 

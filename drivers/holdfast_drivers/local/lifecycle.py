@@ -23,9 +23,12 @@ from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
+from holdfast.trees import TreePath
+from holdfast_drivers.local import records
 from holdfast_drivers.local.errors import ERRORS, after_the_fact, attempt
 from holdfast_drivers.local.grants import Grants, host_name
 from holdfast_drivers.local.locks import STORE_ALONE
+from holdfast_drivers.local.names import entry_id
 from holdfast_drivers.local.place import Place, StoreRow
 
 _SHELVES = {Role.PRIMARY: ("volumes", "snapshots"), Role.IMAGE: ("objects", "uploads")}
@@ -115,7 +118,7 @@ class StoreFolder:
         place = self._make_place()
         with _root_alone(place.root):
             with contextlib.suppress(NotFound):
-                if os.path.lexists(_leaving(place)):
+                if _leaving(place).exists():
                     with after_the_fact():  # of a call that was killed
                         files.remove_tree(_leaving(place))
                 _take_down(place)
@@ -168,7 +171,7 @@ def _adopted(row: StoreRow, asked: requests.AdoptStore) -> StoreRow:
     return msgspec.structs.replace(row, identity=asked.identity)
 
 
-def _settle(*folders: Path) -> None:
+def _settle(*folders: files.AnyPath) -> None:
     """Make durable what can be seen; a killed call may not have come to that."""
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
@@ -183,7 +186,7 @@ def _take_down(place: Place) -> None:
     with place.locked(store=STORE_ALONE):
         row = place.row()
         things = tuple(
-            f"{shelf}/{path.name}"
+            entry_id(shelf, path.name)
             for shelf in _SHELVES[place.role]
             for path in sorted((place.folder / shelf).iterdir())
         )
@@ -216,12 +219,12 @@ def _detached(place: Place, row: StoreRow, host: str) -> StoreRow:
     return msgspec.structs.replace(row, hosts=hosts)
 
 
-def _coming(place: Place) -> Path:
+def _coming(place: Place) -> TreePath:
     """Where a store's folder is built."""
     return place.namespace / f".{place.role.value}.coming"
 
 
-def _leaving(place: Place) -> Path:
+def _leaving(place: Place) -> TreePath:
     """Where a store's folder is taken apart."""
     return place.namespace / f".{place.role.value}.leaving"
 
@@ -253,7 +256,7 @@ def _build(place: Place, row: StoreRow) -> None:
         for name in (*_SHELVES[place.role], "grants", "staging"):
             files.mkdir(coming / name)
         files.write_new(coming / "lock", b"")
-        files.write_new(coming / "store.json", msgspec.json.encode(row))
+        records.made(coming, "store", msgspec.json.encode(row))
         files.fsync_directory(coming)
         files.publish(coming, place.folder)
     except BaseException as error:
@@ -261,7 +264,7 @@ def _build(place: Place, row: StoreRow) -> None:
             files.remove_tree(coming)
             files.remove_tree(place.folder)
             _leave(place)
-        if os.path.lexists(place.folder):
+        if place.folder.exists():
             raise Unknown(f"{place.folder} stays, half made", object=row.name) from error
         raise
 

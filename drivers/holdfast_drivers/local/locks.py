@@ -13,11 +13,11 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
+from holdfast import files
 from holdfast.errors import Busy
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
@@ -99,13 +99,10 @@ class Locks:
 
 
 @contextlib.contextmanager
-def open_locks(path: Path) -> Iterator[Locks]:
+def open_locks(path: files.AnyPath) -> Iterator[Locks]:
     """The locks in this file; they end with the context."""
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        yield Locks(fd)
-    finally:
-        os.close(fd)
+    with files.open_existing(path, writable=True) as file:
+        yield Locks(file.fd)
 
 
 async def with_space(

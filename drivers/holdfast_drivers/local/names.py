@@ -13,6 +13,30 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
 _DIGEST_BYTES = 32
 
 
+_SHOWN_MAX: Final = 100
+_ID_MAX_BYTES: Final = 128
+
+
+def shown(text: str) -> str:
+    """A name or text that anybody may have written, without what is not printable."""
+    plain = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    return plain if len(plain) <= 4 * _SHOWN_MAX else f"{plain[: 4 * _SHOWN_MAX]}..."
+
+
+def entry_id(*names: str) -> str:
+    """What an entry of a store's folder is called by: its names, cut where they are too long."""
+    path = "/".join(map(shown, names))
+    if len(path.encode()) <= _ID_MAX_BYTES:
+        return path
+    whole = "/".join(names).encode(errors="surrogateescape")
+    digest = hashlib.blake2b(whole, digest_size=8).hexdigest()
+    head = path.encode()[:_SHOWN_MAX].decode(errors="ignore")
+    return f"{head}~{digest}"
+
+
 def name_of(key: str, *, longest: int = NAME_MAX) -> str:
     """The file name for a key, of at most ``longest`` (65 or more) ASCII characters."""
     data = key.encode()

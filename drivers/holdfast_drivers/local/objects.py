@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, OutOfRange
 from holdfast.handles import FileHandle
+from holdfast.trees import TreePath
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.shelf import Row, Shelf
+from holdfast_drivers.local.shelf import Row, Shelf, Unreadable
 
 
 class ObjectRow(Row, frozen=True, kw_only=True):
@@ -45,8 +45,11 @@ class Objects:
         self.shelf = Shelf(place, LockKind.OBJECT, ObjectRow)
 
     def used_bytes(self) -> int:
-        """The sizes of all objects together."""
-        return sum(status.st_size for status in self.shelf.statuses())
+        """The sizes of all objects together, of what is left of unreadable ones too."""
+        found = self.shelf.survey(lambda row: self.shelf.data(row).regular().st_size)
+        return sum(
+            self.shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in found
+        )
 
     def made_by(self, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
@@ -56,7 +59,7 @@ class Objects:
             (row for row in rows if (row.upload, row.size_bytes, row.sha256) == wanted), None
         )
 
-    def publish(self, made: ObjectRow, fill: Callable[[Path], ObjectRow]) -> None:
+    def publish(self, made: ObjectRow, fill: Callable[[TreePath], ObjectRow]) -> None:
         """Make an object visible in place of another, at once; ``fill`` writes its file."""
         old = self.shelf.find(made.key)
         if old is None:
@@ -80,7 +83,7 @@ class Objects:
         return self.shelf.describe(request.key, self._checked).info()
 
     def _checked(self, row: ObjectRow) -> ObjectRow:
-        size_bytes = self.shelf.data(row).stat().st_size
+        size_bytes = self.shelf.data(row).regular().st_size
         if size_bytes != row.size_bytes:
             raise Corrupt(
                 f"{self.shelf.data(row)} has {size_bytes} bytes, not {row.size_bytes}",
@@ -92,7 +95,12 @@ class Objects:
         """A read-only handle of an object's file."""
         self.place.row()
         row = self.shelf.describe(request.key, self._checked)
-        return FileHandle(path=str(self.shelf.data(row)), size_bytes=row.size_bytes, read_only=True)
+        return FileHandle(
+            path=str(self.shelf.data(row)),
+            size_bytes=row.size_bytes,
+            read_only=True,
+            below=str(self.place.root),
+        )
 
     def get(self, request: requests.GetObject) -> infos.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""

@@ -2,67 +2,88 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from holdfast import infos
 from holdfast.infos import OwnedKind, OwnedThing
+from holdfast.trees import TreePath
 from holdfast_drivers.local import disks
+from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.locks import LockKind
-from holdfast_drivers.local.names import key_of
+from holdfast_drivers.local.names import entry_id, key_of
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.shelf import Row, Shelf
-from holdfast_drivers.local.uploads import Uploads
+from holdfast_drivers.local.shelf import Row, Shelf, Unreadable
+from holdfast_drivers.local.uploads import UploadRow, Uploads
 from holdfast_drivers.local.volumes import Volumes
 
 R = TypeVar("R", bound=Row)
 
-_OWNED = {
+_OWNED: Final = {
     LockKind.VOLUME: OwnedKind.VOLUME,
     LockKind.SNAPSHOT: OwnedKind.SNAPSHOT,
     LockKind.OBJECT: OwnedKind.OBJECT,
 }
+_KNOWN: Final = frozenset({"store.json", "store.spare", "lock", "grants", "staging", "served"})
+_STRANGER: Final = "no driver has put this here"
 
 
 def owned_by_primary(volumes: Volumes) -> Iterator[OwnedThing]:
     """Everything a primary store owns."""
-    yield from _store(volumes.place)
+    yield from _store(volumes.place, {"volumes", "snapshots"})
     yield from _things(volumes.volumes, disks.size_of)
     yield from _things(volumes.snapshots, disks.size_of)
-    for granted in volumes.grants.all():
-        yield OwnedThing(
-            kind=OwnedKind.GRANT,
-            id=granted.id,
-            key=key_of(granted.volume) or "",
-            operation=granted.operation,
-        )
+    for granted in volumes.grants.survey():
+        yield _unreadable(granted) if isinstance(granted, Unreadable) else _grant(granted)
     yield from _staged(volumes.place)
 
 
 def owned_by_image(uploads: Uploads) -> Iterator[OwnedThing]:
     """Everything an image store owns."""
-    yield from _store(uploads.place)
-    yield from _things(uploads.objects.shelf, lambda _, path: path.stat().st_size)
-    for row in uploads.shelf.rows():
-        yield OwnedThing(
-            kind=OwnedKind.UPLOAD,
-            id=row.id,
-            key=row.key,
-            size_bytes=uploads.size_bytes(row.key),
-            unfinished=True,
-            operation=row.operation,
-        )
+    yield from _store(uploads.place, {"objects", "uploads"})
+    yield from _things(uploads.objects.shelf, lambda _, path: path.regular().st_size)
+    for found in uploads.shelf.survey(lambda row: row):
+        if isinstance(found, Unreadable):
+            yield _unreadable(found)
+        else:
+            yield from _upload(uploads, found)
     yield from _staged(uploads.place)
 
 
-def _store(place: Place) -> Iterator[OwnedThing]:
+def _grant(granted: GrantName) -> OwnedThing:
+    return OwnedThing(
+        kind=OwnedKind.GRANT,
+        id=granted.id,
+        key=key_of(granted.volume) or "",
+        operation=granted.operation,
+    )
+
+
+def _upload(uploads: Uploads, row: UploadRow) -> Iterator[OwnedThing]:
+    yield OwnedThing(
+        kind=OwnedKind.UPLOAD,
+        id=row.id,
+        key=row.key,
+        size_bytes=uploads.size_bytes(row.key),
+        unfinished=True,
+        operation=row.operation,
+    )
+    for path in uploads.shelf.strangers(row):
+        yield _unreadable(Unreadable(path, "", _STRANGER))
+
+
+def _store(place: Place, shelves: set[str]) -> Iterator[OwnedThing]:
     row = place.row()
     yield OwnedThing(kind=OwnedKind.STORE, id=row.id, key=row.name, operation=row.operation)
+    for path in sorted(place.folder.iterdir()):
+        if path.name not in _KNOWN | shelves:
+            yield _unreadable(Unreadable(path, "", _STRANGER))
 
 
-def _things(shelf: Shelf[R], size_of: Callable[[R, Path], int]) -> Iterator[OwnedThing]:
-    found = shelf.describe_all(shelf.all_keys(), lambda row: (row, size_of(row, shelf.data(row))))
-    for row, size_bytes in found:
+def _things(shelf: Shelf[R], size_of: Callable[[R, TreePath], int]) -> Iterator[OwnedThing]:
+    for found in shelf.survey(lambda row: (row, size_of(row, shelf.data(row)))):
+        if isinstance(found, Unreadable):
+            yield _unreadable(found)
+            continue
+        row, size_bytes = found
         yield OwnedThing(
             kind=_OWNED[shelf.kind],
             id=row.id,
@@ -72,6 +93,18 @@ def _things(shelf: Shelf[R], size_of: Callable[[R, Path], int]) -> Iterator[Owne
         )
         for path in shelf.unreferenced(row):
             yield _leftover(path, row.key)
+        for path in shelf.strangers(row):
+            yield _unreadable(Unreadable(path, "", _STRANGER))
+
+
+def _unreadable(found: Unreadable) -> OwnedThing:
+    """By its names below the store's folder."""
+    return OwnedThing(
+        kind=OwnedKind.UNREADABLE,
+        id=entry_id(*found.path.names[2:]),
+        key=found.key,
+        reason=found.reason,
+    )
 
 
 def _staged(place: Place) -> Iterator[OwnedThing]:
@@ -79,11 +112,11 @@ def _staged(place: Place) -> Iterator[OwnedThing]:
         yield _leftover(path, key_of(path.name.partition(".")[2]) or "")
 
 
-def _leftover(path: Path, key: str) -> infos.OwnedThing:
-    name = f"{path.parent.name}/{path.name}"
-    return infos.OwnedThing(
+def _leftover(path: TreePath, key: str) -> OwnedThing:
+    name = f"{path.parent.name}/{path.name}".encode(errors="surrogateescape")
+    return OwnedThing(
         kind=OwnedKind.TEMPORARY,
-        id=f"leftover-{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}",
+        id=f"leftover-{hashlib.blake2b(name, digest_size=8).hexdigest()}",
         key=key,
         unfinished=True,
     )

@@ -2,6 +2,7 @@
 
 <root>/<namespace>/<role>/
     store.json      name, id, state and attached hosts
+    store.spare     takes the place of that at the next change, so that it needs no space then
     lock            see :mod:`holdfast_drivers.local.locks`
     volumes/        a folder for each; so in snapshots/, objects/ and uploads/
     grants/         one more name of a volume's file for each grant
@@ -14,15 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import files
 from holdfast.errors import Corrupt, DriverError, Invalid, NotFound, Precondition, Unavailable
 from holdfast.identity import ANY_STORE
 from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import KEY_MAX_BYTES, Role
+from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import STORE_SHARED, Lock, Locks, open_locks
 from holdfast_drivers.local.names import name_of
+from holdfast_drivers.local.records import decoded, replaced
 
 
 class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,10 +67,11 @@ class Place:
             raise Invalid(f"the namespace must have 1 to {KEY_MAX_BYTES} bytes")
         if config.capacity_bytes is not None and config.capacity_bytes <= 0:
             raise Invalid(f"a capacity of {config.capacity_bytes} bytes holds nothing")
-        self.namespace = self.root / name_of(config.namespace)
+        self.namespace = TreePath(self.root) / name_of(config.namespace)
         self.folder = self.namespace / role.value
         self.staging = self.folder / "staging"
         self.grants = self.folder / "grants"
+        self.lock = self.folder / "lock"
 
     def row(self) -> StoreRow:
         """The state now of the store that is expected here.
@@ -90,13 +92,12 @@ class Place:
             data = (self.folder / "store.json").read_bytes()
         except OSError as error:
             raise self.absent(error) from error
-        try:
-            return msgspec.json.decode(data, type=StoreRow)
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"{self.folder / 'store.json'} is damaged: {error}") from error
+        return decoded(self.folder / "store.json", data, StoreRow)
 
     def absent(self, error: OSError) -> DriverError:
         """What it means that something of the store itself could not be opened."""
+        if isinstance(error, Strange | NotADirectoryError) and self.root.is_dir():
+            return Corrupt(f"{error.filename}: {error.strerror}")
         if isinstance(error, FileNotFoundError) and self.root.is_dir():
             if self.folder.is_dir():
                 return Corrupt(f"{error.filename} is lost; restore it from a backup")
@@ -116,20 +117,14 @@ class Place:
 
     def replace(self, row: StoreRow) -> StoreRow:
         """Make this the store's state, durably."""
-        staged = self.staging / "store"
-        with contextlib.suppress(FileNotFoundError):
-            files.unlink(staged)
-        files.write_new(staged, msgspec.json.encode(row))
-        files.rename(staged, self.folder / "store.json")
-        with after_the_fact():
-            files.fsync_directory(self.folder)
+        replaced(self.folder, "store", msgspec.json.encode(row))
         return row
 
     @contextlib.contextmanager
     def locked(self, *locks: Lock, store: Lock = STORE_SHARED) -> Iterator[Locks]:
         """Hold the store's lock and these, all taken at once or ``Busy``."""
         try:
-            context = open_locks(self.folder / "lock")
+            context = open_locks(self.lock)
             held = context.__enter__()
         except OSError as error:
             raise self.absent(error) from error

@@ -6,7 +6,8 @@ import msgspec
 
 from holdfast import infos, requests
 from holdfast.capabilities import AccessMode, PrimaryCapabilities
-from holdfast.errors import Denied
+from holdfast.data.file_io import inode_of
+from holdfast.errors import Corrupt, Denied
 from holdfast.handles import BlockNodeHandle, FileHandle, Handle
 from holdfast.identity import ExpectedStore
 from holdfast.ports import PrimaryDriver
@@ -129,20 +130,30 @@ class LocalPrimaryDriver(PrimaryDriver):
 
     def _open(self, request: requests.Open) -> Handle:
         self._place.row()
-        self._volumes.volumes.get(request.volume)
+        shelf = self._volumes.volumes
+        shelf.get(request.volume)
         granted = self._volumes.grants.find(request.volume, request.host)
         if granted is None:
             raise Denied(
                 f"host {request.host} has no grant; grant the volume first", object=request.volume
             )
         try:
-            size_bytes = granted.path.stat().st_size
+            status = granted.path.regular()
+            data = shelf.describe(request.volume, lambda row: shelf.data(row).regular())
+            if inode_of(status) != inode_of(data) and granted.path.regular():
+                raise Corrupt(f"{granted.path} is not the volume's file", object=request.volume)
         except FileNotFoundError:
             raise Denied("the grant was taken back", object=request.volume) from None
+        size_bytes = status.st_size
         read_only = granted.mode is AccessMode.READ_ONLY
         path = str(granted.path)
         if self._attach is Attach.FILE:
-            return FileHandle(path=path, size_bytes=size_bytes, read_only=read_only)
+            return FileHandle(
+                path=path,
+                size_bytes=size_bytes,
+                read_only=read_only,
+                below=str(self._place.root),
+            )
         node = {"driver": "raw", "file": {"driver": "file", "filename": path}}
         return BlockNodeHandle(
             blockdev=msgspec.json.encode(node).decode(),

@@ -1,12 +1,12 @@
 """What became of a call whose answer was lost, read from the disk. Blocking functions."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from holdfast import files, infos, requests
 from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.shelf import Row, Shelf
 from holdfast_drivers.local.uploads import Uploads, is_same_upload, part_of, tag_of
@@ -23,7 +23,7 @@ def settled(probe: Callable[[], ProbeResult]) -> ProbeResult:
         return Undetermined(reason=str(error))
 
 
-def _left(leftovers: list[Path], otherwise: ProbeResult | None = None) -> ProbeResult:
+def _left(leftovers: list[TreePath], otherwise: ProbeResult | None = None) -> ProbeResult:
     """``Partial`` where something unfinished is there, else what else is true: ``Absent``."""
     names = tuple(f"{path.parent.name}/{path.name}" for path in leftovers)
     return Partial(names=names) if names else otherwise or Absent()
@@ -37,8 +37,10 @@ def _done(shelf: Shelf[R], key: str, answer: infos.Answer) -> ProbeResult:
 
 def _gone(shelf: Shelf[R], key: str) -> ProbeResult:
     """What became of a deletion."""
-    if shelf.folder(key).exists():
-        return _left(shelf.leftovers(key))
+    folder = shelf.folder(key)
+    if folder.exists():
+        # Without a row it is no thing any more: a call that had no space took it apart.
+        return _left(shelf.leftovers(key) if shelf.is_whole(key) else [folder])
     return _done(shelf, key, Gone(key=key))
 
 
@@ -156,7 +158,7 @@ def _probe_part(uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
     part = part_of(request)
     try:
         stored = tag_of(uploads.part(request.upload, request.number))
-    except FileNotFoundError:
+    except (FileNotFoundError, Strange):
         stored = ""
     if stored == part.tag:
         return _done(uploads.shelf, request.upload, infos.PartInfo(part=part))

@@ -67,7 +67,7 @@ def _local(config: msgspec.Struct) -> LocalConfig:
 async def _open(config: msgspec.Struct, role: Role) -> tuple[Place, Features]:
     place = Place(_local(config), role)
     try:
-        features = await runtime().run_blocking(find_features, place.root)
+        features = await runtime().run_blocking(find_features, place.root, place.lock)
     except FileNotFoundError as error:
         raise Unavailable(f"root {place.root} cannot be reached: {error.strerror}") from error
     except OSError as error:

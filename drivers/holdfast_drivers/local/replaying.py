@@ -5,19 +5,21 @@ import fcntl
 import os
 from abc import abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from holdfast import requests
 from holdfast.capabilities import AccessMode
-from holdfast.errors import Busy, Denied, DriverError
+from holdfast.errors import Busy, Corrupt, Denied, DriverError
 from holdfast.handles import BlockNodeHandle
+from holdfast.trees import TreePath
 from holdfast_drivers.local import disks
-from holdfast_drivers.local.grants import GrantKeeper, GrantName
+from holdfast_drivers.local.grants import GrantKeeper, GrantName, host_name
 from holdfast_drivers.local.locks import Lock, LockKind
+from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.records import decoded
 from holdfast_drivers.local.served import Server
 from holdfast_drivers.local.volumes import VolumeRow, Volumes
 
@@ -37,14 +39,29 @@ class RecordKeeper(GrantKeeper, Generic[K]):
 
     @abstractmethod
     def read(self, granted: GrantName) -> K | None:
-        """What is recorded of a grant; ``None`` where it is gone."""
+        """What is recorded of a grant; ``None`` where it is gone.
+
+        Raises:
+            Corrupt: it is damaged, or the record of another grant.
+        """
+
+
+def recorded(granted: GrantName, kind: type[K]) -> K | None:
+    """What is under a grant's name; ``None`` where it is gone."""
+    try:
+        record = decoded(granted.path, granted.path.read_bytes(), kind)
+    except FileNotFoundError:
+        return None
+    if (name_of(record.volume), host_name(record.host)) != (granted.volume, granted.host):
+        raise Corrupt(f"{granted.path} is the record of another grant; revoke this one")
+    return record
 
 
 class Granted(NamedTuple, Generic[K]):
     """A volume that a host may open."""
 
     row: VolumeRow
-    data: Path
+    data: TreePath
     name: GrantName
     record: K
 
@@ -90,7 +107,7 @@ class ReplayingServer(Server, Generic[K]):
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """One replay at a time."""
-        fd = os.open(self._place.grants, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = self._place.grants.open(os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield

@@ -148,7 +148,7 @@ class ServedStore:
         return self._folder.initialize(asked, operation, fresh)
 
     def _features(self, _: ServedCall) -> Features:
-        return find_features(self._place.root)
+        return find_features(self._place.root, self._place.lock)
 
     def _probe(self, call: ServedCall) -> ProbeResult:
         assert call.request is not None

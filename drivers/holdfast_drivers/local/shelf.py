@@ -2,25 +2,30 @@
 
 A thing is built under ``staging/<kind>.<name>/`` and appears with one rename; it disappears with
 one rename too. What a killed call left in staging, or unreferenced in the thing's folder, is
-removed by the next call that changes the same key.
+removed by the next call that changes the same key. What cannot be read under one name is set apart:
+calls about that key say ``Corrupt``, and all others go on.
 """
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from holdfast import files
-from holdfast.errors import Corrupt, NotFound
-from holdfast_drivers.local.errors import after_the_fact
+from holdfast.errors import Corrupt, DriverError, NotFound
+from holdfast.trees import Strange, TreePath
+from holdfast_drivers.local.errors import FULL, SET_APART, after_the_fact, driver_error
 from holdfast_drivers.local.locks import Lock, LockKind
-from holdfast_drivers.local.names import key_of, name_of
+from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.records import decoded
 
-ROW = "row.json"
+ROW: Final = "row.json"
+_DATA: Final = re.compile(r"(data[A-Za-z0-9_.-]*)?")
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +38,14 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     id: str
     operation: str
     data: str = "data"
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """An entry that is set apart: where it is, the key its name stands for, and what is wrong."""
+
+    path: TreePath
+    key: str
+    reason: str
 
 
 R = TypeVar("R", bound=Row)
@@ -53,11 +66,11 @@ class Shelf(Generic[R]):
         """The lock of one thing."""
         return Lock(self.kind, key, shared)
 
-    def folder(self, key: str) -> Path:
+    def folder(self, key: str) -> TreePath:
         """Where the thing under this key is, or would be."""
         return self.path / name_of(key)
 
-    def staged(self, key: str) -> Path:
+    def staged(self, key: str) -> TreePath:
         """Where the thing is built, and where it is taken apart."""
         return self._staging / f"{self.kind}.{name_of(key)}"
 
@@ -77,7 +90,7 @@ class Shelf(Generic[R]):
             raise NotFound(f"there is no {self.kind} under this key", object=key)
         return found
 
-    def data(self, row: R) -> Path:
+    def data(self, row: R) -> TreePath:
         """The file with the bytes of a thing."""
         return self.folder(row.key) / row.data
 
@@ -94,67 +107,123 @@ class Shelf(Generic[R]):
                     ) from error
 
     def describe_all(self, keys: Iterable[str], look: Callable[[R], T]) -> Iterator[T]:
-        """As ``describe`` for each key; what goes meanwhile is left out."""
+        """As ``describe`` for each key; what goes meanwhile, or cannot be read, is left out."""
         for key in keys:
-            with contextlib.suppress(NotFound):
-                yield self.describe(key, look)
+            found = self._apart(self.folder(key), key, look)
+            if found is not None and not isinstance(found, Unreadable):
+                yield found
 
-    def _read(self, folder: Path) -> R | None:
+    def survey(self, look: Callable[[R], T]) -> Iterator[T | Unreadable]:
+        """As ``describe`` for each name there is, in order, and what cannot be read beside it."""
+        for path in sorted(self.path.iterdir()):
+            found = self._apart(path, key_of(path.name), look)
+            if found is not None:
+                yield found
+
+    def _apart(
+        self, path: TreePath, key: str | None, look: Callable[[R], T]
+    ) -> T | Unreadable | None:
+        """What ``look`` sees of one thing, and what is wrong where that is this thing's alone."""
+        try:
+            return self.describe(self._recorded_key(path) if key is None else key, look)
+        except NotFound:
+            return None
+        except Corrupt as error:
+            cause = error.cause
+        except OSError as error:
+            if error.errno not in SET_APART:
+                raise
+            cause = driver_error(error).cause
+        self._place.row()  # unreadable alone only where the store itself is there to say so
+        return Unreadable(path, key or "", shown(cause))
+
+    def _recorded_key(self, path: TreePath) -> str:
+        """The key of a name that holds only its digest."""
+        row = self._read(path)
+        if row is None:
+            raise NotFound(f"{path} is gone")
+        if name_of(row.key) != path.name:
+            raise Corrupt(f"{path / ROW} is of key {row.key!r}")
+        return row.key
+
+    def _read(self, folder: TreePath) -> R | None:
         try:
             data = (folder / ROW).read_bytes()
         except FileNotFoundError:
             if folder.exists() and not (folder / ROW).exists():
                 raise Corrupt(f"{folder / ROW} is lost; restore it from a backup") from None
             return None
-        try:
-            return msgspec.json.decode(data, type=self._row_type)
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"{folder / ROW} is damaged: {error}") from error
+        except (NotADirectoryError, Strange) as error:
+            raise driver_error(error) from error
+        row = decoded(folder / ROW, data, self._row_type)
+        if not _DATA.fullmatch(row.data):
+            raise Corrupt(f"{folder / ROW} names {shown(row.data)}, which is no file of its own")
+        return row
 
     def all_keys(self) -> list[str]:
-        """All keys, in byte order."""
+        """All keys that names stand for, in byte order; a thing may turn out to be unreadable."""
         found: list[str] = []
         for path in self.path.iterdir():
             key = key_of(path.name)
             if key is None:
-                row = self._read(path)
-                if row is None:
-                    continue
-                key = row.key
-            found.append(key)
+                with contextlib.suppress(DriverError, OSError):  # set apart by whoever surveys
+                    key = self._recorded_key(path)
+            if key is not None:
+                found.append(key)
         return sorted(found, key=str.encode)
 
     def rows(self) -> list[R]:
-        """All rows, in byte order of their keys; what goes meanwhile is left out."""
-        found = (self.find(key) for key in self.all_keys())
-        return [row for row in found if row is not None]
+        """All rows, in byte order of their keys, but of what goes meanwhile or is damaged."""
+        return list(self.describe_all(self.all_keys(), lambda row: row))
 
     def statuses(self) -> Iterator[os.stat_result]:
         """What the system says of the file of each thing; what goes meanwhile is left out."""
-        yield from self.describe_all(self.all_keys(), lambda row: self.data(row).stat())
+        yield from self.describe_all(self.all_keys(), lambda row: self.data(row).regular())
 
-    def stage(self, key: str) -> Path:
+    def left_bytes(self, unreadable: Unreadable) -> int:
+        """How large the data is that is still there of something unreadable."""
+        found = 0
+        with contextlib.suppress(OSError):
+            for path in unreadable.path.iterdir():
+                status = path.stat()
+                if path.name.startswith("data") and stat.S_ISREG(status.st_mode):
+                    found += status.st_size
+        return found
+
+    def is_whole(self, key: str) -> bool:
+        """Whether anything there has a row; without, it is half deleted, or no thing of ours."""
+        try:
+            return (self.folder(key) / ROW).exists()
+        except OSError:
+            return False
+
+    def stage(self, key: str) -> TreePath:
         """An empty staging folder for this key, free of what a killed call left."""
         self.purge(key)
         staged = self.staged(key)
         files.mkdir(staged)
         return staged
 
-    def unreferenced(self, row: R) -> list[Path]:
+    def unreferenced(self, row: R) -> list[TreePath]:
         """Data in a thing's folder that its row does not name: what a killed call left."""
+        return [path for path in self._others(row) if path.name.startswith("data")]
+
+    def strangers(self, row: R) -> list[TreePath]:
+        """What is in a thing's folder and was never put there by a driver."""
+        return [path for path in self._others(row) if not path.name.startswith(("data", "part."))]
+
+    def _others(self, row: R) -> list[TreePath]:
         with contextlib.suppress(FileNotFoundError):
-            return [
-                path
-                for path in sorted(self.folder(row.key).iterdir())
-                if path.name.startswith("data") and path.name != row.data
-            ]
+            known = {ROW, row.data}
+            found = sorted(self.folder(row.key).iterdir())
+            return [path for path in found if path.name not in known]
         return []
 
-    def leftovers(self, key: str) -> list[Path]:
+    def leftovers(self, key: str) -> list[TreePath]:
         """What a killed call left of this key: in staging, and as data that no row names."""
         staged = self.staged(key)
         found = [staged] if staged.exists() else []
-        with contextlib.suppress(Corrupt):  # what is damaged can still be deleted
+        with contextlib.suppress(Corrupt, OSError):  # what is damaged can still be deleted
             row = self.find(key)
             if row is not None:
                 found += self.unreferenced(row)
@@ -177,11 +246,11 @@ class Shelf(Generic[R]):
 
     def settle(self, key: str) -> None:
         """Make durable what can be seen of this key; a killed call may not have come to that."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, Strange):
             files.fsync_directory(self.folder(key))
         files.fsync_directory(self.path)
 
-    def put(self, key: str, fill: Callable[[Path], R]) -> R:
+    def put(self, key: str, fill: Callable[[TreePath], R]) -> R:
         """Make a thing appear: ``fill`` writes its files, durably, and gives its row."""
         final = self.folder(key)
         try:
@@ -211,13 +280,32 @@ class Shelf(Generic[R]):
             files.rmdir(staged)
 
     def remove(self, key: str) -> None:
-        """Make a thing disappear, and everything it is made of; an absent one is fine."""
+        """Make a thing disappear, and everything it is made of; an absent one is fine.
+
+        It needs no space but for one name, and where there is none, not even that.
+        """
         self.purge(key)
-        if not self.folder(key).exists():
+        folder, staged = self.folder(key), self.staged(key)
+        if not folder.exists():
             self._place.row()  # absent only where the store is there to say so
             return
-        staged = self.stage(key)
-        files.rename(self.folder(key), staged / "gone")
+        try:
+            files.rename(folder, staged)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._take_apart(key, folder)
+            return
         with after_the_fact(key):
             files.fsync_directory(self.path)
             files.remove_tree(staged)
+
+    def _take_apart(self, key: str, folder: TreePath) -> None:
+        """Remove a thing where it is: its row first, without which it is nothing but leftovers."""
+        with contextlib.suppress(NotADirectoryError, Strange):
+            files.remove_tree(folder / ROW)
+            with after_the_fact(key):
+                files.fsync_directory(folder)
+        with after_the_fact(key):
+            files.remove_tree(folder)
+            files.fsync_directory(self.path)

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import xxhash
 
@@ -12,6 +11,7 @@ from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
 from holdfast.requests import PartReference
+from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.objects import ObjectRow, Objects
@@ -60,17 +60,17 @@ class Uploads:
                 self.shelf.purge(request.upload)
             return infos.UploadInfo(upload=row.key, key=row.target)
 
-    def parts(self, upload: str) -> dict[int, Path]:
+    def parts(self, upload: str) -> dict[int, TreePath]:
         """The file of every part that is stored, by number."""
-        found: dict[int, Path] = {}
-        with contextlib.suppress(FileNotFoundError):
+        found: dict[int, TreePath] = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, Strange):
             for path in self.shelf.folder(upload).iterdir():
                 named = _PART_NAME.fullmatch(path.name)
                 if named is not None:
                     found[int(named[1])] = path
         return found
 
-    def part(self, upload: str, number: int) -> Path:
+    def part(self, upload: str, number: int) -> TreePath:
         """The file of one part."""
         return self.shelf.folder(upload) / f"part.{number:06}"
 
@@ -107,8 +107,10 @@ class Uploads:
         """The sizes of an upload's parts together."""
         size_bytes = 0
         for path in self.parts(upload).values():
-            with contextlib.suppress(FileNotFoundError):  # it went meanwhile
-                size_bytes += path.stat().st_size
+            with contextlib.suppress(
+                FileNotFoundError, Strange
+            ):  # it went meanwhile, or is no part
+                size_bytes += path.regular().st_size
         return size_bytes
 
     def complete(
@@ -170,7 +172,7 @@ class Uploads:
             upload_id=row.id,
         )
 
-        def fill(folder: Path) -> ObjectRow:
+        def fill(folder: TreePath) -> ObjectRow:
             with files.create_exclusive(folder / made.data) as target:
                 found = _joined(chosen, target, request.upload)
                 if found != made.sha256:
@@ -183,7 +185,7 @@ class Uploads:
         self.objects.publish(made, fill)
         return made
 
-    def _chosen(self, request: requests.CompleteUpload) -> list[tuple[PartReference, Path]]:
+    def _chosen(self, request: requests.CompleteUpload) -> list[tuple[PartReference, TreePath]]:
         """The parts that are named and their files, by number."""
         stored = self.parts(request.upload)
         chosen = {part.number: part for part in request.parts}
@@ -191,7 +193,7 @@ class Uploads:
             raise Invalid("a part is named twice", object=request.upload)
         for part in request.parts:
             path = stored.get(part.number)
-            if path is None or path.stat().st_size != part.size_bytes:
+            if path is None or path.regular().st_size != part.size_bytes:
                 raise _foreign(part, request.upload)
         return [(chosen[number], stored[number]) for number in sorted(chosen)]
 
@@ -218,7 +220,7 @@ def part_of(request: requests.UploadPart) -> PartReference:
     )
 
 
-def tag_of(path: Path) -> str:
+def tag_of(path: TreePath) -> str:
     """The tag of a part as it is stored."""
     digest = xxhash.xxh3_128()
     with files.open_existing(path) as part:
@@ -240,7 +242,9 @@ def _foreign(part: PartReference, upload: str) -> Invalid:
     )
 
 
-def _joined(parts: list[tuple[PartReference, Path]], target: files.OpenFile, upload: str) -> str:
+def _joined(
+    parts: list[tuple[PartReference, TreePath]], target: files.OpenFile, upload: str
+) -> str:
     """Append parts to an empty file; returns the SHA-256 of the whole."""
     whole, offset = hashlib.sha256(), 0
     for part, path in parts:

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from holdfast import files, infos, requests
 from holdfast.data.images import ImageFormat
 from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, OutOfRange
+from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local import disks
 from holdfast_drivers.local.config import BLOCK_BYTES
 from holdfast_drivers.local.disks import DiskRow, OpenDisk
@@ -19,7 +19,7 @@ from holdfast_drivers.local.figures import figures_of
 from holdfast_drivers.local.grants import GrantKeeper, Grants
 from holdfast_drivers.local.locks import LockKind, Locks
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.shelf import Shelf
+from holdfast_drivers.local.shelf import Shelf, Unreadable
 
 D = TypeVar("D", bound=DiskRow)
 
@@ -86,8 +86,12 @@ class Volumes:
         return self.snapshots.describe(request.key, self.snapshot_info)
 
     def promised_bytes(self) -> int:
-        """The sizes of all volumes and snapshots together."""
-        return sum(found.allocated_bytes for found in self.figures())
+        """The sizes of all volumes and snapshots, of what is left of unreadable ones too."""
+        return self._sizes(self.volumes) + self._sizes(self.snapshots)
+
+    def _sizes(self, shelf: Shelf[D]) -> int:
+        found = shelf.survey(lambda row: disks.size_of(row, shelf.data(row)))
+        return sum(shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in found)
 
     def figures(self) -> Iterator[infos.StatsInfo]:
         """Those of each volume and snapshot; what goes meanwhile is left out."""
@@ -339,7 +343,7 @@ class Volumes:
         """A volume's file; ``None`` where there is none to wait for, absent or lost."""
         with contextlib.ExitStack() as stack:
             file: files.OpenFile | None = None
-            with contextlib.suppress(NotFound, Corrupt, FileNotFoundError):
+            with contextlib.suppress(NotFound, Corrupt, FileNotFoundError, Strange):
                 path = self.volumes.data(self.volumes.get(volume))
                 file = stack.enter_context(files.open_existing(path))
             yield file
@@ -351,17 +355,17 @@ def rounded(size_bytes: int) -> int:
 
 
 @contextlib.contextmanager
-def quiet(path: Path) -> Iterator[files.OpenFile]:
+def quiet(path: TreePath) -> Iterator[files.OpenFile]:
     """A volume's file while nobody else is in the middle of a call to it."""
     with files.open_existing(path) as file:
         fcntl.flock(file.fd, fcntl.LOCK_EX)
         yield file
 
 
-def _filled(folder: Path, row: D, source: OpenDisk | None, size_bytes: int) -> D:
+def _filled(folder: TreePath, row: D, source: OpenDisk | None, size_bytes: int) -> D:
     disks.fill(folder / row.data, row, source, size_bytes)
     return row
 
 
-def _figures(row: DiskRow, path: Path) -> infos.StatsInfo:
-    return figures_of(path.stat(), row.size_bytes)
+def _figures(row: DiskRow, path: TreePath) -> infos.StatsInfo:
+    return figures_of(path.regular(), row.size_bytes)

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from holdfast import files
 from holdfast.data import qemu_img
 from holdfast.data.images import ImageFormat
 from holdfast.errors import Invalid
@@ -14,7 +13,9 @@ from holdfast.infos import HealthInfo, HealthState
 from holdfast.remote.service import Service
 from holdfast.requests import Role
 from holdfast_drivers.local.config import LocalConfig
+from holdfast_drivers.local.errors import FULL
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.records import note, noted
 from holdfast_drivers.local.replaying import Granted, ReplayingServer
 from holdfast_drivers.local.served import ServedStore
 from holdfast_drivers.local.volumes import Volumes
@@ -58,14 +59,17 @@ class GaneshaServer(ReplayingServer[GrantRecord]):
         if not life or not self._marker.parent.is_dir():
             return ""
         with contextlib.suppress(FileNotFoundError):
-            if self._marker.read_text(encoding="ascii") == life:
+            if noted(self._marker) == life:
                 return ""
         return life
 
     def remember(self, life: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            files.unlink(self._marker)
-        files.write_new(self._marker, life.encode())
+        try:
+            note(self._marker, life)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            # On a full disk the next verb replays the grants, too: that costs nothing but time.
 
     def health(self) -> HealthInfo:
         if self._ganesha.instance() and self._ganesha.is_ready():

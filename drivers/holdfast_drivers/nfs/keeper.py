@@ -7,6 +7,7 @@ starts. Runs on the storage host; blocking.
 
 import contextlib
 import hashlib
+import re
 import select
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,12 @@ import msgspec
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
 from holdfast.errors import Corrupt, Internal, Invalid, Unavailable, Unknown
+from holdfast.trees import TreePath
 from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.replaying import Record, RecordKeeper
+from holdfast_drivers.local.records import note, noted
+from holdfast_drivers.local.replaying import Record, RecordKeeper, recorded
 from holdfast_drivers.nfs.ganesha import Export, Ganesha, GaneshaRefused, GaneshaUnreachable
 from holdfast_drivers.nfs.primary_config import address_of
 
@@ -59,26 +62,21 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
 
     # Where things are
 
-    def folder(self, grant: str) -> Path:
+    def folder(self, grant: str) -> TreePath:
         """The folder that is exported for a grant."""
         return self._served / grant
 
-    def _described(self, grant: str) -> Path:
+    def _described(self, grant: str) -> TreePath:
         """The file that describes a grant's export to ganesha."""
-        return self._exports / f"{grant}.conf"
+        return TreePath(self._exports) / f"{grant}.conf"
 
-    def _marker(self, grant: str) -> Path:
+    def _marker(self, grant: str) -> TreePath:
         """Says which life of ganesha serves the export."""
         return self._served / f"{grant}.by"
 
     def read(self, granted: GrantName) -> GrantRecord | None:
         """What is recorded of a grant; ``None`` where it is gone."""
-        try:
-            return msgspec.json.decode(granted.path.read_bytes(), type=GrantRecord)
-        except FileNotFoundError:
-            return None
-        except msgspec.MsgspecError as error:
-            raise Corrupt(f"{granted.path} is damaged: {error}") from error
+        return recorded(granted, GrantRecord)
 
     # Granting
 
@@ -95,7 +93,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
                 object=request.volume,
             )
 
-    def record(self, granted: GrantName, data: Path, request: requests.Grant) -> None:
+    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
         record = GrantRecord(
             volume=request.volume,
             host=request.host,
@@ -105,7 +103,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
         files.write_new(staged, msgspec.json.encode(record))
         files.rename(staged, granted.path)
 
-    def admit(self, granted: GrantName, data: Path) -> None:
+    def admit(self, granted: GrantName, data: TreePath) -> None:
         if self.is_admitted(granted, data):
             return
         record = self.read(granted)
@@ -117,7 +115,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
             self._serve(granted, record)
             self._mark(granted.id, instance)
 
-    def _offer(self, grant: str, data: Path) -> None:
+    def _offer(self, grant: str, data: TreePath) -> None:
         """Make the folder with the volume's other name."""
         for folder in (self._served, self.folder(grant)):
             with contextlib.suppress(FileExistsError):
@@ -140,7 +138,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
             )
             self._describe(granted.id, export)
             try:
-                self._ganesha.add(self._described(granted.id), number)
+                self._ganesha.add(self._described(granted.id).path, number)
             except GaneshaRefused as refused:
                 if not refused.active:
                     raise
@@ -157,7 +155,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
         with contextlib.suppress(FileNotFoundError):
             if path.read_bytes() == text:
                 return
-        staged = path.with_suffix(".new")
+        staged = path.parent / f"{grant}.new"
         with contextlib.suppress(FileNotFoundError):
             files.unlink(staged)
         files.write_new(staged, text)
@@ -166,14 +164,11 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
 
     def _mark(self, grant: str, instance: str) -> None:
         """Remember who serves the export, so that nobody need ask before the next life."""
-        marker = self._marker(grant)
-        with contextlib.suppress(FileNotFoundError):
-            files.unlink(marker)
-        files.write_new(marker, instance.encode())
+        note(self._marker(grant), instance)
 
-    def is_admitted(self, granted: GrantName, data: Path) -> bool:
+    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
         try:
-            marked = self._marker(granted.id).read_text(encoding="ascii")
+            marked = noted(self._marker(granted.id))
         except FileNotFoundError:
             return False
         return marked == self._ganesha.instance()
@@ -195,10 +190,10 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
     def _numbers(self, grant: str) -> list[int]:
         """The number that a grant's export has, as it was described to ganesha."""
         try:
-            text = self._described(grant).read_text(encoding="utf-8")
+            text = self._described(grant).read_bytes()
         except FileNotFoundError:
             return []
-        return [int(text.partition("Export_Id = ")[2].partition(";")[0])]
+        return [int(number) for number in re.findall(rb"Export_Id = (\d{1,5});", text)[:1]]
 
     def _take_away(self, granted: GrantName, numbers: list[int]) -> None:
         """Remove the export, and wait for the calls that came before."""
@@ -219,7 +214,7 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
     def _wait_until_quiet(self, granted: GrantName) -> None:
         """Ganesha closes a file that no export leads to once the last call to it is over."""
         try:
-            status = (self.folder(granted.id) / VOLUME).stat()
+            status = (self.folder(granted.id) / VOLUME).regular()
         except FileNotFoundError:
             return
         for _ in range(_QUIET_TRIES):
@@ -228,11 +223,11 @@ class GaneshaKeeper(RecordKeeper[GrantRecord]):
             select.select((), (), (), _PAUSE_S)
         raise Unknown("nfs-ganesha is still at work on the volume")
 
-    def leftovers(self, volume: str) -> list[Path]:
+    def leftovers(self, volume: str) -> list[TreePath]:
         staged = self._staged(volume)
         return [staged] if staged.exists() else []
 
-    def _staged(self, volume: str) -> Path:
+    def _staged(self, volume: str) -> TreePath:
         return self._place.staging / f"grant.{name_of(volume)}"
 
 

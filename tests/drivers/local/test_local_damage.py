@@ -100,8 +100,8 @@ _DURABLE = {MutationKind.FSYNC_DIRECTORY, MutationKind.FSYNC_FILE}
     ("request_", "kind", "part_of_name"),
     [
         (requests.RevertVolume(key="one", snapshot="snap"), MutationKind.RENAME, "one/row.json"),
-        (requests.DeleteVolume(key="one"), MutationKind.RENAME, "gone"),
-        (requests.DeleteSnapshot(key="snap"), MutationKind.RENAME, "gone"),
+        (requests.DeleteVolume(key="one"), MutationKind.RENAME, "staging/volume.one"),
+        (requests.DeleteSnapshot(key="snap"), MutationKind.RENAME, "staging/snapshot.snap"),
         (requests.ResizeVolume(key="one", size_bytes=2 * MIB), MutationKind.TRUNCATE, "one/data"),
         (requests.Revoke(volume="two", host="host"), MutationKind.UNLINK, "grants/two"),
     ],
@@ -148,7 +148,7 @@ def test_a_store_that_changed_is_never_called_refused(tmp_path: Path) -> None:
 
     async def use(store: Store) -> None:
         life_cycle = await store.life_cycle(Role.PRIMARY)
-        replaced = FailingAfter(MutationKind.RENAME, "store.json")
+        replaced = FailingAfter(MutationKind.EXCHANGE, "store.json")
         with observe(replaced), pytest.raises(Unknown):
             await life_cycle.maintain(CTX, requests.MaintainStore())
         assert (await life_cycle.get(CTX)).state is StoreState.MAINTENANCE

@@ -1,0 +1,116 @@
+"""Small records: what is read of one is not believed, and one can be replaced on a full disk.
+
+A record that must change although there is no space has a spare: a file of a block or more that is
+there already. The new content is written over the spare, and the two change places at once.
+Blocking functions.
+"""
+
+import contextlib
+import errno
+from typing import Final, TypeVar
+
+import msgspec
+
+from holdfast import files
+from holdfast.errors import Corrupt
+from holdfast.trees import RECORD_MAX_BYTES, Strange, TreePath, strange
+from holdfast_drivers.local.errors import after_the_fact
+from holdfast_drivers.local.names import shown
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_BLOCK_BYTES: Final = 4096
+_SLACK_BYTES: Final = 512
+"""By how much a record may grow on a full disk; a change of state needs far less."""
+_NO_EXCHANGE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+def decoded(path: TreePath, data: bytes, kind: type[S]) -> S:
+    """The struct that a record holds.
+
+    Raises:
+        Corrupt: it holds none.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Corrupt(f"{path} is damaged: {shown(str(error))}") from error
+
+
+def padded(data: bytes) -> bytes:
+    """A record in whole blocks, with some space left in them; JSON ends before the blanks."""
+    whole_bytes = -(-(len(data) + _SLACK_BYTES) // _BLOCK_BYTES) * _BLOCK_BYTES
+    return data.ljust(whole_bytes)
+
+
+def made(folder: TreePath, name: str, data: bytes) -> None:
+    """Make a record and its spare, in a folder that is not there for others yet."""
+    files.write_new(folder / f"{name}.json", padded(data))
+    files.write_new(folder / f"{name}.spare", padded(b""))
+
+
+def replaced(folder: TreePath, name: str, data: bytes) -> None:
+    """Replace a record, durably and at once; the caller holds its lock."""
+    record, spare = folder / f"{name}.json", folder / f"{name}.spare"
+    # What a killed call exchanged must be durable before its other half is written over.
+    files.fsync_directory(folder)
+    if not spare.exists():
+        _make_spare(spare, data)
+    with files.open_existing(spare, writable=True) as file:
+        size_bytes = file.size_bytes()
+        if size_bytes > RECORD_MAX_BYTES:
+            raise strange(spare, "it is larger than any record; remove it")
+        files.write_at(file, 0, data.ljust(size_bytes))
+        files.fsync_file(file)
+    try:
+        files.exchange(spare, record)
+    except OSError as error:
+        if error.errno not in _NO_EXCHANGE:
+            raise
+        files.rename(spare, record)
+    with after_the_fact():
+        files.fsync_directory(folder)
+    with contextlib.suppress(OSError):  # the next change says so, where it needs what is not there
+        _keep_spare(spare, data)
+
+
+def _make_spare(spare: TreePath, data: bytes) -> None:
+    """For a record from before there were spares."""
+    try:
+        files.write_new(spare, padded(data))
+    except OSError:
+        with contextlib.suppress(OSError):
+            files.unlink(spare)  # empty or half written, it takes what others need
+        raise
+
+
+def _keep_spare(spare: TreePath, data: bytes) -> None:
+    """Let the spare have the blocks that the next change needs."""
+    if not spare.exists():
+        _make_spare(spare, data)
+        return
+    with files.open_existing(spare, writable=True) as file:
+        missing = len(padded(data)) - file.size_bytes()
+        if missing > 0:
+            files.write_at(file, file.size_bytes(), b" " * missing)
+            files.fsync_file(file)
+
+
+def note(path: TreePath, text: str) -> None:
+    """Write down what is of use but need not survive; over what is there, which needs no space."""
+    data = text.encode()
+    try:
+        with files.open_existing(path, writable=True) as file:
+            files.write_at(file, 0, data)
+            files.truncate(file, len(data))
+    except (FileNotFoundError, Strange):
+        files.remove_tree(path)  # whatever stands in its place
+        files.write_new(path, data)
+
+
+def noted(path: TreePath) -> str:
+    """What was written down; nonsense, which equals nothing, where a call was killed meanwhile."""
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except Strange:
+        return "\0"
