@@ -1,6 +1,7 @@
 """The image store's driver: each verb is one blocking function, run on the store's connection."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from holdfast import infos, requests
 from holdfast.capabilities import ImageCapabilities
@@ -18,6 +19,9 @@ from holdfast_drivers.nfs.probing import probe
 from holdfast_drivers.nfs.session import Session
 from holdfast_drivers.nfs.uploads import Uploads
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class NfsImageDriver(ImageDriver):
     """A driver bound to one store of an export; it holds a connection and nothing else."""
@@ -27,16 +31,33 @@ class NfsImageDriver(ImageDriver):
         self._uploads = uploads
         self._objects: Objects = uploads.objects
 
+    async def _run(
+        self,
+        ctx: CallContext,
+        key: str,
+        verb: Callable[Concatenate[Client, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Carry out a verb in the store that is expected; another one, or none, is refused."""
+
+        def recognized(client: Client) -> T:
+            self._uploads.shelves.recognize(client, self.expected)
+            return verb(client, *args, **kwargs)
+
+        return await self._session.run(ctx, key, recognized)
+
     @property
     def capabilities(self) -> ImageCapabilities:
         return IMAGE_CAPABILITIES
 
     async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        return await self._session.run(ctx, "", self._objects.stats)
+        return await self._run(ctx, "", self._objects.stats)
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> HealthInfo:
         try:
-            await self._session.run(ctx, "", self._uploads.shelves.row)
+            await self._run(ctx, "", self._uploads.shelves.row)
         except DriverError as error:
             return HealthInfo(
                 state=HealthState.DOWN, dependency=self._session.name, detail=error.cause
@@ -53,7 +74,7 @@ class NfsImageDriver(ImageDriver):
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
         fresh = runtime().new_id("part")
-        return await self._session.run(ctx, request.upload, self._uploads.send, request, fresh)
+        return await self._run(ctx, request.upload, self._uploads.send, request, fresh)
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
@@ -64,22 +85,22 @@ class NfsImageDriver(ImageDriver):
         )
 
     async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
-        return await self._session.run(ctx, request.upload, self._uploads.abort, request)
+        return await self._run(ctx, request.upload, self._uploads.abort, request)
 
     async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
-        return await self._session.run(ctx, request.key, self._objects.get, request)
+        return await self._run(ctx, request.key, self._objects.get, request)
 
     async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
-        return await self._session.run(ctx, request.key, self._objects.open, request)
+        return await self._run(ctx, request.key, self._objects.open, request)
 
     async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
-        return await self._session.run(ctx, request.key, self._objects.head, request)
+        return await self._run(ctx, request.key, self._objects.head, request)
 
     async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
-        return await self._session.run(ctx, "", self._objects.list, request)
+        return await self._run(ctx, "", self._objects.list, request)
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
-        return await self._session.run(ctx, request.key, self._objects.delete, request)
+        return await self._run(ctx, request.key, self._objects.delete, request)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
@@ -88,7 +109,7 @@ class NfsImageDriver(ImageDriver):
             return probe(client, self._uploads, request)
 
         try:
-            return await self._session.run(ctx, "", look)
+            return await self._run(ctx, "", look)
         except DriverError as error:
             return infos.Undetermined(reason=str(error))
 
@@ -98,5 +119,5 @@ class NfsImageDriver(ImageDriver):
         def look(client: Client) -> list[infos.OwnedThing]:
             return list(owned(client, self._uploads))
 
-        for thing in await self._session.run(ctx, "", look):
+        for thing in await self._run(ctx, "", look):
             yield thing

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from holdfast import requests
-from holdfast.errors import Busy, Conflict, InUse, Invalid, NotFound
+from holdfast.errors import Busy, InUse, Invalid, NotFound
+from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import Gone, StoreInfo
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
@@ -43,7 +44,12 @@ class NfsImageLifeCycle(LifeCycle):
         self._shelves = shelves
 
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
-        row = StoreRow(id=runtime().new_id("store"), name=request.name, operation=ctx.operation)
+        row = StoreRow(
+            id=runtime().new_id("store"),
+            name=request.name,
+            operation=ctx.operation,
+            identity=request.identity,
+        )
         return await self._session.run(ctx, "", self._initialize, row)
 
     def _initialize(self, client: Client, row: StoreRow) -> StoreInfo:
@@ -52,12 +58,12 @@ class NfsImageLifeCycle(LifeCycle):
             raise Invalid(f"setting `folder`: there is no folder {base} in the export")
         self._restore(client)
         try:
-            found = self._shelves.row(client)
+            self._shelves.row(client)
         except NotFound:
-            found = self._build(client, row)
-        if found.name != row.name:
-            raise Conflict(f"the folder is store {found.name!r} already")
-        return self._shelves.info(client)
+            self._build(client, row)
+        info = self._shelves.info(client)
+        check_initialized(info, name=row.name, identity=row.identity)
+        return info
 
     def _build(self, client: Client, row: StoreRow) -> StoreRow:
         """Make the store appear whole, or give the one that another call was quicker with."""
@@ -152,6 +158,19 @@ class NfsImageLifeCycle(LifeCycle):
     def _cancel_maintenance(self, client: Client) -> StoreInfo:
         self._shelves.in_service(client)
         discard(client, f"{self._shelves.folder}/{MAINTENANCE}")
+        return self._shelves.info(client)
+
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
+        fresh = runtime().new_id("store")
+        return await self._session.run(ctx, "", self._adopt, request, fresh)
+
+    def _adopt(self, client: Client, asked: requests.AdoptStore, fresh: str) -> StoreInfo:
+        found = self._shelves.info(client)
+        check_adoptable(found, driver_id=asked.driver_id, identity=asked.identity)
+        row = msgspec.structs.replace(self._shelves.row(client), identity=asked.identity)
+        with self._shelves.building(client, "store", "", fresh) as staged:
+            client.write_new(staged, msgspec.json.encode(row))
+            client.rename(staged, f"{self._shelves.folder}/{STORE}")
         return self._shelves.info(client)
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:

@@ -1,7 +1,7 @@
 """The folder of one image store on an export: where things are, and what state the store is in.
 
 <folder>/<namespace>/image/
-    store.json      id and name; never changed
+    store.json      id, name and identity; changed by nothing but adoption
     maintenance     there while the store is in maintenance
     hosts/          a file for each attached host
     objects/        a file for each object
@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from holdfast.errors import Busy, Corrupt, Invalid, NotFound, Precondition, Unknown
+from holdfast.identity import ExpectedStore
 from holdfast.infos import StoreInfo, StoreState
 from holdfast_drivers.local.names import key_of, name_of
 from holdfast_drivers.nfs.config import NfsImageConfig
@@ -42,6 +43,7 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     id: str
     name: str
     operation: str
+    identity: str = ""
 
 
 class Shelves:
@@ -107,6 +109,19 @@ class Shelves:
             name=row.name,
             state=StoreState.MAINTENANCE if resting else StoreState.UP,
             hosts=tuple(sorted((host for host in hosts if host is not None), key=str.encode)),
+            identity=row.identity,
+        )
+
+    def recognize(self, client: Client, expected: ExpectedStore) -> None:
+        """Refuse a folder that is another store than the one expected, or none."""
+        if not expected.identities:
+            return
+        try:
+            row = self.row(client)
+        except NotFound as problem:
+            raise expected.missing(problem) from problem
+        expected.check(
+            StoreInfo(id=row.id, name=row.name, state=StoreState.UP, identity=row.identity)
         )
 
     # Names

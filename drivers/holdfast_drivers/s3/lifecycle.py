@@ -4,6 +4,7 @@ import msgspec
 
 from holdfast import requests
 from holdfast.errors import Conflict, InUse
+from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
@@ -28,11 +29,10 @@ class S3LifeCycle(LifeCycle):
         async with open_bucket(self._config) as bucket:
             found = await found_store(bucket, call)
             if found is None:
-                found = await _made(bucket, call, request.name)
-        row = found[0]
-        if row.name != request.name:
-            raise Conflict(f"the prefix is store {row.name!r} already", object=request.name)
-        return row.info()
+                found = await _made(bucket, call, request)
+        info = found[0].info()
+        check_initialized(info, name=request.name, identity=request.identity)
+        return info
 
     async def get(self, ctx: CallContext) -> StoreInfo:
         async with open_bucket(self._config) as bucket:
@@ -72,6 +72,14 @@ class S3LifeCycle(LifeCycle):
         async with open_bucket(self._config) as bucket:
             return (await change_store(bucket, Call(ctx), changed)).info()
 
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
+        def adopted(row: StoreRow) -> StoreRow:
+            check_adoptable(row.info(), driver_id=request.driver_id, identity=request.identity)
+            return msgspec.structs.replace(row, identity=request.identity)
+
+        async with open_bucket(self._config) as bucket:
+            return (await change_store(bucket, Call(ctx), adopted)).info()
+
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
         call = Call(ctx)
         async with open_bucket(self._config) as bucket:
@@ -81,15 +89,22 @@ class S3LifeCycle(LifeCycle):
         return Gone(key="")
 
 
-async def _made(bucket: Bucket, call: Call, name: str) -> tuple[StoreRow, str]:
+async def _made(
+    bucket: Bucket, call: Call, asked: requests.InitializeStore
+) -> tuple[StoreRow, str]:
     """The store, made now or by somebody else a moment ago."""
-    row = StoreRow(id=runtime().new_id("store"), name=name, operation=call.operation)
+    row = StoreRow(
+        id=runtime().new_id("store"),
+        name=asked.name,
+        operation=call.operation,
+        identity=asked.identity,
+    )
     etag = await bucket.put(call, STORE, msgspec.json.encode(row), new=True)
     if etag is not None:
         return row, etag
     found = await found_store(bucket, call)
     if found is None:
-        raise Conflict("another call made and removed a store here", object=name)
+        raise Conflict("another call made and removed a store here", object=asked.name)
     return found
 
 

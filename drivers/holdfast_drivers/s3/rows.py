@@ -31,10 +31,17 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     operation: str
     state: StoreState = StoreState.UP
     hosts: tuple[str, ...] = ()
+    identity: str = ""
 
     def info(self) -> StoreInfo:
         """What is reported of it."""
-        return StoreInfo(id=self.id, name=self.name, state=self.state, hosts=self.hosts)
+        return StoreInfo(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            hosts=self.hosts,
+            identity=self.identity,
+        )
 
 
 class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

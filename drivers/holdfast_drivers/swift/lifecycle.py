@@ -7,6 +7,7 @@ import msgspec
 from holdfast import requests
 from holdfast.errors import Conflict, Exhausted, Internal, InUse, Unknown
 from holdfast.fan_out import several
+from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
@@ -23,6 +24,7 @@ from holdfast_drivers.swift.store import (
     begun,
     fresh_key,
     host_header,
+    identity_header,
     is_begun,
     state_header,
 )
@@ -31,6 +33,7 @@ HOSTS_MAX = 64
 """A container has at most 90 entries of metadata."""
 _NAMED = 5
 """How many objects a refusal names."""
+_IDENTITY = "identity"
 _KEY = "url-key"
 """Beside the anchor: the key of temporary addresses that was made with the store."""
 
@@ -48,9 +51,8 @@ class SwiftLifeCycle(LifeCycle):
         if headers is not None and found is None:
             await self._refuse_others(call)
         if found is None:
-            found = await self._make(call, request.name)
-        if found.name != request.name:
-            raise Conflict(f"the container is store {found.name!r} already")
+            found = await self._make(call, request)
+        check_initialized(found.info(), name=request.name, identity=request.identity)
         if not found.signs:
             await self._describe(call, {URL_KEY: await self._url_key(call)})
         return found.info()
@@ -64,14 +66,20 @@ class SwiftLifeCycle(LifeCycle):
                 "see setting namespace"
             )
 
-    async def _make(self, call: Call, name: str) -> StoreRow:
-        fresh = StoreRow(id=runtime().new_id("store"), name=name, operation=call.operation)
+    async def _make(self, call: Call, asked: requests.InitializeStore) -> StoreRow:
+        fresh = StoreRow(
+            id=runtime().new_id("store"),
+            name=asked.name,
+            operation=call.operation,
+            identity=asked.identity,
+        )
         place, segments = self._store.place, self._store.segments
         await place.make(call, begun(call.operation))
         meta = {
             "id": fresh.id,
-            "name": encoded(name),
+            "name": encoded(fresh.name),
             "operation": encoded(call.operation),
+            **({_IDENTITY: encoded(fresh.identity)} if fresh.identity else {}),
             _KEY: fresh_key(),
         }
         if not await segments.put(call, ANCHOR, b"", meta, new=True):
@@ -83,6 +91,7 @@ class SwiftLifeCycle(LifeCycle):
                 id=meta["id"],
                 name=decoded(meta["name"]),
                 operation=decoded(meta["operation"]),
+                identity=decoded(meta.get(_IDENTITY, "")),
             )
         key = {} if URL_KEY in (await place.look(call) or {}) else {URL_KEY: meta[_KEY]}
         await place.describe(call, fresh.headers() | key)
@@ -129,6 +138,13 @@ class SwiftLifeCycle(LifeCycle):
             return row.info()
         await self._describe(call, state_header(state))
         return msgspec.structs.replace(row, state=state).info()
+
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
+        call = Call(ctx)
+        row = await self._store.row(call)
+        check_adoptable(row.info(), driver_id=request.driver_id, identity=request.identity)
+        await self._describe(call, identity_header(request.identity))
+        return msgspec.structs.replace(row, identity=request.identity).info()
 
     async def _describe(self, call: Call, headers: dict[str, str]) -> None:
         if not await self._store.place.describe(call, headers):

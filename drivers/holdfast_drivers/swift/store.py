@@ -38,6 +38,7 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """What the container holds now."""
     signs: bool = False
     """Whether the container has a key of temporary addresses."""
+    identity: str = ""
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Self | None:
@@ -52,6 +53,7 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
             hosts=_sorted(decoded(headers[name]) for name in headers if name.startswith(_HOST)),
             size_bytes=int(headers.get("x-container-bytes-used", 0)),
             signs=URL_KEY in headers,
+            identity=decoded(headers.get(f"{_OURS}identity", "")),
         )
 
     def with_host(self, host: str) -> Self:
@@ -69,11 +71,18 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
             f"{_OURS}name": encoded(self.name),
             **begun(self.operation),
             **state_header(self.state),
+            **(identity_header(self.identity) if self.identity else {}),
         }
 
     def info(self) -> StoreInfo:
         """What is reported of the store."""
-        return StoreInfo(id=self.id, name=self.name, state=self.state, hosts=self.hosts)
+        return StoreInfo(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            hosts=self.hosts,
+            identity=self.identity,
+        )
 
 
 class Store:
@@ -160,6 +169,11 @@ def is_begun(headers: Mapping[str, str]) -> bool:
 def state_header(state: StoreState) -> dict[str, str]:
     """A store's state as metadata."""
     return {f"{_OURS}state": state.value}
+
+
+def identity_header(identity: str) -> dict[str, str]:
+    """A store's identity as metadata."""
+    return {f"{_OURS}identity": encoded(identity)}
 
 
 def host_header(host: str, *, attached: bool) -> dict[str, str]:
