@@ -253,7 +253,7 @@ def _end_plain_row(tx: Transaction, kind: type[Row], involved: Involved, verdict
     if not dropped:
         return
     if kind is LedgerEntry:
-        ledger.release(tx, holder=involved.id)
+        ledger.release_all(tx, holder=involved.id)
         return
     row = tx.find(kind, involved.id)
     if row is not None:
@@ -270,9 +270,10 @@ def _end_stateful_row(
     state = _state(after)
     if isinstance(after, _HOLDERS):
         if state == VolumeState.READY:
-            ledger.settle(tx, holder=after.id, amount_bytes=after.size_bytes)
+            promised = ledger.promised_bytes(tx, after)
+            ledger.settle(tx, store=after.store, holder=after.id, amount_bytes=promised)
         elif state in _GONE:
-            ledger.release(tx, holder=after.id)
+            ledger.release(tx, store=after.store, holder=after.id)
     elif isinstance(after, Store) and state in _GONE:
         ledger.close_account(tx, after.id)
 

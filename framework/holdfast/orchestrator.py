@@ -5,7 +5,7 @@ It owns one task group; whatever runs in the background lives in it and ends wit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -16,6 +16,7 @@ from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
 from holdfast.errors import HoldfastError
 from holdfast.journal import Draft, Workflow
+from holdfast.ledger_upgrade import upgrade_ledger
 from holdfast.model.rows import Lease, Operation
 from holdfast.recovery import Recovered, check_plans, interrupted
 from holdfast.runtime import runtime
@@ -49,6 +50,11 @@ class Orchestrator:
         self._background: set[asyncio.Task[None]] = set()
         self._active: set[str] = set()
         self._turns = _Turns()
+
+    @property
+    def active(self) -> Collection[str]:
+        """The operations that somebody here is working on now."""
+        return self._active
 
     async def run(self, workflow: Workflow) -> Outcome:
         """Run a workflow to its outcome; ``Outcome.expect`` turns failure into an exception.
@@ -183,6 +189,7 @@ async def open_orchestrator(
     """
     owner = runtime().new_id("orchestrator")
     fence = await catalogue.transact(lambda tx: _next_fence(tx, owner))
+    await upgrade_ledger(catalogue)
     stores = OpenStores(catalogue, opener or PluginOpener())
     attempts = Attempts(stores, fence=fence, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)

@@ -141,8 +141,8 @@ def applying(act: str, holder: str, amount: int) -> Callable[[Transaction], None
             case "reserve":
                 ledger.reserve(tx, store="st", holder=holder, amount_bytes=amount)
             case "settle":
-                ledger.settle(tx, holder=holder, amount_bytes=amount)
+                ledger.settle(tx, store="st", holder=holder, amount_bytes=amount)
             case _:
-                ledger.release(tx, holder=holder)
+                ledger.release(tx, store="st", holder=holder)
 
     return apply

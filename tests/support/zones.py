@@ -31,6 +31,7 @@ from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.requests import CallContext, Role, ScopeKind
 from holdfast.runtime import InlineRuntime, RealRuntime, use_runtime
 from holdfast.scrub import scrub
+from holdfast.scrub.capacity import ledger_findings
 from holdfast.stores import PluginOpener
 from holdfast.testbed import Testbed, TestbedKind
 from holdfast.workflows import add_store
@@ -268,7 +269,9 @@ class Zone:
 async def memory_zone() -> AsyncIterator[Zone]:
     """A new zone on the reference driver, which makes volumes from data by itself."""
     async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
-        yield Zone(testbed, MemoryCatalogue(), "memory")
+        zone = Zone(testbed, MemoryCatalogue(), "memory")
+        yield zone
+        await check_ledger(zone)
 
 
 @asynccontextmanager
@@ -276,7 +279,14 @@ async def local_zone() -> AsyncIterator[Zone]:
     """A new zone on real files, whose volumes are filled through a grant."""
     run = RealRuntime().new_id("zone")
     async with LocalProvider().testbeds()[TestbedKind.EMBEDDED](run) as testbed:
-        yield Zone(testbed, MemoryCatalogue(), "local")
+        zone = Zone(testbed, MemoryCatalogue(), "local")
+        yield zone
+        await check_ledger(zone)
+
+
+async def check_ledger(zone: Zone) -> None:
+    """Whatever a test did to a zone: its ledger says what exists, and no more."""
+    assert await ledger_findings(zone.catalogue) == []
 
 
 async def recovered(zone: Zone) -> tuple[Outcome, ...]:

@@ -217,7 +217,8 @@ class LedgerEntry(Row, frozen=True, kw_only=True):
     """Capacity of a store that is spoken for: reserved at decision, committed at ready, removed at
     release.
 
-    ``holder`` is the row the bytes belong to.
+    There is one for each ``holder`` (the row the bytes belong to) and store. See
+    ``holdfast.ledger`` for what is counted.
     """
 
     table = "ledger"
@@ -231,13 +232,22 @@ class LedgerEntry(Row, frozen=True, kw_only=True):
 class Capacity(Row, frozen=True, kw_only=True):
     """What a store holds and what of it is spoken for: the sum of its ledger entries.
 
-    ``id`` is the store's. ``total_bytes`` is ``None`` where the store is not bounded.
+    ``id`` is the store's. ``total_bytes`` is ``None`` where the store is not bounded. What is
+    spoken for is *allocated*: sizes that were promised. *Used* is what content occupies by the
+    driver's figures, *physical* what its pools have and what of that is taken; both are as old as
+    ``refreshed_s`` (seconds since the epoch, 0 for never). ``definition`` is the one by which the
+    entries were made.
     """
 
     table = "capacities"
     total_bytes: int | None = None
     reserved_bytes: int = 0
     committed_bytes: int = 0
+    used_bytes: int = 0
+    physical_total_bytes: int = 0
+    physical_used_bytes: int = 0
+    refreshed_s: float = 0.0
+    definition: int = 0
 
 
 class Involved(msgspec.Struct, frozen=True, array_like=True):

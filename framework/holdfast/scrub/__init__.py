@@ -1,50 +1,96 @@
 """Scrub: compares catalogue and backends both ways; nothing unknown is deleted.
 
 Bytes without a row go to quarantine with an age; Ready rows without bytes become Lost, which is an
-alert. What an unfinished operation holds is reported as unfinished: recovery comes first.
+alert. It runs beside other work: what an operation is at work on is left for a later scrub. What
+was interrupted is reported as unfinished: recovery comes first. Each store, each entry and each
+object fails for itself.
 """
 
+import asyncio
+
 from holdfast import journal
-from holdfast.errors import DriverError
-from holdfast.model.rows import Store
+from holdfast.catalogue.port import Transaction
+from holdfast.model.rows import Operation, Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
-from holdfast.scrub.capacity import ledger_findings, release_cleared
+from holdfast.runtime import runtime
+from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_cleared
 from holdfast.scrub.comparison import StoreScrub
 from holdfast.scrub.contents import read_objects
-from holdfast.scrub.findings import Finding, FindingKind, ScrubReport
+from holdfast.scrub.findings import Finding, FindingKind, Findings, ScrubReport, told
+from holdfast.scrub.scratch import Scratch
+from holdfast.scrub.second import second_look
 
 __all__ = ["Finding", "FindingKind", "ScrubReport", "scrub"]
 
+PATIENCE_S = 600.0
+STORES_AT_ONCE = 16
 
-async def scrub(orchestrator: Orchestrator, *, deep: bool = False) -> ScrubReport:
+
+async def scrub(
+    orchestrator: Orchestrator, *, deep: bool = False, patience_s: float = PATIENCE_S
+) -> ScrubReport:
     """Compare every store that is in service with the catalogue; ``deep`` reads objects too.
 
     What is found changes the catalogue: unknown things are put into quarantine, lost rows are
-    marked, and what has returned is Ready again.
+    marked, what has returned is Ready again, and the ledger is put right.
+
+    Args:
+        orchestrator: whose stores and catalogue are compared.
+        deep: read every object back.
+        patience_s: how long a store may say nothing before it counts as unreachable.
     """
     stores = await orchestrator.catalogue.transact(lambda tx: tx.select(Store))
-    findings = await _unfinished(orchestrator)
-    findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
-    things = rows = digests = 0
-    compared: list[str] = []
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
-    for store in served:
-        one = StoreScrub(orchestrator, store)
-        try:
-            await one.compare()
-            compared.append(store.id)
-            if deep:
-                digests += await read_objects(one)
-        except DriverError as problem:
-            one.find(FindingKind.UNREACHABLE, "store", store.name, str(problem))
-        findings += one.findings
-        things, rows = things + one.things, rows + one.rows
-    await orchestrator.catalogue.transact(lambda tx: release_cleared(tx, compared))
-    findings += await orchestrator.catalogue.transact(ledger_findings)
+    gate = asyncio.Semaphore(STORES_AT_ONCE)
+    async with asyncio.TaskGroup() as tasks:
+        looks = [
+            tasks.create_task(_one_store(orchestrator, gate, store, deep, patience_s))
+            for store in served
+        ]
+    looked = [look.result() for look in looks]
+    findings = await _interrupted(orchestrator)
+    findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
+    findings += [finding for one in looked for finding in one.found]
+    findings += await ledger_findings(orchestrator.catalogue)
     return ScrubReport(
-        stores=len(served), things=things, rows=rows, digests=digests, findings=tuple(findings)
+        stores=len(served),
+        things=sum(one.things for one in looked),
+        rows=sum(one.rows for one in looked),
+        digests=sum(one.digests for one in looked),
+        findings=tuple(findings),
     )
+
+
+async def _one_store(
+    orchestrator: Orchestrator, gate: asyncio.Semaphore, store: Store, deep: bool, patience_s: float
+) -> Findings:
+    """Everything about one store; whatever goes wrong with it is a finding about it alone."""
+    one = StoreScrub(orchestrator, store, patience_s)
+    async with gate:
+        try:
+            await _compare(one)
+            if deep:
+                await read_objects(one)
+        except Exception as problem:  # noqa: BLE001 - the other stores are to be compared
+            one.findings.add(FindingKind.UNREACHABLE, "store", store.name, told(problem))
+    return one.findings
+
+
+async def _compare(one: StoreScrub) -> None:
+    dirty = await dirty_holders(one.catalogue, one.store.id)
+    lane = runtime().open_lane()
+    try:
+        scratch = await lane.run(Scratch)
+        try:
+            doubts = await one.first_look(lane, scratch)
+            cleared = [holder for holder in dirty if not await lane.run(scratch.has_prefix, holder)]
+        finally:
+            await lane.run(scratch.close)
+    finally:
+        lane.close()
+    await second_look(one, doubts)
+    await release_cleared(one.catalogue, one.store.id, cleared)
 
 
 def _in_error(store: Store) -> Finding:
@@ -57,8 +103,13 @@ def _in_error(store: Store) -> Finding:
     )
 
 
-async def _unfinished(orchestrator: Orchestrator) -> list[Finding]:
-    found = await orchestrator.catalogue.transact(journal.unfinished)
+async def _interrupted(orchestrator: Orchestrator) -> list[Finding]:
+    """Operations without an outcome that nobody is working on."""
+
+    def read(tx: Transaction) -> list[Operation]:
+        # Looked at inside the transaction: one that ends meanwhile is still active here.
+        return [one for one in journal.unfinished(tx) if one.id not in orchestrator.active]
+
     return [
         Finding(
             kind=FindingKind.UNFINISHED,
@@ -67,5 +118,5 @@ async def _unfinished(orchestrator: Orchestrator) -> list[Finding]:
             key=operation.id,
             detail=f"{operation.kind} of {operation.subject} is {operation.state}; run recover",
         )
-        for operation in found
+        for operation in await orchestrator.catalogue.transact(read)
     ]

@@ -1,76 +1,226 @@
-"""The capacity ledger against itself: sums, and reservations that nothing stands behind."""
+"""The capacity ledger against what exists by its definition, and against its own sums.
 
-from collections.abc import Collection
+The ledger says what was promised: an entry for each row that has bytes in a store, one for each
+operation that still needs some, and no other. Where it does not, that is a finding, and it is put
+right: row by row, in the transaction that looks, so that running work never sees a wrong one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import msgspec
 
 from holdfast import journal, ledger
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.model.rows import (
     Capacity,
     LedgerEntry,
     LedgerState,
     Operation,
-    Quarantined,
     Snapshot,
+    Store,
     StoredObject,
     Volume,
 )
 from holdfast.model.states import OperationState
+from holdfast.scrub.accounts import GONE, HOLDERS, Holder
+from holdfast.scrub.comparison import PAGE
 from holdfast.scrub.findings import Finding, FindingKind
 
+T = TypeVar("T")
 
-def release_cleared(tx: Transaction, compared: Collection[str]) -> None:
-    """Give back what dirty operations hold in stores that were compared and found without it.
-
-    What an operation could not clear away is named after it, and in quarantine while it is there.
-    """
-    for store in compared:
-        left = [row.key for row in tx.select(Quarantined, store=store)]
-        for entry in tx.select(LedgerEntry, store=store):
-            operation = tx.find(Operation, entry.holder)
-            if operation is None or operation.state is not OperationState.FAILED_DIRTY:
-                continue
-            if not any(key.startswith(operation.id) for key in left):
-                ledger.release(tx, holder=entry.holder)
+_LOOKS = 3
+_SETTLED = frozenset({"Ready", "Lost"})
+"""States in which a row's entry is exact; in all others it may be on its way."""
 
 
-def ledger_findings(tx: Transaction) -> list[Finding]:
-    """The sums of each store against its entries, and entries whose holder is gone."""
-    found: list[Finding] = []
-    for account in tx.select(Capacity):
-        entries = tx.select(LedgerEntry, store=account.id)
-        sums = dict.fromkeys(LedgerState, 0)
-        for entry in entries:
-            sums[entry.entry] += entry.amount_bytes
-        if (sums[LedgerState.RESERVED], sums[LedgerState.COMMITTED]) != (
-            account.reserved_bytes,
-            account.committed_bytes,
-        ):
-            found.append(
-                Finding(
-                    kind=FindingKind.LEDGER,
-                    store=account.id,
-                    what="capacity",
-                    key=account.id,
-                    detail="the sums are not those of the entries",
-                )
-            )
-        busy = {involved.id for one in journal.unfinished(tx) for involved in one.involved}
-        found += [
-            Finding(
-                kind=FindingKind.LEDGER,
-                store=account.id,
-                what="entry",
-                key=entry.holder,
-                detail=f"{entry.amount_bytes} bytes are reserved for nothing that is under way",
-            )
-            for entry in entries
-            if entry.entry is LedgerState.RESERVED
-            and entry.holder not in busy
-            and not _is_in_error(tx, entry.holder)
+async def dirty_holders(catalogue: Catalogue, store: str) -> list[str]:
+    """The operations that left something dirty and still hold capacity in a store."""
+
+    def read(tx: Transaction, after: str) -> tuple[str, list[str]]:
+        page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
+        dirty = [
+            entry.holder
+            for entry in page
+            if entry.entry is LedgerState.RESERVED and _is_dirty(tx, entry.holder)
         ]
+        return (page[-1].id if page else ""), dirty
+
+    return await _walk(catalogue, read)
+
+
+def _is_dirty(tx: Transaction, holder: str) -> bool:
+    operation = tx.find(Operation, holder)
+    return operation is not None and operation.state is OperationState.FAILED_DIRTY
+
+
+async def release_cleared(catalogue: Catalogue, store: str, holders: list[str]) -> None:
+    """Give back what dirty operations hold in a store that was found without what they left.
+
+    What an operation could not clear away is named after it. ``holders`` were dirty before the
+    store was looked at.
+    """
+
+    def commit(tx: Transaction) -> None:
+        for holder in holders:
+            ledger.release(tx, store=store, holder=holder)
+
+    if holders:
+        await catalogue.transact(commit)
+
+
+async def ledger_findings(catalogue: Catalogue) -> list[Finding]:
+    """Where the ledger of each store is not what exists; it is put right."""
+    found: list[Finding] = []
+    for account in await catalogue.transact(lambda tx: tx.select(Capacity)):
+        found += await _walk(catalogue, partial(_entries, store=account.id))
+        for table, _ in HOLDERS:
+            found += await _walk(catalogue, partial(_rows, store=account.id, table=table))
+        found += await _sums(catalogue, account.id)
     return found
 
 
-def _is_in_error(tx: Transaction, holder: str) -> bool:
-    rows = (tx.find(Volume, holder), tx.find(Snapshot, holder), tx.find(StoredObject, holder))
-    return any(row is not None and row.state.value == "Error" for row in rows)
+async def _walk(catalogue: Catalogue, page: Callable[..., tuple[str, Sequence[T]]]) -> list[T]:
+    """What all pages give, each in a transaction of its own."""
+    found: list[T] = []
+    after = ""
+    while True:
+        after, more = await catalogue.transact(partial(page, after=after))
+        found += more
+        if not after:
+            return found
+
+
+def _entries(tx: Transaction, *, store: str, after: str) -> tuple[str, list[Finding]]:
+    """Entries that nothing stands behind, and those of another amount than was promised."""
+    page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
+    found: list[Finding] = []
+    for entry in page:
+        problem = _of_entry(tx, entry)
+        if problem:
+            found.append(_finding(tx, store, "entry", entry.holder, problem))
+    return (page[-1].id if page else ""), found
+
+
+def _of_entry(tx: Transaction, entry: LedgerEntry) -> str:
+    row = _holder(tx, entry.holder)
+    if row is None:
+        operation = tx.find(Operation, entry.holder)
+        if operation is not None and operation.state not in (
+            OperationState.SUCCEEDED,
+            OperationState.FAILED_CLEAN,
+        ):
+            return ""
+    elif row.state.value not in GONE:
+        if row.state.value not in _SETTLED or row.store != entry.store:
+            return _elsewhere(tx, row, entry)
+        promised = ledger.promised_bytes(tx, row)
+        if (entry.entry, entry.amount_bytes) == (LedgerState.COMMITTED, promised):
+            return ""
+        ledger.settle(tx, store=entry.store, holder=entry.holder, amount_bytes=promised)
+        had = f"{entry.amount_bytes} bytes were {entry.entry}"
+        return f"{had} where {promised} are promised; put right"
+    ledger.drop(tx, entry)
+    return f"{entry.amount_bytes} bytes were {entry.entry} for nothing that is there; given back"
+
+
+def _elsewhere(tx: Transaction, row: Holder, entry: LedgerEntry) -> str:
+    """A row has an entry in another store only while an operation moves it."""
+    if row.store == entry.store or row.state.value not in _SETTLED:
+        return ""
+    if any(row.id == involved.id for one in journal.unfinished(tx) for involved in one.involved):
+        return ""
+    ledger.drop(tx, entry)
+    return f"{entry.amount_bytes} bytes were {entry.entry} for what is elsewhere; given back"
+
+
+def _rows(
+    tx: Transaction, *, store: str, table: type[Holder], after: str
+) -> tuple[str, list[Finding]]:
+    """Rows that have, or may have, bytes in the store and no entry."""
+    page = tx.page(table, after=after, limit=PAGE, store=store)
+    found: list[Finding] = []
+    for row in page:
+        if row.state.value in GONE or tx.find(LedgerEntry, ledger.entry_id(row.id, store)):
+            continue
+        promised = ledger.promised_bytes(tx, row)
+        ledger.enter(tx, store=store, holder=row.id, amount_bytes=promised)
+        problem = f"the {promised} bytes promised to it were not in the ledger; put right"
+        found.append(_finding(tx, store, "entry", row.id, problem))
+    return (page[-1].id if page else ""), found
+
+
+def _holder(tx: Transaction, holder: str) -> Holder | None:
+    return tx.find(Volume, holder) or tx.find(Snapshot, holder) or tx.find(StoredObject, holder)
+
+
+async def _sums(catalogue: Catalogue, store: str) -> list[Finding]:
+    """The sums of a store against its entries.
+
+    Whatever changes an entry changes the account's version. An account that does not come to rest
+    between two looks is read in one transaction, which everything else waits for.
+    """
+    for _ in range(_LOOKS):
+        before = await catalogue.transact(lambda tx: tx.find(Capacity, store))
+        sums = _total(await _walk(catalogue, partial(_amounts, store=store)))
+        now = await catalogue.transact(lambda tx: tx.find(Capacity, store))
+        if now is None or (now == before and _is_right(now, sums)):
+            return []
+        if now == before:
+            break
+    return await catalogue.transact(partial(_put_sums_right, store=store))
+
+
+Sums = tuple[int, int]
+"""Reserved and committed bytes."""
+
+
+def _amounts(tx: Transaction, *, store: str, after: str) -> tuple[str, list[Sums]]:
+    """The sums of one page of entries."""
+    page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
+    sums = _total(
+        (entry.amount_bytes, 0) if entry.entry is LedgerState.RESERVED else (0, entry.amount_bytes)
+        for entry in page
+    )
+    return (page[-1].id if page else ""), [sums]
+
+
+def _total(amounts: Iterable[Sums]) -> Sums:
+    reserved = committed = 0
+    for one, other in amounts:
+        reserved, committed = reserved + one, committed + other
+    return reserved, committed
+
+
+def _is_right(account: Capacity, sums: Sums) -> bool:
+    return (account.reserved_bytes, account.committed_bytes) == sums
+
+
+def _put_sums_right(tx: Transaction, *, store: str) -> list[Finding]:
+    account = tx.find(Capacity, store)
+    pages: list[Sums] = []
+    after, more = _amounts(tx, store=store, after="")
+    while after:
+        pages += more
+        after, more = _amounts(tx, store=store, after=after)
+    reserved, committed = sums = _total(pages)
+    if account is None or _is_right(account, sums):
+        return []
+    tx.update(msgspec.structs.replace(account, reserved_bytes=reserved, committed_bytes=committed))
+    problem = (
+        f"the sums were {account.reserved_bytes} reserved and {account.committed_bytes} committed "
+        f"bytes, the entries have {reserved} and {committed}; put right"
+    )
+    return [_finding(tx, store, "capacity", store, problem)]
+
+
+def _finding(tx: Transaction, store: str, what: str, key: str, detail: str) -> Finding:
+    known = tx.find(Store, store)
+    return Finding(
+        kind=FindingKind.LEDGER,
+        store=known.name if known else store,
+        what=what,
+        key=key,
+        detail=detail,
+    )

@@ -1,241 +1,182 @@
-"""The comparison of one store with the catalogue, both ways."""
+"""The comparison of one store with the catalogue, both ways, beside whatever else is going on.
 
-from collections.abc import Iterable
+The first look finds what is in doubt: what the store shows is read once, as it comes, and then
+compared with the catalogue's rows, page by page. Neither is a moment in time, so that nothing is
+decided by it. The second look (``holdfast.scrub.second``) goes through the store once more, for
+what is in doubt only.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
-from holdfast import journal
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import NotFound
+from holdfast.errors import Precondition
 from holdfast.infos import OwnedKind, OwnedThing
-from holdfast.model.rows import (
-    Operation,
-    Quarantined,
-    Row,
-    Snapshot,
-    Store,
-    StoredObject,
-    Volume,
-    VolumeGrant,
-)
-from holdfast.model.states import Event, GrantState
+from holdfast.model.rows import Store, VolumeGrant
+from holdfast.model.states import GrantState
 from holdfast.orchestrator import Orchestrator
-from holdfast.requests import (
-    CallContext,
-    EnumerateOwned,
-    GetSnapshot,
-    GetVolume,
-    HeadObject,
-    Role,
-)
-from holdfast.runtime import runtime
-from holdfast.scrub.findings import Finding, FindingKind
+from holdfast.ports import ImageDriver, PrimaryDriver
+from holdfast.requests import CallContext, EnumerateOwned, Role
+from holdfast.runtime import Lane, runtime
+from holdfast.scrub.accounts import GONE, HOLDERS, Holder
+from holdfast.scrub.findings import FindingKind, Findings
+from holdfast.scrub.scratch import Scratch
 
-_DEADLINE_S = 600.0
-_GONE = frozenset({"Allocated", "Expunged"})
+PAGE = 500
+"""Rows, or things, in memory at once."""
+
+_WHOLE_STORE_S = 86_400.0
+"""An enumeration may take as long as it goes on; that it does is watched page by page."""
 
 
-class _Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the catalogue says of one store."""
+class Doubt(msgspec.Struct, frozen=True):
+    """A row whose store shows something else than it says; as the row was at the first look."""
 
-    store: Store
-    volumes: list[Volume]
-    snapshots: list[Snapshot]
-    objects: list[StoredObject]
+    kind: OwnedKind
+    row: Holder
+    is_there: bool
+
+
+class Doubts(msgspec.Struct, frozen=True):
+    """What the first look could not settle."""
+
+    rows: list[Doubt]
     grants: list[VolumeGrant]
-    quarantined: list[Quarantined]
-    unfinished: list[Operation]
+    """Granted, and not shown by the store."""
+    strangers: list[OwnedThing]
+    """Shown by the store, and of no row."""
 
-    def held(self) -> Iterable[tuple[OwnedKind, Volume | Snapshot | StoredObject]]:
-        """Every row that has, or may have, bytes in the store."""
-        for kind, rows in (
-            (OwnedKind.VOLUME, self.volumes),
-            (OwnedKind.SNAPSHOT, self.snapshots),
-            (OwnedKind.OBJECT, self.objects),
-        ):
-            for row in rows:
-                if row.state.value not in _GONE:
-                    yield kind, row
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.grants or self.strangers)
 
 
 class StoreScrub:
-    """The comparison of one store."""
+    """One store under comparison.
 
-    def __init__(self, orchestrator: Orchestrator, store: Store) -> None:
-        self.findings: list[Finding] = []
-        self.things = 0
-        self.rows = 0
+    Args:
+        orchestrator: whose stores and catalogue these are.
+        store: the row of the store.
+        patience_s: how long one call, or the next thing of an enumeration, may take.
+    """
+
+    def __init__(self, orchestrator: Orchestrator, store: Store, patience_s: float) -> None:
         self.orchestrator = orchestrator
+        self.catalogue = orchestrator.catalogue
         self.store = store
-
-    def find(
-        self, kind: FindingKind, what: str, key: str, detail: str, *, age_s: float = 0.0
-    ) -> None:
-        """Add a finding about this store."""
-        self.findings.append(
-            Finding(
-                kind=kind,
-                store=self.store.name,
-                what=what,
-                key=key,
-                detail=detail,
-                age_s=age_s,
-            )
-        )
+        self.patience_s = patience_s
+        self.findings = Findings(store.name)
 
     def ctx(self) -> CallContext:
         """The context of one call; it names no operation of the journal."""
-        return CallContext(operation="scrub", deadline=runtime().now() + _DEADLINE_S)
+        return CallContext(operation="scrub", deadline=runtime().now() + self.patience_s)
 
-    async def compare(self) -> None:
-        """Both ways: what is there and unknown, what is known and not there."""
-        driver = await (
-            self.orchestrator.stores.primary(self.store.id)
-            if self.store.role is Role.PRIMARY
-            else self.orchestrator.stores.image(self.store.id)
-        )
-        owned = [thing async for thing in driver.enumerate(self.ctx(), EnumerateOwned())]
-        # Read after the backend, so that what was made meanwhile is known.
-        expected = await self.orchestrator.catalogue.transact(self._expected)
-        self.things += len(owned)
-        await self._unknown(owned, expected)
-        await self._known(owned, expected)
+    async def driver(self) -> PrimaryDriver | ImageDriver:
+        """The store's driver."""
+        async with asyncio.timeout(self.patience_s):
+            if self.store.role is Role.PRIMARY:
+                return await self.orchestrator.stores.primary(self.store.id)
+            return await self.orchestrator.stores.image(self.store.id)
 
-    def _expected(self, tx: Transaction) -> _Expected:
-        store = self.store.id
-        volumes = tx.select(Volume, store=store)
-        return _Expected(
-            store=self.store,
-            volumes=volumes,
-            snapshots=tx.select(Snapshot, store=store),
-            objects=tx.select(StoredObject, store=store),
-            grants=[
-                grant for volume in volumes for grant in tx.select(VolumeGrant, volume=volume.id)
-            ],
-            quarantined=tx.select(Quarantined, store=store),
-            unfinished=journal.unfinished(tx),
-        )
+    async def shown(self) -> AsyncGenerator[list[OwnedThing], None]:
+        """Everything the store shows, as it comes, a page at a time.
 
-    async def _unknown(self, owned: list[OwnedThing], expected: _Expected) -> None:
-        strangers = {_stranger_id(t): t for t in owned if not _is_known(t, expected)}
-        now = runtime().wall_clock()
-        store = self.store.id
+        Raises:
+            TimeoutError: nothing came for as long as the patience lasts.
+            Precondition: the store says that it is another one.
+        """
+        driver = await self.driver()
+        ctx = CallContext(operation="scrub", deadline=runtime().now() + _WHOLE_STORE_S)
+        stream = driver.enumerate(ctx, EnumerateOwned())
+        try:
+            while page := await self._next(stream):
+                for thing in page:
+                    self._check_identity(thing)
+                yield page
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
 
-        def commit(tx: Transaction) -> dict[str, Quarantined]:
-            kept = {row.id: row for row in tx.select(Quarantined, store=store)}
-            for row_id, row in kept.items():
-                if row_id not in {f"{store}/{stranger}" for stranger in strangers}:
-                    tx.remove(row)
-            for stranger, thing in strangers.items():
-                row_id = f"{store}/{stranger}"
-                if row_id not in kept:
-                    kept[row_id] = tx.insert(
-                        Quarantined(
-                            id=row_id,
-                            store=store,
-                            kind=thing.kind.value,
-                            key=thing.key,
-                            driver_id=thing.id,
-                            size_bytes=thing.size_bytes,
-                            first_seen_s=now,
-                        )
-                    )
-            return kept
-
-        if not strangers and not expected.quarantined:
-            return
-        kept = await self.orchestrator.catalogue.transact(commit)
-        for stranger, thing in strangers.items():
-            row = kept[f"{store}/{stranger}"]
-            self.find(
-                FindingKind.UNKNOWN,
-                thing.kind.value,
-                thing.key or thing.id,
-                f"{thing.size_bytes} bytes that no row knows; kept in quarantine",
-                age_s=max(0.0, now - row.first_seen_s),
+    def _check_identity(self, thing: OwnedThing) -> None:
+        expected = self.store.driver_id
+        if thing.kind is OwnedKind.STORE and expected and thing.id != expected:
+            raise Precondition(
+                f"this is store {thing.key} ({thing.id}), {expected} was expected; nothing was "
+                "compared, look at what is mounted or configured there"
             )
 
-    async def _known(self, owned: list[OwnedThing], expected: _Expected) -> None:
-        present = {(thing.kind, thing.key): thing for thing in owned if not thing.unfinished}
-        for kind, row in expected.held():
-            self.rows += 1
-            thing = present.get((kind, row.key))
-            if thing is None and row.state.value == "Ready":
-                await self._lost(kind, row)
-            elif thing is not None and row.state.value == "Lost":
-                await self._fire(row, Event.RECOVERED_READY)
-                self.find(FindingKind.FOUND_AGAIN, kind.value, row.key, "its bytes are back")
-            elif thing is not None and row.state.value == "Ready":
-                self._sized(kind, row, thing)
-            elif row.state.value in ("Error", "Lost"):
-                self.find(
-                    FindingKind.LOST if row.state.value == "Lost" else FindingKind.DIFFERS,
+    async def _next(self, stream: AsyncIterator[OwnedThing]) -> list[OwnedThing]:
+        page: list[OwnedThing] = []
+        async with asyncio.timeout(self.patience_s):
+            async for thing in stream:
+                page.append(thing)
+                if len(page) == PAGE:
+                    break
+        return page
+
+    async def first_look(self, lane: Lane, scratch: Scratch) -> Doubts:
+        """Compare what the store shows with the rows; what disagrees is in doubt."""
+        async with contextlib.aclosing(self.shown()) as pages:
+            async for page in pages:
+                self.findings.things += len(page)
+                await lane.run(scratch.add, page)
+        # Read after the backend: a row is there before its bytes.
+        doubts = Doubts([], [], [])
+        for table, kind in HOLDERS:
+            after = ""
+            while rows := await self._rows(table, after):
+                after = rows[-1].id
+                await self._compare(lane, scratch, kind, rows, doubts)
+        number = 0
+        while found := await lane.run(scratch.unmatched, number, PAGE):
+            number = found[-1][0]
+            doubts.strangers.extend(t for _, t in found if t.kind is not OwnedKind.STORE)
+        return doubts
+
+    async def _rows(self, table: type[Holder], after: str) -> list[Holder]:
+        store = self.store.id
+
+        def read(tx: Transaction) -> list[Holder]:
+            return list(tx.page(table, after=after, limit=PAGE, store=store))
+
+        return await self.catalogue.transact(read)
+
+    async def _compare(
+        self, lane: Lane, scratch: Scratch, kind: OwnedKind, page: list[Holder], doubts: Doubts
+    ) -> None:
+        rows = [row for row in page if row.state.value not in GONE]
+        self.findings.rows += len(rows)
+        sizes = await lane.run(scratch.match, kind, [row.key for row in rows])
+        for row, size_bytes in zip(rows, sizes, strict=True):
+            state = row.state.value
+            if state == "Error" or (state == "Lost" and size_bytes is None):
+                self.findings.add(
+                    FindingKind.LOST if state == "Lost" else FindingKind.DIFFERS,
                     kind.value,
                     row.key,
-                    f"the row is {row.state}; delete it",
+                    f"the row is {state}; delete it",
                 )
-        live = {thing.id for thing in owned if thing.kind is OwnedKind.GRANT}
-        for grant in expected.grants:
-            if grant.state is GrantState.GRANTED and grant.driver_id not in live:
-                self.find(
-                    FindingKind.LOST, "grant", grant.volume, f"host {grant.host} lost its grant"
-                )
+            elif state == "Lost" or (state == "Ready" and size_bytes != row.size_bytes):
+                doubts.rows.append(Doubt(kind, row, size_bytes is not None))
+        if kind is OwnedKind.VOLUME:
+            await self._compare_grants(lane, scratch, rows, doubts)
 
-    def _sized(
-        self, kind: OwnedKind, row: Volume | Snapshot | StoredObject, thing: OwnedThing
+    async def _compare_grants(
+        self, lane: Lane, scratch: Scratch, volumes: list[Holder], doubts: Doubts
     ) -> None:
-        if thing.size_bytes != row.size_bytes:
-            self.find(
-                FindingKind.DIFFERS,
-                kind.value,
-                row.key,
-                f"{thing.size_bytes} bytes there, {row.size_bytes} in the catalogue",
-            )
-
-    async def _lost(self, kind: OwnedKind, row: Volume | Snapshot | StoredObject) -> None:
-        """Ask for the thing itself before calling it lost."""
-        if await self._is_there(kind, row.key):
-            return
-        await self._fire(row, Event.FOUND_LOST)
-        self.find(FindingKind.LOST, kind.value, row.key, "the row is Ready and the bytes are gone")
-
-    async def _fire(self, row: Row, event: Event) -> None:
-        await self.orchestrator.catalogue.transact(lambda tx: tx.fire(row, event))
-
-    async def _is_there(self, kind: OwnedKind, key: str) -> bool:
-        stores, store = self.orchestrator.stores, self.store.id
-        try:
-            if kind is OwnedKind.OBJECT:
-                image = await stores.image(store)
-                await image.head(self.ctx(), HeadObject(key=key))
-                return True
-            primary = await stores.primary(store)
-            if kind is OwnedKind.VOLUME:
-                await primary.get_volume(self.ctx(), GetVolume(key=key))
-            else:
-                await primary.get_snapshot(self.ctx(), GetSnapshot(key=key))
-        except NotFound:
-            return False
-        return True
-
-
-def _stranger_id(thing: OwnedThing) -> str:
-    return f"{thing.kind}/{thing.key}/{thing.id}"
-
-
-def _is_known(thing: OwnedThing, expected: _Expected) -> bool:
-    """Whether a row, or an unfinished operation, accounts for a thing."""
-    if thing.kind is OwnedKind.STORE:
-        return True
-    for operation in expected.unfinished:
-        if thing.operation == operation.id or thing.key.startswith(operation.id):
-            return True
-    if thing.kind is OwnedKind.GRANT:
-        return any(
-            grant.driver_id == thing.id
-            for grant in expected.grants
-            if grant.state is not GrantState.REVOKED
+        grants = await self.catalogue.transact(
+            lambda tx: [
+                grant
+                for volume in volumes
+                for grant in tx.select(VolumeGrant, volume=volume.id)
+                if grant.state is not GrantState.REVOKED and grant.driver_id
+            ]
         )
-    if thing.unfinished:
-        return False
-    return any(kind is thing.kind and row.key == thing.key for kind, row in expected.held())
+        seen = await lane.run(scratch.match_grants, [grant.driver_id for grant in grants])
+        doubts.grants.extend(
+            grant
+            for grant, is_there in zip(grants, seen, strict=True)
+            if not is_there and grant.state is GrantState.GRANTED
+        )

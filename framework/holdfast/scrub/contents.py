@@ -1,37 +1,58 @@
 """Reading every object of an image store back, and comparing its digests with the catalogue's."""
 
+import asyncio
+from functools import partial
+
 from holdfast.catalogue.port import Transaction
 from holdfast.data import open_block_io
 from holdfast.data.digest import content_digest
 from holdfast.data.put import read_object
-from holdfast.errors import Corrupt, NotFound
+from holdfast.errors import Corrupt, HoldfastError, NotFound
 from holdfast.model.rows import Backup, StoredObject, Template
+from holdfast.model.states import ObjectState
 from holdfast.ports import ImageDriver
 from holdfast.requests import HeadObject, OpenObject, Role
-from holdfast.scrub.comparison import StoreScrub
-from holdfast.scrub.findings import FindingKind
+from holdfast.scrub.comparison import PAGE, StoreScrub
+from holdfast.scrub.findings import FindingKind, told
+
+_SLOWEST_BYTES_PER_S = 4 << 20
 
 
-async def read_objects(one: StoreScrub) -> int:
-    """Read every Ready object of the store; returns how many."""
+async def read_objects(one: StoreScrub) -> None:
+    """Read every Ready object of the store; each fails for itself."""
     if one.store.role is not Role.IMAGE:
-        return 0
+        return
     driver = await one.orchestrator.stores.image(one.store.id)
-    ready = await one.orchestrator.catalogue.transact(
-        lambda tx: [
-            (row, _content_of(tx, row))
-            for row in tx.select(StoredObject, store=one.store.id)
-            if row.state.value == "Ready"
-        ]
-    )
-    for row, content in ready:
-        try:
+    after = ""
+    while page := await one.catalogue.transact(partial(_page, store=one.store.id, after=after)):
+        after = page[-1][0].id
+        for row, content in page:
+            if row.state is ObjectState.READY:
+                await _check(one, driver, row, content)
+
+
+def _page(tx: Transaction, *, store: str, after: str) -> list[tuple[StoredObject, str]]:
+    rows = tx.page(StoredObject, after=after, limit=PAGE, store=store)
+    return [(row, _content_of(tx, row)) for row in rows]
+
+
+async def _check(one: StoreScrub, driver: ImageDriver, row: StoredObject, content: str) -> None:
+    # It is read twice.
+    limit_s = one.patience_s + 2 * row.size_bytes / _SLOWEST_BYTES_PER_S
+    kind = FindingKind.CORRUPT
+    try:
+        async with asyncio.timeout(limit_s):
             problem = await _read(one, driver, row, content)
-        except (Corrupt, NotFound) as error:
-            problem = error.cause
-        if problem:
-            one.find(FindingKind.CORRUPT, "object", row.key, problem)
-    return len(ready)
+    except (Corrupt, NotFound) as error:
+        problem = error.cause
+    except (HoldfastError, TimeoutError, OSError) as error:
+        kind, problem = FindingKind.UNREADABLE, f"it cannot be read now: {told(error)}"
+    one.findings.digests += kind is FindingKind.CORRUPT
+    # What was deleted, or is being used otherwise, while it was read is no finding.
+    if not problem:
+        return
+    if await one.catalogue.transact(lambda tx: tx.find(StoredObject, row.id) == row):
+        one.findings.add(kind, "object", row.key, problem)
 
 
 async def _read(one: StoreScrub, driver: ImageDriver, row: StoredObject, content: str) -> str:

@@ -12,6 +12,7 @@ class FindingKind(enum.StrEnum):
     LOST = "lost"
     DIFFERS = "differs"
     CORRUPT = "corrupt"
+    UNREADABLE = "unreadable"
     UNFINISHED = "unfinished"
     UNREACHABLE = "unreachable"
     LEDGER = "ledger"
@@ -29,6 +30,26 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float = 0.0
 
 
+class Findings:
+    """What was found in one store so far, and how much was looked at."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        self.found: list[Finding] = []
+        self.things = 0
+        self.rows = 0
+        self.digests = 0
+        self.compared = False
+
+    def add(
+        self, kind: FindingKind, what: str, key: str, detail: str, *, age_s: float = 0.0
+    ) -> None:
+        """One finding about this store."""
+        self.found.append(
+            Finding(kind=kind, store=self.store, what=what, key=key, detail=detail, age_s=age_s)
+        )
+
+
 class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was compared, and every disagreement."""
 
@@ -42,3 +63,10 @@ class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):
     def clean(self) -> bool:
         """Whether catalogue and backends agree."""
         return all(one.kind is FindingKind.FOUND_AGAIN for one in self.findings)
+
+
+def told(problem: BaseException) -> str:
+    """Why a look failed, for a finding."""
+    if isinstance(problem, TimeoutError):
+        return "there was no answer in time"
+    return str(problem) or type(problem).__name__

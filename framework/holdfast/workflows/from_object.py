@@ -45,7 +45,8 @@ def volume_from_object(
     store = store_in_service(tx, volume.store, Role.PRIMARY)
     declared = primary_capabilities(store)
     involved = create(tx, volume)
-    ledger.reserve_new(tx, store=store.id, holder=volume.id, amount_bytes=volume.size_bytes)
+    promised = ledger.rounded_bytes(store, volume.size_bytes)
+    ledger.reserve_new(tx, store=store.id, holder=volume.id, amount_bytes=promised)
     host = endpoint(store)
     target = GrantedVolume(store=store.id, key=volume.key, host=host)
     grant = primary_step(

@@ -37,8 +37,7 @@ def create_snapshot(volume: str, *, name: str) -> Workflow:
             size_bytes=row.size_bytes,
         )
         involved = create(tx, kept)
-        # A native snapshot shares its volume's blocks; any other may need them all again.
-        amount = 0 if declared.native else row.size_bytes
+        amount = ledger.promised_bytes(tx, kept)
         ledger.reserve_new(tx, store=row.store, holder=snapshot, amount_bytes=amount)
         step = primary_step(
             row.store,

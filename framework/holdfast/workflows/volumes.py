@@ -18,12 +18,12 @@ def create_volume(
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
-        store_in_service(tx, store, Role.PRIMARY)
+        promised = ledger.rounded_bytes(store_in_service(tx, store, Role.PRIMARY), size_bytes)
         row = Volume(
             id=volume, name=name, kind=kind, store=store, key=volume, size_bytes=size_bytes
         )
         involved = create(tx, row)
-        ledger.reserve_new(tx, store=store, holder=volume, amount_bytes=size_bytes)
+        ledger.reserve_new(tx, store=store, holder=volume, amount_bytes=promised)
         step = primary_step(
             store,
             CreateVolume(key=volume, size_bytes=size_bytes),
@@ -67,7 +67,8 @@ def resize_volume(volume: str, *, size_bytes: int, shrink: bool = False) -> Work
         del operation
         row = tx.get(Volume, volume)
         involved = begin(tx, row, Event.RESIZE_REQUESTED)
-        ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=size_bytes)
+        promised = ledger.rounded_bytes(tx.get(Store, row.store), size_bytes)
+        ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=promised)
         step = primary_step(
             row.store,
             ResizeVolume(key=row.key, size_bytes=size_bytes, shrink=shrink),
