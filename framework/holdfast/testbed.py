@@ -43,6 +43,18 @@ class Fault(enum.StrEnum):
     """Every answer takes seconds, but less than a deadline."""
     VOID = "void"
     """Requests reach the server, and their answers are lost."""
+    LOST = "connections lost"
+    """Requests on their way are carried out, and their connections break in place of the answers;
+    new connections work."""
+    STORAGE_LOST = "storage's connections lost"
+    """The same, between a server and the storage that it keeps everything in."""
+    FRONT_KILLED = "front killed"
+    """The server that the driver talks to is killed, and not the storage under it."""
+    STORAGE_KILLED = "storage killed"
+    """The storage under the server is killed, and not the server."""
+    REMOVED = "removal refused"
+    """Somebody else asks all the time that what holds a store be removed. It is not empty, so each
+    time that is refused, and nothing may come of it."""
     FULL = "full"
     """The server's disk has no space left."""
     REVOKED = "credentials revoked"

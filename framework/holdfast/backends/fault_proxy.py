@@ -6,10 +6,8 @@ here needs root, and no link, route or firewall of the machine is touched.
 
 import asyncio
 import contextlib
-import enum
 import logging
 import socket
-import struct
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
@@ -17,53 +15,19 @@ from typing import Self
 
 import msgspec
 
+from holdfast.backends.fault_connection import Conduct, Connection, Direction, Flow, Quota
+from holdfast.backends.fault_requests import RequestFaults
 from holdfast.errors import Unsupported
 from holdfast.testbed import Fault
 
 CHUNK_BYTES = 64 * 1024
 SLOW_S = 1.0
 """How long an answer is kept back under ``Fault.SLOW``."""
-PROXY_FAULTS = frozenset((Fault.DOWN, Fault.CUT_OFF, Fault.SLOW, Fault.VOID))
+PROXY_FAULTS = frozenset((Fault.DOWN, Fault.CUT_OFF, Fault.SLOW, Fault.VOID, Fault.LOST))
 """The faults that a proxy can put in force by itself."""
 _TURNS = 3
 """How many turns of the loop it takes from an accepted socket to a connection's task."""
 _log = logging.getLogger(__name__)
-_RESET = struct.pack("ii", 1, 0)
-
-
-class Direction(enum.StrEnum):
-    """Which way bytes go."""
-
-    REQUESTS = "requests"
-    ANSWERS = "answers"
-
-
-class _Flow(enum.Enum):
-    """What becomes of bytes on their way."""
-
-    PASS = enum.auto()
-    HOLD = enum.auto()
-    DROP = enum.auto()
-
-
-class _Conduct(msgspec.Struct, frozen=True, kw_only=True):
-    """How the proxy treats everything that passes, now."""
-
-    requests: _Flow = _Flow.PASS
-    answers: _Flow = _Flow.PASS
-    latency_s: float = 0.0
-    bytes_per_s: float = 0.0
-
-    def flow(self, way: Direction) -> _Flow:
-        """What becomes of bytes in one direction."""
-        return self.requests if way is Direction.REQUESTS else self.answers
-
-
-class _Quota(msgspec.Struct, kw_only=True):
-    """How many more bytes may pass before the connection that carries them is reset."""
-
-    way: Direction
-    left_bytes: int
 
 
 class _NextRequest(msgspec.Struct, kw_only=True):
@@ -71,41 +35,6 @@ class _NextRequest(msgspec.Struct, kw_only=True):
 
     seen: asyncio.Future[None]
     left: int
-
-
-class _Connection:
-    """One client, its connection to the server, and whether its streams are still whole."""
-
-    def __init__(self, client: asyncio.StreamWriter) -> None:
-        self.client = client
-        self.server: asyncio.StreamWriter | None = None
-        self.spoilt = False
-        self.unanswered = True
-
-    def towards(self, way: Direction) -> asyncio.StreamWriter:
-        """Where bytes of one direction go."""
-        writer = self.server if way is Direction.REQUESTS else self.client
-        if writer is None:
-            raise ConnectionResetError
-        writer.transport.set_write_buffer_limits(0)
-        return writer
-
-    def reset(self) -> None:
-        """End both connections at once, with a reset instead of a close."""
-        for writer in self._writers():
-            if not writer.transport.is_closing():
-                tcp: socket.socket = writer.get_extra_info("socket")
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            writer.transport.abort()
-
-    async def close(self) -> None:
-        """Close both connections once everything was delivered."""
-        for writer in self._writers():
-            writer.close()
-            await writer.wait_closed()
-
-    def _writers(self) -> tuple[asyncio.StreamWriter, ...]:
-        return tuple(writer for writer in (self.client, self.server) if writer is not None)
 
 
 class FaultProxy:
@@ -124,14 +53,16 @@ class FaultProxy:
         self, *, listen: tuple[str, int] = ("127.0.0.1", 0), upstream: tuple[str, int]
     ) -> None:
         self.upstream = upstream
+        self.requests = RequestFaults()
+        """What is to become of single requests."""
         self._listen = listen
         self._holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._server: asyncio.Server | None = None
-        self._conduct = _Conduct()
+        self._conduct = Conduct()
         self._changed = asyncio.Event()
-        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._connections: dict[asyncio.Task[None], Connection] = {}
         self._ways: set[asyncio.Task[None]] = set()
-        self._quota: _Quota | None = None
+        self._quota: Quota | None = None
         self._waiting: list[_NextRequest] = []
 
     async def __aenter__(self) -> Self:
@@ -171,6 +102,7 @@ class FaultProxy:
     async def close(self) -> None:
         """End every connection and every task of the proxy, and give its port back."""
         await self._shut()
+        self.requests.clear()
         served = self._connections.copy()
         for task in served:
             task.cancel()
@@ -202,15 +134,27 @@ class FaultProxy:
 
         It happens once: a connection opened afterwards is left alone.
         """
-        self._quota = _Quota(way=way, left_bytes=size_bytes)
+        self._quota = Quota(way=way, left_bytes=size_bytes)
 
     def black_hole(self) -> AbstractAsyncContextManager[None]:
         """Let nothing through in either direction: connections open, and nothing ever arrives."""
-        return self._behave(_Conduct(requests=_Flow.HOLD, answers=_Flow.HOLD))
+        return self._behave(Conduct(requests=Flow.HOLD, answers=Flow.HOLD))
 
     def void(self) -> AbstractAsyncContextManager[None]:
         """Let requests pass, and drop every answer."""
-        return self._behave(_Conduct(answers=_Flow.DROP))
+        return self._behave(Conduct(answers=Flow.DROP))
+
+    @asynccontextmanager
+    async def lost(self) -> AsyncIterator[None]:
+        """Break each connection of now in place of its next answer; new ones are left alone."""
+        met = tuple(self._connections.values())
+        for connection in met:
+            connection.doomed = True
+        try:
+            yield
+        finally:
+            for connection in met:
+                connection.doomed = False
 
     def slow(
         self, *, latency_s: float = 0.0, bytes_per_s: float = 0.0
@@ -219,7 +163,7 @@ class FaultProxy:
 
         A server that speaks first is kept back, too. 0 means no latency, or no limit.
         """
-        return self._behave(_Conduct(latency_s=latency_s, bytes_per_s=bytes_per_s))
+        return self._behave(Conduct(latency_s=latency_s, bytes_per_s=bytes_per_s))
 
     @asynccontextmanager
     async def refuse(self) -> AsyncIterator[None]:
@@ -242,6 +186,8 @@ class FaultProxy:
                 return self.slow(latency_s=SLOW_S)
             case Fault.VOID:
                 return self.void()
+            case Fault.LOST:
+                return self.lost()
             case _:
                 raise Unsupported(f"a proxy cannot put the fault {fault} in force")
 
@@ -274,7 +220,7 @@ class FaultProxy:
             await asyncio.sleep(0)
 
     @asynccontextmanager
-    async def _behave(self, conduct: _Conduct) -> AsyncIterator[None]:
+    async def _behave(self, conduct: Conduct) -> AsyncIterator[None]:
         before = self._conduct
         self._become(conduct)
         try:
@@ -285,18 +231,18 @@ class FaultProxy:
                 if connection.spoilt:
                     connection.reset()
 
-    def _become(self, conduct: _Conduct) -> None:
+    def _become(self, conduct: Conduct) -> None:
         self._conduct = conduct
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(writer)
+        connection = Connection(writer)
         task = asyncio.get_running_loop().create_task(self._carry(connection, reader))
         self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
 
-    async def _carry(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+    async def _carry(self, connection: Connection, reader: asyncio.StreamReader) -> None:
         """Serve one client until both ways have ended or one of them broke."""
         try:
             await self._held(connection, Direction.REQUESTS)
@@ -312,7 +258,7 @@ class FaultProxy:
 
     async def _exchange(
         self,
-        connection: _Connection,
+        connection: Connection,
         requests: asyncio.StreamReader,
         answers: asyncio.StreamReader,
     ) -> None:
@@ -324,7 +270,7 @@ class FaultProxy:
                 task.add_done_callback(self._ways.discard)
 
     async def _until_broken(
-        self, connection: _Connection, reader: asyncio.StreamReader, way: Direction
+        self, connection: Connection, reader: asyncio.StreamReader, way: Direction
     ) -> None:
         """Carry one way; when a peer breaks it, reset both so that the other way ends, too."""
         try:
@@ -333,30 +279,33 @@ class FaultProxy:
             connection.reset()
 
     async def _pump(
-        self, connection: _Connection, reader: asyncio.StreamReader, way: Direction
+        self, connection: Connection, reader: asyncio.StreamReader, way: Direction
     ) -> None:
         """Carry one way until its end, which is passed on."""
         while chunk := await reader.read(CHUNK_BYTES):
+            left = await connection.met(chunk, way, self.requests)
+            if not left:
+                continue
             if way is Direction.ANSWERS:
                 await self._kept_back(connection)
             await self._held(connection, way)
-            if self._conduct.flow(way) is _Flow.DROP:
+            if self._conduct.flow(way) is Flow.DROP:
                 connection.spoilt = True
             else:
-                await self._forward(connection, chunk, way)
+                await self._forward(connection, left, way)
         await self._held(connection, way)
         if not connection.spoilt:
             connection.towards(way).write_eof()
 
-    async def _held(self, connection: _Connection, way: Direction) -> None:
+    async def _held(self, connection: Connection, way: Direction) -> None:
         """Wait while nothing may pass; what was held is never delivered afterwards."""
-        while self._conduct.flow(way) is _Flow.HOLD:
+        while self._conduct.flow(way) is Flow.HOLD:
             connection.spoilt = True
             await self._changed.wait()
-        if connection.spoilt and self._conduct.flow(way) is _Flow.PASS:
+        if connection.spoilt and self._conduct.flow(way) is Flow.PASS:
             raise ConnectionResetError
 
-    async def _kept_back(self, connection: _Connection) -> None:
+    async def _kept_back(self, connection: Connection) -> None:
         """Keep the first bytes of an answer back, for as long as the proxy is to be slow."""
         first, connection.unanswered = connection.unanswered, False
         if not (first and self._conduct.latency_s):
@@ -365,7 +314,7 @@ class FaultProxy:
             async with asyncio.timeout(self._conduct.latency_s):
                 await self._changed.wait()
 
-    async def _forward(self, connection: _Connection, chunk: bytes, way: Direction) -> None:
+    async def _forward(self, connection: Connection, chunk: bytes, way: Direction) -> None:
         """Pass bytes on, as far as they may go, and say so to who waits for them."""
         quota = self._quota
         ends = quota is not None and quota.way is way and len(chunk) >= quota.left_bytes

@@ -49,6 +49,16 @@ def bridge_subnet(client: Any) -> ipaddress.IPv4Network:
         return _make_network(client)
 
 
+async def bridge_address() -> str:
+    """The address of this machine itself on the project's network, where containers reach it."""
+
+    def ask() -> str:
+        with engine_client() as client:
+            return str(bridge_subnet(client)[1])
+
+    return await runtime().run_blocking(ask)
+
+
 def _make_network(client: Any) -> ipaddress.IPv4Network:
     taken = _routed_subnets()
     for network in client.networks.list():

@@ -20,7 +20,7 @@ from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import (
     quoted_query,
     signed_headers,
 )
-from holdfast_drivers.swift.gateway.pipeline import S3Place, User, proxy_configuration
+from holdfast_drivers.swift.gateway.pipeline import S3Place, Sweeping, User, proxy_configuration
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 
@@ -158,7 +158,14 @@ def test_queries_are_sorted_and_escaped() -> None:
 def test_the_proxys_configuration_names_a_file_for_the_secret() -> None:
     """The S3 secret is not in the configuration; users of the account are."""
     place = S3Place(endpoint="http://192.0.2.1:9000", bucket="swift", access_key="who")
-    told = proxy_configuration(place, (User(account="test", name="tester", key="k"),)).decode()
+    user = User(account="test", name="tester", key="k")
+    told = proxy_configuration(place, (user,), Sweeping()).decode()
     assert "user_test_tester = k .admin" in told
     assert "s3_secret_file = /etc/swift/s3-secret" in told
     assert told.index("[pipeline:main]") < told.index("[app:proxy-server]")
+
+
+def test_bytes_that_nobody_sees_are_kept_for_an_hour() -> None:
+    """Where nothing else is said: the age is in the configuration, for who reads it."""
+    place = S3Place(endpoint="http://192.0.2.1:9000", bucket="swift", access_key="who")
+    assert "\nsweep_age = 3600.0\n" in proxy_configuration(place, (), Sweeping()).decode()

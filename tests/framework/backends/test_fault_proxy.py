@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from holdfast.backends.fault_proxy import PROXY_FAULTS, Direction, FaultProxy
+from holdfast.backends.fault_connection import Direction
+from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.errors import Unsupported
 from holdfast.testbed import Fault
 

@@ -6,7 +6,9 @@ Neither the driver's code nor Swift is asked: keys are listed and records read b
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from holdfast.infos import OwnedKind
@@ -15,10 +17,11 @@ from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
 from holdfast_drivers.swift.gateway.container.swift_on_s3.listing import Query
 from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Container, Object
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, Listed
-from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Store
+from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Hands, Store
 from holdfast_drivers.swift.inspector import Disk, StoredFile, SwiftInspector
 
 ACCOUNT: Final = "AUTH_test"
+_READERS: Final = 16
 _META: Final = "X-Object-Meta-"
 
 
@@ -31,11 +34,13 @@ class S3Disk(Disk):
     def __init__(self, bucket: Bucket) -> None:
         super().__init__(Path())
         self._bucket = bucket
-        self._store = Store(bucket)
+        self._readers = ThreadPoolExecutor(_READERS)
+        self._store = Store(bucket, Hands(lock=Lock, together=self._readers.map))
         self._whole: dict[tuple[str, ...], str] = {}
 
     def close(self) -> None:
         """Close the connections to the S3 server."""
+        self._readers.shutdown()
         self._bucket.close()
 
     def objects(self) -> list[StoredFile]:
@@ -43,7 +48,7 @@ class S3Disk(Disk):
         places = {place.id: place for place in self._containers()}
         found: list[StoredFile] = []
         rows = self._listed("o/")
-        for row, record in zip(rows, self._store.fetch(Object, rows), strict=True):
+        for row, record in zip(rows, self._store.readable(Object, rows), strict=True):
             place = places.get(row.key.split("/")[1])
             if record is not None and place is not None:
                 found.append(_file(place.name, record))
@@ -85,9 +90,10 @@ class S3Disk(Disk):
     def remove(self, account: str, containers: frozenset[str]) -> None:
         """Remove these containers with everything in them, bytes that no record names included."""
         for name in containers:
-            place = self._store.container(account, name)
-            if place is None:
+            found = self._store.read(Container, keys.container_key(account, name))
+            if found is None:
                 continue
+            place, _ = found
             for row in self._listed(keys.objects_prefix(place.id)):
                 self._bucket.delete(row.key)
             for row in self._listed(keys.data_key(place.id, "")):

@@ -64,15 +64,22 @@ class S3Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     access_key: str
 
 
-def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
+class Sweeping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the gateway looks for what nobody sees, and how old that is before it goes."""
+
+    interval_s: float = 300.0
+    age_s: float = 3600.0
+
+
+def proxy_configuration(s3: S3Place, users: Iterable[User], sweeping: Sweeping) -> bytes:
     """The paste configuration of the gateway."""
-    server: dict[str, str | int] = {
+    server: dict[str, str | float] = {
         "bind_ip": "0.0.0.0",  # noqa: S104 - the container's own addresses
         "bind_port": PORT,
         "workers": 0,
         "user": "swift",
     }
-    app = {
+    app: dict[str, str | float] = {
         "paste.app_factory": "swift_on_s3.application:app_factory",
         "allow_account_management": "true",
         "account_autocreate": "true",
@@ -81,6 +88,8 @@ def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
         "s3_access_key": s3.access_key,
         "s3_secret_file": SECRET_FILE,
         "s3_make_bucket": "yes",
+        "sweep_interval": sweeping.interval_s,
+        "sweep_age": sweeping.age_s,
     }
     sections = [
         _section("DEFAULT", server),
@@ -96,5 +105,5 @@ def proxy_configuration(s3: S3Place, users: Iterable[User]) -> bytes:
     return "\n".join(sections).encode()
 
 
-def _section(name: str, settings: Mapping[str, str | int]) -> str:
+def _section(name: str, settings: Mapping[str, str | float]) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())

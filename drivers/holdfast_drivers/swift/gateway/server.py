@@ -12,6 +12,7 @@ from holdfast_drivers.swift.gateway.pipeline import (
     PORT,
     SECRET_FILE,
     S3Place,
+    Sweeping,
     User,
     proxy_configuration,
 )
@@ -26,14 +27,14 @@ BUCKET = "swift"
 
 @asynccontextmanager
 async def gateway_server(
-    run: str, storage: S3Storage, users: Iterable[User]
+    run: str, storage: S3Storage, users: Iterable[User], sweeping: Sweeping | None = None
 ) -> AsyncIterator[Server]:
     """The gateway, ready: its whole pipeline answers, and its bucket is made."""
     spec = ServerSpec(
         backend=BACKEND,
         image=GATEWAY_IMAGE,
         files=(
-            ServerFile(path=CONFIG_FILE, data=configuration(storage, users), mode=0o600),
+            ServerFile(path=CONFIG_FILE, data=configuration(storage, users, sweeping), mode=0o600),
             ServerFile(path=SECRET_FILE, data=storage.secret_key.encode(), mode=0o600),
         ),
     )
@@ -41,10 +42,12 @@ async def gateway_server(
         yield server
 
 
-def configuration(storage: S3Storage, users: Iterable[User]) -> bytes:
-    """What the gateway is told."""
+def configuration(
+    storage: S3Storage, users: Iterable[User], sweeping: Sweeping | None = None
+) -> bytes:
+    """What the gateway is told; ``sweeping`` where it is not to sweep as usual."""
     place = S3Place(endpoint=storage.endpoint, bucket=BUCKET, access_key=storage.access_key)
-    return proxy_configuration(place, users)
+    return proxy_configuration(place, users, sweeping or Sweeping())
 
 
 async def answers(server: Server) -> bool:

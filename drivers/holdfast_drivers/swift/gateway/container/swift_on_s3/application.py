@@ -7,10 +7,11 @@
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import eventlet
+from eventlet.greenpool import GreenPool
 from eventlet.semaphore import Semaphore
 from swift.common import constraints
 from swift.common.storage_policy import POLICIES
@@ -27,12 +28,14 @@ from swift.proxy.server import Application
 
 from .s3 import Bucket, S3Error
 from .signing import Credentials
-from .store import Busy, Store
-from .sweeper import sweep
+from .store import A, B, Busy, Hands, Store
+from .sweeper import Sweeper
 from .swift_accounts import read_account, write_account
 from .swift_containers import read_container, write_container
 from .swift_objects import delete_object, post_object, put_object, read_object
 
+_FETCHERS = 16
+_POLL_S = 0.25
 _NODE = {"ip": "s3", "port": 0, "device": "s3", "index": 0, "id": 0, "region": 1, "zone": 1}
 
 
@@ -169,21 +172,41 @@ class Gateway(Application):
         return _CONTROLLERS.get(controller, controller), names
 
 
-def _swept(app: Gateway, interval_s: float, grace_s: float) -> None:
+def _swept(app: Gateway, interval_s: float, age_s: float) -> None:
+    sweeper = Sweeper(app.store, age_s)
     while True:
         eventlet.sleep(interval_s)
         try:
-            sweep(app.store, time.time(), grace_s)
+            sweeper.sweep(time.time())
         except (S3Error, Busy) as why:
             app.logger.error("S3: sweeping stopped: %s", why)  # noqa: TRY400 - no bug
+
+
+def _together(function: Callable[[A], B], things: Iterable[A]) -> Iterable[B]:
+    """As ``map``, some at a time; a pool of its own, so that nobody waits for another's."""
+    found: Iterable[B] = GreenPool(_FETCHERS).imap(function, things)
+    return found
+
+
+def _made(bucket: Bucket, wait_s: float) -> None:
+    """Make the bucket, once the S3 server takes requests: it may be starting as this does."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            return bucket.make()
+        except S3Error as why:
+            if not why.unready or time.monotonic() > until:
+                raise
+        eventlet.sleep(_POLL_S)
 
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
     """The app of a paste configuration.
 
     Settings: ``s3_endpoint``, ``s3_bucket``, ``s3_access_key``, ``s3_region``, ``s3_timeout``
-    (seconds), ``sweep_interval`` (seconds, 0 for never), ``sweep_grace`` (seconds that bytes may be
-    there before a record names them). The secret is read from the file ``s3_secret_file``.
+    (seconds), ``s3_start_timeout`` (seconds that the S3 server may take to start),
+    ``sweep_interval`` (seconds, 0 for never), ``sweep_age`` (seconds that bytes may be there
+    before a record names them). The secret is read from the file ``s3_secret_file``.
     """
     conf = {**global_conf, **local_conf}
     with open(conf["s3_secret_file"], encoding="utf-8") as file:  # noqa: PTH123 - monkey-patched
@@ -193,10 +216,10 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
         conf["s3_endpoint"], conf["s3_bucket"], credentials, float(conf.get("s3_timeout", "30"))
     )
     if conf.get("s3_make_bucket", "no") == "yes":
-        bucket.make()
-    app = Gateway(conf, Store(bucket, Semaphore))
+        _made(bucket, float(conf.get("s3_start_timeout", "60")))
+    app = Gateway(conf, Store(bucket, Hands(lock=Semaphore, together=_together)))
     interval_s = float(conf.get("sweep_interval", "300"))
     if interval_s:
-        eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_grace", "86400")))
+        eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_age", "3600")))
     app.logger.info("gateway %s over %s", os.getpid(), conf["s3_endpoint"])
     return app

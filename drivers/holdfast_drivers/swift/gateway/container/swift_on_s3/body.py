@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .s3 import Bucket, Download
+from .s3 import Bucket, Download, S3Error
 
 _PART = 16 << 20
 """Bytes of a part where the length is not known: S3 takes 10,000 parts of at least 5 MiB."""
@@ -60,11 +60,19 @@ def store_body(
     else:
         tag = bucket.upload(key, size, _exactly(meter, size))
         received = meter.received()
-        if len(tag) == len(received.md5) and tag != received.md5:
-            # A tag of that length is the MD5 of what the server holds, unless it encrypts.
-            bucket.delete(key)
-            raise Short
+        # What is sent while it is read has no digest in its signature. Its tag says what the
+        # server holds, unless that encrypts: then it is asked for the bytes.
+        if tag != received.md5 and _digest(bucket, key) != received.md5:
+            raise S3Error(500, "OtherBytes", f"PUT {key}")
     return meter.received()
+
+
+def _digest(bucket: Bucket, key: str) -> str:
+    """The MD5 of what the server holds."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in bucket.open(key):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _exactly(meter: _Meter, size: int) -> Iterator[bytes]:
@@ -84,7 +92,7 @@ def _store_unknown(bucket: Bucket, key: str, meter: _Meter) -> None:
     first = next(pieces, b"")
     if len(first) < _PART:
         if first:
-            bucket.put(key, first)
+            bucket.put_data(key, first)
         return
     with bucket.parts(key) as parts:
         parts.add(first)
@@ -106,32 +114,45 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
 class Reader:
     """What Swift's responses want of a body: all of it, a range of it, or several.
 
-    ``several`` is Swift's own writer of ``multipart/byteranges``.
+    ``several`` is Swift's own writer of ``multipart/byteranges``. ``ended`` is called once, when
+    nobody reads any more: until then the bytes stay, whatever happens to the object.
     """
 
-    def __init__(self, bucket: Bucket, key: str, several: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        key: str,
+        several: Callable[..., Iterable[bytes]],
+        ended: Callable[[], None],
+    ) -> None:
         self._bucket, self._key, self._several = bucket, key, several
+        self._ended = ended
         self._open: Download | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._closed = False
 
     def prepare(self) -> None:
-        """Open the whole body now, while a version that was just replaced can be noticed."""
+        """Open the whole body now, while it can still be said that it is not there."""
         if self._key:
             self._open = self._bucket.open(self._key)
+            self._chunks = iter(self._open)
 
-    def __iter__(self) -> Iterator[bytes]:
-        if self._open is None:
-            self.prepare()
-        return iter(self._open) if self._open is not None else iter(())
+    def __iter__(self) -> "Reader":
+        return self  # what is closed is often the iterator, and not what it was made of
 
-    def app_iter_range(self, start: int | None, stop: int | None) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``stop``."""
-        if not self._key or stop is None or stop <= (start or 0):
-            return
-        download = self._bucket.open(self._key, start or 0, stop - 1)
+    def __next__(self) -> bytes:
         try:
-            yield from download
-        finally:
-            download.close()
+            return next(self._chunks)
+        except BaseException:
+            self.close()
+            raise
+
+    def app_iter_range(self, start: int | None, stop: int | None) -> "Reader":
+        """The bytes from ``start`` to before ``stop``, opened now."""
+        if self._key and stop is not None and stop > (start or 0):
+            self._open = self._bucket.open(self._key, start or 0, stop - 1)
+            self._chunks = iter(self._open)
+        return self
 
     def app_iter_ranges(
         self,
@@ -139,16 +160,28 @@ class Reader:
         content_type: str | bytes,
         boundary: str | bytes,
         size: int,
-    ) -> Iterable[bytes]:
-        """Several ranges, each with a header of its own."""
-        if not ranges:
-            return iter(())
+    ) -> "Reader":
+        """Several ranges, each with a header of its own; the first is opened now."""
         kind = content_type.encode() if isinstance(content_type, str) else content_type
         mark = boundary.encode() if isinstance(boundary, str) else boundary
-        return self._several(ranges, kind, mark, size, self.app_iter_range)
+        start, stop = ranges[0]
+        self._open = self._bucket.open(self._key, start, stop - 1)
+        self._chunks = iter(self._several(ranges, kind, mark, size, self._range))
+        return self
+
+    def _range(self, start: int, stop: int) -> Iterator[bytes]:
+        """The next of several ranges; that which was opened before is the first."""
+        download, self._open = self._open, None
+        self._open = download or self._bucket.open(self._key, start, stop - 1)
+        yield from self._open
+        self._open = None
 
     def close(self) -> None:
         """End what is still open."""
+        if self._closed:
+            return
+        self._closed = True
         if self._open is not None:
             self._open.close()
             self._open = None
+        self._ended()

@@ -1,4 +1,9 @@
-"""The JSON records that stand for accounts, containers and objects in the bucket."""
+"""The JSON records that stand for accounts, containers and objects in the bucket.
+
+Each version of a record has an id of the write that made it: so whoever wrote it knows it again
+where the answer was lost, and no two versions are alike, so that a condition on one is met by no
+other. Records of an older gateway have none.
+"""
 
 import dataclasses
 import json
@@ -15,6 +20,7 @@ class Account:
     put: str
     deleted: bool = False
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    write: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,11 @@ class Container:
     created: str
     put: str
     closing: bool = False
-    """Being removed: nothing is added until it is known whether it was empty."""
+    """Somebody looks whether it is empty, to remove it. Whoever writes to it takes that back."""
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    deleted: bool = False
+    """Removed: it is not there any more, and its record only waits for its own removal."""
+    write: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Object:
     """Headers that a POST replaces."""
     delete_at: int = 0
     """Seconds since 1970 from when on the object is no more; 0 for never."""
+    write: str = ""
 
     def expired(self, now: float) -> bool:
         """Whether its time has come."""
@@ -81,8 +91,15 @@ def packed(record: Account | Container | Object) -> bytes:
 
 
 def unpacked(kind: type[Record], data: bytes) -> Record:
-    """A record as it was kept; ``TypeError`` or ``ValueError`` where it is none."""
-    fields = json.loads(data)
-    if kind is Object:
-        fields["listing"] = Listing(**fields["listing"])
-    return kind(**fields)
+    """A record as it was kept.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        fields = json.loads(data)
+        if kind is Object:
+            fields["listing"] = Listing(**fields["listing"])
+        return kind(**fields)
+    except (TypeError, KeyError) as why:
+        raise ValueError(str(why)) from why

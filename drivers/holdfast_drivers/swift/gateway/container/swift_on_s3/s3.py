@@ -1,11 +1,14 @@
 """A small S3 client for green threads: pooled connections, streams in both directions.
 
 An answer that is not there is an ``S3Error``; one without a status means that none came, so that
-what was asked for may or may not have happened.
+what was asked for may or may not have happened. Only a request that does the same when it is
+carried out twice is ever sent twice here: reads, and what is about bytes under a key that nobody
+else writes to. Whoever asks for anything else looks what became of it, and repeats it knowingly.
 """
 
 import hashlib
 import http.client
+import select
 import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +19,9 @@ from .signing import UNSIGNED, Credentials, quoted_path, quoted_query, signed_he
 
 _CHUNK = 65536
 _PAGE = 1000
+_LATE = frozenset({500, 502, 504})
+"""What a server, or one before it, answers that may have begun and not seen the end."""
+_IDLE_MAX = 64
 _PREFIX = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -26,6 +32,16 @@ class S3Error(Exception):
         super().__init__(f"{what}: {code} ({status if status is not None else 'no answer'})")
         self.status = status
         self.code = code
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether what was asked for may have happened, or may happen yet."""
+        return self.status is None or self.status in _LATE
+
+    @property
+    def unready(self) -> bool:
+        """Whether the server is still starting, or asks to be asked later."""
+        return self.status in {None, http.HTTPStatus.SERVICE_UNAVAILABLE}
 
     @property
     def missing(self) -> bool:
@@ -59,6 +75,15 @@ class Page:
 
     entries: tuple[Listed, ...]
     more: bool
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload in parts that has not ended."""
+
+    key: str
+    id: str
+    begun: str
 
 
 class Download:
@@ -103,7 +128,7 @@ class Bucket:
 
     def give_back(self, line: http.client.HTTPConnection, *, reusable: bool) -> None:
         """Keep a connection for the next request, or close it."""
-        if reusable and line.sock is not None:
+        if reusable and line.sock is not None and len(self._idle) < _IDLE_MAX:
             self._idle.append(line)
         else:
             line.close()
@@ -117,6 +142,18 @@ class Bucket:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         return kind(self._host, timeout=self._timeout_s)
 
+    def _waiting(self) -> http.client.HTTPConnection | None:
+        """A connection that is open and idle, as far as can be seen."""
+        while self._idle:
+            try:
+                line = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                return None
+            if not select.select((line.sock,), (), (), 0)[0]:
+                return line
+            line.close()  # the server has closed it, or sends what nobody asked for
+        return None
+
     def _send(
         self,
         method: str,
@@ -125,6 +162,7 @@ class Bucket:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] = b"",
+        again: bool = False,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         path = f"{self._root}/{key}" if key else self._root
         query = query or {}
@@ -141,16 +179,20 @@ class Bucket:
         if isinstance(body, bytes) and (body or method in {"PUT", "POST"}):
             every["content-length"] = str(len(body))
         target = quoted_path(path) + (f"?{quoted_query(query)}" if query else "")
-        reused = bool(self._idle) and not streamed
-        line = self._idle.pop() if reused else self._new()
+        line = None if streamed else self._waiting()
+        reused = line is not None
+        line = line or self._new()
         while True:
             try:
                 line.request(method, target, body or None, every)
                 return line, line.getresponse()
             except (OSError, http.client.HTTPException) as why:
                 line.close()
-                if reused and isinstance(why, ConnectionError | http.client.BadStatusLine):
-                    # The server had closed it while it was idle: the request was not taken.
+                if (
+                    again
+                    and reused
+                    and isinstance(why, ConnectionError | http.client.BadStatusLine)
+                ):
                     reused, line = False, self._new()
                     continue
                 raise S3Error(None, type(why).__name__, f"{method} {key or 'bucket'}") from why
@@ -166,9 +208,14 @@ class Bucket:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] = b"",
+        again: bool = False,
     ) -> tuple[Mapping[str, str], bytes]:
-        """Send a request and read its whole answer: its headers and its body."""
-        line, got = self._send(method, key, query=query, headers=headers, body=body)
+        """Send a request and read its whole answer: its headers and its body.
+
+        ``again`` says that it may be sent twice: where a connection that was used before breaks
+        in place of the answer, as it does where the server has closed it meanwhile.
+        """
+        line, got = self._send(method, key, query=query, headers=headers, body=body, again=again)
         try:
             data = got.read()
         except (OSError, http.client.HTTPException) as why:
@@ -182,18 +229,18 @@ class Bucket:
     def make(self) -> None:
         """Make the bucket; it may be there already."""
         try:
-            self.ask("PUT", "")
+            self.ask("PUT", "", again=True)
         except S3Error as why:
             if why.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
 
     def get(self, key: str) -> tuple[bytes, str]:
         """All bytes of a small key, and their entity tag."""
-        headers, data = self.ask("GET", key)
+        headers, data = self.ask("GET", key, again=True)
         return data, headers.get("etag", "")
 
     def put(self, key: str, data: bytes, *, replaces: str | None = None, new: bool = False) -> str:
-        """Write a small key and return its entity tag.
+        """Write a small key that others may write too, and return its entity tag.
 
         ``replaces`` is the entity tag of what it takes the place of; ``new`` says that there is
         nothing. Where another was first, the error is a ``precondition``.
@@ -204,6 +251,10 @@ class Bucket:
         headers, _ = self.ask("PUT", key, headers=condition, body=data)
         return headers.get("etag", "")
 
+    def put_data(self, key: str, data: bytes) -> None:
+        """Write a key that nobody else writes."""
+        self.ask("PUT", key, body=data, again=True)
+
     def upload(self, key: str, size: int, chunks: Iterable[bytes]) -> str:
         """Write a key from a stream of known length; the entity tag that the server computed."""
         headers, _ = self.ask("PUT", key, headers={"content-length": str(size)}, body=chunks)
@@ -212,7 +263,7 @@ class Bucket:
     def open(self, key: str, first: int = 0, last: int | None = None) -> Download:
         """Read a key, or its bytes from ``first`` to ``last``, both included."""
         wanted = {} if last is None else {"range": f"bytes={first}-{last}"}
-        line, got = self._send("GET", key, headers=wanted)
+        line, got = self._send("GET", key, headers=wanted, again=True)
         if got.status >= http.HTTPStatus.MULTIPLE_CHOICES:
             data = got.read()
             self.give_back(line, reusable=not got.will_close)
@@ -220,12 +271,24 @@ class Bucket:
         return Download(self, line, got)
 
     def delete(self, key: str) -> None:
-        """Remove a key; it may be gone already."""
+        """Remove a key that is never written again; it may be gone already."""
         try:
-            self.ask("DELETE", key)
+            self.ask("DELETE", key, again=True)
         except S3Error as why:
             if not why.missing:
                 raise
+
+    def delete_only(self, key: str, tag: str) -> None:
+        """Remove a key that others may write too, if it still has this entity tag.
+
+        Servers that know no condition here ignore it, or refuse it and are asked without.
+        """
+        try:
+            self.ask("DELETE", key, headers={"if-match": tag})
+        except S3Error as why:
+            if why.status != http.HTTPStatus.NOT_IMPLEMENTED:
+                raise
+            self.ask("DELETE", key)
 
     def page(self, prefix: str, after: str = "", most: int = _PAGE) -> Page:
         """Up to a thousand keys with a prefix, in their order, from behind ``after``."""
@@ -233,8 +296,8 @@ class Bucket:
         query["max-keys"] = str(min(most, _PAGE))
         if after:
             query["start-after"] = after
-        _, data = self.ask("GET", "", query=query)
-        tree = ET.fromstring(data)  # noqa: S314 - likewise
+        _, data = self.ask("GET", "", query=query, again=True)
+        tree = _parsed(data)
         entries = tuple(
             Listed(
                 key=urllib.parse.unquote(_text(node, "Key")),
@@ -246,17 +309,40 @@ class Bucket:
         )
         return Page(entries, more=_text(tree, "IsTruncated") == "true")
 
+    def unfinished(self, prefix: str) -> list["Unfinished"]:
+        """Uploads in parts that were begun and not ended."""
+        _, data = self.ask("GET", "", query={"uploads": "", "prefix": prefix}, again=True)
+        return [
+            Unfinished(_text(node, "Key"), _text(node, "UploadId"), _text(node, "Initiated"))
+            for node in _parsed(data).findall(f"{_PREFIX}Upload")
+        ]
+
+    def last_part(self, upload: "Unfinished") -> str:
+        """When its last part was sent; when it was begun where there is none."""
+        query = {"uploadId": upload.id}
+        _, data = self.ask("GET", upload.key, query=query, again=True)
+        sent = [_text(node, "LastModified") for node in _parsed(data).findall(f"{_PREFIX}Part")]
+        return max(sent, default=upload.begun)
+
+    def abort(self, key: str, upload: str) -> None:
+        """Give up an upload in parts; it may have ended already."""
+        try:
+            self.ask("DELETE", key, query={"uploadId": upload}, again=True)
+        except S3Error as why:
+            if not why.missing:
+                raise
+
     @contextmanager
     def parts(self, key: str) -> Iterator["Parts"]:
         """Write a key in parts; what is not finished is taken back."""
         _, data = self.ask("POST", key, query={"uploads": ""})
-        upload = _text(ET.fromstring(data), "UploadId")  # noqa: S314 - likewise
+        upload = _text(_parsed(data), "UploadId")
         parts = Parts(self, key, upload)
         try:
             yield parts
         except BaseException:
-            with suppress(S3Error):
-                self.ask("DELETE", key, query={"uploadId": upload})
+            with suppress(S3Error):  # else the sweeper gives it up
+                self.abort(key, upload)
             raise
         parts.finish()
 
@@ -271,7 +357,7 @@ class Parts:
     def add(self, data: bytes) -> None:
         """Send the next part: at least 5 MiB unless it is the last."""
         query = {"partNumber": str(len(self._tags) + 1), "uploadId": self._upload}
-        headers, _ = self._bucket.ask("PUT", self._key, query=query, body=data)
+        headers, _ = self._bucket.ask("PUT", self._key, query=query, body=data, again=True)
         self._tags.append(headers.get("etag", ""))
 
     def finish(self) -> None:
@@ -286,6 +372,13 @@ class Parts:
             raise S3Error(500, _code_of(data), f"POST {self._key}")
 
 
+def _parsed(data: bytes) -> ET.Element:
+    try:
+        return ET.fromstring(data)  # noqa: S314 - what the operator's own server says
+    except ET.ParseError as why:
+        raise S3Error(None, "NoXML", "an answer") from why
+
+
 def _text(node: ET.Element, name: str) -> str:
     found = node.find(f"{_PREFIX}{name}")
     return (found.text or "") if found is not None else ""
@@ -293,7 +386,7 @@ def _text(node: ET.Element, name: str) -> str:
 
 def _code_of(data: bytes) -> str:
     try:
-        tree = ET.fromstring(data)  # noqa: S314 - likewise
+        tree = ET.fromstring(data)  # noqa: S314 - what the operator's own server says
     except ET.ParseError:
         return ""
     found = tree.find("Code")

@@ -8,25 +8,52 @@ requests of one gateway process, by its locks.
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from threading import Lock
-from typing import Generic
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from . import keys
+from .cursor import Cursor
+from .leases import Leases
 from .listing import Query, Shown, select
 from .records import Account, Container, Object, Record, packed, unpacked
 from .s3 import Bucket, Listed, S3Error
 
+A = TypeVar("A")
+B = TypeVar("B")
 _CACHED = 100_000
 _TRIES = 20
-_FETCHERS = 16
+_LOST_MAX = 3
 
 
 class Busy(Exception):
     """Others changed the same record again and again."""
+
+
+class Damaged(S3Error):
+    """What is kept under a record's key is no record."""
+
+
+class Together(Protocol):
+    """As the built-in ``map``, and several at a time."""
+
+    def __call__(self, function: Callable[[A], B], things: Iterable[A], /) -> Iterable[B]:
+        """What the function gives for each thing, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What those who act at once share: locks and a way to do several things together.
+
+    The gateway's are green, and real threads' are whoever else's: one green thread that waits for
+    a lock of real threads would stop them all. So nothing here makes its own.
+    """
+
+    lock: Callable[[], AbstractContextManager[object]]
+    together: Together
 
 
 class _NameLock:
@@ -41,23 +68,21 @@ class Store:
 
     Args:
         bucket: where it is.
-        lock: makes a lock for those who may act at once: threads, or the gateway's green threads,
-            all of which one of them would stop by waiting for a lock of real threads.
+        hands: how those who act at once keep out of each other's way.
     """
 
-    def __init__(
-        self, bucket: Bucket, lock: Callable[[], AbstractContextManager[object]] = Lock
-    ) -> None:
+    def __init__(self, bucket: Bucket, hands: Hands) -> None:
         self.bucket = bucket
-        self._lock = lock
+        self._hands = hands
         self._cache: OrderedDict[tuple[str, str], Account | Container | Object] = OrderedDict()
         self._locks: WeakValueDictionary[str, _NameLock] = WeakValueDictionary()
-        self._fetchers = ThreadPoolExecutor(_FETCHERS)
+        self.leases = Leases(self._free)
+        self._writing: set[str] = set()
 
     @contextmanager
     def alone(self, key: str) -> Iterator[None]:
         """One request of this process at a time changes what a key stands for."""
-        held = self._locks.setdefault(key, _NameLock(self._lock()))
+        held = self._locks.setdefault(key, _NameLock(self._hands.lock()))
         with held.lock:
             yield
 
@@ -69,7 +94,10 @@ class Store:
             if why.missing:
                 return None
             raise
-        record = unpacked(kind, data)
+        try:
+            record = unpacked(kind, data)
+        except ValueError as why:
+            raise Damaged(500, "NoRecord", key) from why
         self._keep(key, tag, record)
         return record, tag
 
@@ -82,23 +110,61 @@ class Store:
         """
         for _ in range(_TRIES):
             found = self.read(kind, key)
-            record = edit(found[0] if found else None)
-            if record is None:
+            edited = edit(found[0] if found else None)
+            if edited is None:
                 return None
-            try:
-                tag = self.bucket.put(
-                    key,
-                    packed(record),
-                    replaces=found[1] if found else None,
-                    new=found is None,
-                )
-            except S3Error as why:
-                if why.precondition or (why.missing and found):
-                    continue
-                raise
-            self._keep(key, tag, record)
-            return record
+            record = replace(edited, write=uuid.uuid4().hex)
+            tag = self._put(kind, key, record, found[1] if found else None)
+            if tag is not None:
+                self._keep(key, tag, record)
+                return record
         raise Busy(key)
+
+    def _put(
+        self, kind: type[Record], key: str, record: Record, replaces: str | None
+    ) -> str | None:
+        """Write a record over the version with this tag, or where none is; None: it was another's.
+
+        Whether a refusal or silence means that it is not there is only seen by looking: the answer
+        may be lost, and whatever stands between may have repeated the request. To repeat it here
+        is safe, as all repetitions have one condition, which one of them can meet.
+        """
+        lost: S3Error | None = None
+        for _ in range(_LOST_MAX):
+            try:
+                return self.bucket.put(key, packed(record), replaces=replaces, new=replaces is None)
+            except S3Error as why:
+                refused = why.precondition or (why.missing and replaces is not None)
+                if not refused and not why.uncertain:
+                    raise
+                lost = why
+            there = self.read(kind, key)
+            if there is not None and there[0].write == record.write:
+                return there[1]
+            if refused:
+                return None
+            if lost.status is not None:
+                break
+        raise lost or Busy(key)
+
+    def remove(self, kind: type[Record], key: str, tag: str) -> bool:
+        """Remove the version of a record that has this tag; False where it is another by now."""
+        lost: S3Error | None = None
+        for _ in range(_LOST_MAX):
+            try:
+                self.bucket.delete_only(key, tag)
+            except S3Error as why:
+                if not why.missing and not why.precondition and not why.uncertain:
+                    raise
+                lost = why
+            else:
+                return True
+            there = self.read(kind, key)
+            if there is None:
+                return True
+            if there[1] != tag:
+                return False
+        raise lost or Busy(key)
 
     def _keep(self, key: str, tag: str, record: Account | Container | Object) -> None:
         self._cache[key, tag] = record
@@ -106,22 +172,30 @@ class Store:
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
 
-    def fetch(self, kind: type[Record], rows: Sequence[Listed]) -> list[Record | None]:
+    def fetch(self, kind: type[Record], rows: Sequence[Listed]) -> list[Record | Damaged | None]:
         """The records of listed keys; None for one that is gone meanwhile.
 
         A record is known again by its entity tag, so each version of it is read once.
         """
 
-        def one(row: Listed) -> Record | None:
+        def one(row: Listed) -> Record | Damaged | None:
             known = self._cache.get((row.key, row.etag))
             if isinstance(known, kind):
                 return known
-            found = self.read(kind, row.key)
+            try:
+                found = self.read(kind, row.key)
+            except Damaged as why:
+                return why
             return found[0] if found else None
 
         if all((row.key, row.etag) in self._cache for row in rows):
             return [one(row) for row in rows]
-        return list(self._fetchers.map(one, rows))
+        return list(self._hands.together(one, rows))
+
+    def readable(self, kind: type[Record], rows: Sequence[Listed]) -> list[Record | None]:
+        """As ``fetch``; also None for what is damaged, so that all others are seen."""
+        found = self.fetch(kind, rows)
+        return [None if isinstance(one, Damaged) else one for one in found]
 
     def account(self, name: str) -> Account | None:
         """The record of an account."""
@@ -129,9 +203,9 @@ class Store:
         return found[0] if found else None
 
     def container(self, account: str, name: str) -> Container | None:
-        """The record of a container."""
+        """The record of a container that is there."""
         found = self.read(Container, keys.container_key(account, name))
-        return found[0] if found else None
+        return found[0] if found and not found[0].deleted else None
 
     def object(self, container: Container, name: str) -> Object | None:
         """The record of an object, also of one whose time has come."""
@@ -140,7 +214,8 @@ class Store:
 
     def containers(self, account: str, query: Query) -> list[tuple[str, Container | None]]:
         """An account's containers by name; None for a rolled-up prefix."""
-        return self._list(Container, keys.containers_prefix(account), query)
+        found = self._list(Container, keys.containers_prefix(account), query)
+        return [(name, row) for name, row in found if row is None or not row.deleted]
 
     def objects(
         self, container: Container, query: Query, now: float
@@ -164,7 +239,9 @@ class Store:
     def _list(
         self, kind: type[Record], prefix: str, query: Query
     ) -> list[tuple[str, Record | None]]:
-        cursor = Cursor(self, kind, prefix, query.prefix)
+        cursor: Cursor[Record] = Cursor(
+            self.bucket.page, lambda rows: self.readable(kind, rows), prefix, query.prefix
+        )
         shown = select(cursor, query)
         return list(self._filled(kind, shown))
 
@@ -172,7 +249,7 @@ class Store:
         self, kind: type[Record], shown: list[Shown[Listed]]
     ) -> Iterator[tuple[str, Record | None]]:
         rows = [line.row for line in shown if line.row is not None]
-        records = iter(self.fetch(kind, rows))
+        records = iter(self.readable(kind, rows))
         for line in shown:
             if line.row is None:
                 yield line.name, None
@@ -191,7 +268,7 @@ class Store:
         prefix = keys.objects_prefix(container.id)
         while True:
             page = self.bucket.page(prefix, after)
-            for record in self.fetch(Object, page.entries):
+            for record in self.readable(Object, page.entries):
                 if record is not None and not record.expired(now):
                     count += 1
                     size += record.listing.size
@@ -206,92 +283,53 @@ class Store:
             for row, record in zip(page, self.fetch(Object, page), strict=True):
                 if record is None:
                     continue
-                if not record.expired(now):
+                if isinstance(record, Damaged) or not self.expire(row.key, now):
                     return False
-                self.discard(row.key, record)
         return True
 
-    def discard(self, key: str, record: Object) -> None:
-        """Remove an object: first its record, by which it is seen, then its bytes."""
-        self.bucket.delete(key)
-        self.drop_data(record.data)
+    def expire(self, key: str, now: float) -> bool:
+        """Remove an object whose time has come, as it is now; whether it is not there any more."""
+        with self.alone(key):
+            found = self.read(Object, key)
+            if found is None:
+                return True
+            return found[0].expired(now) and self.discard(key, *found)
 
-    def drop_data(self, key: str) -> None:
-        """Remove the bytes of a version that no record names any more."""
-        if key:
-            self.bucket.delete(key)
+    def discard(self, key: str, record: Object, tag: str) -> bool:
+        """Remove an object: first its record, by which it is seen, then its bytes.
 
-    def new_data_key(self, container: Container) -> str:
-        """A key that nothing was ever written to."""
-        return keys.data_key(container.id, uuid.uuid4().hex)
+        False where its record is another by now.
+        """
+        if not self.remove(Object, key, tag):
+            return False
+        self.drop_data(key, record.data)
+        return True
 
+    def take_back(self, key: str, record: Object) -> None:
+        """Remove an object that was just written into a container that is gone."""
+        found = self.read(Object, key)
+        if found is not None and found[0].write == record.write:
+            self.discard(key, *found)
 
-class Cursor(Generic[Record]):
-    """The names under a prefix of keys, in the order of names."""
+    def drop_data(self, key: str, data: str) -> None:
+        """Remove the bytes of a version that the record with this key names no more."""
+        if data:
+            self.leases.drop(key, data)
 
-    def __init__(self, store: Store, kind: type[Record], root: str, prefix: str) -> None:
-        self._store, self._root = store, root
-        self._kind: type[Record] = kind
-        self._prefix = root + keys.stem(prefix)
-        self._after = ""
-        self._least = ""
-        self._rows: list[Listed] = []
-        self._at = 0
-        self._more = True
-        self._sorted: list[tuple[str, Listed]] = []
+    def _free(self, data: str) -> None:
+        with suppress(S3Error):  # what is done is done, and the sweeper finds what is left
+            self.bucket.delete(data)
 
-    def seek(self, least: str) -> None:
-        """Go on with the first name that is not smaller."""
-        self._least = max(self._least, least)
-        place = self._root + keys.stem(self._least)
-        while self._at < len(self._rows) and self._rows[self._at].key < place:
-            self._at += 1
-        if self._at == len(self._rows):
-            self._after = max(self._after, place)
+    @contextmanager
+    def new_data(self, container: Container) -> Iterator[str]:
+        """A key that nothing was ever written to; nobody sweeps it before its writer has ended."""
+        key = keys.data_key(container.id, uuid.uuid4().hex)
+        self._writing.add(key)
+        try:
+            yield key
+        finally:
+            self._writing.discard(key)
 
-    def take(self) -> tuple[str, Listed] | None:
-        """The next name and its key."""
-        while True:
-            if self._sorted:
-                found = self._sorted.pop(0)
-            else:
-                row = self._row()
-                if row is None:
-                    return None
-                found = self._named(row)
-            if found[0] >= self._least:
-                return found
-
-    def _row(self) -> Listed | None:
-        if self._at == len(self._rows):
-            if not self._more:
-                return None
-            page = self._store.bucket.page(self._prefix, self._after)
-            self._rows, self._at, self._more = list(page.entries), 0, page.more
-            if not self._rows:
-                return None
-            self._after = max(self._after, self._rows[-1].key)
-        self._at += 1
-        return self._rows[self._at - 1]
-
-    def _named(self, row: Listed) -> tuple[str, Listed]:
-        """The name of a key; where names were cut, all that share the cut come sorted."""
-        part = row.key[len(self._root) :]
-        name = keys.name_of(part)
-        family = keys.family(part)
-        if family is None and name is not None:
-            return name, row
-        members = [row]
-        while (other := self._row()) is not None:
-            if keys.family(other.key[len(self._root) :]) != family:
-                self._at -= 1
-                break
-            members.append(other)
-        records = self._store.fetch(self._kind, members)
-        named = [
-            (record.name, member)
-            for record, member in zip(records, members, strict=True)
-            if record is not None
-        ]
-        self._sorted = sorted(named, key=lambda pair: pair[0])
-        return self._sorted.pop(0) if self._sorted else (name or "", row)
+    def written_now(self, data: str) -> bool:
+        """Whether a request of this process still writes these bytes or their record."""
+        return data in self._writing

@@ -1,64 +1,129 @@
 """Removes what nobody sees: objects whose time has come, and bytes that no record names.
 
-Bytes without a record are left when a gateway or the S3 server dies between the two. Bytes younger
-than the grace time may belong to a PUT that is under way and stay.
+Bytes without a record are left when a gateway or the S3 server dies between the two. What is
+younger than the declared age may belong to a request that is under way. And nothing of it is
+removed that one look alone found: what a slow request names only now is named at the second.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from .keys import data_key
 from .records import Container, Object
-from .s3 import Listed
-from .store import Store
+from .removal import forget, unmark
+from .s3 import Listed, Unfinished
+from .store import Damaged, Store
 
 
-def _every(store: Store, prefix: str) -> Iterator[tuple[Listed, ...]]:
-    after = ""
-    while True:
-        page = store.bucket.page(prefix, after)
-        yield page.entries
-        if not page.more:
-            return
-        after = page.entries[-1].key
+@dataclass
+class _Found:
+    """What a walk through all objects gave."""
+
+    named: set[str] = field(default_factory=set[str])
+    unknown: set[str] = field(default_factory=set[str])
+    """Containers with a record that cannot be read: what it names is not known."""
+    lost: set[str] = field(default_factory=set[str])
+    """Records of containers that are gone."""
+    expired: int = 0
 
 
-def _old(row: Listed, before: float) -> bool:
-    return datetime.fromisoformat(row.modified).timestamp() < before
+class Sweeper:
+    """Goes through the bucket, and remembers what it suspected the last time.
+
+    Args:
+        store: what is in the bucket.
+        age_s: how old is what it removes.
+    """
+
+    def __init__(self, store: Store, age_s: float) -> None:
+        self._store = store
+        self._age_s = age_s
+        self._suspects: set[str] = set()
+
+    def sweep(self, now: float) -> int:
+        """Go through the whole bucket once; how many things were removed."""
+        before = now - self._age_s
+        alive = self._containers(before)
+        # Bytes first, then the records: what is written meanwhile is younger than the age.
+        old = [row.key for rows in self._every("d/") for row in rows if _old(row.modified, before)]
+        found = self._objects(alive, before, now)
+        bytes_of = tuple(data_key(one, "") for one in found.unknown)
+        unnamed = {key for key in old if key not in found.named and not key.startswith(bytes_of)}
+        uploads = {upload.id: upload for upload in self._uploads(before)}
+        suspects = unnamed | found.lost | uploads.keys()
+        again = suspects & self._suspects
+        self._suspects = suspects - again
+        for key in again & unnamed:
+            if not self._store.written_now(key):
+                self._store.bucket.delete(key)
+        for key in again & found.lost:
+            self._remove_lost(key)
+        for upload in (uploads[one] for one in again & uploads.keys()):
+            if not self._store.written_now(upload.key):
+                self._store.bucket.abort(upload.key, upload.id)
+        return found.expired + len(again)
+
+    def _containers(self, before: float) -> set[str]:
+        """The ids of those that are there; marks that nobody took away are taken away."""
+        alive: set[str] = set()
+        for rows in self._every("c/"):
+            for row, record in zip(rows, self._store.fetch(Container, rows), strict=True):
+                if isinstance(record, Damaged):
+                    raise record  # what is in it would be taken for lost
+                if record is None:
+                    continue
+                if not record.deleted:
+                    alive.add(record.id)
+                if _old(row.modified, before):
+                    self._tidy(row.key, record)
+        return alive
+
+    def _tidy(self, key: str, record: Container) -> None:
+        with self._store.alone(key):
+            if record.deleted:
+                forget(self._store, key)
+            elif record.closing:
+                unmark(self._store, key, record)
+
+    def _objects(self, alive: set[str], before: float, now: float) -> _Found:
+        found = _Found()
+        for rows in self._every("o/"):
+            for row, record in zip(rows, self._store.fetch(Object, rows), strict=True):
+                container = row.key.split("/")[1]
+                if isinstance(record, Damaged):
+                    found.unknown.add(container)
+                elif record is None:
+                    continue
+                elif record.expired(now) and self._store.expire(row.key, now):
+                    found.expired += 1
+                else:
+                    found.named.add(record.data)
+                    if container not in alive and _old(row.modified, before):
+                        found.lost.add(row.key)
+        return found
+
+    def _remove_lost(self, key: str) -> None:
+        with self._store.alone(key):
+            found = self._store.read(Object, key)
+            if found is not None:
+                self._store.discard(key, *found)
+
+    def _uploads(self, before: float) -> Iterator[Unfinished]:
+        """Uploads in parts that nobody goes on with."""
+        for upload in self._store.bucket.unfinished("d/"):
+            if _old(upload.begun, before) and _old(self._store.bucket.last_part(upload), before):
+                yield upload
+
+    def _every(self, prefix: str) -> Iterator[tuple[Listed, ...]]:
+        after = ""
+        while True:
+            page = self._store.bucket.page(prefix, after)
+            yield page.entries
+            if not page.more:
+                return
+            after = page.entries[-1].key
 
 
-def sweep(store: Store, now: float, grace_s: float) -> int:
-    """Go through the whole bucket once; how many keys were removed."""
-    alive = {
-        record.id
-        for rows in _every(store, "c/")
-        for record in store.fetch(Container, rows)
-        if record is not None
-    }
-    # Bytes first, then the records: what is written meanwhile is younger than the grace time.
-    old = [row.key for rows in _every(store, "d/") for row in rows if _old(row, now - grace_s)]
-    removed = 0
-    named: set[str] = set()
-    for rows in _every(store, "o/"):
-        for row, record in zip(rows, store.fetch(Object, rows), strict=True):
-            if record is None:
-                continue
-            lost = row.key.split("/")[1] not in alive and _old(row, now - grace_s)
-            if lost or record.expired(now):
-                removed += _discard(store, row.key, now, lost=lost)
-            else:
-                named.add(record.data)
-    for key in old:
-        if key not in named:
-            store.drop_data(key)
-            removed += 1
-    return removed
-
-
-def _discard(store: Store, key: str, now: float, *, lost: bool) -> int:
-    """Remove an object unless it was given a new life meanwhile."""
-    with store.alone(key):
-        found = store.read(Object, key)
-        if found is None or not (lost or found[0].expired(now)):
-            return 0
-        store.discard(key, found[0])
-        return 1
+def _old(stamp: str, before: float) -> bool:
+    return datetime.fromisoformat(stamp).timestamp() < before

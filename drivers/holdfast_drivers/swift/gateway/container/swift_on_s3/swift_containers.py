@@ -3,7 +3,6 @@
 
 import json
 import uuid
-from dataclasses import replace
 from typing import Any
 
 from swift.common.storage_policy import POLICIES
@@ -14,13 +13,13 @@ from swift.common.swob import (
     HTTPNoContent,
     HTTPNotFound,
     HTTPOk,
-    HTTPServiceUnavailable,
     str_to_wsgi,
 )
 from swift.common.utils import Timestamp, override_bytes_from_content_type
 
 from . import keys
 from .records import Container, Object
+from .removal import Removal, remove_container
 from .store import Store
 from .swift_accounts import merged, query_of
 
@@ -93,12 +92,12 @@ def write_container(
 def _save(store: Store, req: Any, method: str, place: tuple[str, str], headers: Any) -> Any:
     key, name = place
     stamp = Timestamp(headers["X-Timestamp"]).internal
-    made = closing = False
+    made = False
 
     def edit(old: Container | None) -> Container | None:
-        nonlocal made, closing
-        closing = old is not None and old.closing
-        if closing or (old is None and method != "PUT"):
+        nonlocal made
+        old = None if old is not None and old.deleted else old
+        if old is None and method != "PUT":
             return None
         made = old is None
         return Container(
@@ -110,7 +109,7 @@ def _save(store: Store, req: Any, method: str, place: tuple[str, str], headers: 
         )
 
     if store.change(Container, key, edit) is None:
-        return (HTTPServiceUnavailable if closing else HTTPNotFound)(request=req)
+        return HTTPNotFound(request=req)
     if method == "POST":
         return HTTPNoContent(request=req)
     policy = {"X-Backend-Storage-Policy-Index": str(int(POLICIES.default))}
@@ -118,17 +117,9 @@ def _save(store: Store, req: Any, method: str, place: tuple[str, str], headers: 
 
 
 def _remove(store: Store, req: Any, key: str) -> Any:
-    """Close the container to writers, look whether it is empty, and only then remove it.
-
-    A PUT reads the container's record again after it wrote: so either it is seen here, or it sees
-    that the container is closing and takes itself back. A gateway that dies in between leaves a
-    closing container, which the next DELETE goes on with.
-    """
-    record = store.change(Container, key, lambda old: replace(old, closing=True) if old else None)
-    if record is None:
-        return HTTPNotFound(request=req)
-    if store.empty(record, float(Timestamp.now())):
-        store.bucket.delete(key)
-        return HTTPNoContent(request=req)
-    store.change(Container, key, lambda old: replace(old, closing=False) if old else None)
-    return HTTPConflict(request=req)
+    answers = {
+        Removal.ABSENT: HTTPNotFound,
+        Removal.DONE: HTTPNoContent,
+        Removal.IN_USE: HTTPConflict,
+    }
+    return answers[remove_container(store, key, float(Timestamp.now()))](request=req)

@@ -1,7 +1,7 @@
 """What Swift's object server would answer, from records and data in S3."""
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,6 @@ from swift.common.swob import (
     HTTPPreconditionFailed,
     HTTPRequestEntityTooLarge,
     HTTPRequestTimeout,
-    HTTPServiceUnavailable,
     HTTPUnprocessableEntity,
     Request,
     Response,
@@ -40,9 +39,13 @@ from swift.common.utils import Timestamp, extract_swift_bytes
 from . import keys
 from .body import Reader, Received, Short, TooLarge, store_body
 from .records import Container, Listing, Object
+from .removal import keep_container
 from .s3 import S3Error
 from .store import Store
 
+_OK = 200
+_LOOKS = 20
+"""How often an object is looked at that is replaced each time before its bytes can be read."""
 _PLAIN = frozenset(
     {
         "content-disposition",
@@ -84,27 +87,33 @@ def _described(record: Object) -> dict[str, str]:
 def read_object(store: Store, req: Any, account: str, container: str, name: str) -> Any:
     """GET and HEAD, with every condition and range judged by Swift's own response class."""
     place = store.container(account, container)
-    for last in (False, True):
-        record = _seen(store.object(place, name), req) if place else None
-        if record is None:
-            return HTTPNotFound(request=req, conditional_response=True)
+    if place is None:
+        return HTTPNotFound(request=req, conditional_response=True)
+    key = keys.object_key(place.id, name)
+    for left in reversed(range(_LOOKS)):
+        lease = store.leases.begin(key)
         try:
-            return _answer(store, req, record)
-        except S3Error as why:
-            if last or not why.missing:  # else it was replaced just now: look again
+            record = _seen(store.object(place, name), req)
+            if record is None:
+                lease.end()
+                return HTTPNotFound(request=req, conditional_response=True)
+            return _answer(store, req, record, lease.end)
+        except BaseException as why:
+            lease.end()
+            gone = isinstance(why, S3Error) and why.missing  # replaced through another gateway
+            if not gone or not left:
                 raise
     raise AssertionError("unreachable")
 
 
-def _answer(store: Store, req: Any, record: Object) -> Any:
+def _answer(store: Store, req: Any, record: Object, ended: Callable[[], None]) -> Any:
+    """The response, its conditions judged and its bytes open: what is missing is missed here."""
     described = HeaderKeyDict(_described(record))
     req = Request(dict(req.environ))  # what is ignored here counts again in the layers above
     resolve_ignore_range_header(req, described)
     body = None
     if req.method == "GET":
-        body = Reader(store.bucket, record.data, multi_range_iterator)
-        if req.range is None and not _conditional(req):
-            body.prepare()
+        body = Reader(store.bucket, record.data, multi_range_iterator, ended)
     resp = Response(
         request=req,
         conditional_response=True,
@@ -122,14 +131,13 @@ def _answer(store: Store, req: Any, record: Object) -> Any:
     resp.headers["X-Timestamp"] = changed.normal
     resp.headers["X-Backend-Timestamp"] = changed.internal
     resp.headers["X-Backend-Data-Timestamp"] = record.written
+    if body is None:
+        ended()
+        return resp
+    resp.fix_conditional_response()
+    if resp.response_iter is body and resp.status_int == _OK:
+        body.prepare()
     return resp
-
-
-def _conditional(req: Any) -> bool:
-    return any(
-        name in req.headers
-        for name in ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
-    )
 
 
 class _Timed:
@@ -160,22 +168,14 @@ def put_object(
     place = store.container(account, container)
     if place is None:
         return HTTPNotFound(request=req)
-    if place.closing:
-        return HTTPServiceUnavailable(request=req)
     refusal = _early_refusal(store, req, place, name)
     if refusal is not None:
         return refusal
-    data = store.new_data_key(place)
-    received = _receive(store, req, data, _Timed(chunks, timeout_s))
-    if not isinstance(received, Received):
-        return received
-    try:
+    with store.new_data(place) as data:
+        received = _receive(store, req, data, _Timed(chunks, timeout_s))
+        if not isinstance(received, Received):
+            return received
         return _commit(store, req, names, place, (data, received))
-    except S3Error:
-        raise  # the record may name the data: they stay until the sweeper knows
-    except BaseException:
-        store.drop_data(data)
-        raise
 
 
 def _early_refusal(store: Store, req: Any, place: Container, name: str) -> Any:
@@ -215,40 +215,53 @@ def _commit(
     if "swift.callback.update_footers" in req.environ:
         req.environ["swift.callback.update_footers"](footers)
     wanted = normalize_etag(footers.get("Etag", req.headers.get("Etag", "")))
-    if wanted and wanted != received.md5:
-        store.drop_data(data)
-        return HTTPUnprocessableEntity(request=req)
     record = _record(req, name, data if received.size else "", received, footers)
-    key = keys.object_key(place.id, name)
+    if wanted and wanted != received.md5:
+        store.drop_data(_key(place, name), record.data)
+        return HTTPUnprocessableEntity(request=req)
+    return _show(store, req, names[:2], place, record)
+
+
+def _show(store: Store, req: Any, names: tuple[str, str], place: Container, record: Object) -> Any:
+    """Write the record, and remove what it replaced once it is certain to stay."""
+    key = _key(place, record.name)
     refused: Any = None
     replaced = ""
 
     def edit(old: Object | None) -> Object | None:
         nonlocal refused, replaced
         seen = _seen(old, req)
+        replaced = old.data if old else ""
         if seen is not None and req.if_none_match is not None:
             refused = HTTPPreconditionFailed(request=req)
             return None
         if seen is not None and seen.written >= record.written:
             refused = HTTPAccepted(request=req)  # a newer one is there: this one lost, as in Swift
             return None
-        replaced = old.data if old else ""
         return record
 
     with store.alone(key):
-        if store.change(Object, key, edit) is None:
-            store.drop_data(data)
+        try:
+            shown = store.change(Object, key, edit)
+        except S3Error as why:
+            if not why.uncertain:
+                store.drop_data(key, record.data)
+            raise  # else the record may name the data: they stay until the sweeper knows
+        if shown is None:
+            if record.data != replaced:
+                store.drop_data(key, record.data)
             return refused
-        store.drop_data(replaced)
-        now = store.container(*names[:2])
-        if now is None or now.id != place.id or now.closing:
-            store.discard(key, record)
-            return (HTTPServiceUnavailable if now and now.id == place.id else HTTPNotFound)(
-                request=req
-            )
+        if not keep_container(store, keys.container_key(*names), place.id):
+            store.take_back(key, shown)
+            return HTTPNotFound(request=req)
+        store.drop_data(key, replaced)
     resp = HTTPCreated(request=req, headers={"Etag": record.etag})
     resp.last_modified = Timestamp(record.written)
     return resp
+
+
+def _key(place: Container, name: str) -> str:
+    return keys.object_key(place.id, name)
 
 
 def _record(req: Any, name: str, data: str, received: Received, footers: Any) -> Object:
@@ -325,7 +338,7 @@ def post_object(store: Store, req: Any, account: str, container: str, name: str)
         conflict = seen.changed >= stamp
         return None if conflict else _reposted(req, seen, stamp, delete_at)
 
-    key = keys.object_key(place.id, name)
+    key = _key(place, name)
     with store.alone(key):
         record = store.change(Object, key, edit)
     if record is None:
@@ -359,14 +372,16 @@ def delete_object(store: Store, req: Any, account: str, container: str, name: st
         only_at = None if only_at is None else int(Timestamp(only_at))
     except ValueError:
         return HTTPBadRequest(request=req, body="Bad X-If-Delete-At header value")
-    key = keys.object_key(place.id, name)
+    key = _key(place, name)
     with store.alone(key):
-        record = store.object(place, name)
-        if record is None:
+        found = store.read(Object, key)
+        if found is None:
             return HTTPNotFound(request=req)
+        record, tag = found
         if only_at is not None and only_at != record.delete_at:
             return HTTPPreconditionFailed(request=req)
         if record.written >= req.timestamp.internal:
             return HTTPConflict(request=req)
-        store.discard(key, record)
+        if not store.discard(key, record, tag):
+            return HTTPConflict(request=req)  # written anew through another gateway: a newer one
     return (HTTPNoContent if _seen(record, req) else HTTPNotFound)(request=req)

@@ -1,0 +1,379 @@
+"""The gateway while its S3 server fails it, and while clients do several things at once."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from engines import require_engine
+from gateway_world import NEVER, Container, Gateway, Running
+from holdfast.backends.fault_requests import Match, http_answer, requests
+from holdfast.backends.minio_source import find_minio
+
+pytestmark = pytest.mark.slow
+RECORD = requests("PUT", "/o/")
+"""The request that shows an object."""
+DATA = requests("PUT", "/d/")
+LISTING = requests("GET", "list-type=2", "prefix=o%2F")
+PLACE = requests("PUT", "/c/")
+"""The request that changes a container."""
+PRODUCTS = ("seaweedfs", "minio")
+
+
+@pytest.fixture(scope="module", params=PRODUCTS)
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A gateway that never sweeps, over each S3 server that is here."""
+    require_engine()
+    with asyncio.Runner() as runner:
+        if request.param == "minio" and runner.run(find_minio()).image is None:
+            pytest.skip("there is no MinIO on this machine")
+        run = f"gateway-faults-{request.param}-{os.getpid()}"
+        with Running(runner, request.param, run, NEVER) as found:
+            yield found
+
+
+def test_a_refused_removal_of_a_container_changes_nothing(running: Running) -> None:
+    """A PUT that meets the removal of its container, which is not empty, is stored all the same."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            assert await container.put("a", b"older") == 201
+            put = running.gateway.requests.hold(RECORD)
+            writing = asyncio.create_task(container.put("a", b"newer"))
+            await put.arrived()
+            looking = running.gateway.requests.hold(LISTING)
+            removing = asyncio.create_task(container.ask("DELETE"))
+            await looking.arrived()
+            put.release()
+            stored = await writing
+            looking.release()
+            assert (await removing).status_code == 409
+            assert stored == 201
+            assert await container.get("a") == b"newer"
+
+    running.run(story())
+
+
+def test_removals_that_are_refused_all_the_time_lose_no_overwrite(running: Running) -> None:
+    """What was stored last is there, however often somebody asks that the container be removed."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            assert await container.put("a", b"0") == 201
+            ended = asyncio.Event()
+
+            async def remove() -> set[int]:
+                said: set[int] = set()
+                while not ended.is_set():
+                    said.add((await container.ask("DELETE")).status_code)
+                return said
+
+            removing = [asyncio.create_task(remove()) for _ in range(2)]
+            for number in range(1, 60):
+                wanted = b"%d" % number
+                assert await container.put("a", wanted) == 201
+                assert await container.get("a") == wanted
+            ended.set()
+            assert await asyncio.gather(*removing) == [{409}, {409}]
+
+    running.run(story())
+
+
+def test_a_container_is_either_removed_or_written_to(running: Running) -> None:
+    """Of a PUT into an empty container and its removal at one moment one succeeds, not both."""
+
+    async def story() -> None:
+        seen: set[tuple[int, int]] = set()
+        for number in range(20):
+            async with running.gateway.container() as container:
+                stored, removed = await asyncio.gather(
+                    container.put("a", b"%d" % number), container.ask("DELETE")
+                )
+                seen.add((stored, removed.status_code))
+                if stored == 201:
+                    assert await container.get("a") == b"%d" % number
+                else:
+                    assert (await container.ask("GET", "a")).status_code == 404
+        assert seen <= {(201, 409), (404, 204)}
+
+    running.run(story())
+
+
+@pytest.mark.parametrize("kind", ["PUT", "PUT over one", "POST"])
+def test_a_lost_answer_to_a_record_is_no_refusal(running: Running, kind: str) -> None:
+    """Where S3 stored the record and its answer is lost, the request succeeds, and so do reads."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            if kind != "PUT":
+                assert await container.put("a", b"older") == 201
+            lost = running.gateway.requests.lose_answer(RECORD)
+            if kind == "POST":
+                said = await container.ask("POST", "a", x_object_meta_x="1")
+                assert said.status_code == 202
+            else:
+                assert await container.put("a", b"newer") == 201
+            assert lost.met == 1
+            assert await container.get("a") == (b"older" if kind == "POST" else b"newer")
+            assert await container.names() == ["a"]
+            head = await container.ask("HEAD", "a")
+            assert head.headers.get("x-object-meta-x") == ("1" if kind == "POST" else None)
+
+    running.run(story())
+
+
+def test_every_request_may_lose_its_answer_once(running: Running) -> None:
+    """Whichever answer of S3 is lost, what the client was told is true, for each verb."""
+
+    async def story() -> None:
+        for at in range(12):
+            async with running.gateway.container() as container:
+                await _each_verb(running.gateway, container, at)
+
+    running.run(story())
+
+
+async def _each_verb(gateway: Gateway, container: Container, at: int) -> None:
+    assert await container.put("a", b"older") == 201
+    lost = gateway.requests.lose_answer(_number(at))
+    stored = await container.put("a", b"newer")
+    assert await _read(container, "a") in ([b"newer"] if stored == 201 else [b"older", b"newer"])
+    posted = (await container.ask("POST", "a", x_object_meta_x="1")).status_code
+    assert await _read(container, "a") in ([b"newer"] if stored == 201 else [b"older", b"newer"])
+    deleted = (await container.ask("DELETE", "a")).status_code
+    left = await _read(container, "a")
+    assert (left is None) if deleted in {204, 404} else (deleted, posted)
+    gateway.requests.clear()
+    if left is not None:
+        assert (await container.ask("DELETE", "a")).status_code == 204
+    assert await container.put("b", b"after") == 201
+    assert await container.names() == ["b"]
+    assert lost.met == 1 or at > 3
+
+
+def _number(at: int) -> Match:
+    """The request that comes after so many others."""
+    counter = itertools.count()
+    return lambda chunk: _is_request(chunk) and next(counter) == at
+
+
+def _is_request(chunk: bytes) -> bool:
+    return chunk.startswith((b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE "))
+
+
+async def _read(container: Container, name: str) -> bytes | None:
+    got = await container.ask("GET", name)
+    if got.status_code == 503:  # it was this read whose answer was lost
+        got = await container.ask("GET", name)
+    assert got.status_code in {200, 404}
+    return got.content if got.status_code == 200 else None
+
+
+def test_a_lost_answer_to_a_containers_record_is_no_refusal(running: Running) -> None:
+    """Making, changing and removing a container succeed where S3 did it and the answer was lost."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            running.gateway.requests.lose_answer(PLACE)
+            changed = await container.ask("POST", x_container_meta_x="1")
+            assert changed.status_code == 204
+            running.gateway.requests.lose_answer(PLACE)
+            assert (await container.ask("DELETE")).status_code == 204
+            running.gateway.requests.lose_answer(PLACE)
+            assert (await container.ask("PUT")).status_code == 201
+            assert (await container.ask("HEAD")).headers.get("x-container-meta-x") is None
+
+    running.run(story())
+
+
+def test_a_failed_put_leaves_the_old_version(running: Running) -> None:
+    """Where S3 refuses the bytes or the record of a PUT, the object is as it was."""
+
+    async def story() -> None:
+        for match, status in itertools.product((DATA, RECORD), (500, 503, 403)):
+            async with running.gateway.container() as container:
+                assert await container.put("a", b"older") == 201
+                running.gateway.requests.answer(match, http_answer(status, "Failed"))
+                assert await container.put("a", b"newer") == 503
+                running.gateway.requests.clear()
+                assert await container.get("a") == b"older"
+
+    running.run(story())
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_failure_in_the_middle_of_a_removal_closes_no_container(
+    running: Running, at: int
+) -> None:
+    """Whichever request of a container's removal S3 fails, objects are stored in it afterwards."""
+
+    async def story() -> None:
+        for filled in (False, True):
+            async with running.gateway.container() as container:
+                if filled:
+                    assert await container.put("a", b"older") == 201
+                failed = http_answer(500, "InternalError")
+                running.gateway.requests.answer(_number(at), failed)
+                said = (await container.ask("DELETE")).status_code
+                running.gateway.requests.clear()
+                if said == 204:
+                    assert (await container.ask("PUT")).status_code == 201
+                assert await container.put("b", b"newer") == 201
+                assert (await container.ask("POST", x_container_meta_x="1")).status_code == 204
+                assert await container.get("b") == b"newer"
+                assert not filled or await container.get("a") == b"older"
+
+    running.run(story())
+
+
+def test_a_kill_in_the_middle_of_a_removal_closes_no_container(running: Running) -> None:
+    """A gateway that dies while it removes a container leaves one that takes objects."""
+
+    async def story() -> None:
+        gateway = running.gateway
+        async with gateway.container() as container:
+            looking = gateway.requests.hold(LISTING)
+            removing = asyncio.create_task(container.ask("DELETE"))
+            await looking.arrived()
+            await gateway.server.kill()
+            looking.release()
+            await asyncio.gather(removing, return_exceptions=True)
+            await gateway.again()
+            await gateway.sign_in_again(container)
+            assert await container.put("a", b"newer") == 201
+            assert (await container.ask("POST", x_container_meta_x="1")).status_code == 204
+            assert await container.get("a") == b"newer"
+
+    running.run(story())
+
+
+READS: dict[str, dict[str, str]] = {
+    "whole": {},
+    "range": {"range": "bytes=1-4"},
+    "last bytes": {"range": "bytes=-3"},
+    "several ranges": {"range": "bytes=0-1,3-4"},
+    "a tag that is another": {"if_none_match": '"0"'},
+    "since": {"if_modified_since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    "range and condition": {"range": "bytes=1-4", "if_match": "*"},
+}
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_what_is_read_while_it_is_replaced_is_one_version(running: Running, kind: str) -> None:
+    """A read whose bytes are replaced before it gets them gives the old ones or the new ones."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            wanted = [(await _both(container, data, kind)) for data in (b"oldest", b"newest")]
+            assert await container.put("a", b"oldest") == 201
+            reading = running.gateway.requests.hold(requests("GET", "/d/"))
+            got = asyncio.create_task(container.ask("GET", "a", None, **READS[kind]))
+            await reading.arrived()
+            assert await container.put("a", b"newest") == 201
+            reading.release()
+            answer = await got
+            assert _told(answer.status_code, answer.content) in wanted
+
+    running.run(story())
+
+
+async def _both(container: Container, data: bytes, kind: str) -> tuple[int, bytes]:
+    assert await container.put("b", data) == 201
+    answer = await container.ask("GET", "b", None, **READS[kind])
+    return _told(answer.status_code, answer.content)
+
+
+def _told(status: int, content: bytes) -> tuple[int, bytes]:
+    """An answer without what separates its parts, which is new each time."""
+    lines = content.split(b"\r\n")
+    return status, b"\n".join(line for line in lines if not line.startswith(b"--"))
+
+
+def test_bytes_that_were_replaced_go_with_their_last_reader(running: Running) -> None:
+    """A version that was replaced while it was read leaves nothing behind."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            before = await running.gateway.data()
+            assert await container.put("a", b"oldest") == 201
+            for headers in READS.values():
+                reading = running.gateway.requests.hold(requests("GET", "/d/"))
+                got = asyncio.create_task(container.ask("GET", "a", None, **headers))
+                await reading.arrived()
+                assert await container.put("a", b"newest") == 201
+                reading.release()
+                await got
+            assert (await container.ask("DELETE", "a")).status_code == 204
+            assert await running.gateway.data() == before
+
+    running.run(story())
+
+
+def test_overwrites_beside_all_kinds_of_reads(running: Running) -> None:
+    """No read of an object that is overwritten all the time fails."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            assert await container.put("a", bytes(1000)) == 201
+            ended = asyncio.Event()
+
+            async def read(headers: dict[str, str]) -> set[int]:
+                said: set[int] = set()
+                while not ended.is_set():
+                    said.add((await container.ask("GET", "a", None, **headers)).status_code)
+                return said
+
+            reading = [asyncio.create_task(read(headers)) for headers in READS.values()]
+            for number in range(1, 100):
+                assert await container.put("a", bytes([number]) * 1000) == 201
+            ended.set()
+            assert set().union(*await asyncio.gather(*reading)) <= {200, 206, 304}
+
+    running.run(story())
+
+
+def _encrypted(answer: bytes) -> bytes:
+    """An answer with another entity tag of 32 characters, as where the server encrypts."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    lines = [
+        b'ETag: "0123456789abcdef0123456789abcdef"' if line.lower().startswith(b"etag:") else line
+        for line in head.split(b"\r\n")
+    ]
+    return b"\r\n".join(lines) + end + body
+
+
+def test_an_entity_tag_of_s3_need_be_no_digest(running: Running) -> None:
+    """A bucket that encrypts by default takes objects: its tags are long as an MD5 and are none."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            running.gateway.requests.change_answer(DATA, _encrypted)
+            assert await container.put("a", b"stored") == 201
+            assert await container.get("a") == b"stored"
+            assert (await container.ask("HEAD", "a")).headers["etag"].strip('"') == (
+                "c9ee90255cdc1ef5f247317065e74111"
+            )
+
+    running.run(story())
+
+
+def test_copies_to_one_name_at_the_same_moment_do_not_stop_the_gateway(running: Running) -> None:
+    """Two copies to one key at once, again and again, are both answered, and so is what follows."""
+
+    async def story() -> None:
+        async with running.gateway.container() as container:
+            assert await container.put("a", b"first") == 201
+            assert await container.put("b", b"second") == 201
+            for _ in range(20):
+                target = f"{container.url.rpartition('/')[2]}/c"
+                said = await asyncio.gather(
+                    container.ask("COPY", "a", destination=target),
+                    container.ask("COPY", "b", destination=target),
+                    container.ask("GET"),
+                )
+                assert [one.status_code in {200, 201, 202} for one in said] == [True] * 3
+                assert await container.get("c") in {b"first", b"second"}
+
+    running.run(story())
