@@ -7,8 +7,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 from holdfast.infos import OwnedKind
@@ -35,7 +35,7 @@ class S3Disk(Disk):
         super().__init__(Path())
         self._bucket = bucket
         self._readers = ThreadPoolExecutor(_READERS)
-        self._store = Store(bucket, Hands(lock=Lock, together=self._readers.map))
+        self._store = Store(bucket, Hands(lock=nullcontext, together=self._readers.map)  # it only reads)
         self._whole: dict[tuple[str, ...], str] = {}
 
     def close(self) -> None:
