@@ -35,7 +35,8 @@ class S3Disk(Disk):
         super().__init__(Path())
         self._bucket = bucket
         self._readers = ThreadPoolExecutor(_READERS)
-        self._store = Store(bucket, Hands(lock=nullcontext, together=self._readers.map)  # it only reads)
+        # It only reads, so nobody waits for anybody.
+        self._store = Store(bucket, Hands(lock=nullcontext, together=self._readers.map))
         self._whole: dict[tuple[str, ...], str] = {}
 
     def close(self) -> None:
