@@ -246,6 +246,9 @@ class Zone:
             return True
         return False
 
+    async def prepare(self) -> None:
+        """The zone's own rows."""
+
     async def add(self, orchestrator: Orchestrator, name: str, role: Role) -> str:
         """A store of the memory driver, attached to the one host; its id."""
         done = await orchestrator.run(self.adding(name, role))

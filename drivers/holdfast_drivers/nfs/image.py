@@ -68,7 +68,7 @@ class NfsImageDriver(ImageDriver):
         self, ctx: CallContext, request: requests.StartUpload
     ) -> infos.UploadInfo:
         fresh = runtime().new_id("up")
-        return await self._session.run(
+        return await self._run(
             ctx, request.upload, self._uploads.start, request, ctx.operation, fresh
         )
 
@@ -80,7 +80,7 @@ class NfsImageDriver(ImageDriver):
         self, ctx: CallContext, request: requests.CompleteUpload
     ) -> infos.ObjectInfo:
         fresh = runtime().new_id("new")
-        return await self._session.run(
+        return await self._run(
             ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh
         )
 

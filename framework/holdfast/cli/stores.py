@@ -18,6 +18,7 @@ from holdfast.plugins import load_provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.workflows import (
     add_store,
+    adopt_store,
     cancel_maintenance,
     maintain_store,
     register_template,
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     store = typer.Typer(no_args_is_help=True, help="Add, rest and remove stores.")
     store.command("add")(store_add)
     store.command("remove")(store_remove)
+    store.command("adopt")(store_adopt)
     store.command("maintain")(store_maintain)
     store.command("cancel-maintenance")(store_cancel_maintenance)
     app.add_typer(store, name="store")
@@ -89,6 +91,21 @@ def store_remove(
     run_workflow(
         catalogue,
         lambda tx: remove_store(zone_names.store(tx, name)),
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+def store_adopt(
+    name: NameArgument,
+    catalogue: CatalogueOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a store from before its identity, so that no other place is taken for it."""
+    run_workflow(
+        catalogue,
+        lambda tx: adopt_store(zone_names.store(tx, name)),
         dry_run=dry_run,
         as_json=as_json,
     )

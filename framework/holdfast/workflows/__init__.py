@@ -6,6 +6,7 @@ from holdfast.workflows.holding import Refused
 from holdfast.workflows.snapshots import create_snapshot, delete_snapshot, revert_volume
 from holdfast.workflows.stores import (
     add_store,
+    adopt_store,
     cancel_maintenance,
     maintain_store,
     remove_store,
@@ -16,6 +17,7 @@ from holdfast.workflows.volumes import create_volume, delete_volume, resize_volu
 __all__ = [
     "Refused",
     "add_store",
+    "adopt_store",
     "attach_volume",
     "cancel_maintenance",
     "create_backup",

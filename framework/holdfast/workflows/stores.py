@@ -9,6 +9,7 @@ from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
 from holdfast.model.states import Event, StoreState
 from holdfast.plans import PlannedStep
 from holdfast.requests import (
+    AdoptStore,
     AttachHost,
     CancelMaintenance,
     DeleteStore,
@@ -108,6 +109,24 @@ def remove_store(store: str) -> Workflow:
         return Draft(plan=(*detach, life_cycle_step(store, DeleteStore())), involved=(involved,))
 
     return Workflow(kind="remove_store", subject=store, holds=(store,), draft=draft)
+
+
+def adopt_store(store: str) -> Workflow:
+    """Write an identity into the place of a store from before stores had one.
+
+    The place is recognized by the id that its driver gave it, which the catalogue has.
+    """
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        row = tx.get(Store, store)
+        require(row, StoreState.UP, StoreState.MAINTENANCE)
+        if row.identity:
+            raise Refused(f"store {row.name} has its identity already ({row.identity})")
+        step = life_cycle_step(store, AdoptStore(driver_id=row.driver_id, identity=row.id))
+        return Draft(plan=(step,), involved=())
+
+    return Workflow(kind="adopt_store", subject=store, holds=(store,), draft=draft)
 
 
 def maintain_store(store: str) -> Workflow:
