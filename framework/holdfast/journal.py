@@ -23,9 +23,11 @@ from holdfast.model.rows import (
     Store,
     StoredObject,
     Volume,
+    VolumeGrant,
 )
 from holdfast.model.states import (
     Event,
+    GrantState,
     ObjectState,
     OperationState,
     StepState,
@@ -276,6 +278,9 @@ def _end_stateful_row(
             ledger.release(tx, store=after.store, holder=after.id)
     elif isinstance(after, Store) and state in _GONE:
         ledger.close_account(tx, after.id)
+    elif isinstance(after, VolumeGrant) and after.state is GrantState.REVOKED:
+        # A volume may be granted thousands of times; the operations are the history of that.
+        tx.remove(after)
 
 
 def _ending_event(row: Row, involved: Involved, verdict: Verdict) -> Event:

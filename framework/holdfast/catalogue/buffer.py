@@ -152,11 +152,12 @@ class Buffer(Transaction):
         )
 
     def remove(self, row: Row) -> None:
-        """Drop a row of a kind without states."""
+        """Drop a row that has no states, or has come to its last one."""
         kind = type(row)
-        if kind.machine is not None:
+        if kind.machine is not None and state_of(row) not in kind.machine.terminal:
             raise StateWithoutEvent(
-                f"a {kind.machine.name} is never removed; an event brings it to its last state"
+                f"a {kind.machine.name} that is {state_of(row)} is not removed; "
+                "an event brings it to its last state first"
             )
         self._unchanged_since(row)
         self._own.setdefault(kind, {})[row.id] = None

@@ -84,7 +84,10 @@ class Transaction(ABC):
 
     @abstractmethod
     def remove(self, row: Row) -> None:
-        """Drop a row that has no machine; ``StaleVersion`` as for ``update``."""
+        """Drop a row that has no machine, or is in a terminal state of it.
+
+        ``StateWithoutEvent`` for any other, ``StaleVersion`` as for ``update``.
+        """
 
 
 class Catalogue(ABC):

@@ -18,9 +18,8 @@ def attach_volume(volume: str, *, host: str, mode: AccessMode = AccessMode.EXCLU
         del operation
         row = tx.get(Volume, volume)
         require(row, VolumeState.READY)
-        for held in tx.select(VolumeGrant, volume=volume, host=host):
-            if held.state is not GrantState.REVOKED:
-                raise Refused(f"volume {row.name} is attached to {host} already ({held.state})")
+        for held in _held(tx, volume, host):
+            raise Refused(f"volume {row.name} is attached to {host} already ({held.state})")
         involved = create(tx, VolumeGrant(id=grant, volume=volume, host=host, mode=mode))
         step = primary_step(
             row.store,
@@ -39,11 +38,7 @@ def detach_volume(volume: str, *, host: str) -> Workflow:
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
         row = tx.get(Volume, volume)
-        held = [
-            grant
-            for grant in tx.select(VolumeGrant, volume=volume, host=host)
-            if grant.state is not GrantState.REVOKED
-        ]
+        held = _held(tx, volume, host)
         if not held:
             raise Refused(f"volume {row.name} is not attached to {host}")
         involved = begin(tx, held[0], Event.EXPUNGE_REQUESTED)
@@ -51,3 +46,14 @@ def detach_volume(volume: str, *, host: str) -> Workflow:
         return Draft(plan=(step,), involved=(involved,))
 
     return Workflow(kind="detach_volume", subject=volume, holds=(volume,), draft=draft)
+
+
+def _held(tx: Transaction, volume: str, host: str) -> list[VolumeGrant]:
+    """The grants of a volume to a host that are not revoked; those from before that are go."""
+    held: list[VolumeGrant] = []
+    for grant in tx.select(VolumeGrant, volume=volume, host=host):
+        if grant.state is GrantState.REVOKED:
+            tx.remove(grant)
+        else:
+            held.append(grant)
+    return held

@@ -349,3 +349,30 @@ def test_pages_are_what_select_gives_bit_by_bit(run: Run) -> None:
             await catalogue.transact(lambda tx: tx.page(Volume, limit=0))
 
     run(check)
+
+
+def test_a_row_in_its_last_state_may_go(run: Run) -> None:
+    """A row with states is removed in a terminal one, and in no other."""
+
+    async def check(catalogue: Catalogue) -> None:
+        def live(tx: Transaction) -> None:
+            tx.fire(tx.insert(volume("v")), Event.CREATE_REQUESTED)
+
+        await catalogue.transact(live)
+        with pytest.raises(StateWithoutEvent, match="volume that is Creating is not removed"):
+            await catalogue.transact(lambda tx: tx.remove(tx.get(Volume, "v")))
+
+        def end(tx: Transaction) -> None:
+            tx.remove(tx.fire(tx.get(Volume, "v"), Event.OPERATION_FAILED_CLEAN))
+
+        await catalogue.transact(end)
+        assert await catalogue.transact(lambda tx: tx.find(Volume, "v")) is None
+
+        def come_and_go(tx: Transaction) -> None:
+            row = tx.fire(tx.insert(volume("w")), Event.CREATE_REQUESTED)
+            tx.remove(tx.fire(row, Event.OPERATION_FAILED_CLEAN))
+
+        await catalogue.transact(come_and_go)
+        assert await catalogue.transact(lambda tx: tx.select(Volume)) == []
+
+    run(check)
