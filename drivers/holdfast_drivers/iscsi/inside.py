@@ -75,7 +75,16 @@ def _things(folder: Path) -> Iterator[Inspected]:
     yield from _disks(folder / "volumes", OwnedKind.VOLUME)
     yield from _disks(folder / "snapshots", OwnedKind.SNAPSHOT)
     yield from _grants(folder, served)
-    known = {"store.json", "lock", "grants", "staging", "volumes", "snapshots"}
+    known = {
+        "store.json",
+        "store.spare",
+        "lock",
+        "fences",
+        "grants",
+        "staging",
+        "volumes",
+        "snapshots",
+    }
     for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
         if path.name not in known or path.parent.name == "staging":
             yield _leftover(path)

@@ -59,11 +59,13 @@ class Agent:
 
     async def store(self, ctx: CallContext) -> StoreInfo:
         """The store as its host knows it."""
-        return await self._ask(ctx, GET_STORE, ServedCall(), StoreInfo)
+        return await self._ask(ctx, GET_STORE, ServedCall(fence=ctx.fence), StoreInfo)
 
     async def probe(self, ctx: CallContext, request: Asked) -> infos.ProbeResult:
         """What became of a call; ``Undetermined`` where nobody can be asked."""
-        call = ServedCall(operation=ctx.operation, request=request, expected=self.expected)
+        call = ServedCall(
+            operation=ctx.operation, fence=ctx.fence, request=request, expected=self.expected
+        )
         try:
             return await self._ask(ctx, PROBE, call, infos.ProbeResult)
         except DriverError as error:
@@ -74,7 +76,11 @@ class Agent:
         prefix = _PREFIXES.get(type(request))
         fresh = runtime().new_id(prefix) if prefix else ""
         call = ServedCall(
-            operation=ctx.operation, fresh=fresh, request=request, expected=self.expected
+            operation=ctx.operation,
+            fresh=fresh,
+            fence=ctx.fence,
+            request=request,
+            expected=self.expected,
         )
         return await self._ask(ctx, verb_of(request), call, answer)
 

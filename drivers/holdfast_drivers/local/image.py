@@ -51,22 +51,24 @@ class LocalImageDriver(ImageDriver):
     ) -> infos.UploadInfo:
         fresh = runtime().new_id("up")
         return await runtime().run_blocking(
-            attempt, request.upload, self._uploads.start, request, ctx.operation, fresh
+            attempt, request.upload, self._uploads.start, request, ctx.operation, fresh, ctx.fence
         )
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
-        return await with_space(ctx, request.upload, self._uploads.send, request)
+        return await with_space(ctx, request.upload, self._uploads.send, request, ctx.fence)
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
     ) -> infos.ObjectInfo:
         fresh = runtime().new_id("obj")
         return await with_space(
-            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh
+            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh, ctx.fence
         )
 
     async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
-        return await runtime().run_blocking(attempt, request.upload, self._uploads.abort, request)
+        return await runtime().run_blocking(
+            attempt, request.upload, self._uploads.abort, request, ctx.fence
+        )
 
     async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
         return await runtime().run_blocking(attempt, request.key, self._objects.get, request)
@@ -81,12 +83,16 @@ class LocalImageDriver(ImageDriver):
         return await runtime().run_blocking(attempt, "", self._objects.list, request)
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
-        return await runtime().run_blocking(attempt, request.key, self._objects.delete, request)
+        return await runtime().run_blocking(
+            attempt, request.key, self._objects.delete, request, ctx.fence
+        )
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:
-        return await runtime().run_blocking(settled, lambda: probe_image(self._uploads, request))
+        return await runtime().run_blocking(
+            settled, lambda: probe_image(self._uploads, request, ctx.fence)
+        )
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned

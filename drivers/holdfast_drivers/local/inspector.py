@@ -60,7 +60,7 @@ class LocalInspector(Inspector):
             id=store["id"],
             detail=f"{store['name']}|{store.get('state', 'up')}|{','.join(store.get('hosts', ()))}",
         )
-        known = {"store.json", "store.spare", "lock", "grants", "staging"}
+        known = {"store.json", "store.spare", "lock", "fences", "grants", "staging"}
         if self._role is Role.PRIMARY:
             known |= {"volumes", "snapshots"}
             yield from _each(folder / "volumes", lambda path: _disk(path, OwnedKind.VOLUME))

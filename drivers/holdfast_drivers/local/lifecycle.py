@@ -24,7 +24,7 @@ from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
 from holdfast.trees import TreePath
-from holdfast_drivers.local import records
+from holdfast_drivers.local import fences, records
 from holdfast_drivers.local.errors import ERRORS, after_the_fact, attempt
 from holdfast_drivers.local.grants import Grants, host_name
 from holdfast_drivers.local.locks import STORE_ALONE
@@ -46,7 +46,9 @@ class StoreFolder:
         self._make_place = make_place
         self._hosts_max = hosts_max
 
-    def initialize(self, asked: requests.InitializeStore, operation: str, fresh: str) -> StoreInfo:
+    def initialize(
+        self, asked: requests.InitializeStore, operation: str, fresh: str, fence: int
+    ) -> StoreInfo:
         """Make the folder a store; ``fresh`` is its id."""
         row = StoreRow(id=fresh, name=asked.name, operation=operation, identity=asked.identity)
         place = self._make_place()
@@ -56,27 +58,30 @@ class StoreFolder:
             try:
                 found = place.found()
             except NotFound:
-                _build(place, row)
+                _build(place, row, fence)
                 return row.info()
         check_initialized(found.info(), name=row.name, identity=row.identity)
         with after_the_fact():
             files.fsync_directory(place.namespace)  # a killed call may not have come to that
         return found.info()
 
-    def get(self) -> StoreInfo:
-        """The store, once what is seen of it is durable."""
+    def get(self, fence: int) -> StoreInfo:
+        """The store, once what is seen of it is durable, and no earlier call can change it."""
         place = self._make_place()
         try:
             found = place.found().info()
+            if fence:
+                with place.locked() as held, place.fences.turn(held, STORE_ALONE, fence):
+                    found = place.found().info()
         except NotFound:
             _settle(place.namespace, place.root)
             raise
         _settle(place.folder, place.namespace, place.root)
         return found
 
-    def attach(self, host: str) -> StoreInfo:
+    def attach(self, host: str, fence: int) -> StoreInfo:
         """Serve a host."""
-        return self._change(lambda _, row: self._attached(row, host))
+        return self._change(fence, lambda _, row: self._attached(row, host))
 
     def _attached(self, row: StoreRow, host: str) -> StoreRow:
         if host in row.hosts:
@@ -90,21 +95,21 @@ class StoreFolder:
         hosts = tuple(sorted((*row.hosts, host), key=str.encode))
         return msgspec.structs.replace(row, hosts=hosts)
 
-    def detach(self, host: str) -> StoreInfo:
+    def detach(self, host: str, fence: int) -> StoreInfo:
         """Serve a host no more."""
-        return self._change(lambda place, row: _detached(place, row, host))
+        return self._change(fence, lambda place, row: _detached(place, row, host))
 
-    def set_state(self, state: StoreState) -> StoreInfo:
+    def set_state(self, state: StoreState, fence: int) -> StoreInfo:
         """Let the store rest, or work."""
-        return self._change(lambda _, row: msgspec.structs.replace(row, state=state))
+        return self._change(fence, lambda _, row: msgspec.structs.replace(row, state=state))
 
-    def adopt(self, asked: requests.AdoptStore) -> StoreInfo:
+    def adopt(self, asked: requests.AdoptStore, fence: int) -> StoreInfo:
         """Give a store from before its identity."""
-        return self._change(lambda _, row: _adopted(row, asked))
+        return self._change(fence, lambda _, row: _adopted(row, asked))
 
-    def _change(self, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
+    def _change(self, fence: int, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
         place = self._make_place()
-        with place.locked(store=STORE_ALONE):
+        with place.acting(fence):
             row = place.row()
             changed = change(place, row)
             if changed == row:
@@ -113,7 +118,7 @@ class StoreFolder:
                 return row.info()
             return place.replace(changed).info()
 
-    def delete(self) -> Gone:
+    def delete(self, fence: int) -> Gone:
         """Give the place back."""
         place = self._make_place()
         with _root_alone(place.root):
@@ -121,7 +126,7 @@ class StoreFolder:
                 if _leaving(place).exists():
                     with after_the_fact():  # of a call that was killed
                         files.remove_tree(_leaving(place))
-                _take_down(place)
+                _take_down(place, fence)
             _leave(place)
             with after_the_fact():
                 _settle(place.namespace, place.root)
@@ -137,33 +142,39 @@ class LocalLifeCycle(LifeCycle):
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         fresh = runtime().new_id("store")
         return await runtime().run_blocking(
-            attempt, "", self._folder.initialize, request, ctx.operation, fresh
+            attempt, "", self._folder.initialize, request, ctx.operation, fresh, ctx.fence
         )
 
     async def get(self, ctx: CallContext) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._folder.get)
+        return await runtime().run_blocking(attempt, "", self._folder.get, ctx.fence)
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._folder.attach, request.host)
+        return await runtime().run_blocking(
+            attempt, "", self._folder.attach, request.host, ctx.fence
+        )
 
     async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._folder.detach, request.host)
+        return await runtime().run_blocking(
+            attempt, "", self._folder.detach, request.host, ctx.fence
+        )
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
         return await runtime().run_blocking(
-            attempt, "", self._folder.set_state, StoreState.MAINTENANCE
+            attempt, "", self._folder.set_state, StoreState.MAINTENANCE, ctx.fence
         )
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
     ) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._folder.set_state, StoreState.UP)
+        return await runtime().run_blocking(
+            attempt, "", self._folder.set_state, StoreState.UP, ctx.fence
+        )
 
     async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
-        return await runtime().run_blocking(attempt, "", self._folder.adopt, request)
+        return await runtime().run_blocking(attempt, "", self._folder.adopt, request, ctx.fence)
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
-        return await runtime().run_blocking(attempt, "", self._folder.delete)
+        return await runtime().run_blocking(attempt, "", self._folder.delete, ctx.fence)
 
 
 def _adopted(row: StoreRow, asked: requests.AdoptStore) -> StoreRow:
@@ -178,12 +189,13 @@ def _settle(*folders: files.AnyPath) -> None:
             files.fsync_directory(folder)
 
 
-def _take_down(place: Place) -> None:
+def _take_down(place: Place, fence: int) -> None:
     """Make an empty store's folder disappear at once.
 
     A host that is attached keeps it: somebody made the store theirs, maybe after the caller did.
     """
-    with place.locked(store=STORE_ALONE):
+    with place.locked(store=STORE_ALONE) as held:
+        place.fences.refuse_late(held, STORE_ALONE, fence)
         row = place.row()
         things = tuple(
             entry_id(shelf, path.name)
@@ -245,7 +257,7 @@ def _root_alone(root: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _build(place: Place, row: StoreRow) -> None:
+def _build(place: Place, row: StoreRow, fence: int) -> None:
     """Make the store's folder appear whole, or leave nothing."""
     coming = _coming(place)
     try:
@@ -257,6 +269,7 @@ def _build(place: Place, row: StoreRow) -> None:
             files.mkdir(coming / name)
         files.write_new(coming / "lock", b"")
         records.made(coming, "store", msgspec.json.encode(row))
+        files.write_new(coming / fences.FILE, fences.table(STORE_ALONE, fence))
         files.fsync_directory(coming)
         files.publish(coming, place.folder)
     except BaseException as error:

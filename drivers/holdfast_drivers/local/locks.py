@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import select
 import struct
 from collections.abc import Callable, Iterator
 from typing import Final, ParamSpec, TypeVar
@@ -31,6 +32,7 @@ _SLOT_BYTES = 7
 _STORE_SLOT = 0
 _SPACE_SLOT = 1
 _PAUSE_S = 0.005
+_BRIEF_TRIES = 400
 
 
 class LockKind(enum.StrEnum):
@@ -42,6 +44,7 @@ class LockKind(enum.StrEnum):
     SNAPSHOT = "snapshot"
     OBJECT = "object"
     UPLOAD = "upload"
+    FENCES = "fences"
 
 
 class Lock(msgspec.Struct, frozen=True):
@@ -93,8 +96,24 @@ class Locks:
         except Busy:
             raise SpaceTaken from None
 
-    def _set(self, command: int, lock: Lock) -> None:
-        kind = fcntl.F_RDLCK if lock.shared else fcntl.F_WRLCK
+    @contextlib.contextmanager
+    def briefly(self, lock: Lock) -> Iterator[None]:
+        """Hold a lock for a few system calls, as everybody does who takes it."""
+        for _ in range(_BRIEF_TRIES):
+            with contextlib.suppress(Busy):
+                self.take(lock)
+                break
+            select.select((), (), (), _PAUSE_S)
+        else:
+            self.take(lock)
+        try:
+            yield
+        finally:
+            self._set(fcntl.F_OFD_SETLK, lock, fcntl.F_UNLCK)
+
+    def _set(self, command: int, lock: Lock, kind: int | None = None) -> None:
+        if kind is None:
+            kind = fcntl.F_RDLCK if lock.shared else fcntl.F_WRLCK
         fcntl.fcntl(self._fd, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, lock.slot, 1, 0))
 
 

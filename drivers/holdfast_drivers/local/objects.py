@@ -137,9 +137,9 @@ class Objects:
             token=page.token,
         )
 
-    def delete(self, request: requests.DeleteObject) -> infos.Gone:
+    def delete(self, request: requests.DeleteObject, fence: int) -> infos.Gone:
         """Delete an object."""
-        with self.place.locked(self.shelf.lock(request.key)):
+        with self.shelf.acting(fence, request.key, frees=True):
             self.place.row()
             self.shelf.remove(request.key)
             return infos.Gone(key=request.key)

@@ -22,7 +22,9 @@ _OWNED: Final = {
     LockKind.SNAPSHOT: OwnedKind.SNAPSHOT,
     LockKind.OBJECT: OwnedKind.OBJECT,
 }
-_KNOWN: Final = frozenset({"store.json", "store.spare", "lock", "grants", "staging", "served"})
+_KNOWN: Final = frozenset(
+    {"store.json", "store.spare", "lock", "fences", "grants", "staging", "served"}
+)
 _STRANGER: Final = "no driver has put this here"
 
 

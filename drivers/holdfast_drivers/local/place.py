@@ -4,6 +4,7 @@
     store.json      name, id, state and attached hosts
     store.spare     takes the place of that at the next change, so that it needs no space then
     lock            see :mod:`holdfast_drivers.local.locks`
+    fences          see :mod:`holdfast_drivers.local.fences`
     volumes/        a folder for each; so in snapshots/, objects/ and uploads/
     grants/         one more name of a volume's file for each grant
     staging/        what is not finished, or not gone yet
@@ -21,7 +22,8 @@ from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import KEY_MAX_BYTES, Role
 from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.locks import STORE_SHARED, Lock, Locks, open_locks
+from holdfast_drivers.local.fences import Fences
+from holdfast_drivers.local.locks import STORE_ALONE, STORE_SHARED, Lock, Locks, open_locks
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.records import decoded, replaced
 
@@ -72,6 +74,7 @@ class Place:
         self.staging = self.folder / "staging"
         self.grants = self.folder / "grants"
         self.lock = self.folder / "lock"
+        self.fences = Fences(self.folder, self.staging)
 
     def row(self) -> StoreRow:
         """The state now of the store that is expected here.
@@ -119,6 +122,15 @@ class Place:
         """Make this the store's state, durably."""
         replaced(self.folder, "store", msgspec.json.encode(row))
         return row
+
+    @contextlib.contextmanager
+    def acting(self, fence: int) -> Iterator[None]:
+        """Hold the store alone, for a call that changes the store itself, unless it is late."""
+        with (
+            self.locked(store=STORE_ALONE) as held,
+            self.fences.turn(held, STORE_ALONE, fence, frees=True),
+        ):
+            yield
 
     @contextlib.contextmanager
     def locked(self, *locks: Lock, store: Lock = STORE_SHARED) -> Iterator[Locks]:

@@ -59,7 +59,7 @@ class LocalPrimaryDriver(PrimaryDriver):
     ) -> infos.VolumeInfo:
         fresh = runtime().new_id("vol")
         return await with_space(
-            ctx, request.key, self._volumes.create, request, ctx.operation, fresh
+            ctx, request.key, self._volumes.create, request, ctx.operation, fresh, ctx.fence
         )
 
     async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
@@ -71,22 +71,22 @@ class LocalPrimaryDriver(PrimaryDriver):
         return await runtime().run_blocking(attempt, "", volume_page, self._volumes, request)
 
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
-        return await runtime().run_blocking(attempt, request.key, self._volumes.delete, request)
+        return await runtime().run_blocking(
+            attempt, request.key, self._volumes.delete, request, ctx.fence
+        )
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
     ) -> infos.VolumeInfo:
         fresh = runtime().new_id("size")
-        return await with_space(
-            ctx, request.key, self._volumes.resize, request, ctx.operation, fresh
-        )
+        return await with_space(ctx, request.key, self._volumes.resize, request, fresh, ctx.fence)
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
     ) -> infos.VolumeInfo:
         fresh = runtime().new_id("rev")
         return await with_space(
-            ctx, request.key, self._volumes.revert, request, ctx.operation, fresh
+            ctx, request.key, self._volumes.revert, request, ctx.operation, fresh, ctx.fence
         )
 
     async def create_snapshot(
@@ -94,7 +94,13 @@ class LocalPrimaryDriver(PrimaryDriver):
     ) -> infos.SnapshotInfo:
         fresh = runtime().new_id("snap")
         return await with_space(
-            ctx, request.key, self._volumes.create_snapshot, request, ctx.operation, fresh
+            ctx,
+            request.key,
+            self._volumes.create_snapshot,
+            request,
+            ctx.operation,
+            fresh,
+            ctx.fence,
         )
 
     async def get_snapshot(
@@ -113,17 +119,19 @@ class LocalPrimaryDriver(PrimaryDriver):
         self, ctx: CallContext, request: requests.DeleteSnapshot
     ) -> infos.Gone:
         return await runtime().run_blocking(
-            attempt, request.key, self._volumes.delete_snapshot, request
+            attempt, request.key, self._volumes.delete_snapshot, request, ctx.fence
         )
 
     async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
         fresh = runtime().new_id("grant")
         return await runtime().run_blocking(
-            attempt, request.volume, self._volumes.grant, request, ctx.operation, fresh
+            attempt, request.volume, self._volumes.grant, request, ctx.operation, fresh, ctx.fence
         )
 
     async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
-        return await runtime().run_blocking(attempt, request.volume, self._volumes.revoke, request)
+        return await runtime().run_blocking(
+            attempt, request.volume, self._volumes.revoke, request, ctx.fence
+        )
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
         return await runtime().run_blocking(attempt, request.volume, self._open, request)
@@ -167,7 +175,7 @@ class LocalPrimaryDriver(PrimaryDriver):
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:
         return await runtime().run_blocking(
-            settled, lambda: probe_primary(self._volumes, ctx.operation, request)
+            settled, lambda: probe_primary(self._volumes, ctx.operation, request, ctx.fence)
         )
 
     async def enumerate(

@@ -1,5 +1,10 @@
-"""What became of a call whose answer was lost, read from the disk. Blocking functions."""
+"""What became of a call whose answer was lost, read from the disk. Blocking functions.
 
+A probe holds the object's lock, so that it sees no call at work, and keeps its own fence like a
+call that changes something: what it did not see, an earlier call cannot do any more.
+"""
+
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -44,9 +49,32 @@ def _gone(shelf: Shelf[R], key: str) -> ProbeResult:
     return _done(shelf, key, Gone(key=key))
 
 
-def probe_primary(volumes: Volumes, operation: str, request: requests.Request) -> ProbeResult:
+def probe_primary(
+    volumes: Volumes, operation: str, request: requests.Request, fence: int
+) -> ProbeResult:
     """What became of a call to a primary store."""
     volumes.place.row()
+    with _alone(volumes, request, fence):
+        return _probe_primary(volumes, operation, request)
+
+
+def _alone(
+    volumes: Volumes, request: requests.Request, fence: int
+) -> contextlib.AbstractContextManager[object]:
+    match request:
+        case requests.CreateVolume(key=key) | requests.DeleteVolume(key=key):
+            return volumes.volumes.acting(fence, key, frees=True)
+        case requests.ResizeVolume(key=key) | requests.RevertVolume(key=key):
+            return volumes.volumes.acting(fence, key, frees=True)
+        case requests.Grant(volume=key) | requests.Revoke(volume=key):
+            return volumes.volumes.acting(fence, key, frees=True)
+        case requests.CreateSnapshot(key=key) | requests.DeleteSnapshot(key=key):
+            return volumes.snapshots.acting(fence, key, frees=True)
+        case _:
+            return contextlib.nullcontext()
+
+
+def _probe_primary(volumes: Volumes, operation: str, request: requests.Request) -> ProbeResult:
     match request:
         case requests.CreateVolume():
             return _probe_create(volumes, request)
@@ -132,9 +160,27 @@ def _probe_revoke(volumes: Volumes, request: requests.Revoke) -> ProbeResult:
     return Done(answer=Gone(key=request.volume))
 
 
-def probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:
+def probe_image(uploads: Uploads, request: requests.Request, fence: int) -> ProbeResult:
     """What became of a call to an image store."""
     uploads.place.row()
+    match request:
+        case requests.DeleteObject(key=key):
+            alone = uploads.objects.shelf.acting(fence, key, frees=True)
+        case requests.UploadPart(upload=key):
+            alone = uploads.shelf.acting(0, key)  # parts beside it are none of its business
+        case (
+            requests.StartUpload(upload=key)
+            | requests.CompleteUpload(upload=key)
+            | requests.AbortUpload(upload=key)
+        ):
+            alone = uploads.shelf.acting(fence, key, frees=True)
+        case _:
+            return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+    with alone:
+        return _probe_image(uploads, request)
+
+
+def _probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:
     match request:
         case requests.StartUpload():
             row = uploads.shelf.find(request.upload)

@@ -36,13 +36,14 @@ PROBE: Final = "probe"
 
 
 class ServedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One call: the operation it is of, an id for what it may make, and the request.
+    """One call: the operation it is of, an id for what it may make, its fence, and the request.
 
     ``expected`` is the store that the folder must be.
     """
 
     operation: str = ""
     fresh: str = ""
+    fence: int = 0
     request: Asked | None = None
     expected: ExpectedStore = ANY_STORE
 
@@ -80,7 +81,7 @@ class ServedStore:
         """What the agent serves."""
         verbs: dict[str, Callable[[ServedCall], object]] = {
             FEATURES: self._features,
-            GET_STORE: lambda _: self._folder.get(),
+            GET_STORE: lambda call: self._folder.get(call.fence),
             PROBE: self._probe,
             verb_of(requests.CheckHealth()): self._health,
         }
@@ -90,35 +91,42 @@ class ServedStore:
 
     def _requests(self) -> Mapping[type[Request], Callable[[ServedCall], object]]:
         volumes, folder = self._volumes, self._folder
-        plain: dict[type[Request], Callable[[Any], object]] = {
+        reading: dict[type[Request], Callable[[Any], object]] = {
             requests.ListPools: lambda _: pools_of(volumes),
             requests.GetStats: lambda asked: stats_of(volumes, asked),
             requests.GetVolume: volumes.get,
             requests.ListVolumes: lambda asked: volume_page(volumes, asked),
-            requests.DeleteVolume: volumes.delete,
             requests.GetSnapshot: volumes.get_snapshot,
             requests.ListSnapshots: lambda asked: snapshot_page(volumes, asked),
-            requests.DeleteSnapshot: volumes.delete_snapshot,
-            requests.Revoke: volumes.revoke,
             requests.Open: self._server.open,
             requests.EnumerateOwned: lambda _: list(owned_by_primary(volumes)),
-            requests.AttachHost: lambda asked: folder.attach(asked.host),
-            requests.DetachHost: lambda asked: folder.detach(asked.host),
-            requests.MaintainStore: lambda _: folder.set_state(StoreState.MAINTENANCE),
-            requests.CancelMaintenance: lambda _: folder.set_state(StoreState.UP),
-            requests.AdoptStore: folder.adopt,
-            requests.DeleteStore: lambda _: self._delete_store(),
         }
-        making: dict[type[Request], Callable[[Any, str, str], object]] = {
+        ending: dict[type[Request], Callable[[Any, int], object]] = {
+            requests.DeleteVolume: volumes.delete,
+            requests.DeleteSnapshot: volumes.delete_snapshot,
+            requests.Revoke: volumes.revoke,
+            requests.AttachHost: lambda asked, fence: folder.attach(asked.host, fence),
+            requests.DetachHost: lambda asked, fence: folder.detach(asked.host, fence),
+            requests.MaintainStore: lambda _, fence: folder.set_state(
+                StoreState.MAINTENANCE, fence
+            ),
+            requests.CancelMaintenance: lambda _, fence: folder.set_state(StoreState.UP, fence),
+            requests.AdoptStore: folder.adopt,
+            requests.DeleteStore: lambda _, fence: self._delete_store(fence),
+        }
+        making: dict[type[Request], Callable[[Any, str, str, int], object]] = {
             requests.CreateVolume: volumes.create,
-            requests.ResizeVolume: volumes.resize,
+            requests.ResizeVolume: lambda asked, _, fresh, fence: volumes.resize(
+                asked, fresh, fence
+            ),
             requests.RevertVolume: volumes.revert,
             requests.CreateSnapshot: volumes.create_snapshot,
             requests.Grant: volumes.grant,
             requests.InitializeStore: self._initialize,
         }
         return {
-            **{kind: self._settled(_plainly(verb)) for kind, verb in plain.items()},
+            **{kind: self._settled(_reading(verb)) for kind, verb in reading.items()},
+            **{kind: self._settled(_ending(verb)) for kind, verb in ending.items()},
             **{kind: self._settled(_making(verb)) for kind, verb in making.items()},
         }
 
@@ -140,12 +148,12 @@ class ServedStore:
             call.expected.check(found)
 
     def _initialize(
-        self, asked: requests.InitializeStore, operation: str, fresh: str
+        self, asked: requests.InitializeStore, operation: str, fresh: str, fence: int
     ) -> infos.StoreInfo:
         health = self._server.health()
         if health.state is infos.HealthState.DOWN:
             raise Unavailable(health.detail)
-        return self._folder.initialize(asked, operation, fresh)
+        return self._folder.initialize(asked, operation, fresh, fence)
 
     def _features(self, _: ServedCall) -> Features:
         return find_features(self._place.root, self._place.lock)
@@ -154,7 +162,7 @@ class ServedStore:
         assert call.request is not None
         self._recognize(call)
         self._server.settle()
-        return probe_primary(self._volumes, call.operation, call.request)
+        return probe_primary(self._volumes, call.operation, call.request, call.fence)
 
     def _health(self, call: ServedCall) -> HealthInfo:
         self._recognize(call)
@@ -164,18 +172,22 @@ class ServedStore:
         self._server.settle()
         return self._server.health()
 
-    def _delete_store(self) -> infos.Gone:
-        gone = self._folder.delete()
+    def _delete_store(self, fence: int) -> infos.Gone:
+        gone = self._folder.delete(fence)
         self._server.forget()
         return gone
 
 
-def _plainly(verb: Callable[[Any], object]) -> Callable[[ServedCall], object]:
+def _reading(verb: Callable[[Any], object]) -> Callable[[ServedCall], object]:
     return lambda call: verb(call.request)
 
 
-def _making(verb: Callable[[Any, str, str], object]) -> Callable[[ServedCall], object]:
-    return lambda call: verb(call.request, call.operation, call.fresh)
+def _ending(verb: Callable[[Any, int], object]) -> Callable[[ServedCall], object]:
+    return lambda call: verb(call.request, call.fence)
+
+
+def _making(verb: Callable[[Any, str, str, int], object]) -> Callable[[ServedCall], object]:
+    return lambda call: verb(call.request, call.operation, call.fresh, call.fence)
 
 
 def _typed(verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:

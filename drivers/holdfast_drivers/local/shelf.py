@@ -19,7 +19,7 @@ from holdfast import files
 from holdfast.errors import Corrupt, DriverError, NotFound
 from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.errors import FULL, SET_APART, after_the_fact, driver_error
-from holdfast_drivers.local.locks import Lock, LockKind
+from holdfast_drivers.local.locks import Lock, LockKind, Locks
 from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import decoded
@@ -31,13 +31,15 @@ _DATA: Final = re.compile(r"(data[A-Za-z0-9_.-]*)?")
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is recorded of every thing.
 
-    ``operation`` is the one that made it, ``data`` the file of its bytes, where it is made of one.
+    ``operation`` is the one that made it, ``data`` the file of its bytes, where it is made of one,
+    ``fence`` that of the last call that wrote the row.
     """
 
     key: str
     id: str
     operation: str
     data: str = "data"
+    fence: int = 0
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -65,6 +67,36 @@ class Shelf(Generic[R]):
     def lock(self, key: str, *, shared: bool = False) -> Lock:
         """The lock of one thing."""
         return Lock(self.kind, key, shared)
+
+    @contextlib.contextmanager
+    def acting(self, fence: int, key: str, *others: Lock, frees: bool = False) -> Iterator[Locks]:
+        """Hold the locks of a call that changes a thing, unless a later one was made on it.
+
+        ``frees``: the call gives space back, and must work where there is none.
+        """
+        with (
+            self._place.locked(self.lock(key), *others) as held,
+            self.turn(held, fence, key, frees=frees),
+        ):
+            yield held
+
+    def turn(
+        self, held: Locks, fence: int, key: str, *, frees: bool = False
+    ) -> contextlib.AbstractContextManager[None]:
+        """The turn of a call whose locks are held already."""
+        return self._place.fences.turn(
+            held, self.lock(key), fence, recorded=lambda: self._recorded(key), frees=frees
+        )
+
+    def refuse_late(self, held: Locks, fence: int, row: R) -> None:
+        """Refuse a call that is later than a change of a thing that it only reads."""
+        self._place.fences.refuse_late(held, self.lock(row.key), fence, row.fence)
+
+    def _recorded(self, key: str) -> int:
+        with contextlib.suppress(DriverError, OSError):  # what is damaged can still be deleted
+            row = self.find(key)
+            return row.fence if row is not None else 0
+        return 0
 
     def folder(self, key: str) -> TreePath:
         """Where the thing under this key is, or would be."""

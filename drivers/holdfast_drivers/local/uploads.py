@@ -38,9 +38,11 @@ class Uploads:
         self.shelf = Shelf(place, LockKind.UPLOAD, UploadRow)
         self.objects = objects
 
-    def start(self, request: requests.StartUpload, operation: str, fresh: str) -> infos.UploadInfo:
+    def start(
+        self, request: requests.StartUpload, operation: str, fresh: str, fence: int
+    ) -> infos.UploadInfo:
         """Open an upload; ``fresh`` is its id."""
-        with self.place.locked(self.shelf.lock(request.upload)):
+        with self.shelf.acting(fence, request.upload):
             self.place.allocating()
             row = self.shelf.find(request.upload)
             if row is None:
@@ -48,6 +50,7 @@ class Uploads:
                     key=request.upload,
                     id=fresh,
                     operation=operation,
+                    fence=fence,
                     data="",
                     target=request.key,
                     kind=request.kind,
@@ -74,11 +77,15 @@ class Uploads:
         """The file of one part."""
         return self.shelf.folder(upload) / f"part.{number:06}"
 
-    def send(self, request: requests.UploadPart) -> infos.PartInfo:
-        """Store one part, in place of an earlier one of its number."""
+    def send(self, request: requests.UploadPart, fence: int) -> infos.PartInfo:
+        """Store one part, in place of an earlier one of its number.
+
+        Parts come in any order, and so one is late only where the whole upload has a later call;
+        ``complete`` names the bytes that it wants of each.
+        """
         with self.place.locked(self.shelf.lock(request.upload)) as held:
             self.place.row()
-            self.shelf.get(request.upload)
+            self.shelf.refuse_late(held, fence, self.shelf.get(request.upload))
             staged = self.shelf.stage(request.upload)
             try:
                 self._promise(held, len(request.data))
@@ -114,25 +121,34 @@ class Uploads:
         return size_bytes
 
     def complete(
-        self, request: requests.CompleteUpload, operation: str, fresh: str
+        self, request: requests.CompleteUpload, operation: str, fresh: str, fence: int
     ) -> infos.ObjectInfo:
         """Join parts into an object, replacing what is under its key; ``fresh`` is its id."""
-        with self.place.locked(self.shelf.lock(request.upload)) as held:
+        with self.shelf.acting(fence, request.upload, frees=True) as held:
             self.place.row()
             row = self.shelf.find(request.upload)
             if row is None:
                 return self._completed(request, held).info()
             held.take(self.objects.shelf.lock(row.target))
-            made = self.objects.shelf.find(row.target)
-            if made is None or made.upload_id != row.id:
-                made = self._join(held, row, request, operation, fresh)
-            else:
-                self.objects.shelf.purge(row.target)
-                with after_the_fact(row.target):
-                    self.objects.shelf.settle(row.target)
+            planned = _object_of(row, request, operation, fresh, fence)
+            with self.objects.shelf.turn(held, fence, row.target):
+                made = self._made(held, row, request, planned)
             with after_the_fact(row.target):
                 self.shelf.remove(request.upload)
             return made.info()
+
+    def _made(
+        self, held: Locks, row: UploadRow, request: requests.CompleteUpload, planned: ObjectRow
+    ) -> ObjectRow:
+        """The object that the upload makes, or has made already."""
+        objects = self.objects.shelf
+        made = objects.find(row.target)
+        if made is None or made.upload_id != row.id:
+            return self._join(held, request, planned)
+        objects.purge(row.target)
+        with after_the_fact(row.target):
+            objects.settle(row.target)
+        return made
 
     def _completed(self, request: requests.CompleteUpload, held: Locks) -> ObjectRow:
         """The object that this completion made before, free of what a killed call left."""
@@ -144,33 +160,14 @@ class Uploads:
         self.shelf.purge(request.upload)
         return made
 
-    def _join(
-        self,
-        held: Locks,
-        row: UploadRow,
-        request: requests.CompleteUpload,
-        operation: str,
-        fresh: str,
-    ) -> ObjectRow:
+    def _join(self, held: Locks, request: requests.CompleteUpload, made: ObjectRow) -> ObjectRow:
         chosen = self._chosen(request)
         promised = sum(part.size_bytes for part in request.parts)
         if promised != request.size_bytes:
             raise Corrupt(
-                f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
+                f"the parts have {promised} bytes, not {request.size_bytes}", object=made.key
             )
         self._promise(held, promised)
-        made = ObjectRow(
-            key=row.target,
-            id=fresh,
-            operation=operation,
-            data=f"data.{fresh}",
-            kind=row.kind,
-            content_type=row.content_type,
-            size_bytes=request.size_bytes,
-            sha256=request.sha256,
-            upload=row.key,
-            upload_id=row.id,
-        )
 
         def fill(folder: TreePath) -> ObjectRow:
             with files.create_exclusive(folder / made.data) as target:
@@ -197,12 +194,31 @@ class Uploads:
                 raise _foreign(part, request.upload)
         return [(chosen[number], stored[number]) for number in sorted(chosen)]
 
-    def abort(self, request: requests.AbortUpload) -> infos.Gone:
+    def abort(self, request: requests.AbortUpload, fence: int) -> infos.Gone:
         """Drop an upload and its parts."""
-        with self.place.locked(self.shelf.lock(request.upload)):
+        with self.shelf.acting(fence, request.upload, frees=True):
             self.place.row()
             self.shelf.remove(request.upload)
             return infos.Gone(key=request.upload)
+
+
+def _object_of(
+    row: UploadRow, request: requests.CompleteUpload, operation: str, fresh: str, fence: int
+) -> ObjectRow:
+    """The object that a completion of an upload is to make."""
+    return ObjectRow(
+        key=row.target,
+        id=fresh,
+        operation=operation,
+        fence=fence,
+        data=f"data.{fresh}",
+        kind=row.kind,
+        content_type=row.content_type,
+        size_bytes=request.size_bytes,
+        sha256=request.sha256,
+        upload=row.key,
+        upload_id=row.id,
+    )
 
 
 def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:

@@ -17,7 +17,7 @@ from holdfast_drivers.local.disks import DiskRow, OpenDisk
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.figures import figures_of
 from holdfast_drivers.local.grants import GrantKeeper, Grants
-from holdfast_drivers.local.locks import LockKind, Locks
+from holdfast_drivers.local.locks import Lock, LockKind, Locks
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.shelf import Shelf, Unreadable
 
@@ -120,12 +120,12 @@ class Volumes:
     # Volumes
 
     def create(
-        self, request: requests.CreateVolume, operation: str, fresh: str
+        self, request: requests.CreateVolume, operation: str, fresh: str, fence: int
     ) -> infos.VolumeInfo:
         """Create a volume, empty or from a source; ``fresh`` is its id."""
         size_bytes = rounded(request.size_bytes)
         with contextlib.ExitStack() as stack:
-            locks = [self.volumes.lock(request.key)]
+            locks: list[Lock] = []
             match request.source:
                 case requests.SnapshotSource(key):
                     locks.append(self.snapshots.lock(key, shared=True))
@@ -133,12 +133,12 @@ class Volumes:
                     locks.append(self.volumes.lock(key, shared=True))
                 case _:
                     pass
-            held = stack.enter_context(self.place.locked(*locks))
+            held = stack.enter_context(self.volumes.acting(fence, request.key, *locks))
             self.place.allocating()
             found = self.volumes.find(request.key)
             if found is not None:
                 return self._again(found, request, size_bytes)
-            source = stack.enter_context(self._source(request.source))
+            source = stack.enter_context(self._source(held, fence, request.source))
             if source is not None and source.size_bytes > size_bytes:
                 raise OutOfRange(
                     f"the source has {source.size_bytes} bytes, the new volume {size_bytes}",
@@ -151,6 +151,7 @@ class Volumes:
                 id=fresh,
                 source=request.source,
                 operation=operation,
+                fence=fence,
                 format=form,
                 size_bytes=disks.size_to_record(form, size_bytes),
             )
@@ -167,7 +168,9 @@ class Volumes:
         return info
 
     @contextlib.contextmanager
-    def _source(self, source: requests.Source | None) -> Iterator[OpenDisk | None]:
+    def _source(
+        self, held: Locks, fence: int, source: requests.Source | None
+    ) -> Iterator[OpenDisk | None]:
         match source:
             case None:
                 yield None
@@ -177,25 +180,24 @@ class Volumes:
                     yield disk
             case requests.VolumeSource(key):
                 volume = self.volumes.get(key)
+                self.volumes.refuse_late(held, fence, volume)
                 with quiet(self.volumes.data(volume)) as file:
                     yield disks.opened(volume, file)
             case requests.DataSource():
                 raise Invalid("this store creates no volumes from data")
 
-    def delete(self, request: requests.DeleteVolume) -> infos.Gone:
+    def delete(self, request: requests.DeleteVolume, fence: int) -> infos.Gone:
         """Delete a volume that nobody uses; its snapshots and clones do not need it."""
-        with self.place.locked(self.volumes.lock(request.key)):
+        with self.volumes.acting(fence, request.key, frees=True):
             self.place.row()
             self.grants.refuse_in_use(request.key)
             self.grants.purge(request.key)
             self.volumes.remove(request.key)
             return infos.Gone(key=request.key)
 
-    def resize(
-        self, request: requests.ResizeVolume, operation: str, fresh: str
-    ) -> infos.VolumeInfo:
+    def resize(self, request: requests.ResizeVolume, fresh: str, fence: int) -> infos.VolumeInfo:
         """Give a volume another size; ``fresh`` names the new file where one is made."""
-        with self.place.locked(self.volumes.lock(request.key)) as held:
+        with self.volumes.acting(fence, request.key, frees=request.shrink) as held:
             self.place.row()
             row = self.volumes.get(request.key)
             self.volumes.purge(request.key)
@@ -208,7 +210,7 @@ class Volumes:
                 self.grants.refuse_in_use(request.key)
                 self._promise(held, size_bytes - now_bytes)
             if changes and row.size_bytes is not None:
-                return self.info(self._grown(row, size_bytes, fresh))
+                return self.info(self._grown(row, size_bytes, fresh, fence))
             with files.open_existing(self.volumes.data(row), writable=True) as file:
                 if changes:
                     files.truncate(file, size_bytes)
@@ -216,18 +218,20 @@ class Volumes:
                     files.fsync_file(file)
             return self.info(row)
 
-    def _grown(self, row: VolumeRow, size_bytes: int, fresh: str) -> VolumeRow:
+    def _grown(self, row: VolumeRow, size_bytes: int, fresh: str, fence: int) -> VolumeRow:
         """A qcow2 image grows as a copy that shares its blocks, and takes its place at once."""
-        changed = msgspec.structs.replace(row, data=f"data.{fresh}", size_bytes=size_bytes)
+        changed = msgspec.structs.replace(
+            row, data=f"data.{fresh}", size_bytes=size_bytes, fence=max(fence, row.fence)
+        )
         with disks.reading(row, self.volumes.data(row)) as source:
             return self._replace_data(row, changed, source, size_bytes)
 
     def revert(
-        self, request: requests.RevertVolume, operation: str, fresh: str
+        self, request: requests.RevertVolume, operation: str, fresh: str, fence: int
     ) -> infos.VolumeInfo:
         """Give a volume the bytes and the size of its snapshot; ``fresh`` names the new file."""
-        locks = self.volumes.lock(request.key), self.snapshots.lock(request.snapshot, shared=True)
-        with self.place.locked(*locks) as held:
+        source_lock = self.snapshots.lock(request.snapshot, shared=True)
+        with self.volumes.acting(fence, request.key, source_lock) as held:
             self.place.row()
             row = self.volumes.get(request.key)
             snapshot = self.snapshots.get(request.snapshot)
@@ -243,6 +247,7 @@ class Volumes:
                     row,
                     data=f"data.{fresh}",
                     reverted=operation,
+                    fence=max(fence, row.fence),
                     format=snapshot.format,
                     size_bytes=snapshot.size_bytes,
                 )
@@ -268,11 +273,11 @@ class Volumes:
     # Snapshots
 
     def create_snapshot(
-        self, request: requests.CreateSnapshot, operation: str, fresh: str
+        self, request: requests.CreateSnapshot, operation: str, fresh: str, fence: int
     ) -> infos.SnapshotInfo:
         """Keep a volume's bytes as they are; whoever writes waits until they are kept."""
-        locks = self.snapshots.lock(request.key), self.volumes.lock(request.volume, shared=True)
-        with self.place.locked(*locks) as held:
+        volume_lock = self.volumes.lock(request.volume, shared=True)
+        with self.snapshots.acting(fence, request.key, volume_lock) as held:
             self.place.allocating()
             found = self.snapshots.find(request.key)
             if found is not None:
@@ -284,11 +289,13 @@ class Volumes:
                 self.snapshots.purge(request.key)
                 return self.snapshots.describe(request.key, self.snapshot_info)
             volume = self.volumes.get(request.volume)
+            self.volumes.refuse_late(held, fence, volume)
             row = SnapshotRow(
                 key=request.key,
                 id=fresh,
                 volume=request.volume,
                 operation=operation,
+                fence=fence,
                 format=volume.format,
                 size_bytes=volume.size_bytes,
             )
@@ -299,27 +306,29 @@ class Volumes:
                 self.snapshots.put(request.key, lambda new: _filled(new, row, source, size_bytes))
             return self.snapshot_info(row)
 
-    def delete_snapshot(self, request: requests.DeleteSnapshot) -> infos.Gone:
+    def delete_snapshot(self, request: requests.DeleteSnapshot, fence: int) -> infos.Gone:
         """Delete a snapshot; nothing else needs it."""
-        with self.place.locked(self.snapshots.lock(request.key)):
+        with self.snapshots.acting(fence, request.key, frees=True):
             self.place.row()
             self.snapshots.remove(request.key)
             return infos.Gone(key=request.key)
 
     # Access
 
-    def grant(self, request: requests.Grant, operation: str, fresh: str) -> infos.GrantInfo:
+    def grant(
+        self, request: requests.Grant, operation: str, fresh: str, fence: int
+    ) -> infos.GrantInfo:
         """Let an attached host use a volume; ``fresh`` is the grant's id."""
-        with self.place.locked(self.volumes.lock(request.volume)):
+        with self.volumes.acting(fence, request.volume):
             store = self.place.allocating()
             row = self.volumes.get(request.volume)
             data = self.volumes.data(row)
             disks.check(row, data)
             return self.grants.grant(store, request, data, operation=operation, fresh=fresh)
 
-    def revoke(self, request: requests.Revoke) -> infos.Gone:
+    def revoke(self, request: requests.Revoke, fence: int) -> infos.Gone:
         """Take a grant back; when this returns no call under it is at work any more."""
-        with self.place.locked(self.volumes.lock(request.volume)):
+        with self.volumes.acting(fence, request.volume, frees=True):
             self.place.row()
             self.grants.revoke(request.volume, request.host)
             # Also where the grant is gone already: a killed call may not have waited.

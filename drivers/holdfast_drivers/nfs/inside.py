@@ -194,7 +194,17 @@ def primary(folder: Path) -> Iterator[Told]:
     yield from disks(folder / "volumes", "volume")
     yield from disks(folder / "snapshots", "snapshot")
     yield from grants(folder)
-    known = {"store.json", "lock", "volumes", "snapshots", "grants", "served", "staging"}
+    known = {
+        "store.json",
+        "store.spare",
+        "lock",
+        "fences",
+        "volumes",
+        "snapshots",
+        "grants",
+        "served",
+        "staging",
+    }
     for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
         if path.parent.name == "staging" or path.name not in known:
             yield leftover(path)

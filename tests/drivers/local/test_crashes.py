@@ -1,6 +1,7 @@
 """Kill or cut the power at every mutation of every call: nothing is lost, doubled or left over."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -51,8 +52,12 @@ class Case:
     prepare: Callable[[Opened], Awaitable[None]] | None = None
 
 
+FENCES = itertools.count((1 << 32) + 1)
+
+
 def context(operation: str = "op-tested") -> CallContext:
-    return CallContext(operation=operation, deadline=1e9)
+    """A call of an owner whose fences rise, as an engine's do."""
+    return CallContext(operation=operation, fence=next(FENCES), deadline=1e9)
 
 
 def call(opened: Opened, case: Case) -> Awaitable[object]:
