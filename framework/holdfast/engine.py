@@ -66,7 +66,7 @@ class Engine:
     def __init__(self, catalogue: Catalogue, registry: Registry, attempts: Attempts) -> None:
         self.catalogue = catalogue
         self.registry = registry
-        self._attempts = attempts
+        self.attempts = attempts
 
     async def accept(self, workflow: Workflow, operation: str) -> Running:
         """Commit the workflow's decisions and the intent of the first step.
@@ -112,7 +112,7 @@ class Engine:
             index = len(running.steps) - 1
             planned = running.plan[index]
             kind = self.registry.of(planned)
-            ended = await self._attempts.perform(
+            ended = await self.attempts.perform(
                 running.operation.id, index, planned, kind, results, ask_first=ask_first
             )
             match ended:
@@ -166,7 +166,7 @@ class Engine:
             index = next(s.index for s in running.steps if s.state is StepState.COMPENSATING)
             planned = running.plan[index]
             kind = self.registry.of(planned)
-            ended = await self._attempts.compensate(
+            ended = await self.attempts.compensate(
                 running.operation.id, index, planned, kind, results
             )
             before = self._undo_before(running, index)

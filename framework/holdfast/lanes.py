@@ -7,10 +7,9 @@ The lane of a store travels in a context variable: whatever its driver gives to 
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final, ParamSpec, TypeVar
 
 from holdfast.under_way import may_still_act
@@ -73,11 +72,26 @@ def lane() -> Lane | None:
     return _lane.get()
 
 
-@contextmanager
-def in_lane(chosen: Lane | None) -> Iterator[None]:
+def enter_lane(chosen: Lane | None) -> "Token[Lane | None]":
+    """Begin what ``in_lane`` does, where every object counts; ``leave_lane`` ends it."""
+    return _lane.set(chosen)
+
+
+def leave_lane(token: "Token[Lane | None]") -> None:
+    """End what ``enter_lane`` began."""
+    _lane.reset(token)
+
+
+class in_lane:  # noqa: N801 - used like a function; as a generator it would cost more
     """Run the blocking work of this context in a lane; ``None`` is the threads all others share."""
-    token = _lane.set(chosen)
-    try:
-        yield
-    finally:
-        _lane.reset(token)
+
+    __slots__ = ("_chosen", "_token")
+
+    def __init__(self, chosen: Lane | None) -> None:
+        self._chosen = chosen
+
+    def __enter__(self) -> None:
+        self._token = _lane.set(self._chosen)
+
+    def __exit__(self, *_: object) -> None:
+        _lane.reset(self._token)

@@ -5,8 +5,9 @@ It owns one task group; whatever runs in the background lives in it and ends wit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -14,17 +15,18 @@ from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
-from holdfast.errors import HoldfastError
 from holdfast.journal import Draft, Workflow
 from holdfast.ledger_upgrade import upgrade_ledger
 from holdfast.model.rows import Lease, Operation
-from holdfast.recovery import Recovered, check_plans, interrupted
+from holdfast.recovery import Recovered, interrupted, not_recovered, place_of, read_plan
 from holdfast.runtime import runtime
 from holdfast.steps.builtin import builtin_registry
 from holdfast.steps.registry import Registry
 from holdfast.stores import Opener, OpenStores, PluginOpener
+from holdfast.turns import Turns
 
 RECOVERIES_AT_ONCE = 8
+"""How many operations on one store are recovered at a time."""
 _OWNER = "catalogue"
 
 
@@ -39,7 +41,8 @@ class _RolledBack(Exception):
 class Orchestrator:
     """Runs workflows on one catalogue.
 
-    A caller that is cancelled leaves its operation in the journal, where ``recover`` finds it.
+    A caller that is cancelled leaves its operation in the journal, where ``recover`` finds it, and
+    a call that is under way to end by itself: until it has, nobody else works on its rows.
     """
 
     def __init__(self, engine: Engine, stores: OpenStores, tasks: asyncio.TaskGroup) -> None:
@@ -49,7 +52,7 @@ class Orchestrator:
         self._tasks = tasks
         self._background: set[asyncio.Task[None]] = set()
         self._active: set[str] = set()
-        self._turns = _Turns()
+        self._turns = Turns(engine.attempts.policy.patience_s)
 
     @property
     def active(self) -> Collection[str]:
@@ -63,15 +66,25 @@ class Orchestrator:
 
         Raises:
             HoldfastError: the workflow was refused before anything was written or done.
+            Busy: so was it, because a call from before may still act on a row it holds.
         """
         operation = runtime().new_id("op")
-        async with self._turns.take(workflow.holds):
+        holds = workflow.holds
+        async with self._turns.take(holds):
             self._active.add(operation)
             try:
                 running = await self.engine.accept(workflow, operation)
+                holds = (*holds, *_rows_of(running.operation))
                 return await self.engine.drive(running)
             finally:
-                self._active.discard(operation)
+                self._give_back(operation, holds)
+
+    def _give_back(self, operation: str, holds: Sequence[str]) -> None:
+        """The turns end now, or with the operation's calls that may still act."""
+        late = self.engine.attempts.late(operation)
+        if late:
+            self._turns.keep(holds, operation, late)
+        self._active.discard(operation)
 
     def start(self, workflow: Workflow) -> asyncio.Future[Outcome]:
         """Run a workflow in the background, which ends with the orchestrator.
@@ -118,57 +131,52 @@ class Orchestrator:
             return looked.draft
         raise AssertionError("a dry run never commits")
 
-    async def recover(self) -> tuple[Recovered, ...]:
+    async def recover(
+        self, told: Callable[[Recovered], object] | None = None
+    ) -> tuple[Recovered, ...]:
         """Drive every interrupted operation to an outcome, and say what became of each.
 
-        Repeating it is harmless, also at once. Operations that run in this orchestrator now are
-        left alone.
+        Each is driven for itself: one that cannot go on is left as it is, with the rows it holds,
+        and told as a failure among the others. Repeating it is harmless, also at once. Operations
+        that run in this orchestrator now are left alone.
 
-        Raises:
-            UnknownStep: a plan needs a step that is not installed; nothing was touched.
+        Args:
+            told: is told of each operation as soon as it is known what became of it.
         """
         found = await interrupted(self.catalogue, self._active)
-        check_plans(found, self.engine.registry)
-        gate = asyncio.Semaphore(RECOVERIES_AT_ONCE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._recover_one(one, gate)) for one in found]
-        except* HoldfastError as failures:
-            raise failures.exceptions[0] from None
+        gates: dict[str, asyncio.Semaphore] = {}
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
         return tuple(task.result() for task in tasks)
 
-    async def _recover_one(self, operation: Operation, gate: asyncio.Semaphore) -> Recovered:
-        # Its own id too: of two recoveries at once, the second finds what the first has ended.
-        holds = (operation.id, *(involved.id for involved in operation.involved))
-        async with gate, self._turns.take(holds):
-            self._active.add(operation.id)
-            try:
-                outcome = await self.engine.resume(operation)
-            finally:
-                self._active.discard(operation.id)
-        return Recovered(found=operation.state, outcome=outcome)
+    async def _recover_one(
+        self,
+        operation: Operation,
+        gates: dict[str, asyncio.Semaphore],
+        told: Callable[[Recovered], object] | None,
+    ) -> Recovered:
+        try:
+            plan = read_plan(operation, self.engine.registry)
+            gate = gates.setdefault(place_of(plan), asyncio.Semaphore(RECOVERIES_AT_ONCE))
+            # Its own id too: of two recoveries at once, the second finds what the first has ended.
+            rows = _rows_of(operation)
+            async with self._turns.take(rows), gate:
+                self._active.add(operation.id)
+                try:
+                    outcome = await self.engine.resume(operation)
+                finally:
+                    self._give_back(operation.id, rows)
+            recovered = Recovered(found=operation.state, outcome=outcome)
+        except Exception as failure:  # noqa: BLE001 - it is this operation's, and stops no other
+            recovered = not_recovered(operation, failure)
+        if told is not None:
+            told(recovered)
+        return recovered
 
 
-class _Turns:
-    """One piece of work at a time on each row; taken in order of ids, so that nobody deadlocks."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._users: dict[str, int] = {}
-
-    @asynccontextmanager
-    async def take(self, ids: Sequence[str]) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
-            for row in sorted(set(ids)):
-                self._users[row] = self._users.get(row, 0) + 1
-                held.callback(self._leave, row)
-                await held.enter_async_context(self._locks.setdefault(row, asyncio.Lock()))
-            yield
-
-    def _leave(self, row: str) -> None:
-        self._users[row] -= 1
-        if not self._users[row]:
-            del self._users[row], self._locks[row]
+def _rows_of(operation: Operation) -> tuple[str, ...]:
+    """The ids of what an operation works on: itself, and the rows it involves."""
+    return (operation.id, *(involved.id for involved in operation.involved))
 
 
 @asynccontextmanager
@@ -187,6 +195,7 @@ async def open_orchestrator(
         registry: the kinds of step; by default those of the framework.
         policy: how long and how often steps are tried.
     """
+    runtime().adopt_loop()
     owner = runtime().new_id("orchestrator")
     fence = await catalogue.transact(lambda tx: _next_fence(tx, owner))
     await upgrade_ledger(catalogue)
@@ -205,9 +214,9 @@ async def open_orchestrator(
                     orchestrator.stop()
         finally:
             try:
-                await _quiet()
+                await _undisturbed(_quiet(attempts))
             finally:
-                await stores.aclose()
+                await _undisturbed(stores.aclose())
     if failed is not None:
         raise failed
 
@@ -226,19 +235,28 @@ async def _hosts() -> AsyncIterator[None]:
             yield
 
 
-async def _quiet() -> None:
-    """Wait until no driver call that was cut off acts any more, whoever cancels meanwhile.
+async def _quiet(attempts: Attempts) -> None:
+    """No driver call that was cut off acts any more.
 
     Who owns the catalogue next decides by what the backend shows; it must not change after that.
+    """
+    await attempts.quiet()
+    await runtime().drained()
+
+
+async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do this to its end, whoever cancels meanwhile.
+
     Only the end of the loop itself (a second Ctrl-C) does not wait.
     """
-    waiting = asyncio.create_task(runtime().drained())
+    task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
-    while not waiting.done():
+    while not task.done():
         try:
-            await asyncio.shield(waiting)
+            await asyncio.shield(task)
         except asyncio.CancelledError as cancellation:
             cancelled = cancellation
+    task.result()
     if cancelled is not None:
         raise cancelled
 

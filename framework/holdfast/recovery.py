@@ -1,23 +1,30 @@
 """Recovery: what was interrupted, whether this program can finish it, and what became of it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import msgspec
 
 from holdfast import journal
 from holdfast.catalogue.port import Catalogue
 from holdfast.engine import Outcome
+from holdfast.errors import HoldfastError
+from holdfast.journal import Verdict
 from holdfast.model.rows import Operation
 from holdfast.model.states import OperationState
-from holdfast.plans import UnknownStep, plan_from_json
+from holdfast.plans import Plan, UnknownStep, plan_from_json
 from holdfast.steps.registry import Registry
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation that recovery worked on: the state it was found in, and its outcome now."""
+    """One operation that recovery worked on: the state it was found in, and its outcome now.
+
+    ``failure`` is what kept it from being driven on; it is as it was then, its rows too, and its
+    outcome not known.
+    """
 
     found: OperationState
     outcome: Outcome
+    failure: HoldfastError | None = None
 
 
 async def interrupted(catalogue: Catalogue, active: Collection[str]) -> list[Operation]:
@@ -26,22 +33,44 @@ async def interrupted(catalogue: Catalogue, active: Collection[str]) -> list[Ope
     return [operation for operation in found if operation.id not in active]
 
 
-def check_plans(operations: Iterable[Operation], registry: Registry) -> None:
-    """Refuse the whole recovery when one plan cannot be read: nothing is touched half-known.
+def read_plan(operation: Operation, registry: Registry) -> Plan:
+    """The plan of an operation.
 
     Raises:
-        UnknownStep: names the operation, the step and what to do.
+        UnknownStep: it cannot be read here; names the step, and says what to do.
     """
-    for operation in operations:
-        try:
-            plan_from_json(operation.plan, registry)
-        except UnknownStep as problem:
-            raise UnknownStep(
-                f"operation {operation.id} ({operation.kind}) cannot be recovered: {problem}. "
-                "Nothing was touched; install the release that accepted it and recover again"
-            ) from None
-        except msgspec.MsgspecError as problem:
-            raise UnknownStep(
-                f"operation {operation.id} ({operation.kind}) has a plan that cannot be read: "
-                f"{problem}. Nothing was touched"
-            ) from None
+    try:
+        return plan_from_json(operation.plan, registry)
+    except UnknownStep as problem:
+        raise UnknownStep(
+            f"{problem}. Nothing of it was touched; install the release that accepted it and "
+            "recover again"
+        ) from None
+    except (msgspec.MsgspecError, UnicodeError) as problem:
+        raise UnknownStep(
+            f"its plan cannot be read: {problem}. Nothing of it was touched"
+        ) from None
+
+
+def place_of(plan: Plan) -> str:
+    """The store that a plan begins with; what waits for one store delays no work on another."""
+    inputs = plan[0].inputs if plan else None
+    return str(getattr(inputs, "store", ""))
+
+
+def not_recovered(operation: Operation, failure: Exception) -> Recovered:
+    """An operation that could not be driven on, and is left as it is."""
+    typed = failure if isinstance(failure, HoldfastError) else HoldfastError(repr(failure))
+    return Recovered(
+        found=operation.state,
+        outcome=Outcome(
+            operation=operation.id,
+            kind=operation.kind,
+            subject=operation.subject,
+            verdict=Verdict.UNKNOWN,
+            error=f"operation {operation.id} ({operation.kind}) cannot be recovered now: {typed}",
+            error_kind=getattr(typed, "kind", None),
+            left=operation.left,
+        ),
+        failure=typed,
+    )

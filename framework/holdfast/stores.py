@@ -3,18 +3,22 @@ end.
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar, cast
 
 import msgspec
 
 from holdfast.catalogue.port import Catalogue
+from holdfast.driver_calls import CalledDriver
 from holdfast.identity import ExpectedStore
+from holdfast.lanes import STORE_THREADS, Lane, in_lane
 from holdfast.model.rows import Store
 from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.plugins import load_provider
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import Role
+from holdfast.runtime import runtime, watching
 
 T = TypeVar("T")
 
@@ -68,51 +72,118 @@ class PluginOpener:
         return provider, msgspec.json.decode(store.config, type=provider.config_type)
 
 
+class _Keeper:
+    """One opened port: a task of its own enters it, keeps it, and leaves it again.
+
+    Nothing that becomes of those who wait for it cuts an opening or a closing off in the middle.
+    """
+
+    def __init__(
+        self, enter: Callable[[], Awaitable[AbstractAsyncContextManager[object]]], lane: Lane
+    ) -> None:
+        self.opened: asyncio.Future[CalledDriver] = asyncio.get_running_loop().create_future()
+        self._leave = asyncio.Event()
+        # Whose step happens to open a store is not who has to wait for what opening leaves behind.
+        with watching(None), in_lane(lane):
+            self.task = asyncio.create_task(self._keep(enter, lane), name="open store")
+
+    async def _keep(
+        self, enter: Callable[[], Awaitable[AbstractAsyncContextManager[object]]], lane: Lane
+    ) -> None:
+        try:
+            async with await enter() as driver:
+                self.opened.set_result(CalledDriver(driver, lane))
+                await self._leave.wait()
+        except BaseException as failure:
+            if self.opened.done():
+                raise
+            if isinstance(failure, asyncio.CancelledError):
+                self.opened.cancel()
+                raise
+            self.opened.set_exception(failure)
+            # Whoever asked for it is told, but it may be that nobody waits any more.
+            self.opened.exception()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be opened, or is open no more."""
+        opened = self.opened
+        told = opened.cancelled() or (opened.done() and opened.exception() is not None)
+        return told or self.task.done()
+
+    def leave(self) -> asyncio.Task[None]:
+        """Begin to close; what is not open yet is given up. The task ends when it is closed."""
+        self._leave.set()
+        if not self.opened.done():
+            self.task.cancel()
+        return self.task
+
+
 class OpenStores:
-    """What is open, by store and port; it ends with ``aclose``."""
+    """What is open, by store and port; it ends with ``aclose``.
+
+    Each store has a lane of its own and each port is opened by itself, so that a store that does
+    not answer stops neither the opening nor the calls of another.
+    """
 
     def __init__(self, catalogue: Catalogue, opener: Opener) -> None:
         self._catalogue = catalogue
         self._opener = opener
-        self._open: dict[tuple[str, str], tuple[object, AsyncExitStack]] = {}
-        self._opening = asyncio.Lock()
+        self._keepers: dict[tuple[str, str], _Keeper] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._lanes: dict[str, Lane] = {}
 
     async def primary(self, store: str) -> PrimaryDriver:
         """The driver of a primary store; any ``DriverError`` when it cannot be opened."""
-        found = self._open.get((store, "primary"))
-        return cast("PrimaryDriver", found[0] if found else await self._enter(store, "primary"))
+        return cast("PrimaryDriver", await self._entered(store, "primary"))
 
     async def image(self, store: str) -> ImageDriver:
         """The driver of an image store; as for a primary store."""
-        found = self._open.get((store, "image"))
-        return cast("ImageDriver", found[0] if found else await self._enter(store, "image"))
+        return cast("ImageDriver", await self._entered(store, "image"))
 
     async def life_cycle(self, store: str) -> LifeCycle:
         """The life cycle of a store, which need not be initialized."""
-        found = self._open.get((store, "life_cycle"))
-        return cast("LifeCycle", found[0] if found else await self._enter(store, "life_cycle"))
+        return cast("LifeCycle", await self._entered(store, "life_cycle"))
 
-    async def _enter(self, store: str, port: str) -> object:
-        async with self._opening:
-            found = self._open.get((store, port))
-            if found is not None:
-                return found[0]
-            row = await self._catalogue.transact(lambda tx: tx.get(Store, store))
-            stack = AsyncExitStack()
-            opened: object = await stack.enter_async_context(getattr(self._opener, port)(row))
-            self._open[store, port] = (opened, stack)
-            return opened
+    def lane(self, store: str) -> Lane:
+        """Where the blocking work of a store is done."""
+        found = self._lanes.get(store)
+        if found is None:
+            found = self._lanes[store] = runtime().open_lane(STORE_THREADS)
+        return found
+
+    async def _entered(self, store: str, port: str) -> object:
+        found = self._keepers.get((store, port))
+        if found is not None and found.opened.done() and not found.failed:
+            return found.opened.result()
+        if found is None or found.failed:
+            found = self._keepers[store, port] = _Keeper(
+                lambda: self._manager(store, port), self.lane(store)
+            )
+        return await asyncio.shield(found.opened)
+
+    async def _manager(self, store: str, port: str) -> AbstractAsyncContextManager[object]:
+        row = await self._catalogue.transact(lambda tx: tx.get(Store, store))
+        opened: AbstractAsyncContextManager[object] = getattr(self._opener, port)(row)
+        return opened
 
     async def forget(self, store: str) -> None:
         """Close the drivers of a store that was given back; its life cycle may be asked again."""
         for role in Role:
-            found = self._open.pop((store, role.value), None)
+            found = self._keepers.pop((store, role.value), None)
             if found is not None:
-                await found[1].aclose()
+                closing = found.leave()
+                self._leaving.add(closing)
+                closing.add_done_callback(self._leaving.discard)
+                await asyncio.shield(closing)
 
     async def aclose(self) -> None:
-        """Close everything that is open, last opened first."""
-        async with AsyncExitStack() as everything:
-            for _, stack in self._open.values():
-                everything.push_async_exit(stack)
-            self._open = {}
+        """Close everything that is open, all at once: one that does not close stops no other."""
+        self._leaving.update(keeper.leave() for keeper in self._keepers.values())
+        self._keepers = {}
+        ended = await asyncio.gather(*self._leaving, return_exceptions=True)
+        for lane in self._lanes.values():
+            lane.close()
+        for failure in ended:
+            if isinstance(failure, Exception):
+                raise failure

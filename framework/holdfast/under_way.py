@@ -6,10 +6,9 @@ turn until all of it has ended.
 """
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Any
 
 Work = Future[Any] | asyncio.Future[Any]
@@ -28,17 +27,32 @@ class UnderWay:
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 
+    def leave(self, work: Work) -> None:
+        """Count this no more."""
+        self._work.discard(work)
+
     def now(self) -> "UnderWay":
         """What is under way at this moment, without what begins later."""
         found = UnderWay()
-        for work in self._work.copy():
+        for work in self.works():
             found.add(work)
         return found
+
+    def works(self) -> list[Work]:
+        """Everything that has not ended."""
+        return [work for work in self._work.copy() if not work.done()]
 
     @property
     def pending(self) -> bool:
         """Whether something may still act."""
-        return bool(self._work) and any(not work.done() for work in self._work.copy())
+        return bool(self._work) and bool(self.works())
+
+    def end_of(self, task: "asyncio.Task[Any]") -> "asyncio.Future[None]":
+        """Count a task; the answer is done when it is. Cancelling that leaves the task alone."""
+        self._work.add(task)
+        end = _End(self._work)
+        task.add_done_callback(end.reached)
+        return end
 
     async def ended(self, until: float | None = None) -> bool:
         """Wait until nothing may act any more, or until then on the loop's clock; whether it is so.
@@ -46,12 +60,28 @@ class UnderWay:
         What is begun meanwhile is waited for too. How the work ended is of no interest here.
         """
         loop = asyncio.get_running_loop()
-        while waited := [_end_of(work, loop) for work in self._work.copy() if not work.done()]:
+        while waited := [_end_of(work, loop) for work in self.works()]:
             left = None if until is None else until - loop.time()
             if left is not None and left <= 0:
                 return False
             await asyncio.wait(waited, timeout=left)
         return True
+
+
+class _End(asyncio.Future[None]):
+    """The end of a task, for one who waits for it and may stop doing so."""
+
+    def __init__(self, work: set[Work]) -> None:
+        super().__init__()
+        self._work = work
+
+    def reached(self, task: asyncio.Task[Any]) -> None:
+        """The task is done."""
+        self._work.discard(task)
+        if not self.done():
+            self.set_result(None)
+        elif not task.cancelled():
+            task.exception()  # nobody waits any more, and whoever wants to know will ask
 
 
 def _end_of(work: Work, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
@@ -93,11 +123,26 @@ def may_still_act(work: Work) -> None:
         watcher.add(work)
 
 
-@contextmanager
-def watching(watcher: UnderWay | None) -> Iterator[None]:
+def watch(watcher: UnderWay | None) -> "Token[UnderWay | None]":
+    """Begin what ``watching`` does, where every object counts; ``unwatch`` ends it."""
+    return _watched.set(watcher)
+
+
+def unwatch(token: "Token[UnderWay | None]") -> None:
+    """End what ``watch`` began."""
+    _watched.reset(token)
+
+
+class watching:  # noqa: N801 - used like a function; as a generator it would cost more
     """Let ``watcher`` know of all work that is begun in this context; ``None``: nobody watches."""
-    token = _watched.set(watcher)
-    try:
-        yield
-    finally:
-        _watched.reset(token)
+
+    __slots__ = ("_token", "_watcher")
+
+    def __init__(self, watcher: UnderWay | None) -> None:
+        self._watcher = watcher
+
+    def __enter__(self) -> None:
+        self._token = _watched.set(self._watcher)
+
+    def __exit__(self, *_: object) -> None:
+        _watched.reset(self._token)

@@ -1,6 +1,7 @@
 """Every workflow runs on a loop whose time jumps: nothing real leaks in."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 from holdfast.attempts import Policy
@@ -51,27 +52,37 @@ def test_a_recovery_runs_in_virtual_time(tmp_path: Path) -> None:
     assert sum(count for count, _ in ended) > 5
 
 
-def test_a_driver_that_hangs_is_given_up_at_its_deadline(tmp_path: Path) -> None:
-    """A call that never returns becomes an unknown outcome, and is probed and done again."""
+def test_a_driver_that_hangs_keeps_its_object(tmp_path: Path) -> None:
+    """A call that never returns has an unknown outcome, and its rows stay as they are: nothing is
+    asked, done again or decided while it may still act, and the end of the orchestrator ends it.
+    """
 
-    async def story() -> tuple[float, Verdict, list[str], list[str]]:
+    async def story() -> tuple[list[float], list[Verdict], list[str], str, list[str]]:
         async with memory_zone() as zone:
+            loop = asyncio.get_running_loop()
             props = Props(zone, write_image(tmp_path))
             async with zone.orchestrator() as orchestrator:
                 await script(props, 6)(orchestrator)
                 zone.faults.planned = Planned(call=len(zone.faults.calls) + 1, hang=True)
                 zone.faults.log.clear()
-                start = asyncio.get_running_loop().time()
+                times = [loop.time()]
                 outcome = await orchestrator.run(ACTS[6][2](props))
-                elapsed = asyncio.get_running_loop().time() - start
-            log = list(zone.faults.log)
-            return elapsed, outcome.verdict, log, await disagreements(zone)
+                times.append(loop.time())
+                (left,) = await orchestrator.recover()
+                verdicts = [outcome.verdict, left.outcome.verdict]
+                log = list(zone.faults.log)
+                times.append(loop.time())
+            times.append(loop.time())
+            waited = [after - before for before, after in pairwise(times)]
+            verdicts += [one.verdict for one in await recovered(zone)]
+            return waited, verdicts, log, left.outcome.error, await disagreements(zone)
 
-    elapsed, verdict, log, wrong = run_virtual(story(), seed=1)
+    waited, verdicts, log, error, wrong = run_virtual(story(), seed=1)
 
-    assert 60 < elapsed < 600
-    assert verdict is Verdict.SUCCEEDED
-    assert log == ["create_snapshot", "probe", "create_snapshot"]
+    assert [60 <= seconds < 120 for seconds in waited] == [True] * 3
+    assert verdicts == [Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.SUCCEEDED]
+    assert log == ["create_snapshot"]
+    assert "may still act" in error
     assert wrong == []
 
 

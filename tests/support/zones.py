@@ -89,15 +89,17 @@ class MortalCatalogue(Catalogue):
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """What happens to the ``call``-th driver call (from 1), or to all from it on.
 
-    ``error`` is raised: before the call has an effect, or ``after`` it (the answer is lost). With
-    ``cancel`` the calling task is cancelled instead. ``then`` is what every later call gets.
+    ``error`` is raised: before the call has an effect, or ``after`` it (the answer is lost).
+    ``cancel`` cancels whoever waits for it first, ``stuck`` makes the call in its own time.
+    ``then`` is what every later call gets.
     """
 
     call: int
     error: DriverError | None = None
     after: bool = False
-    cancel: bool = False
+    cancel: Callable[[], object] | None = None
     hang: bool = False
+    stuck: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
     lasting: bool = False
     verb: str = ""
     then: DriverError | None = None
@@ -160,6 +162,8 @@ class _Driver:
             self._faults.fences += [one.fence for one in arguments if isinstance(one, CallContext)]
             if planned is not None:
                 self._faults.struck()
+            if planned is not None and planned.stuck is not None:
+                return await planned.stuck(lambda: found(*arguments))
             if planned is not None and not planned.after:
                 await _strike(planned)
             answer = await found(*arguments)
@@ -174,11 +178,8 @@ class _Driver:
 async def _strike(planned: Planned) -> None:
     if planned.hang:
         await asyncio.Event().wait()
-    if planned.cancel:
-        task = asyncio.current_task()
-        assert task is not None
-        task.cancel()
-        await asyncio.sleep(0)
+    if planned.cancel is not None:
+        planned.cancel()
     raise planned.error or Unknown("the answer was lost")
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from holdfast.infos import Absent, Partial, Undetermined
+from holdfast.lanes import Lane
 from holdfast.model.rows import Row
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.requests import CallContext
@@ -28,6 +29,10 @@ class Stores(Protocol):
 
     async def life_cycle(self, store: str) -> LifeCycle:
         """The life cycle of a store, by the store's id."""
+        ...
+
+    def lane(self, store: str) -> Lane:
+        """Where the blocking work of a store is done."""
         ...
 
     async def forget(self, store: str) -> None:
@@ -94,6 +99,11 @@ class StepKind(ABC, Generic[InputsT, ResultT]):
         self, step: StepContext, inputs: InputsT
     ) -> Happened[ResultT] | Absent | Partial | Undetermined:
         """What became of an attempt whose answer was lost."""
+
+    async def conclude(self, step: StepContext, inputs: InputsT) -> None:
+        """What must follow on this side once the step has happened, whoever found out that it did;
+        repeated, it does no harm.
+        """
 
     def undoes(self, inputs: InputsT) -> bool:
         """Whether there is something to compensate."""

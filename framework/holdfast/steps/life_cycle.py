@@ -35,10 +35,11 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
 
     async def _call(self, step: StepContext, store: str, request: LifeCycleRequest) -> Any:
         life_cycle = await step.stores.life_cycle(store)
-        answer = await getattr(life_cycle, verb_of(request))(step.call(), request)
-        if isinstance(request, requests.DeleteStore):
-            await step.stores.forget(store)
-        return answer
+        return await getattr(life_cycle, verb_of(request))(step.call(), request)
+
+    async def conclude(self, step: StepContext, inputs: LifeCycleInputs) -> None:
+        if isinstance(inputs.request, requests.DeleteStore):
+            await step.stores.forget(inputs.store)
 
     async def probe(
         self, step: StepContext, inputs: LifeCycleInputs
@@ -60,8 +61,11 @@ class LifeCycleVerb(StepKind[LifeCycleInputs, Any]):
         return inputs.undo is None
 
     async def compensate(self, step: StepContext, inputs: LifeCycleInputs) -> None:
-        if inputs.undo is not None:
-            await self._call(step, inputs.store, inputs.undo)
+        if inputs.undo is None:
+            return
+        await self._call(step, inputs.store, inputs.undo)
+        if isinstance(inputs.undo, requests.DeleteStore):
+            await step.stores.forget(inputs.store)
 
     def effects(self, inputs: LifeCycleInputs, result: Any) -> tuple[RowChange, ...]:
         if not isinstance(result, StoreInfo):

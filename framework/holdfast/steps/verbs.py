@@ -61,16 +61,19 @@ class _Verb(StepKind[Any, Any]):
         return await self._call(step, inputs.store, inputs.request)
 
     async def _call(self, step: StepContext, store: str, request: Request) -> Any:
-        """One call; the hosts' data plane is told what it does to their grants."""
+        """One call; before a grant ends, the hosts' data plane is told."""
         driver = await self._driver(step, store)
         plane = data_plane()
         if plane is not None and isinstance(request, requests.Revoke):
             # First: what the host holds back is written while it may, and nothing goes on after.
             await plane.revoke(request.host, request.volume)
-        answer = await getattr(driver, verb_of(request))(step.call(), request)
+        return await getattr(driver, verb_of(request))(step.call(), request)
+
+    async def conclude(self, step: StepContext, inputs: Any) -> None:
+        del step
+        plane, request = data_plane(), inputs.request
         if plane is not None and isinstance(request, requests.Grant):
             await plane.granted(request.host, request.volume, request.secret)
-        return answer
 
     async def probe(
         self, step: StepContext, inputs: Any

@@ -63,10 +63,10 @@ def test_recovery_probes_before_it_repeats() -> None:
         async with memory_zone() as zone:
             async with zone.orchestrator() as orchestrator:
                 volume = await with_volume(zone, orchestrator)
-                zone.faults.planned = Planned(
-                    call=len(zone.faults.calls) + 1, cancel=True, after=True
-                )
                 task = asyncio.create_task(orchestrator.run(create_snapshot(volume, name="s")))
+                zone.faults.planned = Planned(
+                    call=len(zone.faults.calls) + 1, cancel=task.cancel, after=True
+                )
                 await asyncio.wait([task])
             zone.faults.log.clear()
             await recovered(zone)

@@ -7,22 +7,23 @@ import pytest
 
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import Unknown
-from holdfast.model.rows import ROWS, Operation
+from holdfast.journal import Verdict
+from holdfast.model.rows import Operation, Step, Volume
 from holdfast.orchestrator import Orchestrator
 from holdfast.plan_text import human_bytes, plan_text
 from holdfast.plans import (
     Plan,
-    UnknownStep,
     plan_from_json,
     plan_from_msgpack,
     plan_to_json,
     plan_to_msgpack,
 )
+from holdfast.recovery import Recovered
 from holdfast.requests import Role
 from holdfast.steps.builtin import builtin_registry
 from holdfast.workflows import create_volume
 from stories import ACTS, Props, script, write_image
-from zones import Planned, Zone, memory_zone, recovered, run_inline
+from zones import Planned, Zone, memory_zone, run_inline
 
 
 async def every_plan(image: Path) -> dict[str, Plan]:
@@ -53,29 +54,62 @@ def test_plans_survive_both_forms(tmp_path: Path) -> None:
         ("primary.create_volume", 2, "known in version 1 and not in version 2"),
     ],
 )
-def test_an_unknown_step_stops_recovery_and_touches_nothing(
+def test_an_unknown_step_stays_untouched_and_stops_no_other(
     kind: str, version: int, hint: str
 ) -> None:
-    """One plan that cannot be read stops the whole recovery before it changes anything."""
+    """A plan that cannot be read is named and left as it is, with the rows it holds; all others
+    are recovered, and each is told of as it ends.
+    """
 
-    async def story() -> tuple[str, bool, list[str]]:
+    async def story() -> tuple[list[Recovered], list[bool], list[str]]:
         async with memory_zone() as zone:
             async with zone.orchestrator() as orchestrator:
                 await leave_two_unfinished(orchestrator, zone)
-            await zone.catalogue.transact(lambda tx: spoil(tx, kind, version))
-            before = [await zone.rows(table) for table in ROWS if table.table != "leases"]
-            zone.faults.log.clear()
-            with pytest.raises(UnknownStep) as problem:
-                await recovered(zone)
-            after = [await zone.rows(table) for table in ROWS if table.table != "leases"]
-            return str(problem.value), before == after, zone.faults.log
+            spoilt = await zone.catalogue.transact(lambda tx: spoil(tx, kind, version))
+            before = await held_by(zone, spoilt)
+            told: list[Recovered] = []
+            async with zone.orchestrator() as orchestrator:
+                found = await orchestrator.recover(told.append)
+            unequal = [one for one in found if one not in told]
+            assert len(found) == len(told)
+            assert unequal == []
+            failed = [one for one in found if one.failure is not None]
+            states = [row.state.value for row in await zone.rows(Volume)]
+            return failed, [before == await held_by(zone, spoilt)], states
 
-    message, untouched, log = run_inline(story())
+    failed, untouched, states = run_inline(story())
 
-    assert hint in message
-    assert "Nothing was touched" in message
-    assert untouched
-    assert log == []
+    (one,) = failed
+    assert hint in one.outcome.error
+    assert one.outcome.operation in one.outcome.error
+    assert "Nothing of it was touched" in one.outcome.error
+    assert one.outcome.verdict is Verdict.UNKNOWN
+    assert untouched == [True]
+    assert sorted(states) == ["Ready", "Uncertain"]
+
+
+@pytest.mark.parametrize("document", [b"{}", b'[{"kind": 7}]', b'["\xff"]', b"null"])
+def test_a_plan_that_is_no_plan_stops_no_other(document: bytes) -> None:
+    """Whatever stands in a plan's place: its operation is named, and the others are recovered."""
+
+    async def story() -> list[bool]:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                await leave_two_unfinished(orchestrator, zone)
+            await zone.catalogue.transact(lambda tx: replace_plan(tx, document))
+            async with zone.orchestrator() as orchestrator:
+                return [one.failure is None for one in await orchestrator.recover()]
+
+    assert sorted(run_inline(story())) == [False, True]
+
+
+async def held_by(zone: Zone, operation: str) -> list[object]:
+    """An operation's row, its steps, and the rows that it holds."""
+    (found,) = [row for row in await zone.rows(Operation) if row.id == operation]
+    ids = {one.id for one in found.involved}
+    steps = [row for row in await zone.rows(Step) if row.operation == operation]
+    volumes = [row for row in await zone.rows(Volume) if row.id in ids]
+    return [found, steps, volumes]
 
 
 async def leave_two_unfinished(orchestrator: Orchestrator, zone: Zone) -> None:
@@ -87,12 +121,19 @@ async def leave_two_unfinished(orchestrator: Orchestrator, zone: Zone) -> None:
     zone.faults.planned = None
 
 
-def spoil(tx: Transaction, kind: str, version: int) -> None:
-    """Make the newest plan one of another release."""
+def spoil(tx: Transaction, kind: str, version: int) -> str:
+    """Make the newest plan one of another release; its operation."""
     row = max(tx.select(Operation), key=lambda found: found.accepted_s)
     plan = msgspec.json.decode(row.plan)
     plan[0] |= {"kind": kind, "version": version}
-    tx.update(msgspec.structs.replace(row, plan=msgspec.Raw(msgspec.json.encode(plan))))
+    return replace_plan(tx, msgspec.json.encode(plan))
+
+
+def replace_plan(tx: Transaction, document: bytes) -> str:
+    """Put something else in the place of the newest plan; its operation."""
+    row = max(tx.select(Operation), key=lambda found: found.accepted_s)
+    tx.update(msgspec.structs.replace(row, plan=msgspec.Raw(document)))
+    return row.id
 
 
 def test_a_plan_is_shown_with_its_bytes(tmp_path: Path) -> None:

@@ -332,10 +332,10 @@ def test_a_lost_adoption_is_finished_by_recovery(tmp_path: Path) -> None:
 
         await zone.catalogue.transact(forget)
         lost: DriverError = Unknown("lost")
-        zone.faults.planned = Planned(
-            call=len(zone.faults.calls) + 1, error=lost, after=True, cancel=True
-        )
         async with zone.orchestrator() as orchestrator:
+            zone.faults.planned = Planned(
+                call=len(zone.faults.calls) + 1, error=lost, after=True, cancel=orchestrator.stop
+            )
             task = orchestrator.start(adopt_store(gold))
             with pytest.raises(asyncio.CancelledError):
                 await task

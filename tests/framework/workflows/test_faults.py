@@ -179,6 +179,21 @@ def test_what_cannot_be_taken_back_is_named(tmp_path: Path) -> None:
     assert Verdict.FAILED_DIRTY in verdicts
 
 
+async def cancelled_during(
+    zone: Zone, image: Path, number: int, *, after: bool
+) -> asyncio.Task[OperationFailed | None]:
+    """The story, ended, whose task was cancelled during a call."""
+    story: list[asyncio.Task[OperationFailed | None]] = []
+
+    def cancel() -> None:
+        story[0].cancel()
+
+    planned = Planned(call=number, cancel=cancel, after=after)
+    story.append(asyncio.create_task(play(zone, image, planned)))
+    await asyncio.wait(story)
+    return story[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the effect", "after the effect"])
 def test_a_cancelled_caller_leaves_its_operation_in_the_journal(
@@ -191,9 +206,7 @@ def test_a_cancelled_caller_leaves_its_operation_in_the_journal(
         wrong: dict[str, object] = {}
         for number, verb in enumerate(await count_calls(image), 1):
             async with memory_zone() as zone:
-                planned = Planned(call=number, cancel=True, after=after)
-                task = asyncio.create_task(play(zone, image, planned))
-                await asyncio.wait([task])
+                task = await cancelled_during(zone, image, number, after=after)
                 ended = await recovered(zone)
                 found = await disagreements(zone)
                 if not task.cancelled() or len(ended) != 1 or found:
