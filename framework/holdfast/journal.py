@@ -317,10 +317,10 @@ def load(tx: Transaction, operation: Operation) -> tuple[Step, ...]:
 
 
 def unfinished(tx: Transaction) -> list[Operation]:
-    """Every operation that has no outcome yet, oldest first."""
+    """Every operation that has no outcome yet, oldest first; without one whose row is damaged."""
     found: list[Operation] = []
     for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN):
-        found += tx.select(Operation, state=state.value)
+        found += tx.intact(Operation, state=state.value)
     return sorted(found, key=lambda operation: (operation.accepted_s, operation.id))
 
 

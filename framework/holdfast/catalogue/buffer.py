@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from holdfast.catalogue.codec import checked, column_type
+from holdfast.catalogue.codec import Written, checked, column_type
 from holdfast.catalogue.port import (
     AlreadyInCatalogue,
     NotInCatalogue,
@@ -24,7 +24,7 @@ from holdfast.model.states import Event
 
 RowT = TypeVar("RowT", bound=Row)
 
-Writes = dict[type[Row], dict[str, Row | None]]
+Writes = dict[type[Row], dict[str, Written | None]]
 """What a commit changes: the row of each id, or ``None`` where it is removed."""
 
 
@@ -37,6 +37,10 @@ class Storage(Protocol):
 
     def select(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         """The committed rows whose columns equal these values, in any order."""
+        ...
+
+    def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
+        """As ``select``, without the rows that are damaged."""
         ...
 
     def page(
@@ -83,17 +87,29 @@ class Buffer(Transaction):
         for writes in (self._own, self._earlier):
             rows = writes.get(kind)
             if rows is not None and row_id in rows:
-                return cast("RowT | None", rows[row_id])
+                written = rows[row_id]
+                return None if written is None else cast("RowT", written.row)
         return cast("RowT | None", self._storage.find(kind, row_id))
 
     def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
         """The rows as this transaction sees them; ``UsageError`` for what is no column."""
         _check_columns(kind, equals)
-        found = {row.id: row for row in self._storage.select(kind, equals)}
+        return self._over(kind, equals, self._storage.select(kind, equals))
+
+    def intact(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+        """As ``select``, without what is damaged."""
+        _check_columns(kind, equals)
+        return self._over(kind, equals, self._storage.intact(kind, equals))
+
+    def _over(
+        self, kind: type[RowT], equals: Mapping[str, str | int], committed: list[Row]
+    ) -> list[RowT]:
+        """The committed rows under what was written since, in the order of their ids."""
+        found = {row.id: row for row in committed}
         for writes in (self._earlier, self._own):
-            for row_id, row in writes.get(kind, {}).items():
-                if row is not None and _is_equal(row, equals):
-                    found[row_id] = row
+            for row_id, written in writes.get(kind, {}).items():
+                if written is not None and _is_equal(written.row, equals):
+                    found[row_id] = written.row
                 else:
                     found.pop(row_id, None)
         return cast("list[RowT]", [found[row_id] for row_id in sorted(found)])
@@ -110,12 +126,12 @@ class Buffer(Transaction):
             last = stored[-1].id if len(stored) == limit else None
             found = {row.id: row for row in stored}
             for writes in (self._earlier, self._own):
-                for row_id, row in writes.get(kind, {}).items():
+                for row_id, written in writes.get(kind, {}).items():
                     # What comes after a full page belongs to a later one.
                     if row_id <= after or (last is not None and row_id > last):
                         continue
-                    if row is not None and _is_equal(row, equals):
-                        found[row_id] = row
+                    if written is not None and _is_equal(written.row, equals):
+                        found[row_id] = written.row
                     else:
                         found.pop(row_id, None)
             if found or last is None:
@@ -180,9 +196,9 @@ class Buffer(Transaction):
             )
 
     def _write(self, row: RowT) -> RowT:
-        stored = checked(row)
-        self._own.setdefault(type(row), {})[row.id] = stored
-        return stored
+        written = checked(row)
+        self._own.setdefault(type(row), {})[row.id] = written
+        return cast("RowT", written.row)
 
 
 def _check_columns(kind: type[Row], equals: Mapping[str, str | int]) -> None:

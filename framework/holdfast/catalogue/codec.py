@@ -28,10 +28,18 @@ def decode(kind: type[RowT], body: bytes | str) -> RowT:
     return decoder.decode(body)  # type: ignore[return-value]  # the decoder of ``kind`` makes it
 
 
-def checked(row: RowT) -> RowT:
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """A row as it will be read back, and its JSON document."""
+
+    row: Row
+    body: bytes
+
+
+def checked(row: Row) -> Written:
     """The row as it will be read back; ``UsageError`` when a field holds what it may not."""
     try:
-        return decode(type(row), _encoder.encode(row))
+        body = _encoder.encode(row)
+        return Written(decode(type(row), body), body)
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise UsageError(f"{type(row).__name__} {row.id} cannot be stored: {error}") from error
 

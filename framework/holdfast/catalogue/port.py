@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from holdfast.errors import ConfigurationError, HoldfastError
+import msgspec
+
+from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
 from holdfast.model.rows import Row
 from holdfast.model.states import Event
 
@@ -34,12 +36,24 @@ class CatalogueHeld(ConfigurationError):
     """Another process owns the catalogue; the message names its process id."""
 
 
+class CatalogueReplaced(EnvironmentUnavailable):
+    """The file of an open catalogue does not bear its name any more; nothing more is written."""
+
+
+class CatalogueDamaged(ConfigurationError):
+    """The catalogue, or what belongs to it, is not what was written; nothing was changed."""
+
+
+class RowDamaged(HoldfastError):
+    """One row is not what was written; all others can be used."""
+
+
 class Transaction(ABC):
     """What a transaction function may do. Reads see the function's own writes."""
 
     @abstractmethod
     def find(self, kind: type[RowT], row_id: str) -> RowT | None:
-        """The row of this id, or ``None``."""
+        """The row of this id, or ``None``; ``RowDamaged`` when it is not what was written."""
 
     def get(self, kind: type[RowT], row_id: str) -> RowT:
         """The row of this id, or ``NotInCatalogue``."""
@@ -52,6 +66,8 @@ class Transaction(ABC):
     def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
         """The rows whose columns equal these values, ordered by id. Only ``kind.columns`` may be
         named.
+
+        ``RowDamaged`` when one of them is not what was written.
         """
 
     @abstractmethod
@@ -62,6 +78,10 @@ class Transaction(ABC):
 
         Ids are compared as UTF-8 bytes. An empty page is the end; a shorter one need not be.
         """
+
+    @abstractmethod
+    def intact(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+        """As ``select``, without the rows that are damaged; ``Catalogue.check`` names those."""
 
     @abstractmethod
     def insert(self, row: RowT) -> RowT:
@@ -90,6 +110,17 @@ class Transaction(ABC):
         """
 
 
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in a catalogue that is not what was written.
+
+    ``what`` is the kind of row, or the part of the file; ``key`` the row's id, or the file.
+    """
+
+    what: str
+    key: str
+    detail: str
+
+
 class Catalogue(ABC):
     """Durable rows behind one call; ``open_catalogue`` opens it, its context closes it."""
 
@@ -100,3 +131,10 @@ class Catalogue(ABC):
         The function is synchronous and pure but for the transaction, and may be run again. What it
         raises is raised here, and nothing it wrote is kept. After the answer the commit is durable.
         """
+
+    async def check(self) -> tuple[Damage, ...]:
+        """Read all of the catalogue, and name everything in it that is not what was written.
+
+        Others are served meanwhile. One in memory has nothing to check.
+        """
+        return ()

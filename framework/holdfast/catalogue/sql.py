@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.codec import decode, encode
-from holdfast.catalogue.port import StaleVersion
+from holdfast.catalogue.codec import Written
+from holdfast.catalogue.digests import damage_of, digest_of, table_seed, text_of
+from holdfast.catalogue.port import RowDamaged, StaleVersion
 from holdfast.errors import HoldfastError
 from holdfast.model.rows import Row
 
@@ -41,18 +42,20 @@ class _Statement:
 class _Statements:
     """What is ever said to one table."""
 
-    def __init__(self, kind: type[Row], table: sa.Table, dialect: sa.Dialect) -> None:
+    def __init__(self, kind: type[Row], table: sa.Table, dialect: sa.Dialect, key: int) -> None:
         self._kind = kind
         self._table = table
+        self._seed = table_seed(key, table.name)
         self._dialect = dialect
         self._selects: dict[tuple[str, ...], _Statement] = {}
         self._pages: dict[tuple[str, ...], _Statement] = {}
-        columns = ["version", *kind.columns, "body"]
+        columns = ["version", *kind.columns, "body", "digest"]
         old = sa.and_(
             table.c.id == sa.bindparam("row_id"), table.c.version == sa.bindparam("old_version")
         )
         self.find = _Statement(
-            sa.select(table.c.body).where(table.c.id == sa.bindparam("row_id")), dialect
+            sa.select(table.c.body, table.c.digest).where(table.c.id == sa.bindparam("row_id")),
+            dialect,
         )
         new: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
         self.insert = _Statement(sa.insert(table).values(id=sa.bindparam("row_id"), **new), dialect)
@@ -65,7 +68,7 @@ class _Statements:
         if found is None:
             table = self._table
             equal = [table.c[name] == sa.bindparam(f"is_{name}") for name in columns]
-            statement = sa.select(table.c.id, table.c.body).where(*equal)
+            statement = sa.select(table.c.id, table.c.body, table.c.digest).where(*equal)
             found = self._selects[columns] = _Statement(statement, self._dialect)
         return found
 
@@ -82,7 +85,7 @@ class _Statements:
                 for name in columns
             ]
             statement = (
-                sa.select(table.c.id, table.c.body)
+                sa.select(table.c.id, table.c.body, table.c.digest)
                 .where(table.c.id > sa.bindparam("after"), *equal)
                 .order_by(table.c.id)
                 .limit(sa.bindparam("row_limit", type_=sa.Integer()))
@@ -91,27 +94,42 @@ class _Statements:
             found = self._pages[columns] = _Statement(statement, self._dialect)
         return found
 
-    def values(self, row: Row) -> dict[str, Any]:
+    def values(self, written: Written) -> dict[str, Any]:
         """A row as the parameters of ``insert`` and ``update``."""
+        row, body = written.row, written.body
         values: dict[str, Any] = {
             "row_id": row.id,
             "new_version": row.version,
-            "new_body": encode(row).decode(),
+            "new_body": body.decode(),
+            "new_digest": digest_of(body, self._seed),
         }
         for name in self._kind.columns:
             value = getattr(row, name)
             values[f"new_{name}"] = str(value) if isinstance(value, str) else value
         return values
 
+    def row(self, row_id: str, body: object, digest: object) -> Row:
+        """The row in a body; ``RowDamaged`` when it is not what was written."""
+        problem = damage_of(self._kind, row_id, body, digest, self._seed)
+        if isinstance(problem, Row):
+            return problem
+        raise RowDamaged(
+            f"{self._kind.__name__} {row_id} is damaged in the catalogue: {problem}; restore the "
+            "catalogue from a copy (holdfast scrub names everything that is damaged)"
+        )
+
 
 class SqlStorage:
     """Committed rows in SQL, for ``GroupCommitCatalogue``; this process is their only writer.
 
     Args:
-        connection: open, outside any transaction; everything goes through it.
+        connection: open, outside any transaction; everything goes through it. Its text comes as
+            bytes: what is damaged may be no text.
         tables: the table of each kind of row.
+        key: of the digests of rows.
         explain: turns an error of the database's driver into one for people; told whether it came
             from the commit itself, it answers ``CommitUncertain`` where that may have succeeded.
+        watch: asked before each commit; what it raises, the commit does.
     """
 
     def __init__(
@@ -119,14 +137,18 @@ class SqlStorage:
         connection: sa.Connection,
         tables: Mapping[type[Row], sa.Table],
         explain: Callable[[Exception, bool], HoldfastError],
+        *,
+        key: int,
+        watch: Callable[[], None],
     ) -> None:
         dialect = connection.dialect
         self._connection = connection
         self._explain = explain
+        self._watch = watch
         # The driver's own base of all its errors.
         self._failure: type[Exception] = dialect.loaded_dbapi.Error
         self._statements = {
-            kind: _Statements(kind, table, dialect) for kind, table in tables.items()
+            kind: _Statements(kind, table, dialect, key) for kind, table in tables.items()
         }
         self._kept: dict[type[Row], dict[str, Row]] = {kind: {} for kind in tables}
         self._transaction: sa.RootTransaction | None = None
@@ -138,38 +160,60 @@ class SqlStorage:
         kept = self._kept[kind]
         row = kept.get(row_id)
         if row is None:
-            statement = self._statements[kind].find
-            found = self._fetch(statement, {"row_id": row_id})
+            statements = self._statements[kind]
+            found = self._fetch(statements.find, {"row_id": row_id})
             if found:
-                row = kept[row_id] = decode(kind, found[0][0])
+                row = kept[row_id] = statements.row(row_id, *found[0])
         return row
 
     def select(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
-        """The committed rows whose columns equal these values."""
-        kept = self._kept[kind]
-        statement = self._statements[kind].select(tuple(sorted(equals)))
+        """The committed rows whose columns equal these values; ``RowDamaged`` for one of them."""
+        rows, damaged = self._read(kind, equals)
+        if damaged:
+            raise damaged[0]
+        return rows
+
+    def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
+        """Those of them that are what was written."""
+        return self._read(kind, equals)[0]
+
+    def _read(
+        self, kind: type[Row], equals: Mapping[str, str | int]
+    ) -> tuple[list[Row], list[RowDamaged]]:
+        kept, statements = self._kept[kind], self._statements[kind]
+        statement = statements.select(tuple(sorted(equals)))
         rows: list[Row] = []
-        for row_id, body in self._fetch(statement, _wanted(equals)):
+        damaged: list[RowDamaged] = []
+        for stored, body, digest in self._fetch(statement, _wanted(equals)):
+            row_id = text_of(stored)
             row = kept.get(row_id)
             if row is None:
-                row = kept[row_id] = decode(kind, body)
+                try:
+                    row = kept[row_id] = statements.row(row_id, body, digest)
+                except RowDamaged as problem:
+                    damaged.append(problem)
+                    continue
             rows.append(row)
-        return rows
+        return rows, damaged
 
     def page(
         self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
     ) -> list[Row]:
         """The next of those rows, in order of ids; rows that are not kept already are not."""
-        kept = self._kept[kind]
-        statement = self._statements[kind].page(tuple(sorted(equals)))
+        kept, statements = self._kept[kind], self._statements[kind]
+        statement = statements.page(tuple(sorted(equals)))
         values = {**_wanted(equals), "after": after, "row_limit": limit, "row_offset": 0}
         return [
-            kept.get(row_id) or decode(kind, body)
-            for row_id, body in self._fetch(statement, values)
+            kept.get(row_id) or statements.row(row_id, body, digest)
+            for row_id, body, digest in (
+                (text_of(stored), body, digest)
+                for stored, body, digest in self._fetch(statement, values)
+            )
         ]
 
     def commit(self, writes: Writes) -> None:
         """Write everything in one durable commit, or nothing."""
+        self._watch()
         transaction = self._begin()
         try:
             for kind, rows in writes.items():
@@ -188,11 +232,11 @@ class SqlStorage:
         self._transaction = None
         for kind, rows in writes.items():
             kept = self._kept[kind]
-            for row_id, row in rows.items():
-                if row is None:
+            for row_id, written in rows.items():
+                if written is None:
                     kept.pop(row_id, None)
                 else:
-                    kept[row_id] = row
+                    kept[row_id] = written.row
 
     def end(self) -> None:
         """Leave the read transaction, and keep only so many rows."""
@@ -228,23 +272,23 @@ class SqlStorage:
             raise self._told(error) from error
         return found
 
-    def _write(self, kind: type[Row], rows: Mapping[str, Row | None]) -> None:
+    def _write(self, kind: type[Row], rows: Mapping[str, Written | None]) -> None:
         """Bring one table from what was committed to ``rows``: at most three statements."""
         statements, kept = self._statements[kind], self._kept[kind]
         insert: list[Parameters] = []
         update: list[Parameters] = []
         delete: list[Parameters] = []
-        for row_id, row in rows.items():
+        for row_id, written in rows.items():
             # ``find`` or ``select`` has kept the committed row; when there is none, none is kept.
             base = kept.get(row_id)
-            if row is None:
+            if written is None:
                 if base is not None:
                     old = {"row_id": row_id, "old_version": base.version}
                     delete.append(statements.delete.bind(old))
             elif base is None:
-                insert.append(statements.insert.bind(statements.values(row)))
+                insert.append(statements.insert.bind(statements.values(written)))
             else:
-                values = statements.values(row) | {"old_version": base.version}
+                values = statements.values(written) | {"old_version": base.version}
                 update.append(statements.update.bind(values))
         self._execute_many(statements.delete, delete)
         self._execute_many(statements.insert, insert)

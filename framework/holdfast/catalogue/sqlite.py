@@ -1,7 +1,7 @@
 """A catalogue in one SQLite file: how it is opened, and what can be wrong with it."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,16 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.catalogue.committer import GroupCommitCatalogue
+from holdfast.catalogue.damage import check_file, schema_digest
+from holdfast.catalogue.examination import Examined, examine, name_of
 from holdfast.catalogue.observer import observed
-from holdfast.catalogue.ownership import Ownership
-from holdfast.catalogue.port import Catalogue, CatalogueHeld
-from holdfast.catalogue.schema import REVISION, TABLES
+from holdfast.catalogue.ownership import Ownership, check_place
+from holdfast.catalogue.port import Catalogue, CatalogueDamaged, CatalogueHeld, Damage
+from holdfast.catalogue.schema import CATALOGUE, REVISION, TABLES
 from holdfast.catalogue.sql import CommitUncertain, SqlStorage
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
-from holdfast.runtime import runtime
+from holdfast.runtime import Lane, runtime
 
-_MAGIC = b"SQLite format 3\0"
 _BUSY_TIMEOUT_MS = 5_000
 
 
@@ -35,7 +36,7 @@ async def open_catalogue(where: str | Path) -> AsyncIterator[Catalogue]:
     try:
         opened = await lane.run(_Opened, path)
         try:
-            catalogue = GroupCommitCatalogue(opened.storage, lane)
+            catalogue = SqliteCatalogue(opened, lane)
             try:
                 yield catalogue
             finally:
@@ -46,34 +47,83 @@ async def open_catalogue(where: str | Path) -> AsyncIterator[Catalogue]:
         lane.close()
 
 
+class SqliteCatalogue(GroupCommitCatalogue):
+    """A catalogue in an owned, opened, current file."""
+
+    def __init__(self, opened: "_Opened", lane: Lane) -> None:
+        super().__init__(opened.storage, lane)
+        self._opened = opened
+
+    async def check(self) -> tuple[Damage, ...]:
+        """As the interface says; what is read is the state of one moment."""
+        free = await self._lane.run(self._opened.check_free_pages)
+        return (*free, *await runtime().run_blocking(self._opened.check))
+
+
 class _Opened:
     """An owned, opened, current catalogue file; blocking."""
 
     def __init__(self, path: Path) -> None:
-        _check_place(path)
+        check_place(path)
         try:
-            self._ownership = Ownership(path)
-            # Asked by the owner: an earlier look may be from before another made the catalogue.
-            is_new = not path.exists()
+            owned = self._ownership = Ownership(path)
         except OSError as error:
             raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
-        self._engine = _engine(path)
+        self._engine: sa.Engine | None = None
         try:
-            self._connection = _connect(self._engine, path)
-            self.storage = SqlStorage(self._connection, TABLES, partial(_explain, path))
+            found = _examined(owned, path)
+            self._engine = _engine(owned.path)
+            self._connection, self._key = _connect(self._engine, owned, path, found)
+            self.storage = SqlStorage(
+                self._connection,
+                TABLES,
+                partial(_explain, path),
+                key=self._key,
+                watch=owned.still_there,
+            )
+            owned.watch_wal()
         except BaseException:
-            self._engine.dispose()
-            if is_new:
-                for ending in ("", "-wal", "-shm", "-journal"):
-                    path.with_name(path.name + ending).unlink(missing_ok=True)
-            self._ownership.release()
+            if self._engine is not None:
+                self._engine.dispose()
+            if owned.is_new:
+                owned.remove_new()
+            owned.release()
             raise
+
+    def check(self) -> tuple[Damage, ...]:
+        """Everything that is not what was written."""
+        path = self._ownership.path
+        return check_file(path, f"file:{name_of(path)}?mode=ro", self._key)
+
+    def check_free_pages(self) -> tuple[Damage, ...]:
+        """What is wrong with pages that hold nothing; nobody else uses the connection meanwhile."""
+        driver = self._connection.connection.dbapi_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            busy, written, kept = driver.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        except sqlite3.Error as error:
+            return (Damage(what="catalogue", key=str(self._ownership.path), detail=str(error)),)
+        if busy or written != kept:
+            return ()  # a check that runs beside this one has the file as it was
+        return tuple(self._ownership.free_page_damage())
 
     def close(self) -> None:
         """Close the file and let others have it."""
         self._connection.close()
-        self._engine.dispose()
+        if self._engine is not None:
+            self._engine.dispose()
         self._ownership.release()
+
+
+def _examined(owned: Ownership, path: Path) -> Examined:
+    try:
+        found = examine(owned, path)
+        owned.close_to_others()
+    except sqlite3.Error as error:
+        raise _explain(path, error, committing=False) from error
+    except OSError as error:
+        raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
+    return found
 
 
 def _path_of(where: str | Path) -> Path:
@@ -86,23 +136,6 @@ def _path_of(where: str | Path) -> Path:
             f"{text}: a catalogue is a SQLite file, given by its path or as sqlite:///PATH"
         )
     return Path(rest[1:])
-
-
-def _check_place(path: Path) -> None:
-    """Refuse what cannot be a catalogue, by looking only."""
-    try:
-        if path.is_dir():
-            raise ConfigurationError(f"{path}: is a directory; a catalogue is a file")
-        if not path.parent.is_dir():
-            raise EnvironmentUnavailable(f"{path}: there is no folder {path.parent}; create it")
-        if not path.exists():
-            return
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except OSError as error:
-        raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
-    if head and head != _MAGIC:
-        raise ConfigurationError(f"{path}: is not a catalogue (not a SQLite database)")
 
 
 def _engine(path: Path) -> sa.Engine:
@@ -120,12 +153,12 @@ def _engine(path: Path) -> sa.Engine:
     return engine
 
 
-def _connect(engine: sa.Engine, path: Path) -> sa.Connection:
-    """A connection to a catalogue that has the newest schema and keeps what it commits."""
+def _connect(
+    engine: sa.Engine, owned: Ownership, path: Path, found: Examined
+) -> tuple[sa.Connection, int]:
+    """A connection to a catalogue that has the newest schema and keeps what it commits; its key."""
     try:
         connection = engine.connect()
-        with connection.begin():
-            revision = _revision(connection, path)
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
@@ -135,41 +168,48 @@ def _connect(engine: sa.Engine, path: Path) -> sa.Connection:
                 f"{path}: this file system cannot hold a catalogue (no shared memory for WAL)"
             )
         driver.execute("PRAGMA synchronous=FULL")
-        if revision != REVISION:
-            _upgrade(connection)
+        # What was deleted is gone from the file, and a free page that is not blank is damaged.
+        driver.execute("PRAGMA secure_delete=ON")
+        key = found.key
+        if key is None:
+            key = runtime().random.getrandbits(64) - (1 << 63)
+        name = name_of(owned.path)
+        if found.revision != REVISION:
+            if found.has_free_pages:
+                driver.execute("VACUUM")
+            _upgrade(connection, driver, key, name)
+        elif found.opened_as != name:
+            _write_down(connection, lambda: _rename(connection, name))
+        if found.revision != REVISION or found.opened_as != name:
+            # It must be in the file itself, for whoever opens that by another name.
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        driver.text_factory = bytes
     except DBAPIError as error:
         raise _explain(path, error.orig or error, committing=False) from error
     except sqlite3.Error as error:
         raise _explain(path, error, committing=False) from error
-    return connection
+    return connection, key
 
 
-def _revision(connection: sa.Connection, path: Path) -> str:
-    """The schema's revision: empty for a new file."""
-    names = set(sa.inspect(connection).get_table_names())
-    if not names:
-        return ""
-    if "alembic_version" not in names:
-        raise ConfigurationError(f"{path}: is a SQLite database of something else, no catalogue")
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() or ""
-    if found != REVISION:
-        from holdfast.catalogue.migrations import revisions  # noqa: PLC0415 - Alembic loads slowly
-
-        known = revisions()
-        if found not in known:
-            raise ConfigurationError(
-                f"{path}: was written by a newer Holdfast (schema {found}; "
-                f"this one knows up to {REVISION}); upgrade Holdfast"
-            )
-    return str(found)
-
-
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, driver: sqlite3.Connection, key: int, name: str) -> None:
     from holdfast.catalogue.migrations import upgrade  # noqa: PLC0415 - Alembic loads slowly
 
+    def change() -> None:
+        upgrade(connection, key)
+        connection.execute(sa.update(CATALOGUE).values(schema=schema_digest(driver)))
+        _rename(connection, name)
+
+    _write_down(connection, change)
+
+
+def _rename(connection: sa.Connection, name: str) -> None:
+    connection.execute(sa.update(CATALOGUE).values(opened_as=name))
+
+
+def _write_down(connection: sa.Connection, change: Callable[[], None]) -> None:
     transaction = connection.begin()
     try:
-        upgrade(connection)
+        change()
     except BaseException:
         transaction.rollback()
         raise
@@ -184,7 +224,10 @@ def _explain(path: Path, error: BaseException, committing: bool) -> HoldfastErro
     if name.startswith("SQLITE_BUSY"):
         return CatalogueHeld(f"{path}: another program has the database locked; let it finish")
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return ConfigurationError(f"{path}: is damaged or no catalogue ({error}); restore a copy")
+        return CatalogueDamaged(
+            f"{path}: is damaged or no catalogue ({error}); restore it from a copy, or save what "
+            f"can be read with sqlite3 {path} .recover"
+        )
     if committing and name.startswith("SQLITE_IOERR"):
         return CommitUncertain(
             f"{path}: the last commit may or may not be on disk ({error}, {name}); "

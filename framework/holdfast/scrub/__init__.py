@@ -7,9 +7,10 @@ object fails for itself.
 """
 
 import asyncio
+import contextlib
 
 from holdfast import journal
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.model.rows import Operation, Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
@@ -33,14 +34,16 @@ async def scrub(
     """Compare every store that is in service with the catalogue; ``deep`` reads objects too.
 
     What is found changes the catalogue: unknown things are put into quarantine, lost rows are
-    marked, what has returned is Ready again, and the ledger is put right.
+    marked, what has returned is Ready again, and the ledger is put right. The catalogue itself is
+    read whole; what needs a row of it that is damaged is not compared.
 
     Args:
         orchestrator: whose stores and catalogue are compared.
         deep: read every object back.
         patience_s: how long a store may say nothing before it counts as unreachable.
     """
-    stores = await orchestrator.catalogue.transact(lambda tx: tx.select(Store))
+    findings = await _damaged(orchestrator)
+    stores = await orchestrator.catalogue.transact(lambda tx: tx.intact(Store))
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
     gate = asyncio.Semaphore(STORES_AT_ONCE)
     async with asyncio.TaskGroup() as tasks:
@@ -49,10 +52,11 @@ async def scrub(
             for store in served
         ]
     looked = [look.result() for look in looks]
-    findings = await _interrupted(orchestrator)
+    findings += await _interrupted(orchestrator)
     findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
     findings += [finding for one in looked for finding in one.found]
-    findings += await ledger_findings(orchestrator.catalogue)
+    with contextlib.suppress(RowDamaged):  # it is among the findings already
+        findings += await ledger_findings(orchestrator.catalogue)
     return ScrubReport(
         stores=len(served),
         things=sum(one.things for one in looked),
@@ -72,6 +76,8 @@ async def _one_store(
             await _compare(one)
             if deep:
                 await read_objects(one)
+        except RowDamaged:
+            pass  # it is among the findings already
         except Exception as problem:  # noqa: BLE001 - the other stores are to be compared
             one.findings.add(FindingKind.UNREACHABLE, "store", store.name, told(problem))
     return one.findings
@@ -91,6 +97,20 @@ async def _compare(one: StoreScrub) -> None:
         lane.close()
     await second_look(one, doubts)
     await release_cleared(one.catalogue, one.store.id, cleared)
+
+
+async def _damaged(orchestrator: Orchestrator) -> list[Finding]:
+    return [
+        Finding(
+            kind=FindingKind.DAMAGED,
+            store="",
+            what=one.what,
+            key=one.key,
+            detail=f"{one.detail}; restore the catalogue from a copy. What needs this was not "
+            "compared",
+        )
+        for one in await orchestrator.catalogue.check()
+    ]
 
 
 def _in_error(store: Store) -> Finding:

@@ -17,6 +17,7 @@ class FindingKind(enum.StrEnum):
     UNREACHABLE = "unreachable"
     LEDGER = "ledger"
     FOUND_AGAIN = "found again"
+    DAMAGED = "damaged"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

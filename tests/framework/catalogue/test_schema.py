@@ -53,7 +53,7 @@ def test_migrations_make_the_schema_of_the_rows(made: Path) -> None:
     engine.dispose()
 
     assert difference == []
-    assert names == {kind.table for kind in ROWS} | {"alembic_version"}
+    assert names == {kind.table for kind in ROWS} | {"alembic_version", "catalogue"}
 
 
 def test_the_revision_in_the_code_is_the_newest() -> None:
@@ -82,11 +82,11 @@ def test_the_wheel_has_the_migrations(installed_wheel: Path, tmp_path: Path) -> 
 
 
 def test_every_kind_of_row_has_a_table() -> None:
-    """A table has id, version, the kind's columns and the body, and its columns are indexed."""
+    """A table has id, version, the kind's columns, the body and its digest; columns are indexed."""
     shapes = {kind: [column.name for column in TABLES[kind].columns] for kind in ROWS}
     indexed = {kind: {c.name for i in TABLES[kind].indexes for c in i.columns} for kind in ROWS}
 
-    assert shapes == {kind: ["id", "version", *kind.columns, "body"] for kind in ROWS}
+    assert shapes == {kind: ["id", "version", *kind.columns, "body", "digest"] for kind in ROWS}
     assert indexed == {kind: set(kind.columns) for kind in ROWS}
 
 

@@ -165,7 +165,7 @@ def test_what_is_no_catalogue_is_left_alone(tmp_path: Path) -> None:
 
     assert before == listing(tmp_path)
     assert EnvironmentUnavailable is type(told.pop("missing"))
-    assert {ConfigurationError} == {type(error) for error in told.values()}
+    assert all(isinstance(error, ConfigurationError) for error in told.values())
 
 
 def test_a_newer_schema_is_not_touched(tmp_path: Path) -> None:

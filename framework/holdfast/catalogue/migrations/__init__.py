@@ -22,8 +22,14 @@ def revisions() -> frozenset[str]:
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Bring the schema to the newest revision, inside the transaction that is open."""
+def upgrade(connection: sa.Connection, key: int) -> None:
+    """Bring the schema to the newest revision, inside the transaction that is open.
+
+    Args:
+        connection: to the catalogue.
+        key: for the digests of a catalogue that has none yet.
+    """
     config = configuration()
     config.attributes["connection"] = connection
+    config.attributes["key"] = key
     command.upgrade(config, "head")
