@@ -76,8 +76,14 @@ class SpaceTaken(Exception):
 class Locks:
     """The locks that one call holds; closing the file gives them all back."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, file: files.OpenFile) -> None:
+        self.file = file
+        self.promised: int | None = None
+        """What the store will have promised when the call has ended, where the call keeps that."""
+        self.token = b""
+        self.at_end: list[Callable[[], None]] = []
+        """What is done when the call has ended well, before anything is let go."""
+        self._fd = file.fd
 
     def take(self, lock: Lock) -> None:
         """Take a lock at once, or raise ``Busy``."""
@@ -121,7 +127,10 @@ class Locks:
 def open_locks(path: files.AnyPath) -> Iterator[Locks]:
     """The locks in this file; they end with the context."""
     with files.open_existing(path, writable=True) as file:
-        yield Locks(file.fd)
+        held = Locks(file)
+        yield held
+        for act in held.at_end:
+            act()
 
 
 async def with_space(

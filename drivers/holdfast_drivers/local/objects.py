@@ -12,6 +12,7 @@ from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.promises import Promises
 from holdfast_drivers.local.shelf import Row, Shelf, Unreadable
 
 
@@ -43,6 +44,13 @@ class Objects:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.shelf = Shelf(place, LockKind.OBJECT, ObjectRow)
+        self.counts: list[Callable[[], int]] = [self.used_bytes]
+        """What adds up to the bytes that the store has promised."""
+        self.promises = Promises(place, lambda: sum(count() for count in self.counts))
+
+    def size_of(self, key: str) -> int | None:
+        """The size of an object; 0 where there is none, ``None`` where it cannot be said."""
+        return self.shelf.size_of(key, lambda _, path: path.regular().st_size)
 
     def used_bytes(self) -> int:
         """The sizes of all objects together, of what is left of unreadable ones too."""
@@ -139,8 +147,9 @@ class Objects:
 
     def delete(self, request: requests.DeleteObject, fence: int) -> infos.Gone:
         """Delete an object."""
-        with self.shelf.acting(fence, request.key, frees=True):
+        with self.shelf.acting(fence, request.key, frees=True) as held:
             self.place.row()
+            self.promises.give(held, self.size_of(request.key))
             self.shelf.remove(request.key)
             return infos.Gone(key=request.key)
 

@@ -126,6 +126,14 @@ class Shelf(Generic[R]):
         """The file with the bytes of a thing."""
         return self.folder(row.key) / row.data
 
+    def size_of(self, key: str, measure: Callable[[R, TreePath], int]) -> int | None:
+        """The size of a thing; 0 where there is none, ``None`` where it cannot be said."""
+        try:
+            row = self.find(key)
+            return 0 if row is None else measure(row, self.data(row))
+        except (Corrupt, OSError):
+            return None
+
     def describe(self, key: str, look: Callable[[R], T]) -> T:
         """What ``look`` sees of a thing, without a lock: again, where it was replaced meanwhile."""
         while True:

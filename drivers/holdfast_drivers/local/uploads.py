@@ -9,7 +9,7 @@ import xxhash
 
 from holdfast import files, infos, requests
 from holdfast.capabilities import ObjectKind
-from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound
+from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
 from holdfast.requests import PartReference
 from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.errors import after_the_fact
@@ -37,6 +37,8 @@ class Uploads:
         self.place = place
         self.shelf = Shelf(place, LockKind.UPLOAD, UploadRow)
         self.objects = objects
+        self._promises = objects.promises
+        objects.counts.append(self.parts_bytes)
 
     def start(
         self, request: requests.StartUpload, operation: str, fresh: str, fence: int
@@ -77,6 +79,15 @@ class Uploads:
         """The file of one part."""
         return self.shelf.folder(upload) / f"part.{number:06}"
 
+    def _size_of(self, upload: str, number: int) -> int | None:
+        """The size of a part; 0 where there is none, ``None`` where it cannot be said."""
+        try:
+            return self.part(upload, number).regular().st_size
+        except FileNotFoundError:
+            return 0
+        except OSError:
+            return None
+
     def send(self, request: requests.UploadPart, fence: int) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number.
 
@@ -88,7 +99,8 @@ class Uploads:
             self.shelf.refuse_late(held, fence, self.shelf.get(request.upload))
             staged = self.shelf.stage(request.upload)
             try:
-                self._promise(held, len(request.data))
+                self._promises.take(held, len(request.data))
+                self._promises.give(held, self._size_of(request.upload, request.number))
                 files.write_new(staged / "part", request.data)
                 files.rename(staged / "part", self.part(request.upload, request.number))
                 with after_the_fact(request.upload):
@@ -97,18 +109,13 @@ class Uploads:
                 self.shelf.purge(request.upload)
             return infos.PartInfo(part=part_of(request))
 
-    def _promise(self, held: Locks, more_bytes: int) -> None:
-        """Refuse what the store's capacity does not allow; the promise is kept by ``held``."""
-        capacity = self.place.capacity_bytes
-        if capacity is None:
-            return
-        held.take_space()
-        if self.used_bytes() + more_bytes > capacity:
-            raise Exhausted(f"{more_bytes} bytes more do not fit into {capacity}")
+    def parts_bytes(self) -> int:
+        """The sizes of all parts of open uploads together."""
+        return sum(map(self.size_bytes, self.shelf.all_keys()))
 
     def used_bytes(self) -> int:
         """The sizes of all objects and of all parts of open uploads together."""
-        return self.objects.used_bytes() + sum(map(self.size_bytes, self.shelf.all_keys()))
+        return self.objects.used_bytes() + self.parts_bytes()
 
     def size_bytes(self, upload: str) -> int:
         """The sizes of an upload's parts together."""
@@ -134,6 +141,7 @@ class Uploads:
             with self.objects.shelf.turn(held, fence, row.target):
                 made = self._made(held, row, request, planned)
             with after_the_fact(row.target):
+                self._promises.give(held, self.size_bytes(request.upload))
                 self.shelf.remove(request.upload)
             return made.info()
 
@@ -167,7 +175,8 @@ class Uploads:
             raise Corrupt(
                 f"the parts have {promised} bytes, not {request.size_bytes}", object=made.key
             )
-        self._promise(held, promised)
+        self._promises.take(held, promised)
+        self._promises.give(held, self.objects.size_of(made.key))
 
         def fill(folder: TreePath) -> ObjectRow:
             with files.create_exclusive(folder / made.data) as target:
@@ -196,8 +205,9 @@ class Uploads:
 
     def abort(self, request: requests.AbortUpload, fence: int) -> infos.Gone:
         """Drop an upload and its parts."""
-        with self.shelf.acting(fence, request.upload, frees=True):
+        with self.shelf.acting(fence, request.upload, frees=True) as held:
             self.place.row()
+            self._promises.give(held, self.size_bytes(request.upload))
             self.shelf.remove(request.upload)
             return infos.Gone(key=request.upload)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from holdfast import files, infos, requests
 from holdfast.data.images import ImageFormat
-from holdfast.errors import Conflict, Corrupt, Exhausted, Invalid, NotFound, OutOfRange
+from holdfast.errors import Conflict, Corrupt, Invalid, NotFound, OutOfRange
 from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local import disks
 from holdfast_drivers.local.config import BLOCK_BYTES
@@ -19,6 +19,7 @@ from holdfast_drivers.local.figures import figures_of
 from holdfast_drivers.local.grants import GrantKeeper, Grants
 from holdfast_drivers.local.locks import Lock, LockKind, Locks
 from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.promises import Promises
 from holdfast_drivers.local.shelf import Shelf, Unreadable
 
 D = TypeVar("D", bound=DiskRow)
@@ -57,6 +58,7 @@ class Volumes:
         self.volumes = Shelf(place, LockKind.VOLUME, VolumeRow)
         self.snapshots = Shelf(place, LockKind.SNAPSHOT, SnapshotRow)
         self.grants = Grants(place, keeper)
+        self._promises = Promises(place, self.promised_bytes)
 
     # What is there
 
@@ -105,18 +107,6 @@ class Volumes:
         """What one volume is, and what it occupies."""
         return _figures(row, self.volumes.data(row))
 
-    def _promise(self, held: Locks, more_bytes: int) -> None:
-        """Refuse what the store's capacity does not allow; the promise is kept by ``held``."""
-        capacity = self.place.capacity_bytes
-        if capacity is None:
-            return
-        held.take_space()
-        promised = self.promised_bytes()
-        if promised + more_bytes > capacity:
-            raise Exhausted(
-                f"{promised} of {capacity} bytes are promised; {more_bytes} more do not fit"
-            )
-
     # Volumes
 
     def create(
@@ -144,7 +134,7 @@ class Volumes:
                     f"the source has {source.size_bytes} bytes, the new volume {size_bytes}",
                     object=request.key,
                 )
-            self._promise(held, size_bytes)
+            self._promises.take(held, size_bytes)
             form = self._form if source is None else source.format
             row = VolumeRow(
                 key=request.key,
@@ -188,10 +178,11 @@ class Volumes:
 
     def delete(self, request: requests.DeleteVolume, fence: int) -> infos.Gone:
         """Delete a volume that nobody uses; its snapshots and clones do not need it."""
-        with self.volumes.acting(fence, request.key, frees=True):
+        with self.volumes.acting(fence, request.key, frees=True) as held:
             self.place.row()
             self.grants.refuse_in_use(request.key)
             self.grants.purge(request.key)
+            self._promises.give(held, self.volumes.size_of(request.key, disks.size_of))
             self.volumes.remove(request.key)
             return infos.Gone(key=request.key)
 
@@ -208,7 +199,7 @@ class Volumes:
             changes = size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes)
             if changes:
                 self.grants.refuse_in_use(request.key)
-                self._promise(held, size_bytes - now_bytes)
+                self._promises.take(held, size_bytes - now_bytes)
             if changes and row.size_bytes is not None:
                 return self.info(self._grown(row, size_bytes, fresh, fence))
             with files.open_existing(self.volumes.data(row), writable=True) as file:
@@ -242,7 +233,7 @@ class Volumes:
                 )
             self.grants.refuse_in_use(request.key)
             with disks.reading(snapshot, self.snapshots.data(snapshot)) as source:
-                self._promise(held, source.size_bytes - self.info(row).size_bytes)
+                self._promises.take(held, source.size_bytes - self.info(row).size_bytes)
                 changed = msgspec.structs.replace(
                     row,
                     data=f"data.{fresh}",
@@ -302,14 +293,15 @@ class Volumes:
             with quiet(self.volumes.data(volume)) as file:
                 source = disks.opened(volume, file)
                 size_bytes = source.size_bytes
-                self._promise(held, size_bytes)
+                self._promises.take(held, size_bytes)
                 self.snapshots.put(request.key, lambda new: _filled(new, row, source, size_bytes))
             return self.snapshot_info(row)
 
     def delete_snapshot(self, request: requests.DeleteSnapshot, fence: int) -> infos.Gone:
         """Delete a snapshot; nothing else needs it."""
-        with self.snapshots.acting(fence, request.key, frees=True):
+        with self.snapshots.acting(fence, request.key, frees=True) as held:
             self.place.row()
+            self._promises.give(held, self.snapshots.size_of(request.key, disks.size_of))
             self.snapshots.remove(request.key)
             return infos.Gone(key=request.key)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +213,8 @@ def test_an_enumeration_that_breaks_off_loses_nothing(tmp_path: Path, shown: int
 
     async def story() -> tuple[list[tuple[FindingKind, str, str]], set[VolumeState]]:
         image = write_image(tmp_path)
-        change = lambda _: ("primary", lambda driver: Changed(driver, show=shown))  # noqa: E731 - short
-        async with staged(image, change) as (zone, scrubbing, _):
+        change = partial(Changed, show=shown)
+        async with staged(image, lambda _: ("primary", change)) as (zone, scrubbing, _):
             report = await scrub(scrubbing)
             return told(report), await states(zone)
 
@@ -229,8 +230,8 @@ def test_a_store_that_hangs_stops_no_other(tmp_path: Path, shown: int) -> None:
 
     async def story() -> tuple[list[tuple[FindingKind, str, str]], set[VolumeState], float, str]:
         image = write_image(tmp_path)
-        change = lambda _: ("primary", lambda d: Changed(d, show=shown, hangs=True))  # noqa: E731 - short
-        async with staged(image, change) as (zone, scrubbing, _):
+        change = partial(Changed, show=shown, hangs=True)
+        async with staged(image, lambda _: ("primary", change)) as (zone, scrubbing, _):
             started = runtime().now()
             report = await scrub(scrubbing, patience_s=20)
             took_s = runtime().now() - started
@@ -277,7 +278,7 @@ def test_an_object_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
         image = write_image(tmp_path)
 
         def change(props: Props) -> tuple[str, Callable[[Any], Any]]:
-            return "images", lambda driver: Changed(driver, unread=props.ids["template"])
+            return "images", partial(Changed, unread=props.ids["template"])
 
         async with staged(image, change) as (_, scrubbing, props):
             report = await scrub(scrubbing, deep=True)
