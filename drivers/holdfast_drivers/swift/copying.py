@@ -7,6 +7,8 @@ by the next deletion or upload of the target. A copy removes its own segments on
 one to the same key may be about to become the object.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from holdfast import infos, requests
@@ -17,7 +19,7 @@ from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import Segment
 from holdfast_drivers.swift.objects import Objects
-from holdfast_drivers.swift.publishing import publish
+from holdfast_drivers.swift.publishing import is_whole, publish
 from holdfast_drivers.swift.rows import ObjectRow, copies_of, group_of, object_name
 from holdfast_drivers.swift.store import Store
 
@@ -36,11 +38,12 @@ class Copies:
         made = _copy_of(source, request.target, call.operation)
         if there is None:
             await self.store.allocating(call)
-            await self._make(call, source, made)
+            own = await self._make(call, source, made)
             # Swift looks whether an object is there and then writes: of two who write at that
             # moment, both are told that they made it.
             there = await self.objects.find(call, request.target)
             if there is not None and there.id == made.id:
+                await self._confirm(call, made, own)
                 return made.info()
         await self._withdraw(call, made, there)
         if there is None:
@@ -49,7 +52,19 @@ class Copies:
             raise Conflict("the target is another object", object=request.target)
         return there.info()
 
-    async def _make(self, call: Call, source: ObjectRow, made: ObjectRow) -> None:
+    async def _confirm(self, call: Call, made: ObjectRow, own: Sequence[Segment]) -> None:
+        """See that all is there of what was made visible: who deletes the target removes what was
+        copied for it, maybe after the server looked at it and before it stored the manifest.
+        """
+        if await is_whole(call, self.store, own):
+            return
+        there = await self.objects.find(call, made.key)
+        if there is not None and there.id == made.id:
+            await self.store.objects.delete(call, object_name(made.key))
+        await self._withdraw(call, made, None)
+        raise Busy("the target was deleted while it was made; try again", object=made.key)
+
+    async def _make(self, call: Call, source: ObjectRow, made: ObjectRow) -> list[Segment]:
         """Copy what the source is made of, and make the copy visible if nothing is there."""
         pieces = await self.store.objects.joined(call, object_name(source.key))
         if sum(piece.size_bytes for piece in pieces) != source.size_bytes:
@@ -77,6 +92,7 @@ class Copies:
         except (Busy, Corrupt):
             await self._withdraw(call, made, await self.objects.find(call, made.key))
             raise
+        return own
 
     async def _withdraw(self, call: Call, made: ObjectRow, there: ObjectRow | None) -> None:
         """Remove what was copied, unless it is what is there."""

@@ -21,7 +21,6 @@ from holdfast_drivers.swift.rows import (
     group_of,
     object_name,
     parts_of,
-    row_name,
     row_name_of_group,
 )
 from holdfast_drivers.swift.store import Store
@@ -143,51 +142,46 @@ class Objects:
             await self.store.row(call)  # absent only where the store is there to say so
         # Even where none is found: a list that still shows it is put right by that.
         await self.store.objects.delete(call, object_name(key))
-        await self.sweep(call, await self.leftovers(call, key, row))
+        await self.sweep(call, await self.leftovers(call, key, row.ended_by_it if row else ()))
         return infos.Gone(key=key)
 
-    async def leftovers(
-        self, call: Call, key: str, gone: ObjectRow | None, kept: frozenset[str] = frozenset()
-    ) -> list[str]:
+    async def leftovers(self, call: Call, key: str, ended: Sequence[str] = ()) -> list[str]:
         """What is stored for a key and belongs neither to an open upload nor to its object.
 
-        ``gone`` is an object that was there until now: what it was made of is a leftover, too. The
-        groups in ``kept`` are known to be none.
+        ``ended`` are groups of which it is known that each was an object and was deleted or
+        replaced, whatever their rows say.
         """
         entries = await self.store.segments.all(call, parts_of(key))
         if entries is None:
             raise call.failed(self.store.absent())
-        return await self.sift(call, entries, gone, kept)
+        return await self.sift(call, key, entries, ended)
 
     async def sift(
-        self,
-        call: Call,
-        entries: Sequence[Entry],
-        gone: ObjectRow | None,
-        kept: frozenset[str] = frozenset(),
-        *,
-        replaced: str = "",
+        self, call: Call, key: str, entries: Sequence[Entry], ended: Sequence[str] = ()
     ) -> list[str]:
-        """As ``leftovers``, from a list of everything that is stored for a key.
+        """As ``leftovers``, from a list of everything that is stored for a key."""
+        dead: set[str] = set()
+        rows: dict[str, str] = {}
+        for group in dict.fromkeys((*ended, *(group_of(entry.name) for entry in entries))):
+            row = await self._row_of(call, group)
+            if row is None or row.done or group in ended:
+                dead.add(group)
+            if row is not None:
+                rows[group] = row.name
+        # What the object is made of now is asked last. A row says done only after its group became
+        # the object, which it does once: what is done and not the object now never is it again.
+        # The lists are from before, and other calls may have completed since then.
+        there = await self.find(call, key) if dead else None
+        if there is not None:
+            dead.discard(there.group)
+        left = [name for group, name in rows.items() if group in dead]
+        return left + [entry.name for entry in entries if group_of(entry.name) in dead]
 
-        ``replaced`` is a group of which it is known that its object is gone.
-        """
-        known_gone = {gone.group, gone.replaced, replaced} if gone else {replaced}
-        left = [row_name(gone.upload)] if gone and gone.upload else []
-        for group in dict.fromkeys(group_of(entry.name) for entry in entries):
-            if group in kept:
-                continue
-            if group not in known_gone:
-                found = await self.store.segments.head(call, row_name_of_group(group))
-                row = None if found is None else UploadRow.of(found)
-                if row is not None and row.group == group:
-                    if not row.done:
-                        continue
-                    left.insert(0, row.name)
-            elif gone is None or group != gone.group:
-                left.insert(0, row_name_of_group(group))
-            left += [entry.name for entry in entries if group_of(entry.name) == group]
-        return left
+    async def _row_of(self, call: Call, group: str) -> UploadRow | None:
+        """The row of the upload to which a group of parts belongs, or ``None``."""
+        found = await self.store.segments.head(call, row_name_of_group(group))
+        row = None if found is None else UploadRow.of(found)
+        return row if row is not None and row.group == group else None
 
     async def sweep(self, call: Call, names: Sequence[str]) -> None:
         """Remove rows, and then parts: what stays of a lost call is found by its parts."""

@@ -8,7 +8,8 @@ from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermine
 from holdfast.requests import PartReference
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.copying import Copies
-from holdfast_drivers.swift.uploads import Uploads, digests_of, part_name
+from holdfast_drivers.swift.rows import part_name
+from holdfast_drivers.swift.uploads import Uploads, digests_of
 
 
 async def settled(probe: Callable[[], Awaitable[ProbeResult]]) -> ProbeResult:
@@ -27,7 +28,7 @@ async def probe(
     match request:
         case requests.StartUpload():
             row = await uploads.find(call, request.upload)
-            if row is not None and row.is_asked_for(request):
+            if row is not None and not row.ending and row.is_asked_for(request):
                 return Done(answer=infos.UploadInfo(upload=row.upload, key=row.key))
             return Absent()
         case requests.UploadPart():
@@ -41,7 +42,7 @@ async def probe(
         case requests.DeleteObject(key=key):
             if await uploads.objects.find(call, key) is not None:
                 return Absent()
-            left = await uploads.objects.leftovers(call, key, None)
+            left = await uploads.objects.leftovers(call, key)
             return _left(left) or Done(answer=Gone(key=key))
         case requests.CopyObject():
             return await copies.probe(call, request)
@@ -55,10 +56,11 @@ def _left(names: list[str]) -> Partial | None:
 
 async def _part(call: Call, uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
     row = await uploads.find(call, request.upload)
-    if row is None or row.done:
+    if row is None or not row.is_open:
         return Absent()
     md5, _ = await digests_of(request.data)
-    stored = await uploads.store.segments.head(call, part_name(row, request.number))
+    name = part_name(row.folder, request.number, md5)
+    stored = await uploads.store.segments.head(call, name)
     if stored is None or stored.etag != md5:
         return Absent()
     part = PartReference(number=request.number, size_bytes=len(request.data), tag=md5)

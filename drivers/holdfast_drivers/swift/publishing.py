@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from holdfast.fan_out import several
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.rows import ObjectRow, object_name
@@ -50,3 +51,17 @@ async def publish(
         query={"multipart-manifest": "put"},
         new=new,
     )
+
+
+async def is_whole(call: Call, store: Store, pieces: Sequence[Segment]) -> bool:
+    """Whether everything is there that an object was joined from.
+
+    The server looks at the pieces and then stores the manifest: what others removed between the
+    two is missing.
+    """
+
+    async def is_there(piece: Segment) -> bool:
+        found = await store.segments.head(call, store.segments.name_at(piece.path))
+        return found is not None and found.etag == piece.etag
+
+    return all(await several([piece for piece in pieces if piece.size_bytes], is_there))

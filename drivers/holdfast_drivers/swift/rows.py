@@ -19,7 +19,8 @@ _OPERATION_BYTES: Final = 180
 class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is recorded of an upload for as long as it is open or its object lives.
 
-    ``done`` is the id of the object that it became.
+    ``done`` is the id of the object that it became. One that is ``ending`` is being aborted and
+    becomes none any more.
     """
 
     upload: str
@@ -29,6 +30,12 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     operation: str
     done: str = ""
+    ending: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether parts can be sent to it and joined."""
+        return not self.done and not self.ending
 
     @property
     def name(self) -> str:
@@ -55,7 +62,8 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
             "type": encoded(self.content_type),
             "operation": encoded(self.operation),
         }
-        return meta | ({"done": self.done} if self.done else {})
+        meta |= {"done": self.done} if self.done else {}
+        return meta | ({"ending": "yes"} if self.ending else {})
 
     @classmethod
     def of(cls, found: Found) -> Self:
@@ -74,6 +82,7 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
                 content_type=decoded(meta["type"]),
                 operation=decoded(meta["operation"]),
                 done=meta.get("done", ""),
+                ending="ending" in meta,
             )
         except (KeyError, ValueError) as error:
             raise Corrupt("what is recorded of the upload is damaged") from error
@@ -110,6 +119,11 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
     def folder(self) -> str:
         """The beginning of the names of what it is made of."""
         return f"{parts_of(self.key)}{self.group}/"
+
+    @property
+    def ended_by_it(self) -> tuple[str, ...]:
+        """The groups that make no object once this one is not there any more."""
+        return (self.group, self.replaced) if self.replaced else (self.group,)
 
     def meta(self) -> dict[str, str]:
         """As metadata."""
@@ -190,6 +204,18 @@ def copies_of(key: str) -> str:
 def group_of(name: str) -> str:
     """The group of a part, from its name."""
     return name.split("/")[2]
+
+
+def part_name(folder: str, number: int, md5: str) -> str:
+    """The name of a part: one that is sent again with other bytes leaves the earlier one alone,
+    which may be what an object is being joined from.
+    """
+    return f"{folder}{number:06}.{md5}"
+
+
+def number_of(name: str) -> int:
+    """The number of a part, from its name; in older stores a name ends with it."""
+    return int(name.rpartition("/")[2].partition(".")[0])
 
 
 def object_name(key: str) -> str:

@@ -7,19 +7,21 @@ from typing import Final
 import msgspec
 
 from holdfast import infos, requests
-from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
+from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
 from holdfast.fan_out import several
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
 from holdfast_drivers.swift.connection import Call
-from holdfast_drivers.swift.containers import Entry
+from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.objects import Objects, sha256_of
-from holdfast_drivers.swift.publishing import publish, segment_of
+from holdfast_drivers.swift.publishing import is_whole, publish, segment_of
 from holdfast_drivers.swift.rows import (
     ObjectRow,
     UploadRow,
     group_of,
+    number_of,
     object_name,
+    part_name,
     parts_of,
     row_name,
 )
@@ -55,6 +57,10 @@ class Uploads:
             found = await self.find(call, request.upload)
             if found is None:
                 raise NotFound("the upload was ended while it was started again")
+            if found.ending:
+                # Whoever began to abort it was killed, or is at it now: either way it ends.
+                await self._drop(call, found)
+                raise Busy("the upload was being aborted; start it again")
             if not found.is_asked_for(request):
                 raise Conflict("the upload key is taken by another upload")
             row = found
@@ -63,12 +69,12 @@ class Uploads:
     async def send(self, call: Call, request: requests.UploadPart) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number."""
         row = await self.find(call, request.upload)
-        if row is None or row.done:
+        if row is None or not row.is_open:
             raise _not_open(request.upload)
         md5, sha256 = await digests_of(request.data)
         await self.store.segments.put(
             call,
-            part_name(row, request.number),
+            part_name(row.folder, request.number, md5),
             request.data,
             {"sha256": sha256},
             headers={"etag": md5},
@@ -84,7 +90,7 @@ class Uploads:
         there = await self.objects.find(call, row.key)
         if there is not None and there.upload_id == row.id:
             return await self._again(call, row, there, request)
-        if row.done:
+        if not row.is_open or (there is not None and there.replaced == row.group):
             raise _not_open(request.upload)
         entries = await self.store.segments.all(call, parts_of(row.key))
         if entries is None:
@@ -107,9 +113,28 @@ class Uploads:
             await self._sweep_before(call, there, entries)
         pieces = [segment_of(self.store, entry) for _, entry in chosen]
         await publish(call, self.store, made, pieces)
-        await self._mark(call, row, made)
-        await self._sweep(call, row, there, entries, {part.number for part in request.parts})
+        await self._confirm(call, row, made, pieces)
+        await self._sweep(call, row, there, {entry.name for _, entry in chosen})
         return made.info()
+
+    async def _confirm(
+        self, call: Call, row: UploadRow, made: ObjectRow, pieces: Sequence[Segment]
+    ) -> None:
+        """Record what the upload became, unless somebody aborted it while it was joined.
+
+        An abort that began after the object was there spares it, and so what it is made of is
+        there; one that began before may have removed some of that after the server looked.
+        """
+        found = await self.find(call, row.upload)
+        if found is not None and found.id == row.id and not found.ending:
+            await self._mark(call, row, made)
+            return
+        if await is_whole(call, self.store, pieces):
+            return
+        there = await self.objects.find(call, row.key)
+        if there is not None and there.id == made.id:
+            await self.store.objects.delete(call, object_name(row.key))
+        raise call.failed(NotFound("the upload was aborted while it was completed"))
 
     async def _again(
         self, call: Call, row: UploadRow, made: ObjectRow, request: requests.CompleteUpload
@@ -125,13 +150,12 @@ class Uploads:
     async def unswept(self, call: Call, row: UploadRow, made: ObjectRow) -> list[str]:
         """What a completion should have removed once its object was there, and did not."""
         entries = await self.store.segments.all(call, parts_of(row.key)) or []
-        left = await self.objects.sift(
-            call, entries, None, frozenset({row.group}), replaced=made.replaced
-        )
-        own = [entry for entry in entries if group_of(entry.name) == row.group]
+        ended = (made.replaced,) if made.replaced else ()
         pieces = await self.store.objects.joined(call, object_name(row.key))
         joined = {self.store.segments.name_at(piece.path) for piece in pieces}
-        return left + [entry.name for entry in own if entry.size_bytes and entry.name not in joined]
+        left = await self.objects.sift(call, row.key, entries, ended)
+        full = [entry for entry in entries if entry.size_bytes]
+        return list(dict.fromkeys([*left, *_unnamed(full, row, joined)]))
 
     async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
         done = msgspec.structs.replace(row, done=made.id)
@@ -145,21 +169,18 @@ class Uploads:
             await self.objects.sweep(call, [name, *left])
 
     async def _sweep(
-        self,
-        call: Call,
-        row: UploadRow,
-        gone: ObjectRow | None,
-        entries: Sequence[Entry],
-        named: set[int],
+        self, call: Call, row: UploadRow, gone: ObjectRow | None, joined: set[str]
     ) -> None:
-        """Remove what was replaced, what lost calls left, and the parts that are not named."""
-        left = await self.objects.sift(call, entries, gone, frozenset({row.group}))
-        left += [
-            entry.name
-            for entry in entries
-            if group_of(entry.name) == row.group and _number(entry) not in {0, *named}
-        ]
-        await self.objects.sweep(call, left)
+        """Remove what was replaced, what lost calls left, and the parts that are not joined.
+
+        What is listed from before the object was there would name what another completion of the
+        same key made meanwhile. Where that replaced this one, all that is of this one goes.
+        """
+        entries = await self.store.segments.all(call, parts_of(row.key)) or []
+        left = await self.objects.sift(call, row.key, entries, gone.ended_by_it if gone else ())
+        await self.objects.sweep(
+            call, list(dict.fromkeys([*left, *_unnamed(entries, row, joined)]))
+        )
 
     async def _check(
         self,
@@ -197,19 +218,23 @@ class Uploads:
         named = {part.number: part for part in request.parts}
         if len(named) < len(request.parts):
             raise Invalid("a part is named twice", object=request.upload)
-        stored = {_number(entry): entry for entry in entries if group_of(entry.name) == row.group}
-        unlisted = [part for part in request.parts if not _is(stored.get(part.number), part)]
+        stored = {
+            (number_of(entry.name), entry.etag): entry
+            for entry in entries
+            if group_of(entry.name) == row.group
+        }
+        unlisted = [part for part in request.parts if not _is(stored.get(_named(part)), part)]
         # Swift's lists may lag behind what they list.
         found = await several(unlisted, lambda part: self._entry(call, row, part))
         for part, entry in zip(unlisted, found, strict=True):
             if entry is None or not _is(entry, part):
                 raise _foreign(part)
-            stored[part.number] = entry
-        return [(named[number], stored[number]) for number in sorted(named)]
+            stored[_named(part)] = entry
+        return [(named[number], stored[_named(named[number])]) for number in sorted(named)]
 
     async def _entry(self, call: Call, row: UploadRow, part: PartReference) -> Entry | None:
         """A part that is stored, as a list would have it."""
-        name = part_name(row, part.number)
+        name = part_name(row.folder, part.number, part.tag)
         found = await self.store.segments.head(call, name)
         if found is None:
             return None
@@ -232,22 +257,37 @@ class Uploads:
         row = await self.find(call, request.upload)
         if row is None:
             await self.store.row(call)  # absent only where the store is there to say so
-        elif not row.done and not await self.became(call, row):
-            entries = await self.store.segments.all(call, row.folder) or []
-            if entries:
-                await self.store.segments.delete_all(call, [entry.name for entry in entries])
-            await self.store.segments.delete(call, row.name)
+        elif not row.done:
+            await self._end(call, row)
         return infos.Gone(key=request.upload)
+
+    async def _end(self, call: Call, row: UploadRow) -> None:
+        """Let nobody complete an upload any more, and drop it unless somebody just did.
+
+        A completion looks at the row after its object is there: of the two, whichever comes later
+        sees the other.
+        """
+        if not row.ending:
+            ending = msgspec.structs.replace(row, ending=True)
+            if not await self.store.segments.note(call, row.name, ending.meta()):
+                return
+        there = await self.objects.find(call, row.key)
+        if there is not None and there.group == row.group:
+            await self._mark(call, row, there)
+        elif there is None or there.replaced != row.group:
+            await self._drop(call, row)
+
+    async def _drop(self, call: Call, row: UploadRow) -> None:
+        """Remove the parts of an upload, and its row last: a killed call can be repeated."""
+        entries = await self.store.segments.all(call, row.folder) or []
+        if entries:
+            await self.store.segments.delete_all(call, [entry.name for entry in entries])
+        await self.store.segments.delete(call, row.name)
 
     async def became(self, call: Call, row: UploadRow) -> bool:
         """Whether an upload became the object that is there now, or the one before it."""
         there = await self.objects.find(call, row.key)
         return there is not None and row.group in {there.group, there.replaced}
-
-
-def part_name(row: UploadRow, number: int) -> str:
-    """The name of one part."""
-    return f"{row.folder}{number:06}"
 
 
 async def digests_of(data: bytes) -> tuple[str, str]:
@@ -261,8 +301,18 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _number(entry: Entry) -> int:
-    return int(entry.name.rpartition("/")[2])
+def _named(part: PartReference) -> tuple[int, str]:
+    """What tells a part from others that were sent under its number."""
+    return part.number, part.tag
+
+
+def _unnamed(entries: Sequence[Entry], row: UploadRow, joined: set[str]) -> list[str]:
+    """The parts of an upload that are not in its object, the one that stands for no bytes but."""
+    return [
+        entry.name
+        for entry in entries
+        if group_of(entry.name) == row.group and entry.name not in joined and number_of(entry.name)
+    ]
 
 
 def _is(entry: Entry | None, part: PartReference) -> bool:
