@@ -14,14 +14,17 @@ from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.testbed import S3Testbed
 from holdfast_drivers.s3.values import Call
+from races import Interruptible
 from running_testbeds import Running
 
 T = TypeVar("T")
 KINDS = ("embedded", "container")
 
 
-class Breaking(Bucket):
-    """A client whose process dies, as it were, before one of its requests."""
+class Breaking(Interruptible, Bucket):
+    """A client whose process dies, as it were, before one of its requests, or that lets another
+    call run before one.
+    """
 
     left = 1 << 30
 
@@ -30,6 +33,7 @@ class Breaking(Bucket):
         if self.left < 0:
             request.close()
             raise Unknown("the process died")
+        await self.let_come()
         return await super()._within(call, operation, request)
 
 

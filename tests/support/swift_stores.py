@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
-from holdfast.errors import DriverError, Unknown
+from holdfast.errors import Unknown
 from holdfast.infos import ObjectInfo, OwnedKind
 from holdfast.requests import CallContext, PartReference, Role
 from holdfast.testbed import Inspected
@@ -16,46 +16,21 @@ from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
 from holdfast_drivers.swift.image import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
+from races import KEY, Interruptible
 from running_testbeds import Running
 
 _numbers = itertools.count()
-KEY = "images/a.b"
 MANY = 12
 """More requests than any verb of these tests makes."""
 
 
-class Between:
-    """A call that comes between two requests of another; ``answers`` has what came of it."""
-
-    def __init__(self, at: int, work: Callable[[], Awaitable[object]]) -> None:
-        self.at = at
-        self.answers: list[object] = []
-        self._work = work
-
-    async def __call__(self) -> None:
-        try:
-            self.answers.append(await self._work())
-        except DriverError as error:
-            self.answers.append(error)
-
-
-class Breaking(Connection):
+class Breaking(Interruptible, Connection):
     """A connection whose process dies, as it were, before one of its requests, or that lets
     something else happen before one of them, or before one that is about a manifest.
     """
 
     left = 1 << 30
     _meanwhile: tuple[str, Callable[[], Awaitable[object]]] | None = None
-    _between: Between | None = None
-
-    def before_request(self, at: int, work: Callable[[], Awaitable[object]]) -> Between:
-        """Let another call run whole before the request of this number, counted from now."""
-        self._between = Between(at, work)
-        return self._between
-
-    def undisturbed(self) -> None:
-        """Let nothing come between any more."""
-        self._between = None
 
     def before_manifest(self, method: str, happens: Callable[[], Awaitable[object]]) -> None:
         """Let something happen, once, before a manifest is asked for or sent."""
@@ -76,12 +51,7 @@ class Breaking(Connection):
         self.left -= 1
         if self.left < 0:
             raise Unknown("the process died")
-        between = self._between
-        if between is not None:
-            if not between.at:
-                self._between = None
-                await between()
-            between.at -= 1
+        await self.let_come()
         waiting = self._meanwhile
         if waiting is not None and waiting[0] == method and "multipart-manifest" in (query or {}):
             self._meanwhile = None

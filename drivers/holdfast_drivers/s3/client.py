@@ -6,12 +6,10 @@ deadline, and leaves as a driver error. Names are relative to the store's prefix
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from holdfast.errors import Busy, DriverError, Internal, Unknown
-from holdfast.runtime import runtime
 from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
 from holdfast_drivers.s3.library import exceptions as botocore
@@ -24,6 +22,8 @@ from holdfast_drivers.s3.values import (
     Version,
     etag_of,
     head_of,
+    md5_of,
+    versions_of,
 )
 
 T = TypeVar("T")
@@ -32,7 +32,6 @@ _RACED: Final = frozenset({"PreconditionFailed", "412"})
 _DELETES_MAX: Final = 1000
 _VERSIONS: Final = frozenset({"x-amz-version-id", "x-amz-delete-marker"})
 """Headers that only a versioned bucket's answers have."""
-_HASH_INLINE_BYTES: Final = 256 << 10
 
 
 class Bucket:
@@ -117,7 +116,7 @@ class Bucket:
         more: dict[str, Any] = {"IfNoneMatch": "*"} if new else {}
         if etag:
             more["IfMatch"] = f'"{etag}"'
-        digest = await _md5(data)
+        digest = await md5_of(data)
         answer = await self._change(
             call,
             "put_object",
@@ -143,6 +142,19 @@ class Bucket:
             if any(one.get("DeleteMarker") or one.get("DeleteMarkerVersionId") for one in deleted):
                 self.versioned = True
                 await self._forget(call, chosen)
+
+    async def remove(self, call: Call, name: str, etag: str) -> bool:
+        """Remove the thing that has this ETag, with all its versions; false where another one is
+        there or none. MinIO does not look at the ETag.
+        """
+        if not self.versioned:
+            key, condition = self.full(name), f'"{etag}"'
+            answer = await self._change(call, "delete_object", Key=key, IfMatch=condition)
+            if answer is None or not answer.get("DeleteMarker"):
+                return answer is not None
+            self.versioned = True
+        await self._forget(call, [name])
+        return True
 
     async def _forget(self, call: Call, names: Sequence[str]) -> None:
         """Remove all versions of things, the present one last: a killed call can be repeated."""
@@ -181,10 +193,9 @@ class Bucket:
         """
         found: list[dict[str, Any]] = []
         marker: dict[str, str] = {}
+        whole = self.full(prefix)
         while True:
-            answer = await self._ask(
-                call, "list_object_versions", Prefix=self.full(prefix), **marker
-            )
+            answer = await self._ask(call, "list_object_versions", Prefix=whole, **marker)
             for kind in ("Versions", "DeleteMarkers"):
                 found += [
                     {**one, "past": kind != "Versions" or not one["IsLatest"]}
@@ -196,16 +207,7 @@ class Bucket:
                 "KeyMarker": str(answer.get("NextKeyMarker", "")),
                 "VersionIdMarker": str(answer.get("NextVersionIdMarker", "")),
             }
-        found.sort(key=lambda one: (one["IsLatest"], one["LastModified"]), reverse=True)
-        return [
-            Version(
-                name=str(one["Key"])[len(self.prefix) :],
-                id=str(one["VersionId"]),
-                is_past=bool(one["past"]),
-                size_bytes=int(one.get("Size", 0)),
-            )
-            for one in found
-        ]
+        return versions_of(found, len(self.prefix))
 
     async def page(
         self, call: Call, prefix: str, *, after: str = "", limit: int = 1000
@@ -238,10 +240,9 @@ class Bucket:
         """Unfinished multipart uploads: names and ids. Some servers tell only of an exact name."""
         found: list[tuple[str, str]] = []
         marker: dict[str, str] = {}
+        whole = self.full(prefix)
         while True:
-            answer = await self._ask(
-                call, "list_multipart_uploads", Prefix=self.full(prefix), **marker
-            )
+            answer = await self._ask(call, "list_multipart_uploads", Prefix=whole, **marker)
             found += [
                 (str(one["Key"])[len(self.prefix) :], str(one["UploadId"]))
                 for one in (answer or {}).get("Uploads", ())
@@ -264,7 +265,7 @@ class Bucket:
 
     async def join_bytes(self, call: Call, name: str, join: str, number: int, data: bytes) -> str:
         """Add bytes to a multipart upload; returns the part's ETag."""
-        digest = await _md5(data)
+        digest = await md5_of(data)
         answer = await self._change(
             call,
             "upload_part",
@@ -302,13 +303,20 @@ class Bucket:
         return etag_of(self._joined(call, answer)["CopyPartResult"])
 
     async def end_join(
-        self, call: Call, name: str, join: str, etags: Sequence[str], *, new: bool = False
+        self,
+        call: Call,
+        name: str,
+        join: str,
+        etags: Sequence[str],
+        *,
+        new: bool = False,
+        etag: str = "",
     ) -> bool:
         """Make what was joined visible, at once and whole.
 
-        With ``new`` only where nothing is under the name; false, and still to be dropped, where
-        something is.
+        With ``new`` or ``etag`` as ``put``; false, and still to be dropped, where that is not so.
         """
+        condition = {"IfNoneMatch": "*"} if new else {"IfMatch": f'"{etag}"'} if etag else {}
         parts = [
             {"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)
         ]
@@ -318,9 +326,9 @@ class Bucket:
             Key=self.full(name),
             UploadId=join,
             MultipartUpload={"Parts": parts},
-            **({"IfNoneMatch": "*"} if new else {}),
+            **condition,
         )
-        if answer is None and new:
+        if answer is None and condition:
             return False
         self._joined(call, answer)
         await self.tidy(call, name)
@@ -386,9 +394,3 @@ class Bucket:
             raise
         except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
             raise call.failed(driver_error(error, self._server, what)) from None
-
-
-async def _md5(data: bytes) -> bytes:
-    if len(data) < _HASH_INLINE_BYTES:
-        return hashlib.md5(data, usedforsecurity=False).digest()
-    return await runtime().run_blocking(lambda: hashlib.md5(data, usedforsecurity=False).digest())

@@ -89,10 +89,10 @@ async def _make(
         if found is None:
             raise await absent(bucket, call, source.key)
         await check_whole(source, found.data)
-        return await publish(bucket, call, name, [Piece(None, found.data)], description, new=True)
+        return await publish(bucket, call, name, [Piece(None, found.data)], description)
     await bucket.put(call, copy_name(made.key), b"")
     pieces = [Piece(entry, span=span) for span in _spans(entry.size_bytes)]
-    done = await publish(bucket, call, name, pieces, description, new=True)
+    done = await publish(bucket, call, name, pieces, description)
     await bucket.delete(call, [copy_name(made.key)])
     return done
 

@@ -83,14 +83,17 @@ async def publish(
     pieces: Sequence[Piece],
     description: Description,
     *,
-    new: bool = False,
+    over: str = "",
 ) -> bool:
-    """Make the object visible under its name, at once and whole, in place of an earlier one.
+    """Make the object visible under its name, at once and whole, in place of the one whose ETag is
+    ``over``, or where that is empty in no other's; false, and nothing changed, where it is not so.
 
-    With ``new`` only where there is none; false where there is.
+    A call that was given up and acts late thus replaces nothing that came after it.
     """
+    new = not over
     if len(pieces) == 1 and pieces[0].source is None:
-        return await bucket.put(call, name, pieces[0].data, description, new=new) is not None
+        data = pieces[0].data
+        return await bucket.put(call, name, data, description, new=new, etag=over) is not None
     await sweep_joins(bucket, call, name)
     join = await bucket.begin_join(call, name, description)
     try:
@@ -99,7 +102,7 @@ async def publish(
         with contextlib.suppress(DriverError):  # the first error is the one to tell
             await bucket.drop_join(call, name, join)
         raise
-    if await bucket.end_join(call, name, join, etags, new=new):
+    if await bucket.end_join(call, name, join, etags, new=new, etag=over):
         return True
     await bucket.drop_join(call, name, join)
     return False

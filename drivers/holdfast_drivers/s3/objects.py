@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast import infos, requests
-from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange
 from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
@@ -28,6 +28,7 @@ from holdfast_drivers.s3.tokens import opened, sealed
 from holdfast_drivers.s3.values import Call, Content
 
 _AT_ONCE: Final = 16
+_ATTEMPTS: Final = 8
 _HASH_INLINE_BYTES: Final = 256 << 10
 
 
@@ -134,18 +135,29 @@ class Objects:
         )
 
     async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
-        """Delete an object, after the record of its upload, so that a killed call can go on."""
-        row = await found_object(self.bucket, call, request.key)
+        """Delete an object, after the record of its upload, so that a killed call can go on.
+
+        One that comes in between has a record of its own, of which nothing would tell afterwards:
+        only what was looked at is deleted, and then the other one.
+        """
+        name = object_name(request.key)
+        head = await self.bucket.head(call, name)
         await drop_copy(self.bucket, call, request.key)
-        if row is None:
+        if head is None:
             await store_row(self.bucket, call)
-            await self.bucket.tidy(call, object_name(request.key))
+            await self.bucket.tidy(call, name)
             return infos.Gone(key=request.key)
-        if row.upload:
-            gone = await purge_settled(self.bucket, call, row.upload, row.key)
-            await self.bucket.delete(call, gone)
-        await self.bucket.delete(call, [object_name(request.key)])
-        return infos.Gone(key=request.key)
+        for _ in range(_ATTEMPTS):
+            if head is None:
+                return infos.Gone(key=request.key)
+            row = object_of(request.key, head)
+            if row.upload:
+                gone = await purge_settled(self.bucket, call, row.upload, row.key)
+                await self.bucket.delete(call, gone)
+            if await self.bucket.remove(call, name, head.etag):
+                return infos.Gone(key=request.key)
+            head = await self.bucket.head(call, name)
+        raise call.failed(Busy("others replace the object all the time; try again"))
 
 
 async def _names(

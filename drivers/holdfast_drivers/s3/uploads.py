@@ -1,21 +1,24 @@
 """Uploads: a row, parts as things of their own, and what became of them."""
 
 import hashlib
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from holdfast import infos, requests
-from holdfast.errors import Conflict, Invalid, NotFound
+from holdfast.errors import Busy, Conflict, Invalid, NotFound
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
-from holdfast_drivers.s3.joining import publish, sweep_joins, verified
+from holdfast_drivers.s3.joining import Piece, publish, sweep_joins, verified
 from holdfast_drivers.s3.objects import found_object, purge_settled
 from holdfast_drivers.s3.rows import (
     ObjectRow,
     SettledRow,
     UploadRow,
     object_name,
+    object_of,
     part_name,
     parts_prefix,
     row_of,
@@ -23,7 +26,9 @@ from holdfast_drivers.s3.rows import (
     upload_name,
 )
 from holdfast_drivers.s3.store import check_allocating, store_row
-from holdfast_drivers.s3.values import Call, Entry
+from holdfast_drivers.s3.values import Call, Entry, Head
+
+_ATTEMPTS: Final = 8
 
 
 class Uploads:
@@ -69,7 +74,13 @@ class Uploads:
     async def send(self, call: Call, request: requests.UploadPart) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number."""
         row = await self.get(call, request.upload)
-        etag = await self.bucket.put(call, part_name(row.id, request.number), request.data)
+        name = part_name(row.id, request.number)
+        etag = await self.bucket.put(call, name, request.data)
+        if await self.bucket.head(call, upload_name(request.upload)) is None:
+            # It was completed or aborted meanwhile, and nobody looks for its parts any more.
+            await self.bucket.delete(call, [name])
+            call.changed = False
+            raise NotFound("the upload was ended while a part was sent", object=request.upload)
         return infos.PartInfo(
             part=PartReference(number=request.number, size_bytes=len(request.data), tag=str(etag))
         )
@@ -102,14 +113,51 @@ class Uploads:
                 raise NotFound("there is no open upload under this key", object=request.upload)
             return made.info()
         stored = await self.parts(call, row)
-        made = await found_object(self.bucket, call, row.target)
-        if made is None or made.upload_id != row.id:
-            made = await self._join(call, row, request, stored, made)
+        name = object_name(row.target)
+        head = await self.bucket.head(call, name)
+        made = None if head is None else object_of(row.target, head)
+        if made is not None and made.upload_id == row.id:
+            await self.bucket.tidy(call, name)
         else:
-            await self.bucket.tidy(call, object_name(row.target))
+            parts = _chosen(request, stored)
+            pieces = await verified(self.bucket, call, parts, request)
+            made = await self._publish(call, row, request, pieces, head)
         call.changed = True  # the object is there, whoever made it
         await self._settle(call, row, made, stored)
         return made.info()
+
+    async def _publish(
+        self,
+        call: Call,
+        row: UploadRow,
+        request: requests.CompleteUpload,
+        pieces: Sequence[Piece],
+        head: Head | None,
+    ) -> ObjectRow:
+        """Make the object visible over the one that was seen, and over no other.
+
+        So the record of what was replaced is known and can go. Who came in between is looked at.
+        """
+        name = object_name(row.target)
+        for _ in range(_ATTEMPTS):
+            earlier = None if head is None else object_of(row.target, head)
+            made = ObjectRow(
+                key=row.target,
+                id=runtime().new_id("obj"),
+                operation=call.operation,
+                kind=row.kind,
+                content_type=row.content_type,
+                size_bytes=request.size_bytes,
+                sha256=request.sha256.lower(),
+                upload=row.key,
+                upload_id=row.id,
+                replaced=earlier.upload if earlier else "",
+            )
+            over = head.etag if head else ""
+            if await publish(self.bucket, call, name, pieces, made.description(), over=over):
+                return made
+            head = await self.bucket.head(call, name)
+        raise Busy("others replace the object all the time; try again", object=row.target)
 
     async def made_by(self, call: Call, upload: str) -> ObjectRow | None:
         """The object that an upload became, while it is the current one."""
@@ -121,40 +169,22 @@ class Uploads:
         made = await found_object(self.bucket, call, settled.target)
         return made if made is not None and made.upload_id == settled.id else None
 
-    async def _join(
-        self,
-        call: Call,
-        row: UploadRow,
-        request: requests.CompleteUpload,
-        stored: dict[int, Entry],
-        earlier: ObjectRow | None,
-    ) -> ObjectRow:
-        parts = _chosen(request, stored)
-        pieces = await verified(self.bucket, call, parts, request)
-        made = ObjectRow(
-            key=row.target,
-            id=runtime().new_id("obj"),
-            operation=call.operation,
-            kind=row.kind,
-            content_type=row.content_type,
-            size_bytes=request.size_bytes,
-            sha256=request.sha256.lower(),
-            upload=row.key,
-            upload_id=row.id,
-            replaced=earlier.upload if earlier else "",
-        )
-        await publish(self.bucket, call, object_name(row.target), pieces, made.description())
-        return made
-
     async def _settle(
         self, call: Call, row: UploadRow, made: ObjectRow, stored: dict[int, Entry]
     ) -> None:
-        """Record what became of the upload, then remove it; a repeated call does it again."""
+        """Record what became of the upload, then remove it; a repeated call does it again.
+
+        Whoever replaced or deleted the object meanwhile may have looked for the record before it
+        was there, so its writer looks whether the object is still the one.
+        """
         record = SettledRow(key=row.key, id=row.id, target=row.target)
         await self.bucket.put(call, settled_name(row.key), msgspec.json.encode(record))
         gone = [entry.name for entry in stored.values()]
         if made.replaced and made.replaced != made.upload:
             gone += await purge_settled(self.bucket, call, made.replaced, made.key)
+        there = await found_object(self.bucket, call, made.key)
+        if there is None or there.upload_id != row.id:
+            gone.append(settled_name(row.key))
         await self.bucket.delete(call, [*gone, upload_name(row.key)])
 
     async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:

@@ -1,5 +1,6 @@
 """What one call carries to the bucket, and what the bucket answers."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,6 +9,8 @@ import msgspec
 from holdfast.errors import DriverError, Unknown
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+
+_HASH_INLINE_BYTES: Final = 256 << 10
 
 MARGIN_S: Final = 1.0
 """How long before its deadline a call gives up, so that its error arrives in time."""
@@ -92,3 +95,26 @@ def head_of(answer: Mapping[str, Any], size_bytes: int) -> Head:
 def etag_of(answer: Mapping[str, Any]) -> str:
     """The ETag of an answer, without quotes."""
     return str(answer.get("ETag", "")).strip('"')
+
+
+def versions_of(listed: list[dict[str, Any]], cut: int) -> list[Version]:
+    """Listed versions, newer ones of each thing first, without the first ``cut`` characters of
+    their names.
+    """
+    listed.sort(key=lambda one: (one["IsLatest"], one["LastModified"]), reverse=True)
+    return [
+        Version(
+            name=str(one["Key"])[cut:],
+            id=str(one["VersionId"]),
+            is_past=bool(one["past"]),
+            size_bytes=int(one.get("Size", 0)),
+        )
+        for one in listed
+    ]
+
+
+async def md5_of(data: bytes) -> bytes:
+    """The MD5 of bytes; of many of them beside the loop."""
+    if len(data) < _HASH_INLINE_BYTES:
+        return hashlib.md5(data, usedforsecurity=False).digest()
+    return await runtime().run_blocking(lambda: hashlib.md5(data, usedforsecurity=False).digest())

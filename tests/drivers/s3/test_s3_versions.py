@@ -18,7 +18,7 @@ from running_testbeds import Backend, Running, running
 from s3_stores import KINDS, breaking, client_of, context, get, in_store, put
 
 pytestmark = pytest.mark.slow
-REQUESTS_MAX = 30
+REQUESTS_MAX = 40
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -12,8 +12,9 @@ from holdfast.requests import Role
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
 from holdfast_drivers.swift.containers import Container
+from races import KEY
 from running_testbeds import Backend, Running, running
-from swift_stores import KEY, Store, context, on_a_store
+from swift_stores import Store, context, on_a_store
 
 pytestmark = pytest.mark.slow
 NAMES = [f"a b/{number:02}" for number in range(20)]

@@ -18,8 +18,9 @@ from holdfast_drivers.swift.inspector import HASH_PREFIX, HASH_SUFFIX
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.rows import row_name
 from holdfast_drivers.swift.testbed import ACCOUNT, SwiftTestbed
+from races import KEY
 from running_testbeds import Backend, Running, running
-from swift_stores import KEY, Store, completion, context, on_a_store
+from swift_stores import Store, completion, context, on_a_store
 
 pytestmark = pytest.mark.slow
 _ASK = """

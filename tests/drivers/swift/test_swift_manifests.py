@@ -12,8 +12,9 @@ from holdfast.errors import Busy, Invalid, Unavailable
 from holdfast.infos import Absent, OwnedKind
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.gateway.testbed import GatewayTestbed
+from races import KEY
 from running_testbeds import Backend, Running, running
-from swift_stores import KEY, Store, completion, context, on_a_store
+from swift_stores import Store, completion, context, on_a_store
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,9 @@ from engines import require_engine
 from holdfast.errors import Exhausted
 from holdfast.infos import OwnedKind
 from holdfast_drivers.swift.testbed import SwiftTestbed
+from races import KEY
 from running_testbeds import Backend, Running, running
-from swift_stores import KEY, Store, on_a_store
+from swift_stores import Store, on_a_store
 
 pytestmark = pytest.mark.slow
 

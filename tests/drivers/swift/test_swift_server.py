@@ -18,8 +18,9 @@ from holdfast.testbed import Fault
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import Call, open_connection
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
+from races import KEY
 from running_testbeds import Backend, Running, running
-from swift_stores import KEY, MANY, Store, broken_off, completion, context, on_a_store
+from swift_stores import MANY, Store, broken_off, completion, context, on_a_store
 
 pytestmark = pytest.mark.slow
 
