@@ -20,7 +20,7 @@ from races import KEY, Interruptible
 from running_testbeds import Running
 
 _numbers = itertools.count()
-MANY = 12
+MANY = 20
 """More requests than any verb of these tests makes."""
 
 

@@ -22,6 +22,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     size_bytes: int = 0
     etag: str = ""
+    modified: str = ""
+    """When it was stored, in a form that sorts."""
     folded: bool = False
 
 
@@ -287,4 +289,9 @@ def _entry(line: Mapping[str, Any], cut: int) -> Entry:
     if "subdir" in line:
         return Entry(name=str(line["subdir"])[cut:], folded=True)
     name = str(line["name"])[cut:]
-    return Entry(name=name, size_bytes=int(line["bytes"]), etag=str(line["hash"]))
+    return Entry(
+        name=name,
+        size_bytes=int(line["bytes"]),
+        etag=str(line["hash"]),
+        modified=str(line["last_modified"]),
+    )

@@ -1,7 +1,7 @@
 """Uploads: a row, parts under names that follow from it, and their joining by one manifest."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -218,24 +218,27 @@ class Uploads:
         named = {part.number: part for part in request.parts}
         if len(named) < len(request.parts):
             raise Invalid("a part is named twice", object=request.upload)
-        stored = {
-            (number_of(entry.name), entry.etag): entry
-            for entry in entries
-            if group_of(entry.name) == row.group
-        }
-        unlisted = [part for part in request.parts if not _is(stored.get(_named(part)), part)]
-        # Swift's lists may lag behind what they list.
-        found = await several(unlisted, lambda part: self._entry(call, row, part))
-        for part, entry in zip(unlisted, found, strict=True):
-            if entry is None or not _is(entry, part):
+        stored: dict[int, Entry] = {}
+        own = [entry for entry in entries if group_of(entry.name) == row.group]
+        for entry in sorted(own, key=lambda entry: entry.modified):
+            stored[number_of(entry.name)] = entry
+        known = {entry.name for entry in own}
+        others = [part for part in request.parts if not _is(stored.get(part.number), part)]
+        # One that is listed was sent before another of its number; Swift's lists may lag behind
+        # what they list, and one that is not may be the latest.
+        found = await several(others, lambda part: self._unlisted(call, row, part, known))
+        for part, unlisted in zip(others, found, strict=True):
+            if unlisted is None or not _is(unlisted, part):
                 raise _foreign(part)
-            stored[_named(part)] = entry
-        return [(named[number], stored[_named(named[number])]) for number in sorted(named)]
+            stored[part.number] = unlisted
+        return [(named[number], stored[number]) for number in sorted(named)]
 
-    async def _entry(self, call: Call, row: UploadRow, part: PartReference) -> Entry | None:
-        """A part that is stored, as a list would have it."""
+    async def _unlisted(
+        self, call: Call, row: UploadRow, part: PartReference, known: Collection[str]
+    ) -> Entry | None:
+        """A part that is stored and in no list yet, as a list would have it."""
         name = part_name(row.folder, part.number, part.tag)
-        found = await self.store.segments.head(call, name)
+        found = None if name in known else await self.store.segments.head(call, name)
         if found is None:
             return None
         return Entry(name=name, size_bytes=found.size_bytes, etag=found.etag)
@@ -299,11 +302,6 @@ async def digests_of(data: bytes) -> tuple[str, str]:
 
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _named(part: PartReference) -> tuple[int, str]:
-    """What tells a part from others that were sent under its number."""
-    return part.number, part.tag
 
 
 def _unnamed(entries: Sequence[Entry], row: UploadRow, joined: set[str]) -> list[str]:
