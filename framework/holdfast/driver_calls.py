@@ -67,7 +67,7 @@ class CalledDriver:
         self._lane = lane
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._driver, name)
+        found: Any = getattr(self._driver, name)
         if not callable(found):
             return found
         called = self._stream(found) if name == "enumerate" else self._verb(name, found)

@@ -9,8 +9,8 @@ import msgspec
 from holdfast.catalogue.buffer import Buffer, Storage, Writes
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Catalogue, Transaction
-from holdfast.errors import UsageError
-from holdfast.runtime import Lane
+from holdfast.errors import EnvironmentUnavailable, HoldfastError, UsageError
+from holdfast.runtime import Lane, watching
 
 T = TypeVar("T")
 Function = Callable[[Transaction], Any]
@@ -31,6 +31,25 @@ class _Waiting(msgspec.Struct, frozen=True):
     answer: asyncio.Future[Outcome]
 
 
+class CatalogueFailed(EnvironmentUnavailable):
+    """What stores the catalogue failed in a way it does not explain; its cause says how.
+
+    Whether the transaction is kept is not known: read again.
+    """
+
+
+def _told(error: Exception) -> HoldfastError:
+    """A failure of the storage for the person who reads it; one that explains itself as it is."""
+    if isinstance(error, HoldfastError):
+        return error
+    told = CatalogueFailed(
+        f"the catalogue's storage failed ({type(error).__name__}: {error}); "
+        "what was to be written may or may not be there: open it again and recover"
+    )
+    told.__cause__ = error
+    return told
+
+
 class BatchCommitter:
     """Runs transaction functions on a storage, a batch of them in one commit; blocking."""
 
@@ -41,18 +60,31 @@ class BatchCommitter:
         """The outcome of each function, after its commit.
 
         When the commit of several fails, all of them are run again, each in a commit of its own: no
-        function suffers from another's.
+        function suffers from another's. When not even leaving the storage succeeds, nobody's
+        outcome can be trusted, and each is told so.
         """
         writes: Writes = {}
+        outcomes: list[Outcome] = []
         try:
             outcomes = [self._run_one(function, writes) for function in functions]
             if writes:
                 observed(lambda: self._storage.commit(writes))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to have it
             outcomes = [Outcome(error=error)] if len(functions) == 1 else []
-        finally:
+        try:
             self._storage.end()
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._without_end(functions, outcomes, error)
         return outcomes or [self.run([function])[0] for function in functions]
+
+    def _without_end(
+        self, functions: list[Function], outcomes: list[Outcome], error: Exception
+    ) -> list[Outcome]:
+        """Who has an error has the reason for this one too; all others get this one."""
+        ended = Outcome(error=_told(error))
+        if not outcomes:
+            return [ended] * len(functions)
+        return [ended if outcome.error is None else outcome for outcome in outcomes]
 
     def _run_one(self, function: Function, writes: Writes) -> Outcome:
         buffer = Buffer(self._storage, writes)
@@ -84,7 +116,9 @@ class GroupCommitCatalogue(Catalogue):
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(function, answer))
         if self._task is None:
-            self._task = asyncio.create_task(self._commit_waiting(), name="catalogue commit")
+            # It commits for all: whose call began it has nothing to do with how long it works.
+            with watching(None):
+                self._task = asyncio.create_task(self._commit_waiting(), name="catalogue commit")
         outcome = await answer
         if outcome.error is not None:
             raise outcome.error
@@ -95,7 +129,8 @@ class GroupCommitCatalogue(Catalogue):
         """Commit what waits, and take no more."""
         self._closed = True
         if self._task is not None:
-            await self._task
+            # Whoever is cancelled here must not cancel the commit of others.
+            await asyncio.shield(self._task)
 
     async def _commit_waiting(self) -> None:
         batch: list[_Waiting] = []
@@ -103,14 +138,24 @@ class GroupCommitCatalogue(Catalogue):
             while self._waiting:
                 batch = [w for w in self._waiting[:BATCH_MAX] if not w.answer.done()]
                 del self._waiting[:BATCH_MAX]
-                functions = [waiting.function for waiting in batch]
-                outcomes = await self._lane.run(self._committer.run, functions)
-                for waiting, outcome in zip(batch, outcomes, strict=True):
+                for waiting, outcome in zip(batch, await self._outcomes(batch), strict=True):
                     if not waiting.answer.done():
                         waiting.answer.set_result(outcome)
                 # Those just answered may now queue what they do next, for the same commit.
                 await asyncio.sleep(0)
         finally:
+            # Only the end of the loop cancels this; then nobody is there to be told.
             self._task = None
             for waiting in (*batch, *self._waiting):
                 waiting.answer.cancel()
+
+    async def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
+        """What became of a batch; whatever ends the commit ends these, and no later ones."""
+        functions = [waiting.function for waiting in batch]
+        try:
+            return await self._lane.run(self._committer.run, functions)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it belongs to those who wait for the commit
+            told = _told(error) if isinstance(error, Exception) else error
+            return [Outcome(error=told)] * len(batch)

@@ -39,6 +39,10 @@ class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
     planned: int
 
 
+_UNREADABLE = "unreadable"
+"""What a step of a plan is called that cannot be read."""
+
+
 class _Kind(msgspec.Struct, frozen=True):
     """What is read of a planned step, whether or not its kind is installed."""
 
@@ -79,7 +83,7 @@ def _rows(tx: Transaction) -> list[OperationRow]:
 
 
 def _row(operation: Operation, steps: list[Step]) -> OperationRow:
-    plan = msgspec.json.decode(operation.plan, type=tuple[_Kind, ...])
+    plan = _kinds(operation)
     return OperationRow(
         id=operation.id,
         kind=operation.kind,
@@ -92,7 +96,7 @@ def _row(operation: Operation, steps: list[Step]) -> OperationRow:
         steps=tuple(
             StepRow(
                 number=step.index + 1,
-                kind=plan[step.index].kind,
+                kind=plan[step.index].kind if step.index < len(plan) else _UNREADABLE,
                 state=step.state.value,
                 error=step.error,
             )
@@ -100,6 +104,14 @@ def _row(operation: Operation, steps: list[Step]) -> OperationRow:
         ),
         planned=len(plan),
     )
+
+
+def _kinds(operation: Operation) -> tuple[_Kind, ...]:
+    """The kinds of an operation's steps; none where its plan cannot be read."""
+    try:
+        return msgspec.json.decode(operation.plan, type=tuple[_Kind, ...])
+    except (msgspec.MsgspecError, UnicodeError):
+        return ()
 
 
 def _lines(row: OperationRow, *, with_steps: bool) -> list[str]:

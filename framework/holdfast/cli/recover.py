@@ -1,6 +1,7 @@
 """``holdfast recover``: drive every interrupted operation to an outcome."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -33,27 +34,41 @@ def register(app: typer.Typer) -> None:
 def run_recover(catalogue: CatalogueOption, as_json: JsonOption = False) -> None:
     """Finish or take back what was interrupted. Repeating it is harmless.
 
-    Exits with 1 while an operation has no certain outcome or left something behind.
+    Each operation is told of as it ends. One that cannot be driven on is left as it is, and stops
+    no other. Exits with 1 while an operation has no certain outcome or left something behind.
     """
-    rows = [_row(one) for one in asyncio.run(_recover(catalogue))]
+    told = asyncio.run(_recover(catalogue, _say_nothing if as_json else _say))
+    rows = [_row(one) for one in told]
     if as_json:
         tell_json(rows)
     else:
-        for row in rows:
-            tail = f": {row.error}" if row.error else ""
-            left = f" (left: {', '.join(row.left)})" if row.left else ""
-            tell(
-                f"{row.operation}  {row.kind} {row.subject}: was {row.found}, "
-                f"now {row.verdict}{tail}{left}"
-            )
         tell(f"{len(rows)} operations recovered" if rows else "nothing to recover")
+    if told and all(_lacks_something(one) for one in told):
+        # One reason for all of them, very likely, and nothing that Holdfast itself can mend.
+        raise typer.Exit(ExitCode.UNAVAILABLE)
     if any(row.verdict in (Verdict.UNKNOWN, Verdict.FAILED_DIRTY) for row in rows):
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _recover(path: Path) -> tuple[Recovered, ...]:
+def _lacks_something(one: Recovered) -> bool:
+    return one.failure is not None and one.failure.exit_code is ExitCode.UNAVAILABLE
+
+
+def _say(one: Recovered) -> None:
+    row = _row(one)
+    tail = f": {row.error}" if row.error else ""
+    left = f" (left: {', '.join(row.left)})" if row.left else ""
+    now = f"is still {row.found}" if one.failure is not None else f"now {row.verdict}"
+    tell(f"{row.operation}  {row.kind} {row.subject}: was {row.found}, {now}{tail}{left}")
+
+
+def _say_nothing(_one: Recovered) -> None:
+    """Machines get the whole answer at once."""
+
+
+async def _recover(path: Path, told: Callable[[Recovered], None]) -> tuple[Recovered, ...]:
     async with open_zone(path) as orchestrator:
-        return await orchestrator.recover()
+        return await orchestrator.recover(told)
 
 
 def _row(one: Recovered) -> RecoveredRow:
