@@ -27,6 +27,9 @@ class Rows:
         found = [row for (table, _), row in self.rows.items() if table is kind]
         return [row for row in found if all(getattr(row, c) == v for c, v in equals.items())]
 
+    def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
+        return self.select(kind, equals)
+
     def page(
         self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
     ) -> list[Row]:
@@ -38,9 +41,9 @@ class Rows:
         if failure is not None:
             raise failure
         for kind, rows in writes.items():
-            for row_id, row in rows.items():
-                if row is not None:
-                    self.rows[kind, row_id] = row
+            for row_id, written in rows.items():
+                if written is not None:
+                    self.rows[kind, row_id] = written.row
 
     def end(self) -> None:
         failure, self.at_end = self.at_end, None

@@ -7,40 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli import build_app, zone_names
-from holdfast.errors import HoldfastError
+from holdfast.cli import zone_names
 from holdfast.orchestrator import open_orchestrator
 from holdfast.workflows import create_volume
+from zone_program import Program, adding
 from zones import Faults, FaultyOpener, Killed, MortalCatalogue, Switch
 
 SECTORS = b"".join(bytes([n]) * 512 for n in range(64))
-
-
-class Program:
-    """``holdfast`` with one catalogue."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.catalogue = folder / "catalogue.sqlite"
-        self._app = build_app()
-
-    def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(self._app, [*arguments, "--catalogue", str(self.catalogue)])
-
-    def done(self, *arguments: str) -> str:
-        """What a command that must succeed prints."""
-        answer = self(*arguments)
-        assert answer.exception is None, (answer.exception, answer.output)
-        return answer.stdout
-
-    def refused(self, *arguments: str) -> str:
-        """The error of a command that must fail, as a person reads it."""
-        answer = self(*arguments)
-        assert isinstance(answer.exception, HoldfastError), answer.output
-        return str(answer.exception)
 
 
 @pytest.fixture
@@ -52,22 +27,6 @@ def program(tmp_path: Path) -> Program:
     for name, role in (("fast", "primary"), ("images", "image")):
         made.done(*adding(made, name, role))
     return made
-
-
-def adding(program: Program, name: str, role: str) -> tuple[str, ...]:
-    config = ("--config", f"root={program.folder}", "--config", f"namespace={name}")
-    return (
-        "store",
-        "add",
-        name,
-        "--provider",
-        "local",
-        "--role",
-        role,
-        "--host",
-        "host-1",
-        *config,
-    )
 
 
 def template(program: Program) -> tuple[str, ...]:
