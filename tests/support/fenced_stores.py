@@ -88,6 +88,50 @@ COMPLETE = requests.CompleteUpload(
 )
 ABORT = requests.AbortUpload(upload="u")
 DELETE_OBJECT = requests.DeleteObject(key="o")
+WITH_SNAPSHOT = (VOLUME, SNAPSHOT)
+UPLOADED = (UPLOAD, PART)
+Case = tuple[tuple[Request, ...], Request, Request]
+CASES: dict[str, Case] = {
+    "create after delete": ((), DELETE, VOLUME),
+    "create after delete of one that was": ((VOLUME,), DELETE, VOLUME),
+    "delete after create": ((), VOLUME, DELETE),
+    "revert after growth": (WITH_SNAPSHOT, GROW, REVERT),
+    "revert after revoke": ((*WITH_SNAPSHOT, GRANT), REVOKE, REVERT),
+    "growth after revert": (WITH_SNAPSHOT, REVERT, GROW),
+    "grant after revoke": ((VOLUME,), REVOKE, GRANT),
+    "revoke after grant": ((VOLUME,), GRANT, REVOKE),
+    "delete after revoke": ((VOLUME, GRANT), REVOKE, DELETE),
+    "snapshot after its deletion": ((VOLUME,), requests.DeleteSnapshot(key="s"), SNAPSHOT),
+    "snapshot after growth": ((VOLUME,), GROW, SNAPSHOT),
+    "deletion of a snapshot after it was made": (
+        (VOLUME,),
+        SNAPSHOT,
+        requests.DeleteSnapshot(key="s"),
+    ),
+    "clone after growth": ((VOLUME,), GROW, CLONE),
+    "start after abort": ((), ABORT, UPLOAD),
+    "abort after start": ((), UPLOAD, ABORT),
+    "completion after abort": (UPLOADED, ABORT, COMPLETE),
+    "completion after deletion of the object": (UPLOADED, DELETE_OBJECT, COMPLETE),
+    "deletion of an object after its completion": (UPLOADED, COMPLETE, DELETE_OBJECT),
+    "part after start": ((), UPLOAD, PART),
+    "attach after detach": (
+        (),
+        requests.DetachHost(host="host"),
+        requests.AttachHost(host="host"),
+    ),
+    "detach after attach": (
+        (),
+        requests.AttachHost(host="host"),
+        requests.DetachHost(host="host"),
+    ),
+    "maintenance after its end": ((), requests.CancelMaintenance(), requests.MaintainStore()),
+    "deletion of the store after it was attached": (
+        (requests.DetachHost(host="host"),),
+        requests.CancelMaintenance(),
+        requests.DeleteStore(),
+    ),
+}
 
 
 def names(root: Path) -> dict[str, bytes | None]:

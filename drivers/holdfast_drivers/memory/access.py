@@ -7,6 +7,7 @@ from holdfast.handles import ExtentHandle, Handle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.backend import Granted, Store, volume_token
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.rows import PrimaryRows
 
 
@@ -36,6 +37,7 @@ class AccessVerbs(PrimaryRows):
 
     async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
         store = self.allocating_store()
+        store.fences.enter(Fenced.VOLUME, request.volume, ctx.fence)
         volume = self.volume(store, request.volume)
         self.check_attached(store, request.host)
         found = store.grants.get((volume.key, request.host))
@@ -64,7 +66,9 @@ class AccessVerbs(PrimaryRows):
         store.grants.pop((volume, host), None)
 
     async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
-        self.take_back(self.store(), request.volume, request.host)
+        store = self.store()
+        store.fences.enter(Fenced.VOLUME, request.volume, ctx.fence)
+        self.take_back(store, request.volume, request.host)
         return infos.Gone(key=request.volume)
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:

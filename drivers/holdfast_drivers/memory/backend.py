@@ -19,6 +19,7 @@ from holdfast.infos import StoreInfo, StoreState
 from holdfast.requests import PartReference, Role, Source
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.content import Content
+from holdfast_drivers.memory.fences import Fences
 
 _OBJECT: Final = "object"
 
@@ -119,6 +120,7 @@ class Store:
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
     objects: dict[str, StoredObject] = field(default_factory=dict[str, StoredObject])
     identity: str = ""
+    fences: Fences = field(default_factory=Fences)
 
     def info(self) -> StoreInfo:
         """What is reported of the store."""

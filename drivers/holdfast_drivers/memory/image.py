@@ -29,6 +29,7 @@ from holdfast_drivers.memory.backend import (
 )
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.enumeration import owned_things
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_image
 from holdfast_drivers.memory.rows import health_of, store_in
@@ -112,6 +113,7 @@ class MemoryImageDriver(ImageDriver):
         self, ctx: CallContext, request: requests.StartUpload
     ) -> infos.UploadInfo:
         store = self.allocating_store()
+        store.fences.enter(Fenced.UPLOAD, request.upload, ctx.fence)
         found = store.uploads.get(request.upload)
         if found is None:
             store.uploads[request.upload] = Upload(
@@ -132,6 +134,8 @@ class MemoryImageDriver(ImageDriver):
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
         store = self.store()
+        # Parts come in any order: one is late only where the whole upload has a later call.
+        store.fences.compare(Fenced.UPLOAD, request.upload, ctx.fence)
         upload = self.upload(store, request.upload)
         if self.used_bytes(store) + len(request.data) > TOTAL_BYTES:
             raise Exhausted(f"the store has no {len(request.data)} bytes left", what="space")
@@ -172,10 +176,12 @@ class MemoryImageDriver(ImageDriver):
         self, ctx: CallContext, request: requests.CompleteUpload
     ) -> infos.ObjectInfo:
         store = self.store()
+        store.fences.enter(Fenced.UPLOAD, request.upload, ctx.fence)
         made = self.made_by(store, request.upload)
         if made is not None and request.upload not in store.uploads:
             return self.info(made)
         upload = self.upload(store, request.upload)
+        store.fences.enter(Fenced.OBJECT, upload.key, ctx.fence)
         self.check_parts(upload, request.parts)
         data = self.join(upload, request.parts)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -199,7 +205,9 @@ class MemoryImageDriver(ImageDriver):
         del store.uploads[upload.upload]
 
     async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
-        self.store().uploads.pop(request.upload, None)
+        store = self.store()
+        store.fences.enter(Fenced.UPLOAD, request.upload, ctx.fence)
+        store.uploads.pop(request.upload, None)
         return infos.Gone(key=request.upload)
 
     # Objects
@@ -265,7 +273,9 @@ class MemoryImageDriver(ImageDriver):
         store.objects.pop(self.row_key(key), None)
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
-        self.remove(self.store(), request.key)
+        store = self.store()
+        store.fences.enter(Fenced.OBJECT, request.key, ctx.fence)
+        self.remove(store, request.key)
         return infos.Gone(key=request.key)
 
     # Copies and addresses
@@ -298,6 +308,8 @@ class MemoryImageDriver(ImageDriver):
 
     async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
         store = self.allocating_store()
+        store.fences.enter(Fenced.OBJECT, request.target, ctx.fence)
+        store.fences.compare(Fenced.OBJECT, request.key, ctx.fence)
         source = self.stored(store, request.key)
         there = store.objects.get(self.row_key(request.target))
         if there is not None:
@@ -348,7 +360,7 @@ class MemoryImageDriver(ImageDriver):
     ) -> infos.ProbeResult:
         if self.backend.down:
             return infos.Undetermined(reason=f"memory space {self.backend.name} is down")
-        return probe_image(self, self.store(), request)
+        return probe_image(self, self.store(), request, ctx.fence)
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned

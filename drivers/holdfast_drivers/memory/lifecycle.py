@@ -1,7 +1,10 @@
 """The life cycle of a namespace: from nothing to a store, through maintenance, and back."""
 
+import contextlib
+
 from holdfast import infos, requests
 from holdfast.errors import (
+    DriverError,
     Exhausted,
     InUse,
     Invalid,
@@ -16,6 +19,7 @@ from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
 from holdfast_drivers.memory.backend import Backend, Store
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, MemoryConfig
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.spaces import backend_of
 
 
@@ -57,6 +61,12 @@ class MemoryLifeCycle(LifeCycle):
         self.expected.check(store.info())
         return store
 
+    def changing(self, ctx: CallContext) -> Store:
+        """The store, for a call that changes it and is not late."""
+        store = self.store(self.backend())
+        store.fences.enter(Fenced.STORE, "", ctx.fence)
+        return store
+
     def info(self, store: Store) -> infos.StoreInfo:
         """What is reported of a store."""
         return store.info()
@@ -81,14 +91,19 @@ class MemoryLifeCycle(LifeCycle):
         if found is not None:
             return self.existing(found, request)
         store = Store(runtime().new_id("store"), request.name, identity=request.identity)
+        store.fences.enter(Fenced.STORE, "", ctx.fence)
         backend.stores[place] = store
         return self.info(store)
 
     async def get(self, ctx: CallContext) -> infos.StoreInfo:
-        return self.info(self.found(self.backend()))
+        store = self.found(self.backend())
+        with contextlib.suppress(DriverError):  # a look that comes late sees the same as any other
+            store.fences.enter(Fenced.STORE, "", ctx.fence)
+        return self.info(store)
 
     async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
         store = self.found(self.backend())
+        store.fences.enter(Fenced.STORE, "", ctx.fence)
         check_adoptable(store.info(), driver_id=request.driver_id, identity=request.identity)
         store.identity = request.identity
         return self.info(store)
@@ -98,7 +113,7 @@ class MemoryLifeCycle(LifeCycle):
         return PRIMARY_CAPABILITIES.access.hosts_max if self.role is Role.PRIMARY else None
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
-        store = self.store(self.backend())
+        store = self.changing(ctx)
         most = self.hosts_max()
         if request.host not in store.hosts and most is not None and len(store.hosts) >= most:
             raise Exhausted(f"the store has {most} hosts already", what="hosts")
@@ -116,7 +131,7 @@ class MemoryLifeCycle(LifeCycle):
             )
 
     async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
-        store = self.store(self.backend())
+        store = self.changing(ctx)
         self.refuse_granted(store, request.host)
         store.hosts.discard(request.host)
         return self.info(store)
@@ -126,14 +141,14 @@ class MemoryLifeCycle(LifeCycle):
         store.state = state
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
-        store = self.store(self.backend())
+        store = self.changing(ctx)
         self.set_state(store, StoreState.MAINTENANCE)
         return self.info(store)
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
     ) -> infos.StoreInfo:
-        store = self.store(self.backend())
+        store = self.changing(ctx)
         self.set_state(store, StoreState.UP)
         return self.info(store)
 
@@ -151,6 +166,7 @@ class MemoryLifeCycle(LifeCycle):
         store = backend.stores.get((self.role, self.config.namespace))
         if store is not None:
             self.expected.check(store.info())
+            store.fences.enter(Fenced.STORE, "", ctx.fence)
             holders = self.holders(store)
             if holders:
                 raise InUse(

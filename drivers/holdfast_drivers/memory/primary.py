@@ -11,6 +11,7 @@ from holdfast_drivers.memory.access import AccessVerbs
 from holdfast_drivers.memory.backend import Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.content import Content, content_of
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_primary
 from holdfast_drivers.memory.snapshots import SnapshotVerbs
@@ -76,15 +77,23 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
         if self.allocated_bytes(store) + size_bytes > TOTAL_BYTES:
             raise Exhausted(f"the store has no {size_bytes} bytes left", what="space")
 
+    def enter_create(self, store: Store, ctx: CallContext, request: requests.CreateVolume) -> None:
+        """Refuse a creation that comes after a later call on the volume, or on its source."""
+        store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
+        if isinstance(request.source, requests.VolumeSource):
+            store.fences.compare(Fenced.VOLUME, request.source.volume, ctx.fence)
+
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
     ) -> infos.VolumeInfo:
         store = self.allocating_store()
+        self.enter_create(store, ctx, request)
         existing = self.existing_volume(store, request)
         if existing is not None:
             return existing
         content = await self.first_content(store, request)
         # Reading a source may have let another call in: look again, from here on without a pause.
+        self.enter_create(store, ctx, request)
         existing = self.existing_volume(store, request)
         if existing is not None:
             return existing
@@ -130,6 +139,7 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
 
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
         store = self.store()
+        store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
         if self.row_key(request.key) in store.volumes:
             self.refuse_in_use(store, request.key)
             self.refuse_with_snapshots(store, request.key)
@@ -144,6 +154,7 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
         self, ctx: CallContext, request: requests.ResizeVolume
     ) -> infos.VolumeInfo:
         store = self.store()
+        store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
         volume = self.volume(store, request.key)
         size_bytes = self.rounded(request.size_bytes)
         growth = size_bytes - volume.content.size_bytes
@@ -160,7 +171,7 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
     ) -> infos.ProbeResult:
         if self.backend.down:
             return infos.Undetermined(reason=f"memory space {self.backend.name} is down")
-        return probe_primary(self, self.store(), request)
+        return probe_primary(self, self.store(), request, ctx.fence)
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned

@@ -8,6 +8,7 @@ from holdfast import requests
 from holdfast.errors import Unsupported
 from holdfast.infos import Absent, Answer, Done, Gone, PartInfo, ProbeResult, UploadInfo
 from holdfast_drivers.memory.backend import Store
+from holdfast_drivers.memory.fences import Fenced
 
 if TYPE_CHECKING:
     from holdfast_drivers.memory.image import MemoryImageDriver
@@ -19,9 +20,32 @@ def _done_if(answer: Answer | None) -> ProbeResult:
 
 
 def probe_primary(
+    driver: MemoryPrimaryDriver, store: Store, request: requests.Request, fence: int
+) -> ProbeResult:
+    """Whether a primary store's call took effect: its row, size or absence is there.
+
+    Like a call that changes something it keeps its fence: what it does not see never happens.
+    """
+    match request:
+        case requests.CreateSnapshot(key=key) | requests.DeleteSnapshot(key=key):
+            store.fences.enter(Fenced.SNAPSHOT, key, fence)
+        case requests.Grant(volume=key) | requests.Revoke(volume=key):
+            store.fences.enter(Fenced.VOLUME, key, fence)
+        case (
+            requests.CreateVolume(key=key)
+            | requests.DeleteVolume(key=key)
+            | requests.ResizeVolume(key=key)
+            | requests.RevertVolume(key=key)
+        ):
+            store.fences.enter(Fenced.VOLUME, key, fence)
+        case _:
+            pass
+    return _probe_primary(driver, store, request)
+
+
+def _probe_primary(
     driver: MemoryPrimaryDriver, store: Store, request: requests.Request
 ) -> ProbeResult:
-    """Whether a primary store's call took effect: its row, size or absence is there."""
     match request:
         case requests.CreateVolume(key=key):
             found = store.volumes.get(key)
@@ -77,8 +101,25 @@ def _probe_change(
     return Done(answer=driver.info(volume)) if reached else Absent()
 
 
-def probe_image(driver: MemoryImageDriver, store: Store, request: requests.Request) -> ProbeResult:
-    """Whether an image store's call took effect."""
+def probe_image(
+    driver: MemoryImageDriver, store: Store, request: requests.Request, fence: int
+) -> ProbeResult:
+    """Whether an image store's call took effect; as ``probe_primary``."""
+    match request:
+        case (
+            requests.StartUpload(upload=key)
+            | requests.CompleteUpload(upload=key)
+            | requests.AbortUpload(upload=key)
+        ):
+            store.fences.enter(Fenced.UPLOAD, key, fence)
+        case requests.DeleteObject(key=key) | requests.CopyObject(target=key):
+            store.fences.enter(Fenced.OBJECT, key, fence)
+        case _:
+            pass
+    return _probe_image(driver, store, request)
+
+
+def _probe_image(driver: MemoryImageDriver, store: Store, request: requests.Request) -> ProbeResult:
     match request:
         case requests.StartUpload(upload=key):
             upload = store.uploads.get(key)

@@ -7,6 +7,7 @@ from holdfast.runtime import runtime
 from holdfast_drivers.memory.backend import Snapshot, Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
 from holdfast_drivers.memory.content import Content
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.rows import PrimaryRows
 
@@ -42,10 +43,12 @@ class SnapshotVerbs(PrimaryRows):
         self, ctx: CallContext, request: requests.CreateSnapshot
     ) -> infos.SnapshotInfo:
         store = self.allocating_store()
+        store.fences.enter(Fenced.SNAPSHOT, request.key, ctx.fence)
         existing = self.existing_snapshot(store, request)
         if existing is not None:
             return existing
         volume = self.volume(store, request.volume)
+        store.fences.compare(Fenced.VOLUME, request.volume, ctx.fence)
         self.check_snapshot_limits(store, volume)
         snapshot = Snapshot(
             request.key,
@@ -88,7 +91,9 @@ class SnapshotVerbs(PrimaryRows):
     async def delete_snapshot(
         self, ctx: CallContext, request: requests.DeleteSnapshot
     ) -> infos.Gone:
-        self.remove_snapshot(self.store(), request.key)
+        store = self.store()
+        store.fences.enter(Fenced.SNAPSHOT, request.key, ctx.fence)
+        self.remove_snapshot(store, request.key)
         return infos.Gone(key=request.key)
 
     def restore(self, volume: Volume, snapshot: Snapshot) -> None:
@@ -99,6 +104,7 @@ class SnapshotVerbs(PrimaryRows):
         self, ctx: CallContext, request: requests.RevertVolume
     ) -> infos.VolumeInfo:
         store = self.store()
+        store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
         volume = self.volume(store, request.key)
         snapshot = self.snapshot(store, request.snapshot)
         if snapshot.volume != volume.key:

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from fenced_stores import (
-    ABORT,
+    CASES,
     CLONE,
     COMPLETE,
     DELETE,
-    DELETE_OBJECT,
     EARLIER,
     GRANT,
     GROW,
@@ -37,49 +36,6 @@ from holdfast.infos import Absent, Done, Undetermined
 from holdfast.power_cut import PowerCut, Recorder
 from holdfast.requests import CallContext, Request, verb_of
 
-WITH_SNAPSHOT = (VOLUME, SNAPSHOT)
-UPLOADED = (UPLOAD, PART)
-CASES: dict[str, tuple[tuple[Request, ...], Request, Request]] = {
-    "create after delete": ((), DELETE, VOLUME),
-    "create after delete of one that was": ((VOLUME,), DELETE, VOLUME),
-    "delete after create": ((), VOLUME, DELETE),
-    "revert after growth": (WITH_SNAPSHOT, GROW, REVERT),
-    "revert after revoke": ((*WITH_SNAPSHOT, GRANT), REVOKE, REVERT),
-    "growth after revert": (WITH_SNAPSHOT, REVERT, GROW),
-    "grant after revoke": ((VOLUME,), REVOKE, GRANT),
-    "revoke after grant": ((VOLUME,), GRANT, REVOKE),
-    "delete after revoke": ((VOLUME, GRANT), REVOKE, DELETE),
-    "snapshot after its deletion": ((VOLUME,), requests.DeleteSnapshot(key="s"), SNAPSHOT),
-    "snapshot after growth": ((VOLUME,), GROW, SNAPSHOT),
-    "deletion of a snapshot after it was made": (
-        (VOLUME,),
-        SNAPSHOT,
-        requests.DeleteSnapshot(key="s"),
-    ),
-    "clone after growth": ((VOLUME,), GROW, CLONE),
-    "start after abort": ((), ABORT, UPLOAD),
-    "abort after start": ((), UPLOAD, ABORT),
-    "completion after abort": (UPLOADED, ABORT, COMPLETE),
-    "completion after deletion of the object": (UPLOADED, DELETE_OBJECT, COMPLETE),
-    "deletion of an object after its completion": (UPLOADED, COMPLETE, DELETE_OBJECT),
-    "part after start": ((), UPLOAD, PART),
-    "attach after detach": (
-        (),
-        requests.DetachHost(host="host"),
-        requests.AttachHost(host="host"),
-    ),
-    "detach after attach": (
-        (),
-        requests.AttachHost(host="host"),
-        requests.DetachHost(host="host"),
-    ),
-    "maintenance after its end": ((), requests.CancelMaintenance(), requests.MaintainStore()),
-    "deletion of the store after it was attached": (
-        (requests.DetachHost(host="host"),),
-        requests.CancelMaintenance(),
-        requests.DeleteStore(),
-    ),
-}
 each_case = pytest.mark.parametrize(("before", "later", "late"), CASES.values(), ids=list(CASES))
 
 
