@@ -127,5 +127,13 @@ def fill(path: TreePath, row: DiskRow, source: OpenDisk | None, size_bytes: int)
 @contextlib.contextmanager
 def reading(row: DiskRow, path: TreePath) -> Iterator[OpenDisk]:
     """A disk that is open to be copied."""
-    with files.open_existing(path) as file:
+    with existing(path, row.key) as file:
         yield opened(row, file)
+
+
+def existing(path: TreePath, key: str) -> files.OpenFile:
+    """The file of a disk; ``Corrupt`` where it is lost, or no file."""
+    try:
+        return files.open_existing(path)
+    except FileNotFoundError:
+        raise _lost(path, key) from None

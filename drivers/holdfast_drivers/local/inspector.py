@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from holdfast.data.digest import BLOCK_BYTES, block_hash, digest_of_hashes
 from holdfast.infos import OwnedKind
@@ -114,10 +115,19 @@ def _each(folder: Path, look: Callable[[Path], Iterator[Inspected]]) -> Iterator
     """What there is under each name; what is unreadable is told by where it is, and why."""
     for path in folder.iterdir():
         try:
+            if path.is_symlink():
+                raise ValueError("it is a link")
             found = list(look(path))
         except _UNREADABLE as error:
             found = [_stranger(path, ascii(str(error)))]
         yield from found
+
+
+def _row(path: Path) -> dict[str, Any]:
+    row = _json(path / "row.json")
+    if "~" not in path.name and unquote(path.name) != row["key"]:
+        raise ValueError("row.json is of another key")
+    return row
 
 
 def _data(path: Path, row: dict[str, Any]) -> Path:
@@ -135,7 +145,7 @@ def _others(path: Path, data: Path) -> Iterator[Inspected]:
 
 
 def _disk(path: Path, kind: OwnedKind) -> Iterator[Inspected]:
-    row = _json(path / "row.json")
+    row = _row(path)
     data = _data(path, row)
     yield Inspected(
         kind=kind,
@@ -169,7 +179,7 @@ def _grants(folder: Path, hosts: tuple[str, ...]) -> Iterator[Inspected]:
 
 
 def _object(path: Path) -> Iterator[Inspected]:
-    row = _json(path / "row.json")
+    row = _row(path)
     data = _data(path, row)
     with open(_open(data), "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -184,7 +194,7 @@ def _object(path: Path) -> Iterator[Inspected]:
 
 
 def _upload(path: Path) -> Iterator[Inspected]:
-    row = _json(path / "row.json")
+    row = _row(path)
     others = [other for other in path.iterdir() if other.name != "row.json"]
     parts = [other for other in others if other.name.startswith("part.")]
     yield Inspected(

@@ -138,9 +138,9 @@ class Objects:
         scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
         page = page_of(names, scope, token=request.token, limit=request.limit)
         keys = set(found)
-        rows = (self.shelf.find(name) for name in page.names if not _is_folded(name, request))
+        wanted = [name for name in page.names if name in keys and not _is_folded(name, request)]
         return infos.ObjectPage(
-            items=tuple(row.info() for row in rows if row is not None and row.key in keys),
+            items=tuple(self.shelf.describe_all(wanted, ObjectRow.info)),
             prefixes=tuple(name for name in page.names if _is_folded(name, request)),
             token=page.token,
         )

@@ -171,7 +171,7 @@ class Volumes:
             case requests.VolumeSource(key):
                 volume = self.volumes.get(key)
                 self.volumes.refuse_late(held, fence, volume)
-                with quiet(self.volumes.data(volume)) as file:
+                with quiet(volume, self.volumes.data(volume)) as file:
                     yield disks.opened(volume, file)
             case requests.DataSource():
                 raise Invalid("this store creates no volumes from data")
@@ -290,7 +290,7 @@ class Volumes:
                 format=volume.format,
                 size_bytes=volume.size_bytes,
             )
-            with quiet(self.volumes.data(volume)) as file:
+            with quiet(volume, self.volumes.data(volume)) as file:
                 source = disks.opened(volume, file)
                 size_bytes = source.size_bytes
                 self._promises.take(held, size_bytes)
@@ -356,9 +356,9 @@ def rounded(size_bytes: int) -> int:
 
 
 @contextlib.contextmanager
-def quiet(path: TreePath) -> Iterator[files.OpenFile]:
+def quiet(row: DiskRow, path: TreePath) -> Iterator[files.OpenFile]:
     """A volume's file while nobody else is in the middle of a call to it."""
-    with files.open_existing(path) as file:
+    with disks.existing(path, row.key) as file:
         fcntl.flock(file.fd, fcntl.LOCK_EX)
         yield file
 
