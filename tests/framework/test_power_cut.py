@@ -95,6 +95,17 @@ def published(root: Path) -> None:
     files.publish(root / "sub" / "staged", root / "old")
 
 
+def exchanged(root: Path) -> None:
+    files.write_new(root / "spare", b"spare")
+    files.fsync_directory(root)
+    files.exchange(root / "spare", root / "old")
+
+
+def exchanged_and_synced(root: Path) -> None:
+    exchanged(root)
+    files.fsync_directory(root)
+
+
 @pytest.mark.parametrize(
     ("work", "expected"),
     [
@@ -108,6 +119,8 @@ def published(root: Path) -> None:
         (copied, {"old": b"old", "copy": b"\0o\0d"}),
         (removed, {}),
         (published, {"old": b"published"}),
+        (exchanged, {"old": b"old", "spare": b"spare"}),
+        (exchanged_and_synced, {"old": b"spare", "spare": b"old"}),
     ],
 )
 def test_a_power_cut_leaves_what_was_synced(

@@ -1,6 +1,7 @@
 """Stores of the local driver for tests: open, fill, look."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeVar
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
 from holdfast.data.put import ObjectName, put_object
+from holdfast.files import Mutation, MutationKind
 from holdfast.handles import FileHandle
 from holdfast.infos import VolumeInfo
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
@@ -79,3 +81,18 @@ async def put(driver: ImageDriver, key: str, data: bytes, upload: str = "up") ->
 
     name = ObjectName(upload=upload, key=key, kind=ObjectKind.TEMPLATE)
     return (await put_object(driver, context, name, source())).sha256
+
+
+class Failing:
+    """Refuses one kind of mutation as a full or broken disk would."""
+
+    def __init__(self, kind: MutationKind, number: int) -> None:
+        self._kind = kind
+        self._number = number
+
+    def before(self, mutation: Mutation) -> None:
+        if mutation.kind is self._kind:
+            raise OSError(self._number, os.strerror(self._number), mutation.path)
+
+    def after(self, mutation: Mutation) -> None:
+        """Nothing to see."""

@@ -19,22 +19,7 @@ from holdfast.errors import (
 from holdfast.files import Mutation, MutationKind, observe
 from holdfast.infos import Done, HealthState, Partial, ProbeResult, StoreState, Undetermined
 from holdfast.requests import Role
-from local_stores import CTX, MIB, Store, context, create, opened, put, with_store
-
-
-class Failing:
-    """Refuses one kind of mutation as a full or broken disk would."""
-
-    def __init__(self, kind: MutationKind, number: int) -> None:
-        self._kind = kind
-        self._number = number
-
-    def before(self, mutation: Mutation) -> None:
-        if mutation.kind is self._kind:
-            raise OSError(self._number, os.strerror(self._number), mutation.path)
-
-    def after(self, mutation: Mutation) -> None:
-        """Nothing to see."""
+from local_stores import CTX, MIB, Failing, Store, context, create, opened, put, with_store
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from holdfast.data import open_block_io
 from holdfast.errors import Corrupt, Denied, DriverError
 from holdfast.handles import FileHandle
 from holdfast.infos import HealthState, OwnedKind, OwnedThing, Partial, Undetermined
-from holdfast.requests import Role
+from holdfast.requests import CallContext, Role
 from holdfast_drivers.local.inspector import LocalInspector
 from local_stores import CTX, MIB, Store, create, opened, put, with_store
 from strangers import BAD, DISKS, ENTRIES, NAMES, NO_FILES, surroundings, untouched
@@ -268,7 +268,7 @@ def test_a_folder_of_a_store_that_is_a_link_is_not_followed(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("kind", [*NO_FILES, "a folder"])
-@pytest.mark.parametrize("name", ["store.json", "lock", "store.spare"])
+@pytest.mark.parametrize("name", ["store.json", "lock", "store.spare", "fences"])
 def test_the_files_of_a_store_itself_are_files(tmp_path: Path, name: str, kind: str) -> None:
     """What stands in their place is ``Corrupt`` for what needs them, at once, and not followed."""
     root = surroundings(tmp_path)
@@ -278,12 +278,13 @@ def test_the_files_of_a_store_itself_are_files(tmp_path: Path, name: str, kind: 
         path = store.folder / "primary" / name
         path.unlink()
         ENTRIES.get(kind, Path.mkdir)(path)
+        fenced = CallContext(operation="op", deadline=CTX.deadline, fence=1 << 32)
         with pytest.raises(Corrupt):
-            await life_cycle.maintain(CTX, requests.MaintainStore())
+            await life_cycle.maintain(fenced, requests.MaintainStore())
         probed = await (await store.primary()).probe(
             CTX, "delete_volume", requests.DeleteVolume(key="one")
         )
-        assert isinstance(probed, Undetermined) == (name == "store.json")
+        assert isinstance(probed, Undetermined) == (name in {"store.json", "lock"})
 
     with_store(root, use)
     assert untouched(tmp_path)
