@@ -91,6 +91,7 @@ def test_without_room_for_one_name_a_thing_is_taken_apart_where_it_is(
     verb = requests.verb_of(request_)
 
     async def use(store: Store) -> int:
+        changes = 0
         primary, image = await store.primary(), await store.image()
         driver = primary if role is Role.PRIMARY else image
         for changes in count():
