@@ -25,7 +25,7 @@ def check_file(path: Path, uri: str, key: int) -> tuple[Damage, ...]:
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.execute("BEGIN")
-            found += _structure(connection, path)
+            found += structure_damage(connection, path)
             (kept,) = connection.execute("SELECT schema FROM catalogue").fetchone()
             if kept != schema_digest(connection):
                 found.append(_of_file(path, "its schema is not what was written"))
@@ -35,11 +35,13 @@ def check_file(path: Path, uri: str, key: int) -> tuple[Damage, ...]:
     return tuple(found)
 
 
-def _structure(connection: sqlite3.Connection, path: Path) -> Iterator[Damage]:
+def structure_damage(connection: sqlite3.Connection, path: Path) -> Iterator[Damage]:
+    """What SQLite's own full check says."""
     lines = connection.execute(f"PRAGMA integrity_check({LINES_MAX})").fetchall()
     for (line,) in lines:
-        if line != "ok":
-            yield _of_file(path, str(line).replace("\n", " "))
+        text = text_of(line)
+        if text != "ok":
+            yield _of_file(path, text.replace("\n", " "))
 
 
 def schema_digest(connection: sqlite3.Connection) -> int:

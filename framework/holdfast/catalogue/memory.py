@@ -2,9 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from itertools import islice
 
+from holdfast.catalogue.archive import MemoryArchive
 from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.committer import GroupCommitCatalogue
+from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.model.rows import Operation, Row
 from holdfast.runtime import InlineLane
 
@@ -69,6 +71,12 @@ class _Rows:
             ids = self._ids[kind] = sorted(self._rows.get(kind, {}))
         return ids
 
+    def oldest(self, kind: type[Row], skipped: int, limit: int) -> list[Row | None]:
+        return list(islice(self._rows.get(kind, {}).values(), skipped, skipped + limit))
+
+    def count(self, kind: type[Row], equals: Mapping[str, str | int]) -> int:
+        return len(self.select(kind, equals))
+
     def commit(self, writes: Writes) -> None:
         for kind, rows in writes.items():
             held = self._rows.setdefault(kind, {})
@@ -108,8 +116,8 @@ def _is_equal(row: Row, equals: Mapping[str, str | int]) -> bool:
     return all(getattr(row, column) == value for column, value in equals.items())
 
 
-class MemoryCatalogue(GroupCommitCatalogue):
+class MemoryCatalogue(ArchivingCatalogue):
     """A catalogue that is gone with the process; ``MemoryCatalogue()`` is open at once."""
 
     def __init__(self) -> None:
-        super().__init__(_Rows(), InlineLane())
+        super().__init__(_Rows(), InlineLane(), MemoryArchive())

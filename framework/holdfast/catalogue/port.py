@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
-from holdfast.model.rows import Row
+from holdfast.model.rows import Operation, Row, Step
 from holdfast.model.states import Event
 
 RowT = TypeVar("RowT", bound=Row)
@@ -121,6 +121,24 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long operations stay in a catalogue after they ended.
+
+    Those that ended within so many ``days`` stay, and ``at_least`` so many in all.
+    """
+
+    days: float = 30.0
+    at_least: int = 1000
+
+
+class Archived(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation in the archive, with its steps; its ``number`` grows in the order they went."""
+
+    number: int
+    operation: Operation
+    steps: tuple[Step, ...]
+
+
 class Catalogue(ABC):
     """Durable rows behind one call; ``open_catalogue`` opens it, its context closes it."""
 
@@ -138,3 +156,19 @@ class Catalogue(ABC):
         Others are served meanwhile. One in memory has nothing to check.
         """
         return ()
+
+    async def archive(
+        self, retention: Retention | None = None, *, at_most: int | None = None
+    ) -> int:
+        """Move operations that ended long ago to the archive, with their steps and the rows that
+        ended with them; how many operations went.
+
+        An operation that left something behind, which still holds capacity, stays.
+        """
+        del retention, at_most
+        return 0
+
+    async def archived(self, *, after: int = 0, limit: int = 500) -> list[Archived]:
+        """The next operations of the archive, with a ``number`` past ``after``."""
+        del after, limit
+        return []

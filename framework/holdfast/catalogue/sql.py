@@ -72,6 +72,23 @@ class _Statements:
             found = self._selects[columns] = _Statement(statement, self._dialect)
         return found
 
+    def count(self, columns: tuple[str, ...]) -> _Statement:
+        """How many rows have these values."""
+        equal = [self._table.c[name] == sa.bindparam(f"is_{name}") for name in columns]
+        statement = sa.select(sa.func.count()).select_from(self._table).where(*equal)
+        return _Statement(statement, self._dialect)
+
+    def oldest(self) -> _Statement:
+        """Rows in the order they were made."""
+        table = self._table
+        statement = (
+            sa.select(table.c.id, table.c.body, table.c.digest)
+            .order_by(sa.literal_column("rowid"))
+            .limit(sa.bindparam("row_limit", type_=sa.Integer()))
+            .offset(sa.bindparam("row_offset", type_=sa.Integer()))
+        )
+        return _Statement(statement, self._dialect)
+
     def page(self, columns: tuple[str, ...]) -> _Statement:
         """The next rows in order of ids, by the values of these columns."""
         found = self._pages.get(columns)
@@ -180,11 +197,29 @@ class SqlStorage:
     def _read(
         self, kind: type[Row], equals: Mapping[str, str | int]
     ) -> tuple[list[Row], list[RowDamaged]]:
+        statement = self._statements[kind].select(tuple(sorted(equals)))
+        return self._decoded(kind, self._fetch(statement, _wanted(equals)))
+
+    def oldest(self, kind: type[Row], skipped: int, limit: int) -> list[Row | None]:
+        """The rows of a kind in the order they were made; ``None`` for one that is damaged."""
+        values = {"row_limit": limit, "row_offset": skipped}
+        fetched = self._fetch(self._statements[kind].oldest(), values)
+        return [next(iter(self._decoded(kind, (one,))[0]), None) for one in fetched]
+
+    def count(self, kind: type[Row], equals: Mapping[str, str | int]) -> int:
+        """How many rows have these values in their columns."""
+        statement = self._statements[kind].count(tuple(sorted(equals)))
+        found: int = self._fetch(statement, _wanted(equals))[0][0]
+        return found
+
+    def _decoded(
+        self, kind: type[Row], fetched: Iterable[tuple[Any, ...]]
+    ) -> tuple[list[Row], list[RowDamaged]]:
+        """The rows that were fetched, which are kept, and what is wrong with the others."""
         kept, statements = self._kept[kind], self._statements[kind]
-        statement = statements.select(tuple(sorted(equals)))
         rows: list[Row] = []
         damaged: list[RowDamaged] = []
-        for stored, body, digest in self._fetch(statement, _wanted(equals)):
+        for stored, body, digest in fetched:
             row_id = text_of(stored)
             row = kept.get(row_id)
             if row is None:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from holdfast.catalogue.committer import GroupCommitCatalogue
+from holdfast.catalogue.archive import ArchiveFile, archive_of
 from holdfast.catalogue.damage import check_file, schema_digest
 from holdfast.catalogue.examination import Examined, examine, name_of
+from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.ownership import Ownership, check_place
 from holdfast.catalogue.port import Catalogue, CatalogueDamaged, CatalogueHeld, Damage
@@ -38,6 +39,7 @@ async def open_catalogue(where: str | Path) -> AsyncIterator[Catalogue]:
         try:
             catalogue = SqliteCatalogue(opened, lane)
             try:
+                await catalogue.archive_at_opening()
                 yield catalogue
             finally:
                 await catalogue.aclose()
@@ -47,11 +49,11 @@ async def open_catalogue(where: str | Path) -> AsyncIterator[Catalogue]:
         lane.close()
 
 
-class SqliteCatalogue(GroupCommitCatalogue):
+class SqliteCatalogue(ArchivingCatalogue):
     """A catalogue in an owned, opened, current file."""
 
     def __init__(self, opened: "_Opened", lane: Lane) -> None:
-        super().__init__(opened.storage, lane)
+        super().__init__(opened.storage, lane, opened.archive)
         self._opened = opened
 
     async def check(self) -> tuple[Damage, ...]:
@@ -82,6 +84,7 @@ class _Opened:
                 watch=owned.still_there,
             )
             owned.watch_wal()
+            self.archive = ArchiveFile(archive_of(owned.path), self._key)
         except BaseException:
             if self._engine is not None:
                 self._engine.dispose()
@@ -93,7 +96,8 @@ class _Opened:
     def check(self) -> tuple[Damage, ...]:
         """Everything that is not what was written."""
         path = self._ownership.path
-        return check_file(path, f"file:{name_of(path)}?mode=ro", self._key)
+        found = check_file(path, f"file:{name_of(path)}?mode=ro", self._key)
+        return (*found, *self.archive.check())
 
     def check_free_pages(self) -> tuple[Damage, ...]:
         """What is wrong with pages that hold nothing; nobody else uses the connection meanwhile."""

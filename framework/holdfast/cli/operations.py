@@ -1,6 +1,7 @@
 """``holdfast operations``: the journal, for people."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.zone import CatalogueOption, JsonOption, check_exists
 from holdfast.foreign_text import tell, tell_json
@@ -57,10 +58,13 @@ def register(app: typer.Typer) -> None:
 def run_operations(
     catalogue: CatalogueOption,
     steps: Annotated[bool, typer.Option("--steps", help="Show each step too.")] = False,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Show those in the archive too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what was done, in the order it was accepted, and how it ended."""
-    rows = asyncio.run(_read(catalogue))
+    rows = asyncio.run(_read(catalogue, archived=archived))
     if as_json:
         tell_json(rows)
         return
@@ -71,18 +75,35 @@ def run_operations(
     tell(f"{len(rows)} operations{tail}")
 
 
-async def _read(path: Path) -> list[OperationRow]:
+async def _read(path: Path, *, archived: bool) -> list[OperationRow]:
     check_exists(path)
     async with open_catalogue(path) as catalogue:
-        return await catalogue.transact(_rows)
+        rows = await catalogue.transact(_rows)
+        before = [one async for one in _archived(catalogue)] if archived else []
+    # A move that a crash broke off leaves an operation in both; the catalogue's is the one.
+    known = {row.id for row in rows}
+    return sorted(
+        (*(one for one in before if one.id not in known), *rows),
+        key=lambda row: (row.accepted_s, row.id),
+    )
 
 
 def _rows(tx: Transaction) -> list[OperationRow]:
-    found = sorted(tx.select(Operation), key=lambda row: (row.accepted_s, row.id))
-    return [_row(operation, tx.select(Step, operation=operation.id)) for operation in found]
+    return [
+        _row(operation, tx.intact(Step, operation=operation.id))
+        for operation in tx.intact(Operation)
+    ]
 
 
-def _row(operation: Operation, steps: list[Step]) -> OperationRow:
+async def _archived(catalogue: Catalogue) -> AsyncIterator[OperationRow]:
+    after = 0
+    while page := await catalogue.archived(after=after):
+        for one in page:
+            yield _row(one.operation, one.steps)
+        after = page[-1].number
+
+
+def _row(operation: Operation, steps: Sequence[Step]) -> OperationRow:
     plan = _kinds(operation)
     return OperationRow(
         id=operation.id,
