@@ -110,6 +110,7 @@ class PrimaryDriver(Driver):
 
         Behaviour:
         - already that large: success, unchanged, with the true size. The new tail reads zeroes.
+        - a store in maintenance may refuse to grow one (``Precondition``).
         - with ``shrink`` (Requires ``resize.shrink``) the volume becomes exactly the rounded size.
         - a granted volume grows or shrinks only where ``resize.online``; else ``InUse``.
         """

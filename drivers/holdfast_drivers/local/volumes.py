@@ -199,6 +199,8 @@ class Volumes:
             changes = size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes)
             if changes:
                 self.grants.refuse_in_use(request.key)
+                if size_bytes > now_bytes:
+                    self.place.allocating()
                 self._promises.take(held, size_bytes - now_bytes)
             if changes and row.size_bytes is not None:
                 return self.info(self._grown(row, size_bytes, fresh, fence))

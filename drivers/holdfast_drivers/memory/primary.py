@@ -158,6 +158,8 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
         volume = self.volume(store, request.key)
         size_bytes = self.rounded(request.size_bytes)
         growth = size_bytes - volume.content.size_bytes
+        if growth > 0:
+            store = self.allocating_store()
         if growth > 0 and self.allocated_bytes(store) + growth > TOTAL_BYTES:
             raise Exhausted(f"the store has no {growth} bytes left", what="space")
         if growth > 0 or request.shrink:

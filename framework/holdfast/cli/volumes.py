@@ -107,7 +107,7 @@ def volume_resize(  # noqa: PLR0917 - typer makes options of parameters
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a volume at least this large."""
+    """Make a volume this large, rounded up to what its store can make; smaller with --shrink."""
     run_workflow(
         catalogue,
         lambda tx: resize_volume(zone_names.volume(tx, name), size_bytes=size_bytes, shrink=shrink),

@@ -3,11 +3,18 @@
 from holdfast.capabilities import AccessMode
 from holdfast.catalogue.port import Transaction
 from holdfast.journal import Draft, Workflow
-from holdfast.model.rows import Volume, VolumeGrant
+from holdfast.model.rows import Store, Volume, VolumeGrant
 from holdfast.model.states import Event, GrantState, VolumeState
 from holdfast.requests import Grant, Revoke
 from holdfast.runtime import runtime
-from holdfast.workflows.holding import Refused, begin, create, primary_step, require
+from holdfast.workflows.holding import (
+    Refused,
+    begin,
+    create,
+    primary_step,
+    require,
+    require_service,
+)
 
 
 def attach_volume(volume: str, *, host: str, mode: AccessMode = AccessMode.EXCLUSIVE) -> Workflow:
@@ -18,6 +25,7 @@ def attach_volume(volume: str, *, host: str, mode: AccessMode = AccessMode.EXCLU
         del operation
         row = tx.get(Volume, volume)
         require(row, VolumeState.READY)
+        require_service(tx.get(Store, row.store))
         for held in _held(tx, volume, host):
             raise Refused(f"volume {row.name} is attached to {host} already ({held.state})")
         involved = create(tx, VolumeGrant(id=grant, volume=volume, host=host, mode=mode))

@@ -62,8 +62,13 @@ def store_in_service(tx: Transaction, store: str, role: Role) -> Store:
     found = tx.get(Store, store)
     if found.role is not role:
         raise Refused(f"store {found.name} is an {found.role} store, and this needs {role}")
-    require(found, StoreState.UP)
+    require_service(found)
     return found
+
+
+def require_service(store: Store) -> None:
+    """``Refused`` unless new bytes may be promised in the store: it is up, not in maintenance."""
+    require(store, StoreState.UP)
 
 
 def primary_capabilities(store: Store) -> PrimaryCapabilities:

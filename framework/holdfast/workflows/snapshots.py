@@ -13,6 +13,7 @@ from holdfast.workflows.holding import (
     create,
     primary_capabilities,
     primary_step,
+    require_service,
 )
 
 
@@ -27,6 +28,7 @@ def create_snapshot(volume: str, *, name: str) -> Workflow:
         declared = primary_capabilities(store).snapshot
         if declared is None:
             raise Refused(f"store {store.name} cannot take snapshots")
+        require_service(store)
         borrowed = begin(tx, row, Event.SNAPSHOT_REQUESTED, principal=False)
         kept = Snapshot(
             id=snapshot,
@@ -76,6 +78,8 @@ def revert_volume(volume: str, *, snapshot: str) -> Workflow:
             raise Refused(f"store {store.name} cannot revert volumes")
         if kept.volume != volume:
             raise Refused(f"snapshot {kept.name} is of another volume than {row.name}")
+        if kept.size_bytes > row.size_bytes or not declared.native:
+            require_service(store)  # it is made of new bytes, beside the old ones
         involved = begin(tx, row, Event.REVERT_REQUESTED)
         borrowed = begin(tx, kept, Event.COPY_REQUESTED, principal=False)
         ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=kept.size_bytes)

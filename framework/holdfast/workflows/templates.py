@@ -10,7 +10,7 @@ from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.steps.contents import ImageObject, SaveInputs, VerifyObjectInputs
 from holdfast.workflows.from_object import located, volume_from_object
-from holdfast.workflows.holding import create, store_in_service
+from holdfast.workflows.holding import Refused, create, store_in_service
 
 
 def register_template(*, name: str, store: str, path: str, size_bytes: int) -> Workflow:
@@ -57,12 +57,17 @@ def register_template(*, name: str, store: str, path: str, size_bytes: int) -> W
 def create_volume_from_template(
     *, name: str, store: str, template: str, size_bytes: int | None = None
 ) -> Workflow:
-    """A new root volume with a template's bytes, at least as large as the template."""
+    """A new root volume with a template's bytes: of the template's size, or larger."""
     volume = runtime().new_id("vol")
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
         image = tx.get(Template, template)
+        if size_bytes is not None and size_bytes < image.size_bytes:
+            raise Refused(
+                f"template {image.name} has {image.size_bytes} bytes, which a volume of "
+                f"{size_bytes} cannot hold; ask for as many, or name no size"
+            )
         source = located(tx, template)
         row = Volume(
             id=volume,
@@ -70,7 +75,7 @@ def create_volume_from_template(
             kind=VolumeKind.ROOT,
             store=store,
             key=volume,
-            size_bytes=max(size_bytes or 0, image.size_bytes),
+            size_bytes=image.size_bytes if size_bytes is None else size_bytes,
             template=template,
         )
         plan, involved = volume_from_object(

@@ -7,7 +7,14 @@ from holdfast.model.rows import Store, Volume, VolumeGrant, VolumeKind
 from holdfast.model.states import Event, GrantState
 from holdfast.requests import CreateVolume, DeleteVolume, ResizeVolume, Revoke, Role
 from holdfast.runtime import runtime
-from holdfast.workflows.holding import Refused, begin, create, primary_step, store_in_service
+from holdfast.workflows.holding import (
+    Refused,
+    begin,
+    create,
+    primary_step,
+    require_service,
+    store_in_service,
+)
 
 
 def create_volume(
@@ -61,13 +68,24 @@ def delete_volume(volume: str) -> Workflow:
 
 
 def resize_volume(volume: str, *, size_bytes: int, shrink: bool = False) -> Workflow:
-    """Make a volume at least ``size_bytes`` large, or with ``shrink`` exactly that (rounded up)."""
+    """Make a volume ``size_bytes`` large, rounded up to what its store can make.
+
+    Only with ``shrink`` does it become smaller; to grow, its store must be in service.
+    """
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
         row = tx.get(Volume, volume)
+        store = tx.get(Store, row.store)
+        promised = ledger.rounded_bytes(store, size_bytes)
+        if promised < row.size_bytes and not shrink:
+            raise Refused(
+                f"volume {row.name} has {row.size_bytes} bytes; to make it smaller, which cuts off "
+                "what is behind that, ask it to shrink"
+            )
+        if promised > row.size_bytes:
+            require_service(store)
         involved = begin(tx, row, Event.RESIZE_REQUESTED)
-        promised = ledger.rounded_bytes(tx.get(Store, row.store), size_bytes)
         ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=promised)
         step = primary_step(
             row.store,
