@@ -19,8 +19,10 @@ from holdfast.requests import CreateVolume, DeleteVolume, Grant, Revoke, Role, S
 from holdfast.runtime import runtime
 from holdfast.workflows import add_store
 from holdfast.workflows.holding import create, primary_step, store_in_service
+from holdfast.workflows.places import make_host, make_zone
 
 HOST = "host-1"
+ZONE = "zone-1"
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +78,11 @@ async def measure(folder: Path, *, clients: int, operations: int) -> Rate:
             role=Role.PRIMARY,
             provider="null",
             config=NullConfig(),
-            scope=Scope(ScopeKind.ZONE, "zone-1"),
+            scope=Scope(ScopeKind.ZONE, ZONE),
             hosts=(HOST,),
+            scopes=(ScopeKind.ZONE,),
         )
+        await catalogue.transact(lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE)))
         (await orchestrator.run(added)).expect()
         await _clients(orchestrator, added.subject, clients, operations=clients * 2)
         cpu, start = time.process_time(), time.perf_counter()

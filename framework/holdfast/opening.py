@@ -1,7 +1,8 @@
 """Opening a store: from a provider and its configuration to a guarded driver, and back."""
 
 import difflib
-from collections.abc import AsyncIterator, Mapping
+import heapq
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -23,16 +24,27 @@ from holdfast.runtime import runtime
 
 T = TypeVar("T")
 
+_NEAR: Final = 3
+_LISTED: Final = 12
+_COMPARED_MAX: Final = 200
 _RECOGNIZE_S: Final = 60.0
 """How long a place may take to say which store it is."""
 
 
-def nearest_names(wrong: str, known: list[str]) -> str:
-    """A hint for people: the known names closest to a wrong one, or all when none is close."""
+def nearest_names(wrong: str, known: Sequence[str]) -> str:
+    """A hint for people: the few known names closest to a wrong one.
+
+    Where none is close it is all of a few, or the first of many and how many there are.
+    """
     if not known:
         return "there is none"
-    near = difflib.get_close_matches(wrong, known, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(wrong[:_COMPARED_MAX], known, n=_NEAR, cutoff=0.5)
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    if len(known) <= _LISTED:
+        return f"known: {', '.join(sorted(known))}"
+    first = heapq.nsmallest(_NEAR, known)
+    return f"known: {', '.join(first)} and {len(known) - len(first):,} more"
 
 
 def parse_config(provider: Provider, mapping: Mapping[str, object]) -> msgspec.Struct:

@@ -8,6 +8,7 @@ from holdfast.model.rows import Store
 from holdfast.orchestrator import Orchestrator
 from holdfast.requests import Role
 from holdfast.workflows import (
+    adopt_store,
     attach_volume,
     cancel_maintenance,
     create_backup,
@@ -98,6 +99,7 @@ ACTS: tuple[tuple[str, str, Act], ...] = (
     ),
     ("attached", "attach_volume", lambda p: attach_volume(p.ids["restored"], host=HOST)),
     ("detached", "detach_volume", lambda p: detach_volume(p.ids["restored"], host=HOST)),
+    ("adopted", "adopt_store", lambda p: adopt_store(p.ids["second"])),
     ("maintained", "maintain_store", lambda p: maintain_store(p.ids["second"])),
     ("resumed", "cancel_maintenance", lambda p: cancel_maintenance(p.ids["second"])),
     ("gone backup", "delete_backup", lambda p: delete_backup(p.ids["backup"])),

@@ -27,6 +27,7 @@ from holdfast.model.rows import (
     VolumeGrant,
 )
 from holdfast.orchestrator import Orchestrator, open_orchestrator
+from holdfast.plugins import load_provider
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.requests import CallContext, Role, ScopeKind
 from holdfast.runtime import InlineRuntime, RealRuntime, use_runtime
@@ -35,12 +36,14 @@ from holdfast.scrub.capacity import ledger_findings
 from holdfast.stores import PluginOpener
 from holdfast.testbed import Testbed, TestbedKind
 from holdfast.workflows import add_store
+from holdfast.workflows.places import make_host, make_zone
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.memory import MemoryProvider
 
 T = TypeVar("T")
 
 HOST = "host-1"
+ZONE = "zone-1"
 PATIENT = Policy(backoff_s=0.01, backoff_max_s=0.05)
 GONE = {"Allocated", "Expunged", "Removed", "Revoked"}
 
@@ -248,7 +251,10 @@ class Zone:
         return False
 
     async def prepare(self) -> None:
-        """The zone's own rows."""
+        """The zone and its one host, before anything is in it."""
+        await self.catalogue.transact(
+            lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE))
+        )
 
     async def add(self, orchestrator: Orchestrator, name: str, role: Role) -> str:
         """A store of the memory driver, attached to the one host; its id."""
@@ -256,12 +262,14 @@ class Zone:
         return done.expect().subject
 
     def adding(self, name: str, role: Role) -> Any:
+        local = ScopeKind.HOST in load_provider(self.provider).scopes
+        scope = Scope(ScopeKind.HOST, HOST) if local else Scope(ScopeKind.ZONE, ZONE)
         return add_store(
             name=name,
             role=role,
             provider=self.provider,
             config=self.testbed.config(role, name),
-            scope=Scope(ScopeKind.ZONE, "zone-1"),
+            scope=scope,
             hosts=(HOST,),
         )
 
@@ -274,6 +282,7 @@ async def memory_zone() -> AsyncIterator[Zone]:
     """A new zone on the reference driver, which makes volumes from data by itself."""
     async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
         zone = Zone(testbed, MemoryCatalogue(), "memory")
+        await zone.prepare()
         yield zone
         await check_ledger(zone)
 
@@ -284,6 +293,7 @@ async def local_zone() -> AsyncIterator[Zone]:
     run = RealRuntime().new_id("zone")
     async with LocalProvider().testbeds()[TestbedKind.EMBEDDED](run) as testbed:
         zone = Zone(testbed, MemoryCatalogue(), "local")
+        await zone.prepare()
         yield zone
         await check_ledger(zone)
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode, HoldfastError
+from holdfast.errors import ExitCode, HoldfastError, UsageError
 from holdfast.foreign_text import complain, keep_output_plain, tell, visible
 from holdfast.interpreter import SAFE_PATH
+from holdfast.naming import shown
 
 COMMAND_GROUP = "holdfast.commands"
 
@@ -50,6 +51,7 @@ def main() -> None:
     os.environ[SAFE_PATH] = "1"
     keep_output_plain()
     try:
+        _check_arguments(sys.argv[1:])
         code = _run(build_app(sys.argv[1] if len(sys.argv) > 1 else ""))
     except HoldfastError as problem:
         complain(str(problem))
@@ -58,6 +60,15 @@ def main() -> None:
         complain(f"{problem.filename or 'input or output'}: {problem.strerror or problem}")
         raise SystemExit(ExitCode.FAILED) from None
     raise SystemExit(code)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse arguments that are no UTF-8: no name, path or value of ours is anything else."""
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"argument {number} is no UTF-8: {shown(argument)}") from None
 
 
 def _run(app: typer.Typer) -> int:

@@ -9,13 +9,12 @@ import typer
 
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.cli import zone_names
 from holdfast.cli.volumes import NewArgument
 from holdfast.cli.zone import CatalogueOption, check_exists
-from holdfast.errors import ConfigurationError
 from holdfast.foreign_text import tell
-from holdfast.model.rows import Cluster, Host, Pod, Row, Zone
-from holdfast.model.states import Event
-from holdfast.opening import nearest_names
+from holdfast.naming import check_name
+from holdfast.workflows.places import cluster_of, make_host, make_zone
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +40,9 @@ def zone_create(
     ],
 ) -> None:
     """Make a zone with one pod and one cluster."""
-
-    def create(tx: Transaction) -> None:
-        _refuse_known(tx.find(Zone, name), name)
-        tx.insert(Zone(id=name, name=name))
-        tx.insert(Pod(id=f"{name}-pod", zone=name, name="pod-1"))
-        tx.insert(Cluster(id=f"{name}-cluster", pod=f"{name}-pod", name="cluster-1"))
-
-    asyncio.run(_commit(catalogue, create))
-    tell(f"{name}  zone with cluster {name}-cluster")
+    check_name("zone", name)  # before a catalogue is made for it
+    asyncio.run(_commit(catalogue, lambda tx: make_zone(tx, name)))
+    tell(f"{name}  zone with cluster {cluster_of(name)}")
 
 
 def host_add(
@@ -59,24 +52,10 @@ def host_add(
 ) -> None:
     """Add a host that uses volumes to a zone's cluster."""
     check_exists(catalogue)
-
-    def create(tx: Transaction) -> None:
-        _refuse_known(tx.find(Host, name), name)
-        if tx.find(Zone, zone) is None:
-            known = [row.name for row in tx.select(Zone)]
-            raise ConfigurationError(f"there is no zone {zone!r}; {nearest_names(zone, known)}")
-        row = tx.insert(Host(id=name, cluster=f"{zone}-cluster", name=name))
-        tx.fire(row, Event.CONNECTED)
-
-    asyncio.run(_commit(catalogue, create))
+    asyncio.run(_commit(catalogue, lambda tx: make_host(tx, name, zone=zone_names.zone(tx, zone))))
     tell(f"{name}  host of zone {zone}")
 
 
-def _refuse_known(found: Row | None, name: str) -> None:
-    if found is not None:
-        raise ConfigurationError(f"{name} is there already")
-
-
-async def _commit(path: Path, create: Callable[[Transaction], None]) -> None:
+async def _commit(path: Path, create: Callable[[Transaction], object]) -> None:
     async with open_catalogue(path) as catalogue:
         await catalogue.transact(create)

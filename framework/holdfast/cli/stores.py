@@ -6,15 +6,18 @@ from typing import Annotated
 
 import typer
 
+from holdfast.catalogue.port import Transaction
 from holdfast.cli import zone_names
 from holdfast.cli.volumes import NameArgument, NewArgument, StoreOption
 from holdfast.cli.workflows import run_workflow
 from holdfast.cli.zone import CatalogueOption, DryRunOption, JsonOption
 from holdfast.data.images import ImageFormat, inspect_image
 from holdfast.errors import ConfigurationError, UsageError
-from holdfast.model.rows import Scope
+from holdfast.journal import Workflow
+from holdfast.model.rows import Cluster, Host, Row, Scope, Zone
 from holdfast.opening import parse_config
 from holdfast.plugins import load_provider
+from holdfast.ports import Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.workflows import (
     add_store,
@@ -49,8 +52,12 @@ def store_add(  # noqa: PLR0917 - typer makes options of parameters
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="The provider's configuration.")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="Attach it to this host's id.")] = None,
-    scope: Annotated[ScopeKind, typer.Option(help="What the store serves.")] = ScopeKind.ZONE,
-    scope_id: Annotated[str, typer.Option(help="The id of that.")] = "zone-1",
+    scope: Annotated[
+        ScopeKind | None, typer.Option(help="What the store serves; else what the driver has.")
+    ] = None,
+    scope_id: Annotated[
+        str, typer.Option(help="Which of them, by name or id; else the only one there is.")
+    ] = "",
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,19 +66,50 @@ def store_add(  # noqa: PLR0917 - typer makes options of parameters
     if role not in found.roles:
         raise ConfigurationError(f"driver {provider} has no {role} stores")
     settings = parse_config(found, dict(_setting(one) for one in config or ()))
-    run_workflow(
-        catalogue,
-        lambda _: add_store(
+
+    def adding(tx: Transaction) -> Workflow:
+        hosts = tuple(zone_names.host(tx, one) for one in host or ())
+        return add_store(
             name=name,
             role=role,
             provider=provider,
             config=settings,
-            scope=Scope(scope, scope_id),
-            hosts=tuple(host or ()),
-        ),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
+            scope=_scope(tx, scope or _usual_scope(found), scope_id, hosts),
+            hosts=hosts,
+        )
+
+    run_workflow(catalogue, adding, dry_run=dry_run, as_json=as_json)
+
+
+def _usual_scope(provider: Provider) -> ScopeKind:
+    return ScopeKind.ZONE if ScopeKind.ZONE in provider.scopes else provider.scopes[0]
+
+
+def _scope(tx: Transaction, kind: ScopeKind, name: str, hosts: tuple[str, ...]) -> Scope:
+    """What the store serves: what is named, or the only one that can be meant."""
+    match kind:
+        case ScopeKind.ZONE:
+            return Scope(kind, zone_names.zone(tx, name) if name else _only(tx, Zone, kind))
+        case ScopeKind.CLUSTER:
+            return Scope(kind, zone_names.cluster(tx, name) if name else _only(tx, Cluster, kind))
+        case ScopeKind.HOST if name:
+            return Scope(kind, zone_names.host(tx, name))
+        case ScopeKind.HOST if len(hosts) == 1:
+            return Scope(kind, hosts[0])
+        case ScopeKind.HOST:
+            return Scope(kind, _only(tx, Host, kind))
+        case ScopeKind.REGION if name:
+            return Scope(kind, name)
+        case ScopeKind.REGION:
+            raise UsageError("say which region the store serves: --scope-id")
+
+
+def _only(tx: Transaction, row: type[Row], kind: ScopeKind) -> str:
+    found = tx.select(row)
+    if len(found) != 1:
+        there = f"there are {len(found)}" if found else "there is none"
+        raise UsageError(f"say which {kind} the store serves: --scope-id ({there})")
+    return found[0].id
 
 
 def _setting(text: str) -> tuple[str, str]:

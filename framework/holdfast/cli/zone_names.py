@@ -1,56 +1,83 @@
 """What people call things: a row by its id, or by a name that only one living row has."""
 
-from collections.abc import Sequence
+from typing import TypeVar
 
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import ConfigurationError
-from holdfast.model.rows import Backup, Row, Snapshot, Store, Template, Volume
+from holdfast.model.rows import Backup, Cluster, Host, Row, Snapshot, Store, Template, Volume, Zone
+from holdfast.naming import shown
 from holdfast.opening import nearest_names
 from holdfast.workflows.holding import name_of
+from holdfast.workflows.names import is_living
 
-_GONE = frozenset({"Expunged", "Removed"})
+RowT = TypeVar("RowT", bound=Row)
+_SEVERAL_MAX = 5
 
 
 def store(tx: Transaction, name: str) -> str:
     """The id of a store."""
-    return _one(tx.find(Store, name), tx.select(Store), name, "store")
+    return _one(tx, Store, name)
 
 
 def volume(tx: Transaction, name: str) -> str:
     """The id of a volume."""
-    return _one(tx.find(Volume, name), tx.select(Volume), name, "volume")
+    return _one(tx, Volume, name)
 
 
 def snapshot(tx: Transaction, name: str) -> str:
     """The id of a snapshot."""
-    return _one(tx.find(Snapshot, name), tx.select(Snapshot), name, "snapshot")
+    return _one(tx, Snapshot, name)
 
 
 def template(tx: Transaction, name: str) -> str:
     """The id of a template."""
-    return _one(tx.find(Template, name), tx.select(Template), name, "template")
+    return _one(tx, Template, name)
 
 
 def backup(tx: Transaction, name: str) -> str:
     """The id of a backup."""
-    return _one(tx.find(Backup, name), tx.select(Backup), name, "backup")
+    return _one(tx, Backup, name)
 
 
-def _one(by_id: Row | None, rows: Sequence[Row], name: str, noun: str) -> str:
-    """The id that a name stands for.
+def zone(tx: Transaction, name: str) -> str:
+    """The id of a zone."""
+    return _one(tx, Zone, name)
+
+
+def cluster(tx: Transaction, name: str) -> str:
+    """The id of a cluster; clusters of several zones may have one name."""
+    if tx.find(Cluster, name) is not None:
+        return name
+    return _only(tx.select(Cluster), name, "cluster")
+
+
+def host(tx: Transaction, name: str) -> str:
+    """The id of a host."""
+    return _one(tx, Host, name)
+
+
+def _one(tx: Transaction, kind: type[RowT], name: str) -> str:
+    """The id that a name, or an id, stands for.
 
     Raises:
         ConfigurationError: nothing living has this name (the nearest are given), or several have.
     """
+    by_id = tx.find(kind, name)
     if by_id is not None:
         return by_id.id
-    living = [row for row in rows if str(getattr(row, "state", "")) not in _GONE]
+    found = [row for row in tx.select(kind, name=name) if is_living(row)]
+    # All rows are read only to say what is near to a name that nothing has.
+    return _only(found or tx.select(kind), name, kind.__name__.lower())
+
+
+def _only(rows: list[RowT], name: str, noun: str) -> str:
+    living = [row for row in rows if is_living(row)]
     found = [row for row in living if name_of(row) == name]
     if len(found) == 1:
         return found[0].id
     if found:
-        ids = ", ".join(row.id for row in found)
-        raise ConfigurationError(f"several {noun}s are named {name}; say which by id: {ids}")
-    raise ConfigurationError(
-        f"there is no {noun} {name!r}; {nearest_names(name, [name_of(row) for row in living])}"
-    )
+        ids = ", ".join(row.id for row in found[:_SEVERAL_MAX])
+        more = f" and {len(found) - _SEVERAL_MAX} more" if len(found) > _SEVERAL_MAX else ""
+        raise ConfigurationError(f"several {noun}s are named {name}; say which by id: {ids}{more}")
+    known = [name_of(row) for row in living]
+    raise ConfigurationError(f"there is no {noun} {shown(name)}; {nearest_names(name, known)}")

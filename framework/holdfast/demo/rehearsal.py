@@ -18,7 +18,7 @@ from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
 from holdfast.data.images import inspect_image
 from holdfast.demo.image import IMAGE_BYTES
-from holdfast.demo.story import HOST
+from holdfast.demo.story import HOST, ZONE
 from holdfast.infos import Gone
 from holdfast.journal import Workflow
 from holdfast.model.rows import Scope, Store
@@ -36,6 +36,7 @@ from holdfast.workflows import (
     restore_backup,
     revert_volume,
 )
+from holdfast.workflows.places import make_host, make_zone
 
 # What any folder declares; one that shares blocks moves less.
 _DECLARED = PrimaryCapabilities(
@@ -63,6 +64,7 @@ async def rehearse(image: Path | None) -> list[PlanText]:
     if image is not None:
         size = (await runtime().run_blocking(inspect_image, image)).size_bytes
     rehearsal = _Rehearsal()
+    await rehearsal.build_zone()
     primary = await rehearsal.add_store("primary-1", Role.PRIMARY)
     images = await rehearsal.add_store("images", Role.IMAGE)
     second = await rehearsal.add_store("primary-2", Role.PRIMARY)
@@ -88,6 +90,12 @@ class _Rehearsal:
         self.plans: list[PlanText] = []
         self._catalogue = MemoryCatalogue()
         self._registry = builtin_registry()
+
+    async def build_zone(self) -> None:
+        """The zone and the host that everything is in."""
+        await self._catalogue.transact(
+            lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE))
+        )
 
     async def add_store(self, name: str, role: Role) -> str:
         """A store that declares what any folder does."""

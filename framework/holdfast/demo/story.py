@@ -9,9 +9,9 @@ from holdfast.demo.acknowledgement import Promise, Promised, acknowledge
 from holdfast.demo.guest import Guest
 from holdfast.engine import Outcome
 from holdfast.journal import Workflow
-from holdfast.model.rows import Backup, Cluster, Host, Pod, Scope, Template, Volume, Zone
-from holdfast.model.states import Event
+from holdfast.model.rows import Backup, Scope, Template, Volume
 from holdfast.orchestrator import Orchestrator
+from holdfast.plugins import load_provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.runtime import runtime
 from holdfast.workflows import (
@@ -24,6 +24,7 @@ from holdfast.workflows import (
     restore_backup,
     revert_volume,
 )
+from holdfast.workflows.places import make_host, make_zone
 
 HOST = "host-1"
 ZONE = "zone-1"
@@ -79,12 +80,13 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
 
 def workflow_to_add(store: StoreConfig, host: str = HOST) -> Workflow:
     """The workflow that adds one of the stores, for use on a host."""
+    local = ScopeKind.HOST in load_provider(store.provider).scopes
     return add_store(
         name=store.name,
         role=store.role,
         provider=store.provider,
         config=store.config,
-        scope=Scope(ScopeKind.HOST, host),
+        scope=Scope(ScopeKind.HOST, host) if local else Scope(ScopeKind.ZONE, ZONE),
         hosts=(host,),
     )
 
@@ -158,12 +160,7 @@ class Story:
     async def _build_zone(self) -> None:
         host = self._cast.host
         await self._orchestrator.catalogue.transact(
-            lambda tx: (
-                tx.insert(Zone(id=ZONE, name=ZONE)),
-                tx.insert(Pod(id="pod-1", zone=ZONE, name="pod-1")),
-                tx.insert(Cluster(id="cluster-1", pod="pod-1", name="cluster-1")),
-                tx.fire(tx.insert(Host(id=host, cluster="cluster-1", name=host)), Event.CONNECTED),
-            )
+            lambda tx: (make_zone(tx, ZONE), make_host(tx, host, zone=ZONE))
         )
         self._chapter(f"zone {ZONE} with host {host}")
 

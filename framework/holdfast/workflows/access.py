@@ -5,6 +5,8 @@ from holdfast.catalogue.port import Transaction
 from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Store, Volume, VolumeGrant
 from holdfast.model.states import Event, GrantState, VolumeState
+from holdfast.naming import shown
+from holdfast.opening import nearest_names
 from holdfast.requests import Grant, Revoke
 from holdfast.runtime import runtime
 from holdfast.workflows.holding import (
@@ -25,7 +27,13 @@ def attach_volume(volume: str, *, host: str, mode: AccessMode = AccessMode.EXCLU
         del operation
         row = tx.get(Volume, volume)
         require(row, VolumeState.READY)
-        require_service(tx.get(Store, row.store))
+        store = tx.get(Store, row.store)
+        require_service(store)
+        if host not in store.hosts:
+            raise Refused(
+                f"store {store.name} is not attached to host {shown(host)}; "
+                f"{nearest_names(host, list(store.hosts))}"
+            )
         for held in _held(tx, volume, host):
             raise Refused(f"volume {row.name} is attached to {host} already ({held.state})")
         involved = create(tx, VolumeGrant(id=grant, volume=volume, host=host, mode=mode))

@@ -37,6 +37,7 @@ from holdfast.workflows.holding import (
     reading_mode,
     store_in_service,
 )
+from holdfast.workflows.names import insert_named
 
 
 def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
@@ -51,9 +52,6 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
         kept = tx.get(Snapshot, snapshot)
         borrowed = begin(tx, kept, Event.COPY_REQUESTED, principal=False)
         size = kept.size_bytes
-        tx.insert(
-            Backup(id=backup, name=name, volume=kept.volume, snapshot=snapshot, size_bytes=size)
-        )
         involved = create(
             tx,
             StoredObject(
@@ -64,6 +62,10 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
                 key=backup,
                 size_bytes=size,
             ),
+        )
+        insert_named(
+            tx,
+            Backup(id=backup, name=name, volume=kept.volume, snapshot=snapshot, size_bytes=size),
         )
         ledger.reserve_new(tx, store=store, holder=located_as, amount_bytes=size)
         save = SaveInputs(

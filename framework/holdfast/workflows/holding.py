@@ -14,6 +14,7 @@ from holdfast.plans import PlannedStep
 from holdfast.requests import Role, verb_of
 from holdfast.steps.life_cycle import LifeCycleInputs
 from holdfast.steps.verbs import ImageInputs, PrimaryInputs
+from holdfast.workflows.names import insert_named
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -44,8 +45,9 @@ def begin(tx: Transaction, row: Row, event: Event, *, principal: bool = True) ->
 
 
 def create(tx: Transaction, row: Row) -> Involved:
-    """Insert a row whose creation begins."""
-    return begin(tx, tx.insert(row), Event.CREATE_REQUESTED)
+    """Insert a row whose creation begins; what has a name keeps to the rule for names."""
+    stored = insert_named(tx, row) if hasattr(row, "name") else tx.insert(row)
+    return begin(tx, stored, Event.CREATE_REQUESTED)
 
 
 def require(row: Row, *states: str) -> None:

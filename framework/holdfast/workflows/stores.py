@@ -8,6 +8,7 @@ from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
 from holdfast.model.states import Event, StoreState
 from holdfast.plans import PlannedStep
+from holdfast.plugins import load_provider
 from holdfast.requests import (
     AdoptStore,
     AttachHost,
@@ -17,6 +18,7 @@ from holdfast.requests import (
     InitializeStore,
     MaintainStore,
     Role,
+    ScopeKind,
 )
 from holdfast.runtime import runtime
 from holdfast.steps.life_cycle import StoreToDescribe
@@ -29,6 +31,7 @@ from holdfast.workflows.holding import (
     require,
     state_of,
 )
+from holdfast.workflows.references import check_hosts, check_scope
 
 _NO_BYTES = frozenset({"Expunged", "Lost"})
 
@@ -41,19 +44,24 @@ def add_store(
     config: msgspec.Struct,
     scope: Scope,
     hosts: tuple[str, ...] = (),
+    scopes: tuple[ScopeKind, ...] | None = None,
 ) -> Workflow:
     """Make a place a store, attach it to hosts, and keep what it declares.
 
-    ``config`` is the provider's configuration, already checked (``holdfast.opening``).
+    ``config`` is the provider's configuration, already checked (``holdfast.opening``). ``scopes``
+    are those that the provider has, by default what the installed one says.
+
+    Raises:
+        ConfigurationError: no such provider is installed.
     """
+    offered = load_provider(provider).scopes if scopes is None else scopes
     store = runtime().new_id("store")
     document = msgspec.Raw(msgspec.json.encode(config))
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
-        for other in tx.select(Store, name=name):
-            if other.state is not StoreState.REMOVED:
-                raise Refused(f"there is a store named {name} already ({other.id})")
+        check_scope(tx, scope, provider=provider, offered=offered)
+        check_hosts(tx, scope, hosts)
         row = Store(
             id=store,
             name=name,
@@ -114,15 +122,14 @@ def remove_store(store: str) -> Workflow:
 def adopt_store(store: str) -> Workflow:
     """Write an identity into the place of a store from before stores had one.
 
-    The place is recognized by the id that its driver gave it, which the catalogue has.
+    The place is recognized by the id that its driver gave it, which the catalogue has. A store that
+    has its identity is only recognized.
     """
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
         row = tx.get(Store, store)
         require(row, StoreState.UP, StoreState.MAINTENANCE)
-        if row.identity:
-            raise Refused(f"store {row.name} has its identity already ({row.identity})")
         step = life_cycle_step(store, AdoptStore(driver_id=row.driver_id, identity=row.id))
         return Draft(plan=(step,), involved=())
 

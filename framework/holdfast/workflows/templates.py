@@ -11,6 +11,7 @@ from holdfast.runtime import runtime
 from holdfast.steps.contents import ImageObject, SaveInputs, VerifyObjectInputs
 from holdfast.workflows.from_object import located, volume_from_object
 from holdfast.workflows.holding import Refused, create, store_in_service
+from holdfast.workflows.names import insert_named
 
 
 def register_template(*, name: str, store: str, path: str, size_bytes: int) -> Workflow:
@@ -22,7 +23,6 @@ def register_template(*, name: str, store: str, path: str, size_bytes: int) -> W
 
     def draft(tx: Transaction, operation: str) -> Draft:
         store_in_service(tx, store, Role.IMAGE)
-        tx.insert(Template(id=template, name=name, size_bytes=size_bytes))
         involved = create(
             tx,
             StoredObject(
@@ -34,6 +34,7 @@ def register_template(*, name: str, store: str, path: str, size_bytes: int) -> W
                 size_bytes=size_bytes,
             ),
         )
+        insert_named(tx, Template(id=template, name=name, size_bytes=size_bytes))
         ledger.reserve_new(tx, store=store, holder=located_as, amount_bytes=size_bytes)
         save = SaveInputs(
             store=store,

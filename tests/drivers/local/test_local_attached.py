@@ -33,7 +33,9 @@ def on_zone(body: Callable[[Zone], Awaitable[None]]) -> None:
     async def run() -> None:
         start = LocalProvider().testbed_variants()["embedded:daemon"]
         async with start(runtime().new_id("zone")) as testbed:
-            await body(Zone(testbed, MemoryCatalogue(), "local"))
+            zone = Zone(testbed, MemoryCatalogue(), "local")
+            await zone.prepare()
+            await body(zone)
 
     asyncio.run(run())
 

@@ -15,7 +15,6 @@ from holdfast.orchestrator import Orchestrator
 from holdfast.requests import Role
 from holdfast.scrub import FindingKind, scrub
 from holdfast.workflows import (
-    Refused,
     adopt_store,
     attach_volume,
     cancel_maintenance,
@@ -302,9 +301,8 @@ def test_stores_from_before_are_told_apart_and_adopted(tmp_path: Path) -> None:
                 assert ended.verdict is Verdict.FAILED_CLEAN, ended
                 assert "this is store silver" in ended.error
             pair.exchange()
-            (await orchestrator.run(adopt_store(gold))).expect()
-            with pytest.raises(Refused, match="has its identity already"):
-                await orchestrator.run(adopt_store(gold))
+            for _ in range(2):
+                (await orchestrator.run(adopt_store(gold))).expect()
             row = await zone.catalogue.transact(lambda tx: tx.get(Store, gold))
             told = msgspec.json.decode(
                 (pair.place("gold", Role.PRIMARY) / "store.json").read_bytes()
