@@ -195,3 +195,80 @@ class ImageCapabilities(
 
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
+
+
+BYTES_MAX = (1 << 63) - 1
+"""No store declares, and nobody asks for, more bytes than this in one thing."""
+_COUNT_MAX = 1 << 40
+_GRANULARITY_MAX_BYTES = 1 << 40
+
+
+def nonsense_in(declared: Capabilities) -> str:
+    """Why no store can be as it is declared, or an empty string.
+
+    What this admits can be computed with: nothing is divided by zero, empty where one must be
+    picked, or larger than 64 bits however it is rounded up.
+    """
+    if isinstance(declared, PrimaryCapabilities):
+        return _nonsense_of_volumes(declared.volume) or _nonsense_of_primary(declared)
+    return _nonsense_of_image(declared)
+
+
+def _nonsense_of_volumes(volume: VolumeCapabilities) -> str:
+    smallest, largest = volume.size_min_bytes, volume.size_max_bytes
+    granularity = volume.size_granularity_bytes
+    wrong = (
+        _outside("volume.size_granularity_bytes", granularity, 1, _GRANULARITY_MAX_BYTES)
+        or _outside("volume.size_max_bytes", largest, 1, BYTES_MAX)
+        or _outside("volume.size_min_bytes", smallest, 0, largest)
+    )
+    if wrong:
+        return wrong
+    if -(-max(1, smallest) // granularity) * granularity > largest:
+        return (
+            f"no size lies between volume.size_min_bytes {smallest} and size_max_bytes {largest} "
+            f"that size_granularity_bytes {granularity} allows"
+        )
+    return _outside("volume.volumes_max", volume.volumes_max, 1, _COUNT_MAX)
+
+
+def _nonsense_of_primary(declared: PrimaryCapabilities) -> str:
+    access, snapshot, qos = declared.access, declared.snapshot, declared.qos
+    if not access.modes or len(set(access.modes)) < len(access.modes):
+        return "access.modes are none, or one of them twice"
+    return (
+        _outside("access.hosts_max", access.hosts_max, 1, _COUNT_MAX)
+        or _outside(
+            "snapshot.snapshots_per_volume_max",
+            snapshot.snapshots_per_volume_max if snapshot else None,
+            1,
+            _COUNT_MAX,
+        )
+        or _outside("qos.iops_max", qos.iops_max if qos else None, 1, _COUNT_MAX)
+        or _outside("qos.iops_min", qos.iops_min if qos else None, 0, qos.iops_max if qos else 0)
+    )
+
+
+def _nonsense_of_image(declared: ImageCapabilities) -> str:
+    upload, url = declared.upload, declared.url
+    wrong = (
+        _outside("upload.object_max_bytes", upload.object_max_bytes, 1, BYTES_MAX)
+        or _outside("upload.part_max_bytes", upload.part_max_bytes, 1, BYTES_MAX)
+        or _outside("upload.part_min_bytes", upload.part_min_bytes, 0, upload.part_max_bytes)
+        or _outside("upload.parts_max", upload.parts_max, 1, _COUNT_MAX)
+        or _outside("list.page_max", declared.list.page_max, 1, _COUNT_MAX)
+    )
+    if wrong:
+        return wrong
+    if not upload.kinds or len(set(upload.kinds)) < len(upload.kinds):
+        return "upload.kinds are none, or one of them twice"
+    if url is not None and not 0 < url.expires_max_s <= _COUNT_MAX:
+        return f"url.expires_max_s is {url.expires_max_s}, and must be above 0 and finite"
+    return ""
+
+
+def _outside(name: str, value: int | None, lowest: int, highest: int) -> str:
+    """Why a limit is none; ``None`` is no limit."""
+    if value is None or lowest <= value <= highest:
+        return ""
+    return f"{name} is {value}, and must be {lowest} to {highest}"

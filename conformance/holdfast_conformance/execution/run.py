@@ -22,6 +22,8 @@ from holdfast_conformance.execution.places import writing
 from holdfast_conformance.execution.progress import Watcher
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.generate import generate_plans
+from holdfast_conformance.judgement.judge import PlanJudge
+from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.reduction.confirm import Origin, Reducer
@@ -143,7 +145,9 @@ class _Certification:
             self._opened = self._supervisor.start()
         except DriverRefused as refused:
             self._traces = _trace_folder(self._request.out)
-            self._record(refused_at_loading(self._request.provider, str(refused)))
+            loaded = refused_at_loading(self._request.provider, str(refused))
+            self._record(loaded)
+            self._loading.extend((finding, loaded.role) for finding in findings_of(loaded))
             return self._conclude()
         self._traces = _trace_folder(self._request.out)
         for role in self._opened.roles:
@@ -272,6 +276,14 @@ class _Certification:
 def refused_at_loading(provider: str, reason: str) -> Loaded:
     """The loading record of a driver that could not even be started; it has no role yet."""
     return Loaded(provider=provider, role=Role.PRIMARY, defects=(reason,), documents=())
+
+
+def findings_of(loaded: Loaded) -> tuple[Finding, ...]:
+    """What is wrong with how a role was loaded."""
+    judge = PlanJudge(all_properties())
+    judge.feed(loaded)
+    judge.finish()
+    return judge.findings
 
 
 def exit_code_of(verdict: Verdict) -> ExitCode:

@@ -21,6 +21,7 @@ from holdfast_conformance.execution.processes import (
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.worker.capture import enlarge_pipe
 from holdfast_conformance.worker.protocol import (
+    REPORT_MAX_BYTES,
     Channel,
     Command,
     Quit,
@@ -68,7 +69,7 @@ class WorkerProcess:
         self._spared = frozenset(children())
         self._ends: tuple[int, ...] = (command_end, report_end, stdout, stderr)
         self._stderr = stderr
-        self._channel = Channel(report_end, command_end)
+        self._channel = Channel(report_end, command_end, REPORT_MAX_BYTES)
         # Unlike select, poll takes descriptors of any number.
         self._arrivals = select.poll()
         self._arrivals.register(report_end, select.POLLIN)

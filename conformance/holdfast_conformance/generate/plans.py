@@ -4,7 +4,7 @@ They follow from the suite's version, the seed, the capabilities and the profile
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -16,6 +16,7 @@ from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.generate.random_image import random_image
 from holdfast_conformance.generate.random_primary import random_primary
 from holdfast_conformance.plan import InjectFault, Plan, encode_plan
+from holdfast_conformance.plan_limits import excess_of_work
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.scenarios.image import image_scenario, image_stories
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
@@ -33,7 +34,20 @@ def generate_plans(
     seed: int,
     faults: Iterable[Fault] = tuple(Fault),
 ) -> tuple[Plan, ...]:
-    """All plans of a profile for one role.
+    """All plans of a profile for one role; arguments are those of ``plans_of``."""
+    return tuple(plans_of(role, capabilities, profile, seed, faults))
+
+
+def plans_of(
+    role: Role,
+    capabilities: Capabilities,
+    profile: Profile,
+    seed: int,
+    faults: Iterable[Fault] = tuple(Fault),
+) -> Iterator[Plan]:
+    """The plans of a profile for one role, each made when it is asked for.
+
+    What would be beyond the suite's own limits, because a store declares such sizes, is left out.
 
     Args:
         role: the role that ``capabilities`` are of.
@@ -48,17 +62,17 @@ def generate_plans(
     stories = _stories(capabilities)
     scenarios = profile.rounds * stories
     drawn = draw(scenarios + profile.ops // profile.steps, _mixed(capabilities, seed))
-    made: list[Plan] = []
+    available = frozenset(faults)
     for index, data in enumerate(drawn):
         identifier, choices = f"{role.value}-{seed:x}-{index}", Choices(data)
         if index < scenarios:
             plan = _scenario(capabilities, index % stories, choices, identifier)
         else:
             plan = _walk(capabilities, choices, identifier, profile.steps)
-        if plan is not None:
-            made.append(plan)
-    available = frozenset(faults)
-    return tuple(plan for plan in made if available.issuperset(_faults_of(plan)))
+        if plan is None or excess_of_work(plan):
+            continue
+        if available.issuperset(_faults_of(plan)):
+            yield plan
 
 
 def plans_digest(plans: Iterable[Plan]) -> str:

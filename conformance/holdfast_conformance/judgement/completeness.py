@@ -46,6 +46,11 @@ class Course:
             case _:
                 pass
 
+    @property
+    def left(self) -> bool:
+        """Whether a record was out of place, so that what follows proves nothing."""
+        return bool(self._wrong)
+
     def gap(self) -> str:
         """What is missing or out of place, now that the trace is over, or an empty string."""
         due = "a beginning" if self._due is None else next(self._due, _OVER)

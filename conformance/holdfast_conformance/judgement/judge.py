@@ -6,10 +6,12 @@ model, since what follows proves nothing. ``judge`` feeds each trace to one and 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
+from holdfast.foreign_text import capped
 from holdfast.requests import Role
 from holdfast_conformance.judgement.attribution import attribute
 from holdfast_conformance.judgement.completeness import Course
@@ -25,6 +27,7 @@ from holdfast_conformance.judgement.evidence import (
 from holdfast_conformance.judgement.follow import PlanFollower
 from holdfast_conformance.judgement.registry import Property
 from holdfast_conformance.trace import Loaded, Started, TraceRecord
+from holdfast_conformance.trace_lines import UNREADABLE
 from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status, Verdict
 
 COMPLETE_TO = Level.L1
@@ -32,6 +35,10 @@ COMPLETE_TO = Level.L1
 
 FINDINGS_MAX = 20
 """How many findings of one property a verdict lists."""
+
+
+FINDING_MAX = 1000
+"""How many characters a finding has at most to say what was expected, and what came."""
 
 
 class PlanJudge:
@@ -50,6 +57,8 @@ class PlanJudge:
         self.role: Role | None = None
         self.capabilities: Capabilities | None = None
         self.diverged = False
+        self.loaded = False
+        """Whether the trace is that of a role's loading."""
         self._findings: dict[str, Finding] = {}
         self.exercised: Counter[str] = Counter()
         self.aspects: set[tuple[str, str]] = set()
@@ -64,6 +73,8 @@ class PlanJudge:
         if self.diverged:
             return
         self._course.take(record)
+        if self._course.left:
+            return
         match record:
             case Loaded():
                 self._load(record)
@@ -90,6 +101,7 @@ class PlanJudge:
         return gap and f"the trace of {self._plan or 'no plan'} is not whole: {gap}"
 
     def _load(self, record: Loaded) -> None:
+        self.loaded = True
         self.role = record.role
         self.capabilities = capabilities_in(record)
         self._plan = f"load-{record.role.value}"
@@ -134,8 +146,8 @@ class PlanJudge:
             property=identifier,
             plan=self._plan,
             index=index,
-            expected=judgement.expected,
-            observed=judgement.observed,
+            expected=capped(judgement.expected, FINDING_MAX),
+            observed=capped(judgement.observed, FINDING_MAX),
         )
         self._findings.setdefault(identifier, finding)
 
@@ -148,26 +160,66 @@ class _Role:
         self.exercised: Counter[str] = Counter()
         self.aspects: set[tuple[str, str]] = set()
         self.findings: dict[str, list[Finding]] = {}
-        self.loaded = False
         self.plans = 0
         self.incomplete = ""
         """Why the first trace that proves nothing does not, or an empty string."""
 
-    def add(self, judged: PlanJudge, *, loaded: bool) -> None:
+    def add(self, judged: PlanJudge) -> None:
         """Count one trace."""
         self.capabilities = self.capabilities or judged.capabilities
         self.exercised.update(judged.exercised)
         self.aspects |= judged.aspects
-        self.loaded |= loaded
-        self.plans += not loaded
+        self.plans += not judged.loaded
         self.incomplete = self.incomplete or judged.incomplete()
         for finding in judged.findings:
-            self.findings.setdefault(finding.property, []).append(finding)
+            kept = self.findings.setdefault(finding.property, [])
+            if len(kept) < FINDINGS_MAX:
+                kept.append(finding)
+
+
+class Judging:
+    """A verdict in the making: takes one trace after the other, and keeps none.
+
+    Args:
+        properties: the registry.
+    """
+
+    def __init__(self, properties: Iterable[Property]) -> None:
+        self._properties = tuple(properties)
+        self._roles: dict[Role, _Role] = {}
+
+    def begin(self) -> PlanJudge:
+        """The judge of the next trace, which is given back to ``end`` when it is over."""
+        return PlanJudge(self._properties)
+
+    def end(self, judged: PlanJudge) -> None:
+        """Count a trace that was judged."""
+        judged.finish()
+        if judged.role is not None:
+            self._roles.setdefault(judged.role, _Role()).add(judged)
+
+    def verdict(self, requested: Level) -> Verdict:
+        """The verdict on everything that was taken.
+
+        Args:
+            requested: the level asked for; properties above it are judged as far as they were seen.
+        """
+        roles = self._roles
+        results = tuple(
+            _combined(
+                found, [_result(found, role, roles[role]) for role in found.roles if role in roles]
+            )
+            for found in self._properties
+        )
+        level = _level(results, exercised=any(role.plans for role in roles.values()))
+        failed = any(result.status is Status.FAIL for result in results)
+        reached = level is not None and level.value >= requested.value
+        return Verdict(level=level, requested=requested, ok=reached and not failed, results=results)
 
 
 def judge(
     properties: Iterable[Property],
-    traces: Iterable[Sequence[TraceRecord]],
+    traces: Iterable[Iterable[TraceRecord]],
     *,
     requested: Level = Level.L1,
 ) -> Verdict:
@@ -175,29 +227,16 @@ def judge(
 
     Args:
         properties: the registry.
-        traces: one sequence of records for each plan, and one for each loaded role.
+        traces: the records of each plan, and those of each loaded role.
         requested: the level asked for; properties above it are judged as far as they were seen.
     """
-    properties = tuple(properties)
-    roles: dict[Role, _Role] = {}
+    judging = Judging(properties)
     for trace in traces:
-        judged = PlanJudge(properties)
+        judged = judging.begin()
         for record in trace:
             judged.feed(record)
-        judged.finish()
-        if judged.role is not None:
-            loaded = any(isinstance(record, Loaded) for record in trace)
-            roles.setdefault(judged.role, _Role()).add(judged, loaded=loaded)
-    results = tuple(
-        _combined(
-            found, [_result(found, role, roles[role]) for role in found.roles if role in roles]
-        )
-        for found in properties
-    )
-    level = _level(results, exercised=any(role.plans for role in roles.values()))
-    failed = any(result.status is Status.FAIL for result in results)
-    reached = level is not None and level.value >= requested.value
-    return Verdict(level=level, requested=requested, ok=reached and not failed, results=results)
+        judging.end(judged)
+    return judging.verdict(requested)
 
 
 def _result(found: Property, name: Role, role: _Role) -> PropertyResult:
@@ -273,12 +312,13 @@ def _level(results: Sequence[PropertyResult], *, exercised: bool) -> Level | Non
 
 
 def capabilities_in(record: Loaded) -> Capabilities | None:
-    """What a role declared when it was loaded; ``None`` when no document can be read."""
+    """What a role declared when it was loaded; ``None`` when no document of a store can be read."""
+    expected: Any = PrimaryCapabilities if record.role is Role.PRIMARY else ImageCapabilities
     for document in record.documents:
         try:
-            if record.role is Role.PRIMARY:
-                return msgspec.json.decode(document, type=PrimaryCapabilities)
-            return msgspec.json.decode(document, type=ImageCapabilities)
-        except msgspec.MsgspecError:
+            found: Capabilities = msgspec.json.decode(document, type=expected)
+        except UNREADABLE:
             continue
+        if not nonsense_in(found):
+            return found
     return None

@@ -1,10 +1,13 @@
 """Reducing a recorded failure anew: from a trace or a replay file to a smaller replay file."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
+from holdfast.capabilities import nonsense_in
 from holdfast.errors import UsageError
 from holdfast.runtime import runtime
 from holdfast_conformance.execution.lane import open_lane
@@ -12,11 +15,14 @@ from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.judgement.judge import PlanJudge
 from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
+from holdfast_conformance.plan_limits import excess_of
 from holdfast_conformance.reduction.confirm import Origin, Reducer
 from holdfast_conformance.reduction.repro import Repro, read_repro
+from holdfast_conformance.report.folder import TRACE_MAX_BYTES
+from holdfast_conformance.stranger_files import read_given
 from holdfast_conformance.strength.planted import find_property
 from holdfast_conformance.trace import Started, TraceRecord
-from holdfast_conformance.trace_lines import UNREADABLE, decode_record
+from holdfast_conformance.trace_lines import records_in
 from holdfast_conformance.verdict import Finding
 
 TRACE_SUFFIX = ".jsonl"
@@ -62,16 +68,16 @@ def recorded_failure(path: Path, wanted: str) -> Recorded:
 
 
 def _from_trace(path: Path, wanted: str) -> Recorded:
-    try:
-        records = [decode_record(line) for line in path.read_bytes().splitlines()]
-    except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}") from problem
-    except UNREADABLE as problem:
-        raise UsageError(f"{path} is no trace: {problem}") from problem
-    started = records[0] if records else None
+    data = read_given(path, TRACE_MAX_BYTES)
+    records = records_in(str(path), io.BytesIO(data))
+    started = next(records, None)
     if not isinstance(started, Started):
         raise UsageError(f"{path} holds no plan")
-    findings = _judged(records)
+    if excess := excess_of(started.plan):
+        raise UsageError(f"{path} has a plan that no suite makes: {excess}")
+    if wrong := nonsense_in(started.capabilities):
+        raise UsageError(f"{path} is of a store that cannot be: {wrong}")
+    findings = _judged(started, records)
     chosen = [finding for finding in findings if wanted in {"", finding.property}]
     if not chosen:
         seen = ", ".join(finding.property for finding in findings) or "no property"
@@ -84,9 +90,9 @@ def _from_trace(path: Path, wanted: str) -> Recorded:
     )
 
 
-def _judged(records: Sequence[TraceRecord]) -> tuple[Finding, ...]:
+def _judged(started: Started, records: Iterable[TraceRecord]) -> tuple[Finding, ...]:
     judge = PlanJudge(all_properties())
-    for record in records:
+    for record in chain((started,), records):
         judge.feed(record)
     judge.finish()
     return judge.findings

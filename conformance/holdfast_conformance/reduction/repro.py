@@ -8,9 +8,12 @@ import msgspec
 from holdfast.errors import UsageError
 from holdfast.requests import Role
 from holdfast_conformance.plan import Plan
+from holdfast_conformance.plan_limits import excess_of
+from holdfast_conformance.stranger_files import read_given
 from holdfast_conformance.trace_lines import UNREADABLE
 
 REPRO_SCHEMA = "holdfast-repro/1"
+REPRO_MAX_BYTES = 4 << 20
 
 
 class Repro(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,16 +57,26 @@ def read_repro(path: Path) -> Repro:
     Raises:
         UsageError: it cannot be read, or is no replay file of this schema, or contradicts itself.
     """
+    return decode_repro(read_given(path, REPRO_MAX_BYTES), str(path))
+
+
+def decode_repro(data: bytes, name: str) -> Repro:
+    """The replay file in these bytes.
+
+    Raises:
+        UsageError: it is no replay file of this schema, or contradicts itself, or its plan asks for
+            more than the suite ever does; the message begins with ``name``.
+    """
     try:
-        repro = msgspec.json.decode(path.read_bytes(), type=Repro)
-    except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}") from problem
+        repro = msgspec.json.decode(data, type=Repro)
     except UNREADABLE as problem:
-        raise UsageError(f"{path} is no replay file: {problem}") from problem
+        raise UsageError(f"{name} is no replay file: {problem}") from problem
     if repro.schema != REPRO_SCHEMA:
-        raise UsageError(f"{path} has schema {repro.schema!r}; this version reads {REPRO_SCHEMA!r}")
+        raise UsageError(f"{name} has schema {repro.schema!r}; this version reads {REPRO_SCHEMA!r}")
     if repro.plan is not None and repro.plan.role is not repro.role:
         raise UsageError(
-            f"{path} is of the {repro.role.value} role, and its plan of {repro.plan.role.value}"
+            f"{name} is of the {repro.role.value} role, and its plan of {repro.plan.role.value}"
         )
+    if repro.plan is not None and (excess := excess_of(repro.plan)):
+        raise UsageError(f"{name} has a plan that no suite makes: {excess}")
     return repro

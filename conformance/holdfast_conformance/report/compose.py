@@ -4,25 +4,21 @@ The writer and ``verify`` call the same function, so that a report is right exac
 it once more from its own traces gives the same bytes.
 """
 
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from holdfast.errors import UsageError
 from holdfast.testbed import TestbedKind
-from holdfast_conformance.judgement.judge import judge
+from holdfast_conformance.judgement.judge import Judging
 from holdfast_conformance.judgement.registry import all_properties
-from holdfast_conformance.reduction.repro import encode_repro, read_repro, replay_command
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
-    REPRO_NAME,
     SCHEMA,
-    TRACES_NAME,
     BackendFacts,
     DriverFacts,
-    Failure,
     Part,
     Report,
     RunFacts,
@@ -30,19 +26,13 @@ from holdfast_conformance.report.document import (
     digest_of,
     sha256_of,
 )
+from holdfast_conformance.report.folder import ReportFolder
 from holdfast_conformance.report.html import render_html
 from holdfast_conformance.report.junit import render_junit
+from holdfast_conformance.report.reading import read_traces
+from holdfast_conformance.report.replays import Replays, read_replays
 from holdfast_conformance.report.suite import INTERFACE, property_texts, suite_facts
-from holdfast_conformance.report.summary import (
-    badges_of,
-    coverage_of,
-    executed_ops,
-    leaks_of,
-    performance_of,
-    roles_of,
-)
-from holdfast_conformance.report.traces import read_traces
-from holdfast_conformance.report.wording import describe_step
+from holdfast_conformance.report.summary import Summary, badges_of
 from holdfast_conformance.verdict import Level, Verdict
 
 
@@ -71,33 +61,53 @@ def compose(directory: Path, inputs: ReportInputs) -> Composed:
     """The report of the traces in ``directory``, computed from them and from what was stated.
 
     Raises:
-        UsageError: a file is no trace or no replay file.
+        UsageError: a file is no trace or no replay file, or is none that a report has.
     """
-    traces = read_traces(directory)
-    records = tuple(chain.from_iterable(traces))
-    verdict = judge(all_properties(), traces, requested=inputs.requested)
-    roles = roles_of(records)
+    with ReportFolder(directory) as folder:
+        for problem in folder.problems:
+            raise UsageError(problem)
+        judging, summary = Judging(all_properties()), Summary()
+        read = read_traces(folder, judging, summary)
+        for problem in read.problems.values():
+            raise UsageError(problem)
+        verdict = judging.verdict(inputs.requested)
+        replays = read_replays(folder, verdict, inputs.driver.reference)
+        return composed(inputs, verdict, summary, replays, read.sha256)
+
+
+def composed(
+    inputs: ReportInputs,
+    verdict: Verdict,
+    summary: Summary,
+    replays: Replays,
+    traces_sha256: Mapping[str, str],
+) -> Composed:
+    """The report of what was read."""
+    roles = summary.roles()
     report = Report(
         schema=SCHEMA,
         interface=INTERFACE,
         suite=suite_facts(),
         driver=msgspec.structs.replace(inputs.driver, roles=roles),
         backend=inputs.backend,
-        run=msgspec.structs.replace(inputs.run, ops=executed_ops(records)),
+        run=msgspec.structs.replace(inputs.run, ops=summary.executed_ops),
         verdict=verdict,
         scope=scope_of(verdict, inputs.backend),
         badges=badges_of([role.capabilities for role in roles], verdict),
         properties=property_texts(),
-        failures=failures_of(directory, inputs.driver.reference),
-        coverage=coverage_of(records),
-        leaks=leaks_of(records),
-        performance=performance_of(records),
+        failures=replays.failures,
+        coverage=summary.coverage(),
+        leaks=summary.leaks(),
+        performance=summary.performance(),
         strength=inputs.strength,
     )
     junit, html = render_junit(report), render_html(report)
-    files = {JUNIT_NAME: sha256_of(junit), HTML_NAME: sha256_of(html)}
-    for path in listed_files(directory):
-        files[path.relative_to(directory).as_posix()] = sha256_of(path.read_bytes())
+    files = {
+        JUNIT_NAME: sha256_of(junit),
+        HTML_NAME: sha256_of(html),
+        **traces_sha256,
+        **replays.sha256,
+    }
     report = msgspec.structs.replace(report, files=files)
     report = msgspec.structs.replace(report, digest=digest_of(report))
     return Composed(report=report, junit=junit, html=html)
@@ -123,33 +133,3 @@ def scope_of(verdict: Verdict, backend: BackendFacts) -> str:
     )
     scope = f"{level}/{backend.kind.value}: {answered}"
     return f"{scope} (pre-certification)" if backend.kind is TestbedKind.SIM else scope
-
-
-def listed_files(directory: Path) -> list[Path]:
-    """The trace and replay files, which a report lists beside its renderings."""
-    found = [*(directory / TRACES_NAME).rglob("*"), *(directory / REPRO_NAME).rglob("*")]
-    return sorted(path for path in found if path.is_file())
-
-
-def failures_of(directory: Path, reference: str) -> tuple[Failure, ...]:
-    """The replay files of a report, in words.
-
-    Raises:
-        UsageError: a file in ``repro/`` is no replay file as the suite writes it.
-    """
-    found: list[Failure] = []
-    for path in sorted((directory / REPRO_NAME).glob("*")):
-        repro = read_repro(path)
-        if encode_repro(repro) != path.read_bytes():
-            raise UsageError(f"{path.name} is no replay file as the suite writes it")
-        name = path.relative_to(directory).as_posix()
-        found.append(
-            Failure(
-                property=repro.property,
-                steps=tuple(describe_step(step) for step in repro.plan.steps) if repro.plan else (),
-                confirmed=repro.confirmed,
-                replay=replay_command(name, reference, repro.testbed),
-                file=name,
-            )
-        )
-    return tuple(found)

@@ -1,11 +1,14 @@
 """What a report says beside the verdict: coverage, latencies, leaks, roles and badges.
 
-All of it is computed from the traces, so that whoever holds the traces gets the same.
+All of it is computed from the traces, so that whoever holds the traces gets the same; they are
+read once and not kept.
 """
 
+import hashlib
 import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.requests import Role, verb_of
@@ -25,93 +28,120 @@ from holdfast_conformance.verdict import Status, Verdict
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
 
-
-def executed_plans(records: Iterable[TraceRecord]) -> tuple[Plan, ...]:
-    """The plans that were started, in order."""
-    return tuple(record.plan for record in records if isinstance(record, Started))
+LEAKS_MAX = 1000
+"""How many leaks a report lists; the others are counted."""
 
 
-def executed_ops(records: Iterable[TraceRecord]) -> int:
-    """How many steps of plans were answered, preparation not counted."""
-    return sum(isinstance(record, Stepped) and record.index >= 0 for record in records)
+class Summary:
+    """What a report says beside the verdict, gathered from one record after the other."""
 
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._virtual: bool | None = None
+        self._executed = 0
+        self._ops: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._real_s: dict[str, array[float]] = defaultdict(_seconds)
+        self._virtual_s: dict[str, array[float]] = defaultdict(_seconds)
+        self._leaks: list[Leak] = []
+        self._more_leaks = 0
+        self._roles: dict[Role, _RunRole] = {}
 
-def coverage_of(records: Iterable[TraceRecord]) -> Coverage:
-    """How often each verb answered and each kind of error was seen, preparation included."""
-    ops: Counter[str] = Counter()
-    errors: Counter[str] = Counter()
-    for verb, stepped in _steps(records):
-        ops[verb] += 1
+    def take(self, record: TraceRecord) -> None:
+        """Take the next record of all traces in their order."""
+        match record:
+            case Started():
+                self._start(record)
+            case Stepped():
+                self._step(record)
+            case Ended():
+                for leak in _leaks_in(record, self._plan.id if self._plan else ""):
+                    if len(self._leaks) < LEAKS_MAX:
+                        self._leaks.append(leak)
+                    else:
+                        self._more_leaks += 1
+            case _:
+                return
+
+    def _start(self, record: Started) -> None:
+        self._plan = record.plan
+        if self._virtual is None:
+            self._virtual = record.testbed == TestbedKind.SIM
+        role = self._roles.setdefault(record.plan.role, _RunRole(record.capabilities))
+        role.plans += 1
+        role.digest.update(encode_plan(record.plan) + b"\n")
+
+    def _step(self, stepped: Stepped) -> None:
+        self._executed += stepped.index >= 0
+        if self._plan is None:
+            return
+        verb = _verb(self._plan, stepped.index)
+        self._ops[verb] += 1
         if isinstance(stepped.outcome, Raised):
-            errors[stepped.outcome.kind.value] += 1
-    return Coverage(ops=dict(ops), errors=dict(errors))
+            self._errors[stepped.outcome.kind.value] += 1
+        self._real_s[verb].append(stepped.real_s)
+        self._virtual_s[verb].append(stepped.virtual_s)
+
+    @property
+    def executed_ops(self) -> int:
+        """How many steps of plans were answered, preparation not counted."""
+        return self._executed
+
+    def coverage(self) -> Coverage:
+        """How often each verb answered and each kind of error was seen, preparation included."""
+        return Coverage(ops=dict(self._ops), errors=dict(self._errors))
+
+    def performance(self) -> Performance:
+        """Latency percentiles per verb, preparation included."""
+        taken_s = self._virtual_s if self._virtual else self._real_s
+        return Performance(
+            clock="virtual" if self._virtual else "real",
+            verbs=tuple(_latency(verb, sorted(found)) for verb, found in sorted(taken_s.items())),
+        )
+
+    def leaks(self) -> tuple[Leak, ...]:
+        """What was left when plans were over, as inspector, driver and cleanup saw it."""
+        if not self._more_leaks:
+            return tuple(self._leaks)
+        more = Leak(plan="", seen_by="suite", what=f"and {self._more_leaks} more")
+        return (*self._leaks, more)
+
+    def roles(self) -> tuple[RoleFacts, ...]:
+        """The roles that were run, from the first plan of each."""
+        return tuple(
+            RoleFacts(
+                role=role,
+                capabilities=found.capabilities,
+                capabilities_sha256=sha256_of(canonical_json(found.capabilities)),
+                plans=found.plans,
+                plans_sha256=found.digest.hexdigest(),
+            )
+            for role in Role
+            if (found := self._roles.get(role)) is not None
+        )
 
 
-def performance_of(records: Sequence[TraceRecord]) -> Performance:
-    """Latency percentiles per verb, preparation included."""
-    started = next((record for record in records if isinstance(record, Started)), None)
-    virtual = started is not None and started.testbed == TestbedKind.SIM
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for verb, stepped in _steps(records):
-        seconds[verb].append(stepped.virtual_s if virtual else stepped.real_s)
-    return Performance(
-        clock="virtual" if virtual else "real",
-        verbs=tuple(_latency(verb, sorted(taken)) for verb, taken in sorted(seconds.items())),
-    )
+class _RunRole:
+    """The plans of one role, by their number and the digest over their bytes, one a line."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self.plans = 0
+        self.digest = hashlib.sha256()
 
 
-def leaks_of(records: Iterable[TraceRecord]) -> tuple[Leak, ...]:
-    """What was left when plans were over, as inspector, driver and cleanup saw it."""
-    found: list[Leak] = []
-    plan = ""
-    for record in records:
-        if isinstance(record, Started):
-            plan = record.plan.id
-        elif isinstance(record, Ended):
-            left = [
-                Leak(plan=plan, seen_by="inspector", what=f"{thing.kind.value} {thing.key!r}")
-                for thing in record.left
-            ]
-            owned = [
-                Leak(
-                    plan=plan,
-                    seen_by="driver",
-                    what=f"{thing.kind.value} {thing.key or thing.id!r}",
-                )
-                for thing in record.enumerated
-            ]
-            failed = [
-                Leak(plan=plan, seen_by="cleanup", what=failure) for failure in record.failures
-            ]
-            found += left + owned + failed
-    return tuple(found)
+def _seconds() -> "array[float]":
+    return array("d")
 
 
-def role_facts(role: Role, capabilities: Capabilities, plans: Sequence[Plan]) -> RoleFacts:
-    """One role's capabilities and plans with their digests."""
-    return RoleFacts(
-        role=role,
-        capabilities=capabilities,
-        capabilities_sha256=sha256_of(canonical_json(capabilities)),
-        plans=len(plans),
-        plans_sha256=plans_digest(plans),
-    )
-
-
-def plans_digest(plans: Iterable[Plan]) -> str:
-    """The digest over the canonical bytes of plans, one per line."""
-    return sha256_of(b"".join(encode_plan(plan) + b"\n" for plan in plans))
-
-
-def roles_of(records: Sequence[TraceRecord]) -> tuple[RoleFacts, ...]:
-    """The roles that were run, from the first plan of each."""
-    declared: dict[Role, Capabilities] = {}
-    plans: dict[Role, list[Plan]] = defaultdict(list)
-    for record in records:
-        if isinstance(record, Started):
-            declared.setdefault(record.plan.role, record.capabilities)
-            plans[record.plan.role].append(record.plan)
-    return tuple(role_facts(role, declared[role], plans[role]) for role in Role if role in declared)
+def _leaks_in(record: Ended, plan: str) -> Iterator[Leak]:
+    for thing in record.left:
+        yield Leak(plan=plan, seen_by="inspector", what=f"{thing.kind.value} {thing.key!r}")
+    for owned in record.enumerated:
+        what = f"{owned.kind.value} {owned.key or owned.id!r}"
+        yield Leak(plan=plan, seen_by="driver", what=what)
+    for failure in record.failures:
+        yield Leak(plan=plan, seen_by="cleanup", what=failure)
 
 
 def badges_of(declared: Iterable[Capabilities], verdict: Verdict) -> tuple[str, ...]:
@@ -150,15 +180,6 @@ def _claims(capabilities: Capabilities) -> list[tuple[str, tuple[str, ...]]]:
             ("temporary-url", capabilities.url is not None, ("IMG-13", "IMG-14")),
         ]
     return [(badge, about) for badge, claimed, about in claims if claimed]
-
-
-def _steps(records: Iterable[TraceRecord]) -> Iterable[tuple[str, Stepped]]:
-    plan: Plan | None = None
-    for record in records:
-        if isinstance(record, Started):
-            plan = record.plan
-        elif isinstance(record, Stepped) and plan is not None:
-            yield _verb(plan, record.index), record
 
 
 def _verb(plan: Plan, index: int) -> str:

@@ -5,39 +5,40 @@ execute the plans which suite version, seed and capabilities give; it cannot sho
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import msgspec
 
-from holdfast.capabilities import Capabilities
 from holdfast.errors import HoldfastError, UsageError
-from holdfast.requests import Role
-from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.judgement.judge import capabilities_in
-from holdfast_conformance.plan import encode_plan
-from holdfast_conformance.profiles import find_profile
-from holdfast_conformance.report.compose import compose, inputs_of
+from holdfast_conformance.judgement.judge import Judging
+from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.reduction.repro import Repro
+from holdfast_conformance.report.compose import composed, inputs_of
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
     REPORT_NAME,
+    TRACES_NAME,
     Report,
     decode_report,
     digest_of,
     encode_report,
     sha256_of,
 )
+from holdfast_conformance.report.folder import ReportFolder
 from holdfast_conformance.report.html import render_html
 from holdfast_conformance.report.junit import render_junit
+from holdfast_conformance.report.plan_check import PlanCheck
+from holdfast_conformance.report.reading import hash_traces, read_traces
+from holdfast_conformance.report.replays import Replays, replays_in
 from holdfast_conformance.report.schema import report_schema
 from holdfast_conformance.report.suite import suite_facts
-from holdfast_conformance.report.traces import read_traces
-from holdfast_conformance.trace import Loaded, Started, TraceRecord
+from holdfast_conformance.report.summary import Summary
+from holdfast_conformance.stranger_files import Unfit
 from holdfast_conformance.trace_lines import UNREADABLE
 from holdfast_conformance.verdict import Status
 
@@ -67,31 +68,38 @@ def verify(directory: Path) -> Verification:
     Raises:
         UsageError: there is no report.
     """
-    path = directory / REPORT_NAME
+    with ReportFolder(directory) as folder:
+        return _verified(folder)
+
+
+def _verified(folder: ReportFolder) -> Verification:
     try:
-        data = path.read_bytes()
-    except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}; give a report's directory") from problem
+        data = folder.read(REPORT_NAME)
+    except Unfit as problem:
+        return _wrong(str(problem))
+    except UsageError as problem:
+        raise UsageError(f"{folder.path}: {problem}; give a report's directory") from problem
     try:
         report = _read(data)
-    except (*UNREADABLE, jsonschema.ValidationError) as problem:
+        canonical = encode_report(report)
+    except (*UNREADABLE, OverflowError, jsonschema.ValidationError) as problem:
         reason = str(problem).partition("\n")[0]
         return _wrong(f"{REPORT_NAME} is no report: {reason}")
-    problems = [*_file_problems(directory, report)]
-    if encode_report(report) != data:
+    problems = [*_name_problems(folder, report)]
+    if canonical != data:
         problems.append(f"{REPORT_NAME} is not written as the suite writes it")
     if digest_of(report) != report.digest:
         problems.append(f"{REPORT_NAME} does not have the digest that it states")
     if problems:
         return _wrong(*problems, report=report)
-    if report.suite != suite_facts():
-        return _other_suite(report)
     try:
-        problems = [*_recomputed_problems(directory, report, data)]
+        problems = [*_content_problems(folder, report, data)]
     except HoldfastError as problem:
         problems = [str(problem)]
     if problems:
         return _wrong(*problems, report=report)
+    if report.suite != suite_facts():
+        return _other_suite(report)
     return Verification(standing=Standing.RIGHT, problems=(), report=report)
 
 
@@ -128,34 +136,61 @@ def _other_suite(report: Report) -> Verification:
     return Verification(standing=Standing.OTHER_SUITE, problems=(reason,), report=report)
 
 
-def _file_problems(directory: Path, report: Report) -> Iterator[str]:
-    """Files that are missing, changed or not listed."""
-    listed = dict(report.files)
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_symlink():
-            yield f"{name} is a symbolic link; a report holds plain files"
-        elif path.is_file() and name != REPORT_NAME:
-            stated = listed.pop(name, None)
-            if stated is None:
-                yield f"{name} is not listed in {REPORT_NAME}"
-            elif sha256_of(path.read_bytes()) != stated:
-                yield f"{name} was changed: its SHA-256 is not the one that is listed"
-    yield from (f"{name} is listed and missing" for name in listed)
+def _name_problems(folder: ReportFolder, report: Report) -> Iterator[str]:
+    """Things that belong to no report, files that are not listed, and listed ones that are not
+    there.
+    """
+    yield from folder.problems
+    here = {name for name in folder.names if name != REPORT_NAME}
+    for name in sorted(here - report.files.keys()):
+        yield f"{name} is not listed in {REPORT_NAME}"
+    for name in sorted(report.files.keys() - here):
+        yield f"{name} is listed and missing"
 
 
-def _recomputed_problems(directory: Path, report: Report, data: bytes) -> Iterator[str]:
-    """Where the report departs from what its traces give."""
-    yield from _plan_problems(directory, report)
-    renderings = ((JUNIT_NAME, render_junit(report)), (HTML_NAME, render_html(report)))
-    for name, rendered in renderings:
-        if (directory / name).read_bytes() != rendered:
+def _content_problems(folder: ReportFolder, report: Report, data: bytes) -> Iterator[str]:
+    """Files that were changed; then where the report departs from what its traces give."""
+    others = {
+        name: folder.read(name)
+        for name in folder.names
+        if name != REPORT_NAME and not name.startswith(f"{TRACES_NAME}/")
+    }
+    sha256 = hash_traces(folder) | {name: sha256_of(content) for name, content in others.items()}
+    changed = [name for name in folder.names if sha256.get(name) != report.files.get(name)]
+    for name in changed:
+        yield f"{name} was changed: its SHA-256 is not the one that is listed"
+    if not changed and report.suite == suite_facts():
+        yield from _recomputed_problems(folder, others, report, data)
+
+
+def _recomputed_problems(
+    folder: ReportFolder, others: Mapping[str, bytes], report: Report, data: bytes
+) -> Iterator[str]:
+    """Where the report departs from what its traces give, which are hashed once more as they are
+    judged: what is compared at the end is of the very bytes that were read.
+    """
+    judging, summary, check = Judging(all_properties()), Summary(), PlanCheck(report)
+    read = read_traces(folder, judging, summary, check)
+    yield from check.problems
+    yield from read.problems.values()
+    for name, rendered in ((JUNIT_NAME, render_junit(report)), (HTML_NAME, render_html(report))):
+        if others.get(name) != rendered:
             yield f"{name} is not what {REPORT_NAME} renders to"
-    again = compose(directory, inputs_of(report))
+    if read.problems:
+        return
+    verdict = judging.verdict(report.verdict.requested)
+    try:
+        replays = replays_in(others, verdict, report.driver.reference)
+    except UsageError as problem:
+        yield str(problem)
+        replays = Replays(failures=(), sha256={}, repros=())
+    yield from _stated_problems(replays.repros, report, check)
+    again = composed(inputs_of(report), verdict, summary, replays, read.sha256)
     errors = [each.reason for each in again.report.verdict.results if each.status is Status.ERROR]
     yield from dict.fromkeys(errors)
     if encode_report(again.report) != data:
-        yield from _field_problems(again.report, report)
+        named = [*_field_problems(again.report, report)]
+        yield from named or [f"the files are not those that {REPORT_NAME} lists"]
 
 
 def _field_problems(right: Report, stated: Report) -> Iterator[str]:
@@ -166,44 +201,20 @@ def _field_problems(right: Report, stated: Report) -> Iterator[str]:
                 yield f"{field.name} in {REPORT_NAME} is not what the traces give"
 
 
-def _plan_problems(directory: Path, report: Report) -> Iterator[str]:
-    """Plans in the traces that are not the ones which the generator makes, in its order."""
-    profile = find_profile(report.run.profile)
-    records = tuple(chain.from_iterable(read_traces(directory)))
-    yield from dict.fromkeys(_stated_problems(records, report))
-    started = [record for record in records if isinstance(record, Started)]
-    for role in Role:
-        executed = [record for record in started if record.plan.role is role]
-        if not executed:
-            continue
-        first = executed[0]
-        made = generate_plans(role, first.capabilities, profile, report.run.seed, first.faults)
-        for record, right in zip_longest(executed, islice(made, len(executed))):
-            alike = (record.capabilities, record.faults) == (first.capabilities, first.faults)
-            if not alike:
-                yield f"plan {record.plan.id} was run with other capabilities than the first"
-            elif right is None or encode_plan(record.plan) != encode_plan(right):
-                yield f"plan {record.plan.id} is not what suite, seed and capabilities give"
-
-
-def _stated_problems(records: Iterable[TraceRecord], report: Report) -> Iterator[str]:
-    """Where the traces are of another driver, backend or declaration than the report states."""
-    driver, kind = report.driver, report.backend.kind
-    declared: dict[Role, Capabilities | None] = {}
-    for record in records:
-        match record:
-            case Loaded():
-                declared[record.role] = capabilities_in(record)
-                yield from _unlike("driver", driver.provider, record.provider)
-            case Started():
-                yield from _unlike("driver", driver.reference, record.provider)
-                yield from _unlike("backend", kind.value, record.testbed)
-                if record.capabilities != declared.get(record.plan.role):
-                    yield f"plan {record.plan.id} was run with other capabilities than were loaded"
-            case _:
-                pass
-
-
-def _unlike(what: str, stated: str, traced: str) -> Iterator[str]:
-    if stated != traced:
-        yield f"{what} {stated!r} is stated, and the traces are of {traced!r}"
+def _stated_problems(repros: tuple[Repro, ...], report: Report, check: PlanCheck) -> Iterator[str]:
+    """Replay files that tell of another run than the report's."""
+    for repro in repros:
+        where = f"the replay file of {repro.property}"
+        kind = repro.testbed.partition(":")[0]
+        stated = (
+            ("driver", repro.provider, report.driver.reference),
+            ("seed", repro.seed, report.run.seed),
+            ("suite", repro.suite, report.suite.version),
+            ("backend", kind or report.backend.kind.value, report.backend.kind.value),
+        )
+        for what, found, right in stated:
+            if found != right:
+                yield f"{where} is of {what} {found!r}, and the report of {right!r}"
+        plan = repro.plan
+        if plan is not None and (plan.role.value, plan.id) not in check.executed:
+            yield f"{where} is of plan {plan.id!r}, which was not run"

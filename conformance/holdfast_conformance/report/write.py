@@ -51,5 +51,5 @@ def files_with_canaries(directory: Path) -> list[str]:
     return sorted(
         path.relative_to(directory).as_posix()
         for path in directory.rglob("*")
-        if path.is_file() and PATTERN.search(path.read_bytes())
+        if path.is_file() and not path.is_symlink() and PATTERN.search(path.read_bytes())
     )

@@ -147,7 +147,7 @@ def page_walk(script: Script) -> Iterator[Step]:
     yield WalkVolumes(limit=1 + script.choices.below(3))
     yield ListVolumes(limit=2)
     yield ListVolumes(token=NEVER_ISSUED)
-    yield DeleteVolume(key=made[1].key)
+    yield DeleteVolume(key=made[:2][-1].key)
     yield WalkVolumes(limit=2)
     yield WalkVolumes(limit=1000)
 

@@ -6,8 +6,10 @@ from typing import TypeVar
 import msgspec
 
 from holdfast.errors import DriverError, Internal
+from holdfast.foreign_text import capped
 from holdfast_conformance.trace import Nonsense, Raised
 from holdfast_conformance.worker.canaries import Canaries
+from holdfast_conformance.worker.caps import ERROR_MAX
 from holdfast_conformance.worker.clock import Clock
 
 T = TypeVar("T")
@@ -57,7 +59,7 @@ class Containment:
         except Exception as problem:
             raise Failed(self.outcome_of(problem)) from problem
         except BaseException as problem:
-            raise DriverBroke(self._canaries.redact(described(problem))) from problem
+            raise DriverBroke(self._kept(described(problem))) from problem
         finally:
             self._clock.rest()
 
@@ -69,30 +71,34 @@ class Containment:
             return self._told(problem)
         except Exception as hostile:  # noqa: BLE001 - a hostile error must not become our own
             what = f"raised {type(problem).__name__}, which is no proper error"
-            return Nonsense(self._canaries.redact(f"{what}: {described(hostile)}"))
+            return Nonsense(self._kept(f"{what}: {described(hostile)}"))
 
     def _told(self, problem: Exception) -> Raised | Nonsense:
         """An error in the words of a trace; raises whatever a hostile error's fields raise."""
         if not isinstance(problem, DriverError):
-            return Nonsense(self._canaries.redact(f"raised {described(problem)}"))
+            return Nonsense(self._kept(f"raised {described(problem)}"))
         escaped = ""
         cause = shown(problem.cause)
         if isinstance(problem, Internal):
             if isinstance(problem.__cause__, Exception):
                 escaped = type(problem.__cause__).__name__
             elif cause.startswith(_NONSENSE):
-                return Nonsense(self._canaries.redact(cause.removeprefix(_NONSENSE)))
+                return Nonsense(self._kept(cause.removeprefix(_NONSENSE)))
         raised = Raised(
             kind=problem.kind,
-            verb=shown(problem.verb),
-            object=self._canaries.redact(shown(problem.object)),
-            cause=self._canaries.redact(cause),
+            verb=self._kept(shown(problem.verb)),
+            object=self._kept(shown(problem.object)),
+            cause=self._kept(cause),
             final=problem.final,
-            detail=self._canaries.redact(_detail(problem)),
-            escaped=escaped,
+            detail=self._kept(_detail(problem)),
+            escaped=self._kept(escaped),
         )
         # The judge reads it back: a kind that is none of ours is found here, at its own step.
         return msgspec.json.decode(msgspec.json.encode(raised), type=Raised)
+
+    def _kept(self, text: str) -> str:
+        """A text without secrets, and not longer than anybody reads."""
+        return capped(self._canaries.redact(text), ERROR_MAX)
 
 
 def _chain(problem: BaseException) -> list[BaseException]:

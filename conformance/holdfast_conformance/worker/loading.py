@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
+from holdfast.foreign_text import capped
 from holdfast.opening import open_life_cycle
 from holdfast.requests import AttachHost, CallContext, InitializeStore, Role
+from holdfast_conformance.worker.caps import DEFECTS_MAX, DOCUMENT_MAX_BYTES, ERROR_MAX
 from holdfast_conformance.worker.containment import Failed, described, writable
 from holdfast_conformance.worker.protocol import Shown
 from holdfast_conformance.worker.session import Session
@@ -49,7 +51,10 @@ class Loading:
             self._defects.append("it forks while it is being opened")
         await self._session.remove(self._role, self._namespace)
         return Shown(
-            defects=tuple(canaries.redact(writable(defect)) for defect in self._defects),
+            defects=tuple(
+                capped(canaries.redact(writable(defect)), ERROR_MAX)
+                for defect in tuple(dict.fromkeys(self._defects))[:DEFECTS_MAX]
+            ),
             documents=tuple(canaries.redact(document) for document in self._documents),
             stdout=canaries.redact(stdout),
         )
@@ -108,8 +113,13 @@ class Loading:
         expected = _DOCUMENTS[self._role]
         try:
             text = msgspec.json.encode(driver.capabilities, order="sorted")
-            msgspec.json.decode(text, type=expected)
+            found = msgspec.json.decode(text, type=expected)
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
             self._defects.append(f"no proper {expected.__name__}: {described(problem)}")
             return ""
+        if len(text) > DOCUMENT_MAX_BYTES:
+            self._defects.append(f"{expected.__name__} of {len(text)} bytes")
+            return ""
+        if wrong := nonsense_in(found):
+            self._defects.append(f"no store can be as it declares: {wrong}")
         return text.decode()

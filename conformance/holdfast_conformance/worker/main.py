@@ -9,8 +9,8 @@ from typing import NoReturn
 from holdfast.ports import Provider
 from holdfast.testbed import Testbed
 from holdfast_conformance.trace import Broken, BrokenKind, Record
-from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.worker.canaries import Canaries
+from holdfast_conformance.worker.caps import ERROR_MAX, IDENTITY_MAX, bounded_line, cut_texts
 from holdfast_conformance.worker.capture import Capture
 from holdfast_conformance.worker.clock import Clock
 from holdfast_conformance.worker.containment import Containment, DriverBroke, described
@@ -30,6 +30,7 @@ from holdfast_conformance.worker.protocol import (
     Refused,
     Remove,
     Setup,
+    Shown,
     Stop,
     decode_command,
     decode_report,
@@ -156,10 +157,13 @@ class Worker:
         return self._stop_seen
 
     def _say(self, message: Message) -> None:
-        self._channel.send(self._canaries.redact_bytes(encode(message)))
+        data = self._canaries.redact_bytes(encode(message))
+        if not isinstance(message, Shown):  # its documents are never cut, its texts are already
+            data = cut_texts(data, IDENTITY_MAX if isinstance(message, Opened) else ERROR_MAX)
+        self._channel.send(data)
 
     def _emit(self, record: Record) -> None:
-        self._channel.send(self._canaries.redact_bytes(encode_record(record)), record=True)
+        self._channel.send(bounded_line(record, self._canaries.redact_bytes), record=True)
 
     def _broken(self, how: BrokenKind, detail: str) -> None:
         """Report that the driver took the process with it."""

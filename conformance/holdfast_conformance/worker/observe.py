@@ -12,7 +12,7 @@ from holdfast_conformance.worker.containment import (
     writable,
 )
 from holdfast_conformance.worker.session import testbed_failed
-from holdfast_conformance.worker.steps import Steps
+from holdfast_conformance.worker.steps import ITEMS_MAX, Steps
 
 
 class Observer:
@@ -34,6 +34,9 @@ class Observer:
         """
         try:
             found = await self._inspector.inventory()
+            if len(found.things) > ITEMS_MAX:
+                # What is there beyond reason is told by its beginning.
+                found = msgspec.structs.replace(found, things=found.things[:ITEMS_MAX])
             if unwritable(found.things):
                 things = tuple(map(_writable_thing, found.things))
                 found = msgspec.structs.replace(found, things=things)

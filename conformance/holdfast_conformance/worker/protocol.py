@@ -15,7 +15,9 @@ from holdfast.testbed import BackendIdentity
 from holdfast_conformance.plan import Plan
 
 _HEADER = struct.Struct(">IB")
-FRAME_MAX_BYTES = 256 * 1024 * 1024
+FRAME_MAX_BYTES = 256 << 20
+REPORT_MAX_BYTES = 8 << 20
+"""How long a frame of a worker may be, in which a driver runs."""
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -124,9 +126,11 @@ class Channel:
     Args:
         read: the descriptor that the other side writes to.
         write: the descriptor that the other side reads from.
+        frame_max_bytes: how long a frame from there may be.
     """
 
-    def __init__(self, read: int, write: int) -> None:
+    def __init__(self, read: int, write: int, frame_max_bytes: int = FRAME_MAX_BYTES) -> None:
+        self._frame_max_bytes = frame_max_bytes
         self.read_fd = read
         self.write_fd = write
         self._pending = bytearray()
@@ -152,7 +156,7 @@ class Channel:
         if len(self._pending) < _HEADER.size:
             return None
         length, record = _HEADER.unpack_from(self._pending)
-        if length > FRAME_MAX_BYTES or record > 1:
+        if length > self._frame_max_bytes or record > 1:
             raise ValueError("the channel carries something that is no frame")
         end = _HEADER.size + length
         if len(self._pending) < end:

@@ -37,8 +37,10 @@ from holdfast_conformance.worker.object_handles import read_object
 from holdfast_conformance.worker.opened import OpenedStore
 from holdfast_conformance.worker.session import Session
 
-ITEMS_MAX = 100_000
+ITEMS_MAX = 10_000
 PAGES_MAX = 10_000
+READ_BLOCKS_MAX = 1 << 16
+"""More than any plan leaves in a volume: what gives more without an end is not read."""
 _READ_BLOCKS = 256
 NEVER_SENT = "never-sent"
 _LIFE_CYCLE = (
@@ -265,20 +267,23 @@ class Steps:
     async def _walk_volumes(self, step: plans.WalkVolumes, ctx: CallContext) -> Walked:
         driver = await self._opened.primary()
         pages: list[tuple[str, ...]] = []
+        items = 0
         token = ""
         while True:
             request = requests.ListVolumes(token=token, limit=step.limit)
             page = await driver.list_volumes(ctx, request)
             pages.append(tuple(item.key for item in page.items))
             token = page.token
+            items += len(page.items)
+            _check_end("list_volumes", len(pages), items)
             if not token:
                 return Walked(tuple(pages))
-            _check_end("list_volumes", len(pages))
 
     async def _walk_objects(self, step: plans.WalkObjects, ctx: CallContext) -> Walked:
         driver = await self._opened.image()
         pages: list[tuple[str, ...]] = []
         prefixes: list[tuple[str, ...]] = []
+        items = 0
         token = ""
         while True:
             request = requests.ListObjects(
@@ -288,9 +293,10 @@ class Steps:
             pages.append(tuple(item.key for item in page.items))
             prefixes.append(page.prefixes)
             token = page.token
+            items += len(page.items) + len(page.prefixes)
+            _check_end("list", len(pages), items)
             if not token:
                 return Walked(tuple(pages), tuple(prefixes))
-            _check_end("list", len(pages))
 
 
 async def collect(stream: AsyncIterator[OwnedThing]) -> tuple[OwnedThing, ...]:
@@ -313,7 +319,7 @@ def decoded(data: bytes, first: int, run: str) -> tuple[BlockRead, ...]:
 
 async def _data_blocks(content: BlockIO, run: str) -> AsyncIterator[BlockRead]:
     """The blocks that hold something but zeroes, each once, in ascending order."""
-    after = 0
+    after = read = 0
     for extent in await content.extents():
         first = max(after, extent.offset_bytes // BLOCK_BYTES)
         end_bytes = min(extent.offset_bytes + extent.length_bytes, content.size_bytes)
@@ -322,6 +328,9 @@ async def _data_blocks(content: BlockIO, run: str) -> AsyncIterator[BlockRead]:
             count = min(_READ_BLOCKS, after - start)
             length = min(count * BLOCK_BYTES, content.size_bytes - start * BLOCK_BYTES)
             data = await content.read_at(start * BLOCK_BYTES, length)
+            read += count
+            if read > READ_BLOCKS_MAX:
+                raise Failed(Nonsense(f"the handle gives data without an end, {read} blocks of it"))
             for block in decoded(data, start, run):
                 if block.state != "zero":
                     yield block
@@ -336,7 +345,9 @@ def _never_sent(number: int) -> PartReference:
     return PartReference(number=number, size_bytes=0, tag=NEVER_SENT)
 
 
-def _check_end(verb: str, pages: int) -> None:
-    """A list that hands out tokens for ever is no answer."""
+def _check_end(verb: str, pages: int, items: int) -> None:
+    """A list that hands out tokens or items for ever is no answer."""
     if pages >= PAGES_MAX:
         raise Failed(Nonsense(f"{verb} does not end after {pages} pages"))
+    if items > ITEMS_MAX:
+        raise Failed(Nonsense(f"{verb} does not end after {items} items"))

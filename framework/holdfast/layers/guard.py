@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from holdfast import infos, requests
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
 from holdfast.errors import Internal, Invalid, Unsupported
 from holdfast.handles import Handle
 from holdfast.identity import ExpectedStore
@@ -25,6 +25,7 @@ from holdfast.ports import ImageDriver, PrimaryDriver
 from holdfast.requests import CallContext, verb_of
 
 A = TypeVar("A")
+C = TypeVar("C", PrimaryCapabilities, ImageCapabilities)
 
 _DONE_ANSWERS: dict[str, type[infos.Info]] = {
     "create_volume": infos.VolumeInfo,
@@ -62,6 +63,13 @@ def _check_probed(verb: str, request: requests.Request, answer: object) -> None:
         check_match(request, answer.answer)
 
 
+def _sane(declared: C) -> C:
+    """What the driver declares, where a store can be like that."""
+    if wrong := nonsense_in(declared):
+        raise Internal(f"nonsense: the driver declares what no store can be: {wrong}")
+    return declared
+
+
 class PrimaryGuard(PrimaryDriver):
     """The guard of a primary store's driver; ``driver`` is what it guards.
 
@@ -84,7 +92,7 @@ class PrimaryGuard(PrimaryDriver):
         with typed("capabilities", "", self._secrets):
             declared = self.driver.capabilities
             check_answer(declared, PrimaryCapabilities)
-            return declared
+            return _sane(declared)
 
     def expect(self, store: ExpectedStore) -> None:
         super().expect(store)
@@ -219,7 +227,7 @@ class ImageGuard(ImageDriver):
         with typed("capabilities", "", self._secrets):
             declared = self.driver.capabilities
             check_answer(declared, ImageCapabilities)
-            return declared
+            return _sane(declared)
 
     def expect(self, store: ExpectedStore) -> None:
         super().expect(store)

@@ -1,5 +1,9 @@
 """One report with a result of every status, made by hand."""
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from holdfast.capabilities import (
@@ -10,6 +14,7 @@ from holdfast.capabilities import (
 )
 from holdfast.requests import Role
 from holdfast.testbed import BackendIdentity, TestbedKind
+from holdfast_conformance.profiles import PROFILES
 from holdfast_conformance.report.document import (
     SCHEMA,
     BackendFacts,
@@ -25,6 +30,7 @@ from holdfast_conformance.report.document import (
     SuiteFacts,
 )
 from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status, Verdict
+from written_reports import TINY, write_original
 
 HOSTILE = "key <b>&amp;</b> \x1b[31m \u202e"
 IMAGE = ImageCapabilities(
@@ -116,3 +122,20 @@ def report() -> Report:
             verbs=(Latency(verb="get", n=3, p50_ms=1.0, p95_ms=2.0, p99_ms=2.0, max_ms=2.0),),
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The report of a short run on a defective driver, under a profile small enough for tests."""
+    out = tmp_path_factory.mktemp("report") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROFILES, TINY.name, TINY)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        write_original(out)
+        yield out
+
+
+@pytest.fixture
+def directory(original: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(original, tmp_path / "report"))

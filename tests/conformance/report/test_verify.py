@@ -16,78 +16,24 @@ from holdfast.errors import ExitCode, UsageError
 from holdfast.runtime import RealRuntime
 from holdfast.testbed import TestbedKind
 from holdfast_conformance.canary import PREFIX
-from holdfast_conformance.execution.progress import Silent
-from holdfast_conformance.execution.run import CertifyRequest, certify
-from holdfast_conformance.profiles import PROFILES, Profile
 from holdfast_conformance.report.compose import inputs_of
 from holdfast_conformance.report.document import (
     REPORT_NAME,
-    Report,
-    decode_report,
-    digest_of,
-    encode_report,
-    sha256_of,
 )
-from holdfast_conformance.report.html import render_html
-from holdfast_conformance.report.junit import render_junit
 from holdfast_conformance.report.verify import STATEMENT, Standing, verify
 from holdfast_conformance.report.write import write_report
 from holdfast_conformance.verdict import Level
+from written_reports import MUTANT, forge, report_in
 
 pytestmark = pytest.mark.slow
 
 EDITS = 100
-MUTANT = "mutant:content-type-is-lost"
-"""Fails soon, so that a short run has a failure and its repro."""
 
 
-TINY = Profile(name="tiny", rounds=3, ops=100, steps=10, purpose="a report that is quick to judge")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    """A profile small enough for a test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PROFILES, TINY.name, TINY)
-        yield
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a short run on a defective driver."""
-    out = tmp_path_factory.mktemp("report") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        request = CertifyRequest(
-            provider=MUTANT, testbed="", profile=TINY, level=Level.L1, seed=3, out=out
-        )
-        certify(request, Silent())
-    return out
-
-
-@pytest.fixture
-def directory(original: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may change."""
-    return Path(shutil.copytree(original, tmp_path / "report"))
-
-
-def report_in(directory: Path) -> Report:
-    return decode_report((directory / REPORT_NAME).read_bytes())
-
-
-def forge(directory: Path, report: Report) -> None:
-    """Write a changed report with renderings, file hashes and digest put right."""
-    renderings = {"junit.xml": render_junit(report), "report.html": render_html(report)}
-    for name, data in renderings.items():
-        (directory / name).write_bytes(data)
-    files = {
-        path.relative_to(directory).as_posix(): sha256_of(path.read_bytes())
-        for path in directory.rglob("*")
-        if path.is_file() and path.name != REPORT_NAME
-    }
-    forged = msgspec.structs.replace(report, files=files)
-    forged = msgspec.structs.replace(forged, digest=digest_of(forged))
-    (directory / REPORT_NAME).write_bytes(encode_report(forged))
+def number_anew(directory: Path) -> None:
+    """Give the traces the names that an executor of exactly these would have given them."""
+    for number, path in enumerate(sorted((directory / "traces").iterdir()), 1):
+        path.rename(path.with_name(f"{number:06d}{path.name[6:]}"))
 
 
 def rewrite_trace(path: Path, find: str, replace: str) -> int:
@@ -222,6 +168,7 @@ def test_a_plan_left_out_is_rejected(directory: Path) -> None:
     plans = sorted((directory / "traces").glob("*-primary.jsonl"))
     assert len(plans) > 1
     plans[0].unlink()
+    number_anew(directory)
     write_report(directory, inputs_of(report_in(directory)))
 
     assert any(
@@ -297,9 +244,10 @@ def test_planted_secrets_stop_the_report(directory: Path) -> None:
     """A secret found in any file is an error, and no report is left behind."""
     inputs = inputs_of(report_in(directory))
     planted = RealRuntime().new_id(PREFIX)
-    (directory / "notes.txt").write_text(f"the host said {planted}\n")
+    stated = msgspec.structs.replace(inputs.driver, distribution=f"the host said {planted}")
+    inputs = msgspec.structs.replace(inputs, driver=stated)
 
-    with pytest.raises(UsageError, match="a planted secret is in notes"):
+    with pytest.raises(UsageError, match=r"a planted secret is in report\.html, report\.json"):
         write_report(directory, inputs)
     assert not (directory / REPORT_NAME).exists()
 
@@ -320,7 +268,7 @@ def test_a_trace_nested_too_deeply_is_rejected(directory: Path) -> None:
     forge(directory, report_in(directory))
 
     (problem,) = verify(directory).problems
-    assert problem.startswith(f"{trace.name} line 1 is no trace record: ")
+    assert problem.startswith(f"traces/{trace.name} line 1 is no trace record: ")
 
 
 def test_the_command_tells_right_from_wrong(directory: Path) -> None:
