@@ -16,6 +16,7 @@ from holdfast.backends.fault_requests import RequestFaults
 from holdfast.backends.minio_source import find_minio
 from holdfast.backends.network import bridge_address
 from holdfast.backends.servers import Server, until_ready
+from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
 from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
 from holdfast_drivers.swift.gateway.pipeline import PORT, Sweeping, User
@@ -103,6 +104,16 @@ class Gateway:
                 yield made
             finally:
                 self.between.requests.clear()
+
+    def config(self, namespace: str) -> SwiftConfig:
+        """A store of the driver in the client's account."""
+        user = self._user
+        return SwiftConfig(
+            auth_url=f"http://{self.server.address}:{PORT}/auth/v1.0",
+            user=f"{user.account}:{user.name}",
+            key=user.key,
+            namespace=namespace,
+        )
 
     async def sign_in_again(self, container: Container) -> None:
         """Give a client another token: the gateway's are gone with it."""

@@ -7,7 +7,6 @@ import msgspec
 
 from holdfast.errors import (
     Busy,
-    Conflict,
     Corrupt,
     Denied,
     DriverError,
@@ -23,10 +22,11 @@ from holdfast.errors import (
 SERVER_ERROR: Final = 500
 _MISMATCHES: Final = ("Etag Mismatch", "Size Mismatch")
 _REFUSALS: Final[dict[int, tuple[type[DriverError], str]]] = {
+    202: (Busy, "a newer one was stored meanwhile; nothing was done; try again"),
     401: (Unauthenticated, "the token is not accepted; see settings user and key"),
     403: (Denied, "the user may not do this; see setting user"),
     404: (NotFound, "there is no such container or object"),
-    409: (Conflict, "it is in the way of what is there"),
+    409: (Busy, "a newer one was stored meanwhile; nothing was done; try again"),
     413: (OutOfRange, "the server does not take that much at once"),
     416: (OutOfRange, "the range is past the end"),
     422: (Corrupt, "other bytes arrived than were sent"),

@@ -1,16 +1,25 @@
 """The gateway while its S3 server fails it, and while clients do several things at once."""
 
 import asyncio
+import hashlib
 import itertools
 import os
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from engines import require_engine
+from fault_world import context
 from gateway_world import NEVER, Container, Gateway, Running
 from holdfast.backends.fault_requests import Match, http_answer, requests
 from holdfast.backends.minio_source import find_minio
+from holdfast.capabilities import ObjectKind
+from holdfast.errors import Busy
+from holdfast.requests import CompleteUpload, InitializeStore, StartUpload, UploadPart
+from holdfast_drivers.swift.connection import open_connection
+from holdfast_drivers.swift.image import SwiftImageDriver
+from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 
 pytestmark = pytest.mark.slow
 RECORD = requests("PUT", "/o/")
@@ -375,5 +384,32 @@ def test_copies_to_one_name_at_the_same_moment_do_not_stop_the_gateway(running: 
                 )
                 assert [one.status_code in {200, 201, 202} for one in said] == [True] * 3
                 assert await container.get("c") in {b"first", b"second"}
+
+    running.run(story())
+
+
+def test_a_part_that_a_newer_one_overtakes_is_busy(running: Running) -> None:
+    """Of two sendings of one part at once the later is stored, and the earlier may be repeated."""
+
+    async def story() -> None:
+        gateway = running.gateway
+        async with open_connection(gateway.config("overtaken")) as connection:
+            life_cycle, image = SwiftLifeCycle(connection), SwiftImageDriver(connection)
+            await life_cycle.initialize(context("make"), InitializeStore(name="store"))
+            begin = StartUpload(upload="u", key="k", kind=ObjectKind.ISO)
+            await image.start_upload(context("begin"), begin)
+            held = gateway.requests.hold(DATA)
+            first = UploadPart(upload="u", number=1, data=b"earlier")
+            sending = asyncio.create_task(image.upload_part(context("send"), first))
+            await held.arrived()
+            second = msgspec.structs.replace(first, data=b"later!!")
+            sent = await image.upload_part(context("send"), second)
+            held.release()
+            with pytest.raises(Busy, match="newer"):
+                await sending
+            whole = hashlib.sha256(b"later!!").hexdigest()
+            complete = CompleteUpload(upload="u", parts=(sent.part,), size_bytes=7, sha256=whole)
+            assert (await image.complete_upload(context("end"), complete)).size_bytes == 7
+            gateway.requests.clear()
 
     running.run(story())
