@@ -16,7 +16,7 @@ from fault_cases import STORE_VERBS, Case, image_cases, primary_cases, store_cas
 from fault_strike import strike
 from fault_world import World
 from holdfast.requests import Role
-from holdfast.testbed import Fault
+from holdfast.testbed import Fault, Testbed
 from running_testbeds import Running
 
 pytestmark = pytest.mark.slow
@@ -24,6 +24,7 @@ FULL = os.environ.get("HOLDFAST_FAULTS") == "full"
 CHOSEN = frozenset(filter(None, os.environ.get("HOLDFAST_ONLY_FAULTS", "").split(",")))
 REQUESTS_MAX = 12
 SETTLE_S = 10.0
+_LOOK_S = 0.2
 _numbers = itertools.count()
 
 
@@ -41,14 +42,14 @@ async def opened(place: tuple[Running, Role]) -> AsyncIterator[World]:
     async with World(found.provider, found.testbed, role, f"f{next(_numbers)}") as world:
         await world.open()
         yield world
-    await _ended(around)
+    await _ended(around, found.testbed)
 
 
-async def _ended(around: set[asyncio.Task[object]]) -> None:
-    """Wait until no task is left that was not there before."""
+async def _ended(around: set[asyncio.Task[object]], testbed: Testbed) -> None:
+    """Wait until no task is left that was not there before, and that is not the testbed's own."""
     async with asyncio.timeout(SETTLE_S):
-        while left := asyncio.all_tasks() - around:
-            await asyncio.wait(left)
+        while left := asyncio.all_tasks() - around - testbed.tasks:
+            await asyncio.wait(left, timeout=_LOOK_S)
 
 
 @asynccontextmanager

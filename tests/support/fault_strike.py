@@ -28,7 +28,17 @@ ALLOWED: dict[Fault, frozenset[ErrorKind]] = {
 """The errors that a fault may cause; ``UNCERTAIN`` for all that are not named."""
 FIRST = frozenset({Fault.FULL, Fault.REVOKED})
 """The faults that are in force before the call: they are a state, not an event."""
-SILENT = frozenset({Fault.DOWN, Fault.KILLED, Fault.PAUSED, Fault.CUT_OFF, Fault.VOID})
+SILENT = frozenset(
+    {
+        Fault.DOWN,
+        Fault.KILLED,
+        Fault.FRONT_KILLED,
+        Fault.STORAGE_KILLED,
+        Fault.PAUSED,
+        Fault.CUT_OFF,
+        Fault.VOID,
+    }
+)
 """The faults during which a store cannot be called up."""
 Outcome = object | DriverError
 

@@ -9,12 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
-import msgspec
 
 from holdfast.backends.fault_proxy import FaultProxy
 from holdfast.backends.fault_requests import RequestFaults
 from holdfast.backends.minio_source import find_minio
-from holdfast.backends.network import bridge_address
 from holdfast.backends.servers import Server, until_ready
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
@@ -22,6 +20,7 @@ from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credent
 from holdfast_drivers.swift.gateway.pipeline import PORT, Sweeping, User
 from holdfast_drivers.swift.gateway.server import BUCKET, answers, gateway_server
 from holdfast_drivers.swift.gateway.storage import S3Storage, minio, seaweedfs
+from holdfast_drivers.swift.gateway.testbed import behind, between
 
 T = TypeVar("T")
 NEVER = Sweeping(interval_s=0.0)
@@ -169,18 +168,9 @@ async def _storage(product: str, run: str) -> AsyncIterator[S3Storage]:
 @asynccontextmanager
 async def _gateway(product: str, run: str, sweeping: Sweeping) -> AsyncIterator[Gateway]:
     user = User(account="test", name="tester", key=secrets.token_hex(16))
-    async with _storage(product, run) as storage, between(storage) as proxy:
-        host, port = proxy.address
-        told = msgspec.structs.replace(storage, endpoint=f"http://{host}:{port}")
+    async with _storage(product, run) as storage, between(run, storage) as proxy:
+        told = behind(proxy, storage)
         async with gateway_server(run, told, (user,), sweeping) as server:
             found = Gateway(server, storage, proxy, user)
             with contextlib.closing(found.bucket):
                 yield found
-
-
-@asynccontextmanager
-async def between(storage: S3Storage) -> AsyncIterator[FaultProxy]:
-    """A proxy in front of the S3 server, where the gateway's container reaches it."""
-    host, _, port = storage.endpoint.removeprefix("http://").partition(":")
-    async with FaultProxy(listen=(await bridge_address(), 0), upstream=(host, int(port))) as proxy:
-        yield proxy

@@ -24,6 +24,7 @@ from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testb
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.images import SWIFT_IMAGE
 from holdfast_drivers.swift.inspector import Disk, SwiftInspector
+from holdfast_drivers.swift.removals import refused_removals
 
 PORT: Final = 8080
 ACCOUNT: Final = "AUTH_test"
@@ -63,7 +64,13 @@ class SwiftTestbed(Testbed):
 
     kind = TestbedKind.CONTAINER
     second_path = "the files on the server's disk, read without the driver's code and without Swift"
-    faults = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
+    faults = PROXY_FAULTS | {
+        Fault.KILLED,
+        Fault.PAUSED,
+        Fault.FULL,
+        Fault.REVOKED,
+        Fault.REMOVED,
+    }
 
     def __init__(
         self, server: Server, proxy: FaultProxy, space: BoundedDisk, files: Files, version: str
@@ -115,6 +122,10 @@ class SwiftTestbed(Testbed):
         """Keep a fault in force; afterwards the server answers as before."""
         if fault in PROXY_FAULTS:
             async with self._proxy.inject(fault):
+                yield
+            return
+        if fault is Fault.REMOVED:
+            async with refused_removals(self._address, "test:tester", self._users.tester):
                 yield
             return
         await self._begin(fault)

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast.backends.network import bridge_address
 from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable, Unsupported
 from holdfast.requests import Role
@@ -28,8 +29,10 @@ from holdfast_drivers.swift.gateway.server import (
 from holdfast_drivers.swift.gateway.storage import (
     S3Storage,
     kept_secret,
+    run_folder,
     s3_storage,
 )
+from holdfast_drivers.swift.removals import refused_removals
 from holdfast_drivers.swift.testbed import (
     SEGMENT_BYTES,
     bad_configs,
@@ -42,24 +45,41 @@ _PROBE_S: Final = 5.0
 _READY_S: Final = 60.0
 
 
+class Proxies(msgspec.Struct, frozen=True, kw_only=True):
+    """What can spoil the requests of the driver, and those of the gateway."""
+
+    before: FaultProxy
+    between: FaultProxy
+
+
 class GatewayTestbed(Testbed):
-    """One gateway over one S3 server; the driver comes through a proxy that can fail it."""
+    """One gateway over one S3 server, with a proxy before it and one between the two."""
 
     kind = TestbedKind.CONTAINER
     second_path = "the S3 server under the gateway, read with the operator's credentials"
-    faults = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
+    faults = PROXY_FAULTS | {
+        Fault.KILLED,
+        Fault.PAUSED,
+        Fault.FULL,
+        Fault.REVOKED,
+        Fault.STORAGE_LOST,
+        Fault.FRONT_KILLED,
+        Fault.STORAGE_KILLED,
+        Fault.REMOVED,
+    }
 
     def __init__(
         self,
         server: Server,
         storage: S3Storage,
-        proxy: FaultProxy,
+        proxies: Proxies,
         users: tuple[User, ...],
         version: str,
     ) -> None:
         self._server = server
         self._storage = storage
-        self._proxy = proxy
+        self._proxy = proxies.before
+        self._between = proxies.between
         self._users = users
         self._keys = {user.name: user.key for user in users}
         credentials = Credentials(storage.access_key, storage.secret_key)
@@ -96,8 +116,8 @@ class GatewayTestbed(Testbed):
 
     @property
     def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """Those of the proxy."""
-        return self._proxy.tasks
+        """Those of the proxies."""
+        return self._proxy.tasks | self._between.tasks
 
     def request_seen(self, count: int = 1) -> Awaitable[None] | None:
         """The proxy sees every request."""
@@ -108,6 +128,14 @@ class GatewayTestbed(Testbed):
         """Keep a fault in force; afterwards the gateway answers as before."""
         if fault in PROXY_FAULTS:
             async with self._proxy.inject(fault):
+                yield
+            return
+        if fault is Fault.STORAGE_LOST:
+            async with self._between.inject(Fault.LOST):
+                yield
+            return
+        if fault is Fault.REMOVED:
+            async with refused_removals(self._address, "test:tester", self._keys["tester"]):
                 yield
             return
         await self._begin(fault)
@@ -127,11 +155,15 @@ class GatewayTestbed(Testbed):
             await until_works(self._server, self._keys["admin"])
 
     async def _begin(self, fault: Fault) -> None:
-        """The gateway and the S3 server under it fail together."""
+        """The gateway and the S3 server under it fail together, or one of them alone."""
         match fault:
             case Fault.KILLED:
                 await self._storage.server.kill()
                 await self._server.kill()
+            case Fault.FRONT_KILLED:
+                await self._server.kill()
+            case Fault.STORAGE_KILLED:
+                await self._storage.server.kill()
             case Fault.PAUSED:
                 await self._storage.server.pause()
                 await self._server.pause()
@@ -147,6 +179,10 @@ class GatewayTestbed(Testbed):
             case Fault.KILLED:
                 await self._storage.start()
                 await self._server.start()
+            case Fault.FRONT_KILLED:
+                await self._server.start()
+            case Fault.STORAGE_KILLED:
+                await self._storage.start()
             case Fault.PAUSED:
                 await self._storage.server.unpause()
                 await self._server.unpause()
@@ -158,10 +194,15 @@ class GatewayTestbed(Testbed):
 
     async def _become(self, users: tuple[User, ...]) -> None:
         """Start the gateway with other users; its tokens are gone with its memory."""
-        await self._server.put_file(CONFIG_FILE, configuration(self._storage, users), 0o600)
+        await self._server.put_file(CONFIG_FILE, configuration(self._told, users), 0o600)
         await self._server.kill()
         await self._server.start()
         await until_works(self._server, next(one.key for one in users if one.name == "admin"))
+
+    @property
+    def _told(self) -> S3Storage:
+        """The S3 server as the gateway knows it: behind the proxy between the two."""
+        return behind(self._between, self._storage)
 
     @property
     def _address(self) -> str:
@@ -220,19 +261,39 @@ async def _introduce(address: str, key: str) -> None:
                 (await client.put(url, headers=token, content=data)).raise_for_status()
 
 
+def behind(proxy: FaultProxy, storage: S3Storage) -> S3Storage:
+    """An S3 server, to be reached through a proxy."""
+    host, port = proxy.address
+    return msgspec.structs.replace(storage, endpoint=f"http://{host}:{port}")
+
+
+@asynccontextmanager
+async def between(run: str, storage: S3Storage) -> AsyncIterator[FaultProxy]:
+    """A proxy in front of the S3 server, at an address that the run's gateway knows for good."""
+    host, _, port = storage.endpoint.removeprefix("http://").partition(":")
+    kept = run_folder(run) / "between"
+    known = int(kept.read_text(encoding="ascii")) if kept.exists() else 0
+    listen = (await bridge_address(), known)
+    async with FaultProxy(listen=listen, upstream=(host, int(port))) as proxy:
+        kept.write_text(str(proxy.address[1]), encoding="ascii")
+        yield proxy
+
+
 @asynccontextmanager
 async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
     """A gateway and an S3 server of this run's own, or those that it has already."""
     async with AsyncExitStack() as stack:
         users = await runtime().run_blocking(_users_of, run)
         storage = await stack.enter_async_context(s3_storage(run))
-        server = await stack.enter_async_context(gateway_server(run, storage, users))
+        inner = await stack.enter_async_context(between(run, storage))
+        server = await stack.enter_async_context(gateway_server(run, behind(inner, storage), users))
         keys = {user.name: user.key for user in users}
         await until_works(server, keys["admin"])
         await _introduce(f"http://{server.address}:{PORT}", keys["tester"])
-        proxy = await stack.enter_async_context(
+        outer = await stack.enter_async_context(
             FaultProxy(listen=("127.0.0.1", 0), upstream=(server.address, PORT))
         )
-        testbed = GatewayTestbed(server, storage, proxy, users, await swift_version(server))
+        proxies = Proxies(before=outer, between=inner)
+        testbed = GatewayTestbed(server, storage, proxies, users, await swift_version(server))
         stack.callback(testbed.close)
         yield testbed
