@@ -11,10 +11,14 @@ import msgspec
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """What a program said on both of its streams; ``late`` when its time was over before it was."""
+    """What a program said on both of its streams; ``late`` when its time was over before it was.
+
+    ``status`` is its exit status, or the signal that ended it as a negative number.
+    """
 
     said: str
     late: bool
+    status: int = 0
 
 
 async def run_program(
@@ -51,7 +55,8 @@ async def run_program(
         late = True
     finally:
         await _end(process)
-    return Ended(said=said.decode(errors="replace"), late=late)
+    status = process.returncode or 0
+    return Ended(said=said.decode(errors="replace"), late=late, status=status)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -22,6 +22,7 @@ class Suite(enum.StrEnum):
     S3API_FUNCTIONAL = "Swift's functional/s3api tests"
     S3API_BOTO = "Swift's s3api tests with boto3"
     ISCSI = "libiscsi's iscsi-test-cu"
+    CLIENTS = "rclone and restic"
 
 
 class Product(enum.StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import msgspec
+from tests.acceptance.clients_suite import run_clients
 from tests.acceptance.exceptions import excused, summary
 from tests.acceptance.iscsi_suite import run_iscsi_suite
 from tests.acceptance.outcomes import Outcome, Product, Run, Suite, Verdict, judge
@@ -55,14 +56,20 @@ async def _suites(wish: Wish, suites: tuple[Suite, ...], target: Target) -> list
     ]
 
 
+async def _clients(wish: Wish, target: Target) -> list[Run]:
+    """Both servers of Swift must give what the steps want: so they give the same."""
+    wished = wish.of(Suite.CLIENTS) and not wish.subset
+    return [await run_clients(target)] if wished else []
+
+
 async def _swift(wish: Wish, run: str) -> list[Run]:
     async with swift_target(run) as target:
-        return await _suites(wish, wish.of(*_SWIFT_SUITES), target)
+        return await _clients(wish, target) + await _suites(wish, wish.of(*_SWIFT_SUITES), target)
 
 
 async def _gateway(wish: Wish, run: str) -> list[Run]:
     async with gateway_target(run) as target:
-        return await _suites(wish, wish.of(Suite.SWIFT), target)
+        return await _clients(wish, target) + await _suites(wish, wish.of(Suite.SWIFT), target)
 
 
 async def _minio(wish: Wish, run: str) -> list[Run]:

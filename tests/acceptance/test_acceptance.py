@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.acceptance.clients_suite import CHANGED, Clients, Wrong, files_in, same
+from tests.acceptance.clients_suite import FILES as TREE
 from tests.acceptance.commands import run_program
 from tests.acceptance.exceptions import FOLDER, excused, summary
 from tests.acceptance.iscsi_suite import outcomes_of as iscsi_outcomes_of
 from tests.acceptance.outcomes import Excused, Outcome, Product, Run, Suite, judge
 from tests.acceptance.run import ROWS
-from tests.acceptance.swift_suite import FILES, SUBSET, messages_of, outcomes_of
+from tests.acceptance.swift_suite import FILES, SUBSET, Login, Target, messages_of, outcomes_of
 
 
 def _run(*, partial: bool = False, **outcomes: Outcome) -> Run:
@@ -114,6 +116,28 @@ def test_a_program_whose_time_is_over_is_late() -> None:
     """A program that is still running when its time is over is called late."""
     command = ("/bin/sleep", "600")
     assert asyncio.run(run_program(command, timeout_s=0.0, environment={})).late
+
+
+def test_a_program_that_fails_says_how() -> None:
+    """Its exit status is kept, with what it said."""
+    ended = asyncio.run(
+        run_program(("/bin/sh", "-c", "echo no; exit 3"), timeout_s=60.0, environment={})
+    )
+    assert (ended.said, ended.status, ended.late) == ("no\n", 3, False)
+
+
+def test_a_step_of_a_client_says_in_advance_what_it_must_give(tmp_path: Path) -> None:
+    """A tree of files is what is compared: another byte, name or file is a difference."""
+    login = Login(account="a", user="u", key="k")
+    target = Target(product=Product.SWIFT, identity="", host="h", port=1, logins=(login,))
+    it = Clients(rclone="", restic="", folder=tmp_path, target=target)
+    assert files_in(it.tree("one", TREE)) == dict(TREE)
+    with pytest.raises(Wrong):
+        same(files_in(it.tree("one", CHANGED)), dict(TREE))
+    with pytest.raises(Wrong, match="ended with 3"):
+        asyncio.run(it.run("/bin/sh", "-c", "exit 3"))
+    with pytest.raises(Wrong, match="ended with 0"):
+        asyncio.run(it.run("/bin/sh", "-c", "exit 0", fails=True))
 
 
 def test_a_program_that_ends_is_heard_to_its_end() -> None:

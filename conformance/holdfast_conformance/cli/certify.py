@@ -117,7 +117,8 @@ def _fresh_folder(driver: str) -> Path:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat a polite request to end like Ctrl-C, so that the run cleans up."""
+    """Treat a polite request to end like Ctrl-C, so that the run cleans up; one is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

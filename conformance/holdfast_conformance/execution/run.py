@@ -94,12 +94,13 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
         UsageError: the report directory cannot be used.
     """
     run = runtime().new_id("run")
-    lanes = [
-        open_lane(request.provider, request.testbed, f"{run}{LANE}{number}", request.patience)
-        for number in range(1, request.jobs + 1)
-    ]
-    crew = Crew([lane.campaign for lane in lanes])
+    lanes: list[Lane] = []
+    crew: Crew | None = None
     try:
+        for number in range(1, request.jobs + 1):
+            name = f"{run}{LANE}{number}"
+            lanes.append(open_lane(request.provider, request.testbed, name, request.patience))
+        crew = Crew([lane.campaign for lane in lanes])
         certified = _Certification(request, watcher, crew, lanes[0], run).run()
     except BaseException as problem:
         clean = _close(lanes, crew)
@@ -110,10 +111,11 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
     return certified
 
 
-def _close(lanes: Sequence[Lane], crew: Crew) -> bool:
+def _close(lanes: Sequence[Lane], crew: Crew | None) -> bool:
     """End all lanes; whether nothing is left behind."""
     closed = [lane.close() for lane in lanes]
-    crew.close()
+    if crew is not None:
+        crew.close()
     return all(closed)
 
 

@@ -99,6 +99,9 @@ class Supervisor:
         self._worker: WorkerProcess | None = None
         self._left: list[tuple[Role, str]] = []
         self._current: tuple[Role, str] | None = None
+        self._starting: WorkerProcess | None = None
+        self._remains = False
+        """Whether a testbed was cut off while it started or cleaned up."""
         self.opened: Opened | None = None
 
     @property
@@ -118,7 +121,7 @@ class Supervisor:
         if self._worker is not None and self.opened is not None:
             return self.opened
         try:
-            worker = self._worker = WorkerProcess(self._setup.run)
+            worker = self._worker = self._starting = WorkerProcess(self._setup.run)
         except OSError as problem:
             reason = f"a worker process cannot be started: {problem.strerror}"
             raise EnvironmentUnavailable(reason) from problem
@@ -134,8 +137,10 @@ class Supervisor:
             self.kill()
             raise DriverRefused(f"{lost.how.value} while it was loaded: {lost.detail}") from lost
         except BaseException:
-            self.kill()
+            self._call_off()
             raise
+        finally:
+            self._starting = None
         self.opened = opened
         return opened
 
@@ -232,13 +237,20 @@ class Supervisor:
             raise HarnessFailed(f"the worker answered with {received!r}")
         return received
 
+    def _call_off(self) -> None:
+        """End a worker whose testbed may be half started, and let that clean up."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.cancel()
+            self._remains = not worker.cancelled()
+
     def close(self) -> bool:
         """End the worker politely, so that its testbed can clean up; whether nothing is left."""
         worker, self._worker = self._worker, None
         clean = worker is None or worker.close()
         if not clean and self._current is not None:
             self._left.append(self._current)
-        if self._left:
+        if self._left or self._remains or not clean:
             clean = self._remove_left()
         return clean
 
@@ -249,11 +261,18 @@ class Supervisor:
         except (HoldfastError, DriverRefused):
             return False
         worker, self._worker = self._worker, None
-        return worker is None or worker.close()
+        self._remains = worker is not None and not worker.close()
+        return not self._remains
 
     def abort(self) -> None:
-        """Have whoever waits for the worker find it dead; for another thread than that one."""
-        if self._worker is not None:
+        """Have whoever waits for the worker find it dead; for another thread than that one.
+
+        One that still starts its testbed is cancelled, so that it leaves nothing behind.
+        """
+        starting = self._starting
+        if starting is not None:
+            starting.cancel()
+        elif self._worker is not None:
             self._worker.abort()
 
     def kill(self) -> None:

@@ -24,6 +24,7 @@ from holdfast_conformance.worker.protocol import (
     REPORT_MAX_BYTES,
     Channel,
     Command,
+    Leaving,
     Quit,
     Report,
     Stop,
@@ -38,6 +39,8 @@ TICK_S = 0.1
 _TICK_MAX_S = 0.3
 """A tick that took longer shows a stalled machine, and the driver was stalled with it."""
 _LEAVE_S = 10.0
+_CLEAN_UP_S = 120.0
+"""How long a testbed may take to clean up, which is on its way: to cut it off leaves something."""
 _TAIL_BYTES = 600
 
 
@@ -159,8 +162,25 @@ class WorkerProcess:
         try:
             self.send(Stop())  # in case a plan is under way
             self.send(Quit())
-            self._process.wait(_LEAVE_S)
+            while not isinstance(self.receive(_LEAVE_S), Leaving):
+                pass
+            self._process.wait(_CLEAN_UP_S)
         except (WorkerLost, subprocess.TimeoutExpired):
+            return False
+        else:
+            return True
+        finally:
+            self.kill()
+
+    def cancel(self) -> None:
+        """Have a worker end that is still starting its testbed, once that has cleaned up."""
+        self._process.terminate()
+
+    def cancelled(self) -> bool:
+        """Whether it ended by itself after that, within the time that a testbed has."""
+        try:
+            self._process.wait(_CLEAN_UP_S)
+        except subprocess.TimeoutExpired:
             return False
         else:
             return True

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import select
+import signal
 import traceback
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from holdfast_conformance.worker.protocol import (
     Command,
     Execute,
     Finished,
+    Leaving,
     Load,
     Message,
     Opened,
@@ -68,11 +70,32 @@ class Worker:
     def run(self) -> None:
         """Serve until told to quit; whatever goes wrong is reported first."""
         try:
-            asyncio.run(self._serve_and_tell())
+            asyncio.run(self._until_told_to_end())
         except (BrokenPipeError, EOFError):
             return  # The supervisor is gone; there is nobody left to tell.
         except BaseException as problem:  # noqa: BLE001 - a driver ended or stopped the loop
             self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
+
+    async def _until_told_to_end(self) -> None:
+        """Serve; SIGTERM cancels that, wherever it is, so that what was begun is cleaned up.
+
+        It is what a worker is told that does not listen yet: its testbed is still starting.
+        """
+        serving = asyncio.current_task()
+        told = False
+
+        def end() -> None:
+            nonlocal told
+            if serving is not None and not told:
+                told = True
+                serving.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        try:
+            await self._serve_and_tell()
+        except asyncio.CancelledError:
+            if not told:
+                raise
 
     async def _serve_and_tell(self) -> None:
         """Serve; what goes wrong in here is told apart from what a driver does to the loop."""
@@ -113,6 +136,7 @@ class Worker:
             self._say(_introduced(provider, testbed, origin))
             while not isinstance(command := await self._next(), Quit):
                 await self._carry_out(session, command)
+            self._say(Leaving())
 
     async def _carry_out(self, session: Session, command: Command) -> None:
         match command:

@@ -65,7 +65,7 @@ class Remove(Message, frozen=True, kw_only=True, tag="remove"):
 
 
 class Quit(Message, frozen=True, kw_only=True, tag="quit"):
-    """Close the testbed and end."""
+    """Say that this was heard, close the testbed and end."""
 
 
 Command = Setup | Load | Execute | Stop | Remove | Quit
@@ -117,7 +117,11 @@ class Finished(Message, frozen=True, kw_only=True, tag="finished"):
     calls: int = 0
 
 
-Report = Opened | Refused | Shown | Finished
+class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
+    """It was told to end and does so, as soon as its testbed has cleaned up."""
+
+
+Report = Opened | Refused | Shown | Finished | Leaving
 
 
 class Channel:

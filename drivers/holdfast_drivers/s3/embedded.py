@@ -27,6 +27,7 @@ from holdfast_drivers.s3.testbed import (
     S3Testbed,
     data_folder,
     new_credentials,
+    once_ready,
     prepare,
 )
 
@@ -296,23 +297,16 @@ async def embedded_testbed(run: str) -> AsyncIterator[EmbeddedTestbed]:
 
 async def answering(client: Any) -> None:
     """Return once the server stores and gives back an object; its ports open much earlier."""
-    deadline = runtime().now() + _READY_S
     probe = "holdfast-ready"
-    while True:
-        try:
-            buckets = await client.list_buckets()
-            if probe not in {bucket["Name"] for bucket in buckets["Buckets"]}:
-                await client.create_bucket(Bucket=probe)
-            await client.put_object(Bucket=probe, Key="ready", Body=b"ready")
-            await client.get_object(Bucket=probe, Key="ready")
-        except Exception as problem:
-            if runtime().now() > deadline:
-                raise EnvironmentUnavailable(
-                    f"the S3 server is not ready: {type(problem).__name__}"
-                ) from problem
-            await asyncio.sleep(_POLL_S)
-        else:
-            return
+
+    async def store() -> None:
+        buckets = await client.list_buckets()
+        if probe not in {bucket["Name"] for bucket in buckets["Buckets"]}:
+            await client.create_bucket(Bucket=probe)
+        await client.put_object(Bucket=probe, Key="ready", Body=b"ready")
+        await client.get_object(Bucket=probe, Key="ready")
+
+    await once_ready(store)
 
 
 async def _version(program: str) -> str:

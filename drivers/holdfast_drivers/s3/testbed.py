@@ -7,15 +7,15 @@ import shutil
 import socket
 import tempfile
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast.errors import ErrorKind
+from holdfast.errors import EnvironmentUnavailable, ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BadConfig, Fault, Inspector, Testbed
@@ -29,6 +29,9 @@ from holdfast_drivers.s3.inspector import (
     list_past_versions,
 )
 
+T = TypeVar("T")
+_READY_S: Final = 60.0
+_POLL_S: Final = 0.05
 BUCKET: Final = "holdfast-testbed"
 REGION: Final = "us-east-1"
 _DECOYS: Final = ("store.json", "objects/decoy", "neighbour/store.json", "neighbour/objects/decoy")
@@ -102,8 +105,32 @@ class Administrator:
         )
 
 
+async def once_ready(ask: Callable[[], Awaitable[T]]) -> T:
+    """What a server answers that is starting, asked until it does.
+
+    Its port opens long before: MinIO says "Server not initialized" to some calls and serves others.
+
+    Raises:
+        EnvironmentUnavailable: it does not become ready in time; says what it answered last.
+    """
+    deadline = runtime().now() + _READY_S
+    while True:
+        try:
+            return await ask()
+        except Exception as problem:
+            if runtime().now() > deadline:
+                raise EnvironmentUnavailable(
+                    f"the S3 server is not ready after {_READY_S:.0f} s; last: {problem}"
+                ) from problem
+        await asyncio.sleep(_POLL_S)
+
+
 async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
-    """Credentials of a session of this user, for seven days."""
+    """Credentials of a session of this user, for seven days; of a server that may be starting."""
+    return await once_ready(lambda: _session_of(endpoint, credentials))
+
+
+async def _session_of(endpoint: str, credentials: Credentials) -> Credentials:
     context = library.open_client(
         "sts",
         endpoint_url=endpoint,
@@ -111,6 +138,7 @@ async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
         aws_access_key_id=credentials.access_key,
         aws_secret_access_key=credentials.secret_key,
         verify=False,  # nothing is encrypted
+        config=library.config(retries={"total_max_attempts": 1}),  # it is repeated above
     )
     async with context as client:
         answer = await client.assume_role(

@@ -207,6 +207,8 @@ def _tools() -> list[Finding]:
         ("qemu-img", "qemu-utils", "converts images"),
         ("iscsi-test-cu", "libiscsi-bin", "the acceptance suite of iSCSI"),
         ("nfs-ls", "libnfs-utils", "lists NFS exports"),
+        ("rclone", "rclone", "an acceptance suite of Swift"),
+        ("restic", "restic", "an acceptance suite of Swift"),
         ("ip", "iproute2", "makes simulated hosts"),
         ("mkfs.xfs", "xfsprogs", "makes file systems with reflink"),
     )

@@ -17,6 +17,8 @@ HOST_PACKAGES = (
     "python3-libnbd",
     "xfsprogs",
     "iproute2",
+    "rclone",
+    "restic",
 )
 """What the data plane and the testbeds use on this machine; of alternatives, the first there is."""
 _DEBIAN_LIKE = ("debian", "ubuntu")

@@ -1,5 +1,6 @@
 """The S3 server under the gateway: a genuine MinIO where there is one, else SeaweedFS."""
 
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,10 @@ from holdfast.backends.servers import (
     run_server,
     until_ready,
 )
+from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
+from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
+from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
 
 _FOLDER: Final = "swift-gateway"
 BACKEND = "swift-gateway-s3"
@@ -35,6 +39,7 @@ _WEED = "SeaweedFS"
 _WEED_PORT = 8333
 _SECRET = "/etc/holdfast-s3-secret"  # noqa: S105 - where it is, not what it is
 _TIMEOUT_S = 2.0
+_PROBE: Final = "ready"
 
 
 class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +96,10 @@ async def s3_storage(run: str) -> AsyncIterator[S3Storage]:
 async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
     """MinIO, from where it was found."""
     secret = kept_secret(run, "s3")
+    ready = _serving(MINIO_PORT, secret)
     async with (
         bounded_disk(BACKEND, run, DISK_BYTES) as disk,
-        run_server(_minio_spec(found, secret, disk.at(_DATA)), run, _minio_answers) as server,
+        run_server(_minio_spec(found, secret, disk.at(_DATA)), run, ready) as server,
     ):
         # Its log may say so too late: it serves before it has told what it is.
         told = (await server.exec(("minio", "--version"))).stdout.decode(errors="replace")
@@ -109,7 +115,7 @@ async def minio(run: str, found: FoundMinio) -> AsyncIterator[S3Storage]:
             endpoint=f"http://{server.address}:{MINIO_PORT}",
             access_key=_USER,
             secret_key=secret,
-            answers=_minio_answers,
+            answers=ready,
         )
 
 
@@ -140,9 +146,10 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
         EnvironmentUnavailable: the package is not installed.
     """
     secret = kept_secret(run, "s3")
+    ready = _serving(_WEED_PORT, secret)
     async with bounded_disk(BACKEND, run, DISK_BYTES) as disk:
         spec = weed_container(BACKEND, disk.at(_DATA), _WEED_PORT, (_USER, secret))
-        async with run_server(spec, run, _weed_answers) as server:
+        async with run_server(spec, run, ready) as server:
             yield S3Storage(
                 server=server,
                 disk=disk,
@@ -151,7 +158,7 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
                 endpoint=f"http://{server.address}:{_WEED_PORT}",
                 access_key=_USER,
                 secret_key=secret,
-                answers=_weed_answers,
+                answers=ready,
             )
 
 
@@ -169,12 +176,27 @@ def run_folder(run: str) -> Path:
     return run_folders.run_folder(_FOLDER, run)
 
 
-async def _minio_answers(server: Server) -> bool:
-    return await http_status(server.address, MINIO_PORT, "/minio/health/ready") == 200
+def _serving(port: int, secret: str) -> ReadyProbe:
+    """Ready is who answers what the gateway will ask, and not only questions about health."""
+
+    async def serves(server: Server) -> bool:
+        return await runtime().run_blocking(_stores, f"http://{server.address}:{port}", secret)
+
+    return serves
 
 
-async def _weed_answers(server: Server) -> bool:
-    return await http_status(server.address, _WEED_PORT, "/healthz") == 200
+def _stores(endpoint: str, secret: str) -> bool:
+    """Whether the server makes a bucket and keeps an object in it."""
+    bucket = Bucket(endpoint, _PROBE, Credentials(_USER, secret), _TIMEOUT_S)
+    with contextlib.closing(bucket):
+        try:
+            bucket.make()
+            bucket.put_data("ready", b"ready")
+            return bucket.get("ready")[0] == b"ready"
+        except S3Error as why:
+            if why.unready or why.uncertain:
+                return False
+            raise EnvironmentUnavailable(f"the S3 server at {endpoint}: {why}") from why
 
 
 async def http_status(address: str, port: int, path: str) -> int:
