@@ -184,7 +184,7 @@ def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
     """An interrupted run ends its workers, removes what it made, and names the run."""
     with long_run(tmp_path / "out") as (running, run):
         running.send_signal(signal.SIGINT)
-        _, told = running.communicate(timeout=60)
+        _, told = running.communicate(timeout=300)
 
     assert running.returncode == 128 + signal.SIGINT
     assert f"run {run} is interrupted; nothing of it is left behind" in told

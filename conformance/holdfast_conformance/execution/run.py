@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from holdfast.testbed import BackendIdentity, Fault, TestbedKind
 from holdfast_conformance.execution.campaign import PlanResult, TraceFolder
 from holdfast_conformance.execution.crew import Crew, Done
 from holdfast_conformance.execution.lane import Lane, open_lane
-from holdfast_conformance.execution.ledger import LANE
+from holdfast_conformance.execution.ledger import LANE, forget_ledger
 from holdfast_conformance.execution.places import writing
 from holdfast_conformance.execution.progress import Watcher
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
@@ -94,16 +95,20 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
         UsageError: the report directory cannot be used.
     """
     run = runtime().new_id("run")
+    names = [f"{run}{LANE}{number}" for number in range(1, request.jobs + 1)]
     lanes: list[Lane] = []
     crew: Crew | None = None
     try:
-        for number in range(1, request.jobs + 1):
-            name = f"{run}{LANE}{number}"
-            lanes.append(open_lane(request.provider, request.testbed, name, request.patience))
+        lanes.extend(
+            open_lane(request.provider, request.testbed, name, request.patience) for name in names
+        )
         crew = Crew([lane.campaign for lane in lanes])
         certified = _Certification(request, watcher, crew, lanes[0], run).run()
     except BaseException as problem:
         clean = _close(lanes, crew)
+        with suppress(OSError):  # which is why there is none
+            for name in names[len(lanes) :]:
+                forget_ledger(name)  # written, perhaps, and nothing was done under it
         if isinstance(problem, KeyboardInterrupt):
             raise RunInterrupted(run, clean=clean) from problem
         raise
