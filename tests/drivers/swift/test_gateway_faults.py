@@ -1,25 +1,16 @@
 """The gateway while its S3 server fails it, and while clients do several things at once."""
 
 import asyncio
-import hashlib
 import itertools
-import os
-from collections.abc import Iterator
 
-import msgspec
 import pytest
 
-from engines import require_engine
 from fault_world import context
-from gateway_world import NEVER, Container, Gateway, Running
+from gateway_world import Container, Gateway, Running
 from holdfast.backends.fault_requests import Match, http_answer, requests
-from holdfast.backends.minio_source import find_minio
-from holdfast.capabilities import ObjectKind
 from holdfast.errors import Busy
-from holdfast.requests import CompleteUpload, InitializeStore, StartUpload, UploadPart
-from holdfast_drivers.swift.connection import open_connection
-from holdfast_drivers.swift.image import SwiftImageDriver
-from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
+from holdfast_drivers.swift.connection import Call, open_connection
+from holdfast_drivers.swift.containers import Container as Stored
 
 pytestmark = pytest.mark.slow
 RECORD = requests("PUT", "/o/")
@@ -28,19 +19,6 @@ DATA = requests("PUT", "/d/")
 LISTING = requests("GET", "list-type=2", "prefix=o%2F")
 PLACE = requests("PUT", "/c/")
 """The request that changes a container."""
-PRODUCTS = ("seaweedfs", "minio")
-
-
-@pytest.fixture(scope="module", params=PRODUCTS)
-def running(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """A gateway that never sweeps, over each S3 server that is here."""
-    require_engine()
-    with asyncio.Runner() as runner:
-        if request.param == "minio" and runner.run(find_minio()).image is None:
-            pytest.skip("there is no MinIO on this machine")
-        run = f"gateway-faults-{request.param}-{os.getpid()}"
-        with Running(runner, request.param, run, NEVER) as found:
-            yield found
 
 
 def test_a_refused_removal_of_a_container_changes_nothing(running: Running) -> None:
@@ -258,91 +236,6 @@ def test_a_kill_in_the_middle_of_a_removal_closes_no_container(running: Running)
     running.run(story())
 
 
-READS: dict[str, dict[str, str]] = {
-    "whole": {},
-    "range": {"range": "bytes=1-4"},
-    "last bytes": {"range": "bytes=-3"},
-    "several ranges": {"range": "bytes=0-1,3-4"},
-    "a tag that is another": {"if_none_match": '"0"'},
-    "since": {"if_modified_since": "Thu, 01 Jan 1970 00:00:00 GMT"},
-    "range and condition": {"range": "bytes=1-4", "if_match": "*"},
-}
-
-
-@pytest.mark.parametrize("kind", READS)
-def test_what_is_read_while_it_is_replaced_is_one_version(running: Running, kind: str) -> None:
-    """A read whose bytes are replaced before it gets them gives the old ones or the new ones."""
-
-    async def story() -> None:
-        async with running.gateway.container() as container:
-            wanted = [(await _both(container, data, kind)) for data in (b"oldest", b"newest")]
-            assert await container.put("a", b"oldest") == 201
-            reading = running.gateway.requests.hold(requests("GET", "/d/"))
-            got = asyncio.create_task(container.ask("GET", "a", None, **READS[kind]))
-            await reading.arrived()
-            assert await container.put("a", b"newest") == 201
-            reading.release()
-            answer = await got
-            assert _told(answer.status_code, answer.content) in wanted
-
-    running.run(story())
-
-
-async def _both(container: Container, data: bytes, kind: str) -> tuple[int, bytes]:
-    assert await container.put("b", data) == 201
-    answer = await container.ask("GET", "b", None, **READS[kind])
-    return _told(answer.status_code, answer.content)
-
-
-def _told(status: int, content: bytes) -> tuple[int, bytes]:
-    """An answer without what separates its parts, which is new each time."""
-    lines = content.split(b"\r\n")
-    return status, b"\n".join(line for line in lines if not line.startswith(b"--"))
-
-
-def test_bytes_that_were_replaced_go_with_their_last_reader(running: Running) -> None:
-    """A version that was replaced while it was read leaves nothing behind."""
-
-    async def story() -> None:
-        async with running.gateway.container() as container:
-            before = await running.gateway.data()
-            assert await container.put("a", b"oldest") == 201
-            for headers in READS.values():
-                reading = running.gateway.requests.hold(requests("GET", "/d/"))
-                got = asyncio.create_task(container.ask("GET", "a", None, **headers))
-                await reading.arrived()
-                assert await container.put("a", b"newest") == 201
-                reading.release()
-                await got
-            assert (await container.ask("DELETE", "a")).status_code == 204
-            assert await running.gateway.data() == before
-
-    running.run(story())
-
-
-def test_overwrites_beside_all_kinds_of_reads(running: Running) -> None:
-    """No read of an object that is overwritten all the time fails."""
-
-    async def story() -> None:
-        async with running.gateway.container() as container:
-            assert await container.put("a", bytes(1000)) == 201
-            ended = asyncio.Event()
-
-            async def read(headers: dict[str, str]) -> set[int]:
-                said: set[int] = set()
-                while not ended.is_set():
-                    said.add((await container.ask("GET", "a", None, **headers)).status_code)
-                return said
-
-            reading = [asyncio.create_task(read(headers)) for headers in READS.values()]
-            for number in range(1, 100):
-                assert await container.put("a", bytes([number]) * 1000) == 201
-            ended.set()
-            assert set().union(*await asyncio.gather(*reading)) <= {200, 206, 304}
-
-    running.run(story())
-
-
 def _encrypted(answer: bytes) -> bytes:
     """An answer with another entity tag of 32 characters, as where the server encrypts."""
     head, end, body = answer.partition(b"\r\n\r\n")
@@ -388,28 +281,23 @@ def test_copies_to_one_name_at_the_same_moment_do_not_stop_the_gateway(running: 
     running.run(story())
 
 
-def test_a_part_that_a_newer_one_overtakes_is_busy(running: Running) -> None:
-    """Of two sendings of one part at once the later is stored, and the earlier may be repeated."""
+def test_an_object_that_a_newer_one_overtakes_is_busy(running: Running) -> None:
+    """Of two PUTs of one name at once the later is stored, and the earlier may be repeated."""
 
     async def story() -> None:
         gateway = running.gateway
-        async with open_connection(gateway.config("overtaken")) as connection:
-            life_cycle, image = SwiftLifeCycle(connection), SwiftImageDriver(connection)
-            await life_cycle.initialize(context("make"), InitializeStore(name="store"))
-            begin = StartUpload(upload="u", key="k", kind=ObjectKind.ISO)
-            await image.start_upload(context("begin"), begin)
-            held = gateway.requests.hold(DATA)
-            first = UploadPart(upload="u", number=1, data=b"earlier")
-            sending = asyncio.create_task(image.upload_part(context("send"), first))
-            await held.arrived()
-            second = msgspec.structs.replace(first, data=b"later!!")
-            sent = await image.upload_part(context("send"), second)
-            held.release()
-            with pytest.raises(Busy, match="newer"):
-                await sending
-            whole = hashlib.sha256(b"later!!").hexdigest()
-            complete = CompleteUpload(upload="u", parts=(sent.part,), size_bytes=7, sha256=whole)
-            assert (await image.complete_upload(context("end"), complete)).size_bytes == 7
-            gateway.requests.clear()
+        async with gateway.container() as container:
+            name = container.url.rpartition("/")[2]
+            async with open_connection(gateway.config(name)) as connection:
+                place = Stored(connection, name)
+                held = gateway.requests.hold(DATA)
+                earlier = place.put(Call(context("earlier")), "a", b"earlier", {})
+                sending = asyncio.create_task(earlier)
+                await held.arrived()
+                assert await place.put(Call(context("later")), "a", b"later", {})
+                held.release()
+                with pytest.raises(Busy, match="newer"):
+                    await sending
+            assert await container.get("a") == b"later"
 
     running.run(story())
