@@ -69,23 +69,23 @@ class NfsImageDriver(ImageDriver):
     ) -> infos.UploadInfo:
         fresh = runtime().new_id("up")
         return await self._run(
-            ctx, request.upload, self._uploads.start, request, ctx.operation, fresh
+            ctx, request.upload, self._uploads.start, request, ctx.operation, fresh, ctx.fence
         )
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
         fresh = runtime().new_id("part")
-        return await self._run(ctx, request.upload, self._uploads.send, request, fresh)
+        return await self._run(ctx, request.upload, self._uploads.send, request, fresh, ctx.fence)
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
     ) -> infos.ObjectInfo:
         fresh = runtime().new_id("new")
         return await self._run(
-            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh
+            ctx, request.upload, self._uploads.complete, request, ctx.operation, fresh, ctx.fence
         )
 
     async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
-        return await self._run(ctx, request.upload, self._uploads.abort, request)
+        return await self._run(ctx, request.upload, self._uploads.abort, request, ctx.fence)
 
     async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
         return await self._run(ctx, request.key, self._objects.get, request)
@@ -100,7 +100,7 @@ class NfsImageDriver(ImageDriver):
         return await self._run(ctx, "", self._objects.list, request)
 
     async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
-        return await self._run(ctx, request.key, self._objects.delete, request)
+        return await self._run(ctx, request.key, self._objects.delete, request, ctx.fence)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request

@@ -5,6 +5,7 @@ together, with one call to the server. The record is the last thing in the file:
 footer of 16 bytes with the JSON's length and a mark. The whole is a multiple of 512 bytes.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -21,7 +22,7 @@ from holdfast_drivers.local.names import key_of, name_of
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.libnfs import Client, File
-from holdfast_drivers.nfs.shelves import Shelves, again, discard
+from holdfast_drivers.nfs.shelves import Shelves, again, discard, refuse_late
 
 SECTOR_BYTES: Final = 512
 _FOOTER: Final = struct.Struct("<Q8s")
@@ -30,7 +31,9 @@ _TAIL_BYTES: Final = 4096
 
 
 class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is recorded of an object; ``upload_id`` is the id of the upload it was made by."""
+    """What is recorded of an object; ``upload_id`` is the id of the upload it was made by, and
+    ``fence`` that of the completion.
+    """
 
     key: str
     id: str
@@ -41,6 +44,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     sha256: str
     upload: str
     upload_id: str
+    fence: int = 0
 
     def info(self) -> infos.ObjectInfo:
         """What is reported of the object."""
@@ -229,8 +233,16 @@ class Objects:
             token=page.token,
         )
 
-    def delete(self, client: Client, request: requests.DeleteObject) -> infos.Gone:
+    def refuse_late(self, client: Client, key: str, fence: int) -> None:
+        """Refuse a call that is older than the object under a key; a damaged one can go."""
+        if fence:
+            with contextlib.suppress(Corrupt):
+                found = _settled_find(self, client, key)
+                refuse_late(fence, found.fence if found is not None else 0, key)
+
+    def delete(self, client: Client, request: requests.DeleteObject, fence: int) -> infos.Gone:
         """Delete an object, and what killed calls left under its key."""
+        self.refuse_late(client, request.key, fence)
         self.shelves.purge(client, "object", request.key)
         discard(client, self.path(request.key))
         return infos.Gone(key=request.key)

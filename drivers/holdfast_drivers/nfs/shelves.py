@@ -193,6 +193,21 @@ def after_the_fact(key: str = "") -> Iterator[None]:
         ) from error
 
 
+def refuse_late(fence: int, kept: int, key: str) -> None:
+    """Refuse a call that is older than what it would replace or remove; 0 is no fence.
+
+    Raises:
+        Precondition: it came after a later call; nothing was done.
+    """
+    if fence and fence < kept:
+        raise Precondition(
+            f"what is there is of a later call ({kept}, this one is {fence}); it came too late, "
+            "and nothing was done",
+            object=key,
+            state="fenced",
+        )
+
+
 def published(client: Client, staged: str, final: str, key: str) -> None:
     """Make a finished file visible, in place of what has its name.
 

@@ -1,5 +1,6 @@
 """Uploads: a row for each, a file for each part, and their joining into an object's file."""
 
+import contextlib
 import hashlib
 from typing import Final
 
@@ -19,13 +20,16 @@ from holdfast_drivers.nfs.shelves import (
     decoded,
     discard,
     published,
+    refuse_late,
 )
 
 _READ_BYTES: Final = 1 << 20
 
 
 class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is recorded of an open upload; ``target`` is the key of the object it will be."""
+    """What is recorded of an open upload; ``target`` is the key of the object it will be, ``fence``
+    that of the call that opened it.
+    """
 
     key: str
     id: str
@@ -33,6 +37,7 @@ class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     target: str
     kind: ObjectKind
     content_type: str
+    fence: int = 0
 
 
 class Uploads:
@@ -98,31 +103,32 @@ class Uploads:
     # The verbs
 
     def start(
-        self, client: Client, request: requests.StartUpload, operation: str, fresh: str
+        self, client: Client, request: requests.StartUpload, operation: str, fresh: str, fence: int
     ) -> infos.UploadInfo:
         """Open an upload; ``fresh`` is its id."""
         self.shelves.allocating(client)
         found = self.find(client, request.upload)
-        self.purge(client, request.upload, found)
         if found is None:
-            found = self._started(client, request, operation, fresh)
+            row = UploadRow(
+                key=request.upload,
+                id=fresh,
+                operation=operation,
+                target=request.key,
+                kind=request.kind,
+                content_type=request.content_type,
+                fence=fence,
+            )
+            found = self._started(client, row)
+        refuse_late(fence, found.fence, found.key)
+        # Only now: parts of an upload that another call has opened meanwhile are none of ours.
+        self.purge(client, request.upload, found)
         if not is_same_upload(found, request):
             raise Conflict("the upload key is taken by another upload", object=request.upload)
         return infos.UploadInfo(upload=found.key, key=found.target)
 
-    def _started(
-        self, client: Client, request: requests.StartUpload, operation: str, fresh: str
-    ) -> UploadRow:
+    def _started(self, client: Client, row: UploadRow) -> UploadRow:
         """Make the upload's row appear, or give the one that another call was quicker with."""
-        row = UploadRow(
-            key=request.upload,
-            id=fresh,
-            operation=operation,
-            target=request.key,
-            kind=request.kind,
-            content_type=request.content_type,
-        )
-        with self.shelves.building(client, "upload", row.key, fresh) as staged:
+        with self.shelves.building(client, "upload", row.key, row.id) as staged:
             client.write_new(staged, msgspec.json.encode(row))
             try:
                 client.link(staged, self.path(row.key))
@@ -139,11 +145,14 @@ class Uploads:
             discard(client, staged)
         return row
 
-    def send(self, client: Client, request: requests.UploadPart, fresh: str) -> infos.PartInfo:
+    def send(
+        self, client: Client, request: requests.UploadPart, fresh: str, fence: int
+    ) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number."""
         row = self.find(client, request.upload)
         if row is None:
             raise self._absent(client, request.upload)
+        refuse_late(fence, row.fence, request.upload)
         kind = f"part.{name_of(request.upload)}.{request.number:06}."
         for name in self.shelves.names(client, self.shelves.staging):
             if name.startswith(kind):
@@ -159,28 +168,38 @@ class Uploads:
         return NotFound("there is no open upload under this key", object=upload)
 
     def complete(
-        self, client: Client, request: requests.CompleteUpload, operation: str, fresh: str
+        self,
+        client: Client,
+        request: requests.CompleteUpload,
+        operation: str,
+        fresh: str,
+        fence: int,
     ) -> infos.ObjectInfo:
         """Join parts into an object, replacing what is under its key."""
         row = self.find(client, request.upload)
         if row is None:
             return self._completed(client, request).info()
+        refuse_late(fence, row.fence, request.upload)
         made = self.objects.find(client, row.target)
         if made is None or made.upload_id != row.id:
             try:
-                made = self._join(client, row, request, operation, fresh)
+                made = self._join(
+                    client, row, request, _object_of(row, request, operation, fence), fresh
+                )
             except (Invalid, FileNotFoundError):
                 if self.find(client, request.upload) == row:
                     raise
                 return self._completed(client, request).info()  # another call was quicker
         with after_the_fact(row.key):
-            self._forget(client, row.key)
+            if self.find(client, row.key) == row:  # else it is over, or another one by now
+                discard(client, self.path(row.key))
+            self._purge_now(client, row.key)
         return made.info()
 
-    def _forget(self, client: Client, key: str) -> None:
-        """Remove an upload: its row first, so that it is over at once, and then its parts."""
-        discard(client, self.path(key))
-        self.purge(client, key, None)
+    def _purge_now(self, client: Client, key: str) -> None:
+        """Remove what is left of uploads that are over, and spare the one that is open now."""
+        with contextlib.suppress(Corrupt):  # of one that is damaged nothing is known to be over
+            self.purge(client, key, self.find(client, key))
 
     def _completed(self, client: Client, request: requests.CompleteUpload) -> ObjectRow:
         """The object that this completion made before, free of what a killed call left."""
@@ -188,7 +207,7 @@ class Uploads:
         made = self.objects.made_by(client, request)
         if made is None:
             raise self._absent(client, request.upload)
-        self.purge(client, request.upload, None)
+        self._purge_now(client, request.upload)
         self.shelves.purge(client, "object", made.key)
         return made
 
@@ -197,7 +216,7 @@ class Uploads:
         client: Client,
         row: UploadRow,
         request: requests.CompleteUpload,
-        operation: str,
+        made: ObjectRow,
         fresh: str,
     ) -> ObjectRow:
         chosen = self._chosen(client, row, request)
@@ -206,17 +225,6 @@ class Uploads:
             raise Corrupt(
                 f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
             )
-        made = ObjectRow(
-            key=row.target,
-            id=row.id.replace("up-", "obj-", 1),  # joined twice, it is still the same object
-            operation=operation,
-            kind=row.kind,
-            content_type=row.content_type,
-            size_bytes=request.size_bytes,
-            sha256=request.sha256,
-            upload=row.key,
-            upload_id=row.id,
-        )
         self.shelves.purge(client, "object", row.target)
         with self.shelves.building(client, "object", row.target, fresh) as staged:
             with client.create(staged) as target:
@@ -227,6 +235,7 @@ class Uploads:
                     )
                 target.write_at(made.size_bytes, sealed(made))
                 target.sync()
+            self.objects.refuse_late(client, made.key, made.fence)
             published(client, staged, self.objects.path(made.key), made.key)
         return made
 
@@ -261,11 +270,41 @@ class Uploads:
                 raise _foreign(part, row.key)
         return whole.hexdigest()
 
-    def abort(self, client: Client, request: requests.AbortUpload) -> infos.Gone:
-        """Drop an upload and its parts."""
+    def abort(self, client: Client, request: requests.AbortUpload, fence: int) -> infos.Gone:
+        """Drop an upload and its parts.
+
+        A completion that is at work needs the parts, or has its file in staging already: without
+        either it ends, and what was aborted never becomes an object.
+        """
         self.shelves.in_service(client)
-        self._forget(client, request.upload)
+        row: UploadRow | None = None
+        with contextlib.suppress(Corrupt):  # what is damaged can still be dropped
+            row = self.find(client, request.upload)
+        if row is not None:
+            refuse_late(fence, row.fence, request.upload)
+        discard(client, self.path(request.upload))
+        self._purge_now(client, request.upload)
+        if row is not None:
+            self.shelves.purge(client, "object", row.target)
         return infos.Gone(key=request.upload)
+
+
+def _object_of(
+    row: UploadRow, request: requests.CompleteUpload, operation: str, fence: int
+) -> ObjectRow:
+    """The object that a completion of an upload is to make."""
+    return ObjectRow(
+        key=row.target,
+        id=row.id.replace("up-", "obj-", 1),  # joined twice, it is still the same object
+        operation=operation,
+        kind=row.kind,
+        content_type=row.content_type,
+        size_bytes=request.size_bytes,
+        sha256=request.sha256,
+        upload=row.key,
+        upload_id=row.id,
+        fence=fence,
+    )
 
 
 def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
