@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from holdfast import ledger
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.model.rows import (
     ROWS,
     Involved,
@@ -322,6 +322,15 @@ def unfinished(tx: Transaction) -> list[Operation]:
     for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN):
         found += tx.intact(Operation, state=state.value)
     return sorted(found, key=lambda operation: (operation.accepted_s, operation.id))
+
+
+def unreadable(tx: Transaction) -> list[tuple[OperationState, RowDamaged]]:
+    """Operations that had no outcome yet when they were written, and cannot be read now."""
+    return [
+        (state, problem)
+        for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN)
+        for problem in tx.damaged(Operation, state=state.value)
+    ]
 
 
 def is_undone(step: Step) -> bool:

@@ -18,7 +18,14 @@ from holdfast.engine import Engine, Outcome
 from holdfast.journal import Draft, Workflow
 from holdfast.ledger_upgrade import upgrade_ledger
 from holdfast.model.rows import Lease, Operation
-from holdfast.recovery import Recovered, interrupted, not_recovered, place_of, read_plan
+from holdfast.recovery import (
+    Recovered,
+    interrupted,
+    not_recovered,
+    place_of,
+    read_plan,
+    unreadable,
+)
 from holdfast.runtime import runtime
 from holdfast.steps.builtin import builtin_registry
 from holdfast.steps.registry import Registry
@@ -147,7 +154,11 @@ class Orchestrator:
         gates: dict[str, asyncio.Semaphore] = {}
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
-        return tuple(task.result() for task in tasks)
+        damaged = await unreadable(self.catalogue)
+        if told is not None:
+            for one in damaged:
+                told(one)
+        return (*(task.result() for task in tasks), *damaged)
 
     async def _recover_one(
         self,

@@ -33,6 +33,24 @@ async def interrupted(catalogue: Catalogue, active: Collection[str]) -> list[Ope
     return [operation for operation in found if operation.id not in active]
 
 
+async def unreadable(catalogue: Catalogue) -> list[Recovered]:
+    """Every operation without an outcome that is damaged in the catalogue."""
+    return [
+        Recovered(
+            found=state,
+            outcome=Outcome(
+                operation=problem.row_id,
+                kind="operation",
+                subject="unreadable",
+                verdict=Verdict.UNKNOWN,
+                error=str(problem),
+            ),
+            failure=problem,
+        )
+        for state, problem in await catalogue.transact(journal.unreadable)
+    ]
+
+
 def read_plan(operation: Operation, registry: Registry) -> Plan:
     """The plan of an operation.
 

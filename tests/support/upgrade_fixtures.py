@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.catalogue.digests import digest_of, table_seed
 from holdfast.demo.acknowledgement import Promise
 
 FIXTURES = Path(__file__).resolve().parent.parent / "upgrades" / "fixtures"
@@ -51,6 +52,7 @@ def _move(catalogue: Path, old: str, new: str) -> None:
         "WHERE m.type = 'table' AND c.name = 'body'"
     ).fetchall():
         connection.execute(f"UPDATE {table} SET body = replace(body, ?, ?)", (old, new))
+        _digest_again(connection, table)
     # Closing would bring the WAL into the catalogue.
     files = [catalogue.with_name(catalogue.name + ending) for ending in ("", "-wal", "-shm")]
     for file in files:
@@ -58,3 +60,14 @@ def _move(catalogue: Path, old: str, new: str) -> None:
     connection.close()
     for file in files:
         file.with_name(f"kept-{file.name}").replace(file)
+
+
+def _digest_again(connection: sqlite3.Connection, table: str) -> None:
+    """Rows that were changed behind the catalogue's back carry the digest of what they are now."""
+    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    if "digest" not in columns:
+        return
+    (key,) = connection.execute("SELECT key FROM catalogue").fetchone()
+    for row_id, body in connection.execute(f"SELECT id, body FROM {table}").fetchall():
+        digest = digest_of(body.encode(), table_seed(key, table))
+        connection.execute(f"UPDATE {table} SET digest = ? WHERE id = ?", (digest, row_id))

@@ -13,6 +13,7 @@ from holdfast.catalogue.codec import Written, checked, column_type
 from holdfast.catalogue.port import (
     AlreadyInCatalogue,
     NotInCatalogue,
+    RowDamaged,
     StaleVersion,
     StateWithoutEvent,
     Transaction,
@@ -41,6 +42,10 @@ class Storage(Protocol):
 
     def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         """As ``select``, without the rows that are damaged."""
+        ...
+
+    def damaged(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[RowDamaged]:
+        """What ``intact`` leaves out."""
         ...
 
     def page(
@@ -100,6 +105,11 @@ class Buffer(Transaction):
         """As ``select``, without what is damaged."""
         _check_columns(kind, equals)
         return self._over(kind, equals, self._storage.intact(kind, equals))
+
+    def damaged(self, kind: type[Row], **equals: str | int) -> list[RowDamaged]:
+        """What is damaged among those rows; nothing that is written is."""
+        _check_columns(kind, equals)
+        return self._storage.damaged(kind, equals)
 
     def _over(
         self, kind: type[RowT], equals: Mapping[str, str | int], committed: list[Row]

@@ -63,6 +63,12 @@ def examine(owned: Ownership, told: Path) -> Examined:
                 _check_schema(connection, told)
             _check_structure(connection, told, whole=path.stat().st_size <= QUICK_MAX_BYTES)
         return found
+    if path.stat().st_size == 0:
+        # SQLite would remove the WAL, unread.
+        raise CatalogueDamaged(
+            f"{told}: is empty, and its -wal is not; put back what the WAL belongs to, or restore "
+            "both from a copy"
+        )
     with closing(_connect(path, "mode=ro")) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

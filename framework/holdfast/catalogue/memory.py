@@ -7,6 +7,7 @@ from itertools import islice
 from holdfast.catalogue.archive import MemoryArchive
 from holdfast.catalogue.buffer import Writes
 from holdfast.catalogue.history import ArchivingCatalogue
+from holdfast.catalogue.port import RowDamaged
 from holdfast.model.rows import Operation, Row
 from holdfast.runtime import InlineLane
 
@@ -41,6 +42,10 @@ class _Rows:
 
     def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         return self.select(kind, equals)
+
+    def damaged(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[RowDamaged]:
+        del kind, equals
+        return []
 
     def _index(self, kind: type[Row], column: str) -> _Index:
         indexes = self._indexes.setdefault(kind, {})

@@ -45,7 +45,11 @@ class CatalogueDamaged(ConfigurationError):
 
 
 class RowDamaged(HoldfastError):
-    """One row is not what was written; all others can be used."""
+    """One row, whose id is ``row_id``, is not what was written; all others can be used."""
+
+    def __init__(self, message: str, row_id: str) -> None:
+        super().__init__(message)
+        self.row_id = row_id
 
 
 class Transaction(ABC):
@@ -81,7 +85,11 @@ class Transaction(ABC):
 
     @abstractmethod
     def intact(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
-        """As ``select``, without the rows that are damaged; ``Catalogue.check`` names those."""
+        """As ``select``, without the rows that are damaged."""
+
+    @abstractmethod
+    def damaged(self, kind: type[Row], **equals: str | int) -> list[RowDamaged]:
+        """What ``intact`` leaves out."""
 
     @abstractmethod
     def insert(self, row: RowT) -> RowT:

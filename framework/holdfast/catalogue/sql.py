@@ -132,7 +132,8 @@ class _Statements:
             return problem
         raise RowDamaged(
             f"{self._kind.__name__} {row_id} is damaged in the catalogue: {problem}; restore the "
-            "catalogue from a copy (holdfast scrub names everything that is damaged)"
+            "catalogue from a copy (holdfast scrub names everything that is damaged)",
+            row_id,
         )
 
 
@@ -193,6 +194,10 @@ class SqlStorage:
     def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         """Those of them that are what was written."""
         return self._read(kind, equals)[0]
+
+    def damaged(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[RowDamaged]:
+        """The others."""
+        return self._read(kind, equals)[1]
 
     def _read(
         self, kind: type[Row], equals: Mapping[str, str | int]

@@ -36,6 +36,10 @@ def check_exists(path: Path) -> None:
         raise ConfigurationError(
             f"{path}: there is no such catalogue; holdfast demo --directory DIR makes one"
         )
+    if path.is_file() and not path.stat().st_size:
+        raise ConfigurationError(
+            f"{path}: is empty, and no catalogue; restore it from a copy, or remove it and make one"
+        )
 
 
 DryRunOption = Annotated[

@@ -1,5 +1,6 @@
 """A catalogue that is not what was written is named, whatever became of it; nothing is guessed."""
 
+import json
 import random
 import shutil
 import sqlite3
@@ -18,9 +19,11 @@ from holdfast.catalogue.port import (
     RowDamaged,
     Transaction,
 )
+from holdfast.cli.recover import run_recover
 from holdfast.cli.scrub import run_scrub
-from holdfast.errors import HoldfastError
+from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.model.rows import Volume, Zone
+from upgrade_fixtures import CATALOGUE, names, unpack
 
 PAGE = 4096
 
@@ -158,6 +161,39 @@ def test_scrub_names_a_damaged_row(sound: Path, tmp_path: Path) -> None:
     assert code == 1
     assert printed.count("Volume vol-00007: its body is not what was written; restore") == 1
     assert printed.count("damaged") == 1
+
+
+@pytest.mark.slow
+def test_recovery_names_a_damaged_operation_and_recovers_the_others(tmp_path: Path) -> None:
+    """An operation that cannot be read is told as one that is not recovered; all others are."""
+    known = unpack(names()[0], tmp_path)
+    path = tmp_path / CATALOGUE
+    assert harm_of(path) == ()
+    lost = min(name for name, state in known.in_flight.items() if state == "Running")
+    changed(path, f"UPDATE operations SET body = substr(body, 1, 99) WHERE id = '{lost}'")
+
+    code, printed = command(run_recover, path, as_json=True)
+
+    verdicts = {one["operation"]: one["verdict"] for one in json.loads(printed)}
+    assert code == 1
+    assert set(known.in_flight) == set(verdicts)
+    assert [lost] == [name for name, verdict in verdicts.items() if verdict == "unknown"]
+    assert f"Operation {lost} is damaged in the catalogue" in printed
+
+
+def test_an_emptied_catalogue_is_not_begun_anew(sound: Path, tmp_path: Path) -> None:
+    """A command that needs a catalogue takes no empty file for one; nor is its WAL thrown away."""
+    path = copy_of(sound, tmp_path)
+    killed(path, partial(fill, first=1000, count=3))
+    left = wal_of(path).read_bytes()
+    path.write_bytes(b"")
+
+    assert isinstance(harm_of(path), CatalogueDamaged)
+    assert left == wal_of(path).read_bytes()
+    for beside in (wal_of(path), shm_of(path)):
+        beside.unlink()
+    with pytest.raises(ConfigurationError, match="is empty, and no catalogue"):
+        run_recover(path)
 
 
 def test_an_index_that_was_changed_is_named(sound: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from holdfast.catalogue.buffer import Writes
 from holdfast.catalogue.committer import CatalogueFailed, GroupCommitCatalogue
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import UsageError
 from holdfast.model.rows import Row, Zone
 from holdfast.runtime import InlineLane
@@ -29,6 +29,10 @@ class Rows:
 
     def intact(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         return self.select(kind, equals)
+
+    def damaged(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[RowDamaged]:
+        del kind, equals
+        return []
 
     def page(
         self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
