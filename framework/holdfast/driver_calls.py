@@ -68,7 +68,7 @@ class CalledDriver:
 
     def __getattr__(self, name: str) -> Any:
         found: Any = getattr(self._driver, name)
-        if not callable(found):
+        if name == "capabilities":
             return found
         called = self._stream(found) if name == "enumerate" else self._verb(name, found)
         self.__dict__[name] = called

@@ -52,6 +52,8 @@ class ThreadLane(Lane):
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast-lane")
+        # For what is given to the loop's threads, which may wait in turn for work in the others.
+        self.loop_threads = ThreadPoolExecutor(threads, thread_name_prefix="holdfast-lane-loop")
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run it in a thread."""
@@ -62,6 +64,7 @@ class ThreadLane(Lane):
     def close(self) -> None:
         """Let the threads end with what they were given."""
         self.threads.shutdown(wait=False)
+        self.loop_threads.shutdown(wait=False)
 
 
 _lane: ContextVar[Lane | None] = ContextVar("holdfast_lane", default=None)

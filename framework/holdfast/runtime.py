@@ -142,7 +142,7 @@ class _Adopted(ThreadPoolExecutor):
         """Run it in the context's lane, or here."""
         chosen = lane()
         if isinstance(chosen, ThreadLane):
-            return self._noted(chosen.threads.submit(fn, *args, **kwargs))
+            return self._noted(chosen.loop_threads.submit(fn, *args, **kwargs))
         return self._noted(super().submit(fn, *args, **kwargs))
 
 
