@@ -1,7 +1,7 @@
 """Sparse bytes in 4 KiB blocks. Blocks are immutable and shared, so that a copy is a new table."""
 
 from holdfast.data import BLOCK_BYTES, BlockIO, Extent
-from holdfast.errors import Invalid, OutOfRange
+from holdfast.data.block_io import check_range
 
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
 
@@ -93,13 +93,7 @@ class Content:
             self.blocks[number] = piece
 
     def _check(self, offset_bytes: int, length_bytes: int) -> None:
-        if offset_bytes < 0 or length_bytes < 0:
-            raise Invalid(f"offset {offset_bytes} or length {length_bytes} is negative")
-        if offset_bytes + length_bytes > self.size_bytes:
-            raise OutOfRange(
-                f"bytes {offset_bytes}..{offset_bytes + length_bytes} are past the end at "
-                f"{self.size_bytes}"
-            )
+        check_range(offset_bytes, length_bytes, self.size_bytes)
 
 
 async def content_of(source: BlockIO, size_bytes: int) -> Content:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
+from holdfast.errors import OutOfRange
+
 
 class Extent(msgspec.Struct, frozen=True):
     """A run of bytes that holds data; what lies between extents reads as zeroes."""
@@ -14,8 +16,25 @@ class Extent(msgspec.Struct, frozen=True):
     length_bytes: int
 
 
+def check_range(offset_bytes: int, length_bytes: int, size_bytes: int, subject: str = "") -> None:
+    """Refuse a range that is not wholly within the bytes there are, before anything is done.
+
+    Raises:
+        OutOfRange: it begins or ends outside, or its length is negative.
+    """
+    if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > size_bytes:
+        raise OutOfRange(
+            f"{length_bytes} bytes at {offset_bytes} are not within {size_bytes} bytes",
+            object=subject,
+        )
+
+
 class BlockIO(ABC):
     """Random access to the bytes behind one handle. Every method may raise any ``DriverError``.
+
+    Any range within ``size_bytes`` will do, down to single bytes and to none at all, whatever the
+    blocks of the backend are: bytes beside it are never changed. Any other range is ``OutOfRange``,
+    and nothing was done. A range of no bytes does nothing.
 
     After the grant is revoked each call raises ``Denied``; a write through a read-only handle does
     too.

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from holdfast import files
-from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.block_io import BlockIO, Extent, check_range
 from holdfast.data.sparse import file_extents
 from holdfast.errors import (
     Corrupt,
@@ -61,18 +61,14 @@ class FileIO(BlockIO):
     async def discard(self, offset_bytes: int, length_bytes: int) -> None:
         self._check_range(offset_bytes, length_bytes)
         self._check_writable()
-        if length_bytes:
+        if length_bytes:  # the system refuses to punch a hole of nothing
             await runtime().run_blocking(self._discard, offset_bytes, length_bytes)
 
     async def extents(self) -> tuple[Extent, ...]:
         return await runtime().run_blocking(self._extents)
 
     def _check_range(self, offset_bytes: int, length_bytes: int) -> None:
-        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
-            raise OutOfRange(
-                f"{length_bytes} bytes at {offset_bytes} are not within the "
-                f"{self.size_bytes} bytes of {self._handle.path}"
-            )
+        check_range(offset_bytes, length_bytes, self.size_bytes, self._handle.path)
 
     def _check_writable(self) -> None:
         if self._handle.read_only:

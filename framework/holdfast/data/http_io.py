@@ -7,13 +7,12 @@ from typing import Final
 
 import httpx
 
-from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.block_io import BlockIO, Extent, check_range
 from holdfast.errors import (
     Corrupt,
     Denied,
     DriverError,
     NotFound,
-    OutOfRange,
     Unauthenticated,
     Unavailable,
     Unknown,
@@ -39,12 +38,7 @@ class HttpIO(BlockIO):
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
         """Exactly ``length_bytes``; any ``DriverError``."""
-        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
-            raise OutOfRange(
-                f"{length_bytes} bytes at {offset_bytes} are not within the object's "
-                f"{self.size_bytes} bytes",
-                object=self._name,
-            )
+        check_range(offset_bytes, length_bytes, self.size_bytes, self._name)
         if not length_bytes:
             return b""
         wanted = f"bytes={offset_bytes}-{offset_bytes + length_bytes - 1}"
@@ -76,16 +70,16 @@ class HttpIO(BlockIO):
         return data
 
     async def write_at(self, offset_bytes: int, data: bytes) -> None:
-        """Always ``Denied``."""
-        del offset_bytes, data
+        """Always ``Denied``, within the object."""
+        check_range(offset_bytes, len(data), self.size_bytes, self._name)
         raise Denied("an object is read only", object=self._name)
 
     async def flush(self) -> None:
         """Nothing is ever written."""
 
     async def discard(self, offset_bytes: int, length_bytes: int) -> None:
-        """Always ``Denied``."""
-        del offset_bytes, length_bytes
+        """Always ``Denied``, within the object."""
+        check_range(offset_bytes, length_bytes, self.size_bytes, self._name)
         raise Denied("an object is read only", object=self._name)
 
     async def extents(self) -> tuple[Extent, ...]:

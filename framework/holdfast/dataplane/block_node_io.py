@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.block_io import BlockIO, Extent, check_range
 from holdfast.dataplane.attachment import Attachment
 from holdfast.dataplane.nbd_client import NbdClient, NbdFailed
-from holdfast.errors import Denied, Exhausted, OutOfRange, Unavailable, Unknown
+from holdfast.errors import Denied, Exhausted, Invalid, Unavailable, Unknown
 
 T = TypeVar("T")
 _SECTOR_BYTES: Final = 512
@@ -57,13 +57,15 @@ class BlockNodeIO(BlockIO):
         """Write all of ``data``; any ``DriverError``."""
         self._check_range(offset_bytes, len(data))
         self._check_writable()
-        await self._change("writing", lambda client: client.write(offset_bytes, data))
+        if data:
+            await self._change("writing", lambda client: client.write(offset_bytes, data))
 
     async def discard(self, offset_bytes: int, length_bytes: int) -> None:
         """Make the range read as zeroes; any ``DriverError``."""
         self._check_range(offset_bytes, length_bytes)
         self._check_writable()
-        await self._change("discarding", lambda client: client.zero(offset_bytes, length_bytes))
+        if length_bytes:
+            await self._change("discarding", lambda client: client.zero(offset_bytes, length_bytes))
 
     async def flush(self) -> None:
         """Return when what was written is durable.
@@ -86,12 +88,7 @@ class BlockNodeIO(BlockIO):
         )
 
     def _check_range(self, offset_bytes: int, length_bytes: int) -> None:
-        if min(offset_bytes, length_bytes) < 0 or offset_bytes + length_bytes > self.size_bytes:
-            raise OutOfRange(
-                f"{length_bytes} bytes at {offset_bytes} are not within the volume's "
-                f"{self.size_bytes} bytes",
-                object=self._attachment.volume,
-            )
+        check_range(offset_bytes, length_bytes, self.size_bytes, self._attachment.volume)
 
     def _check_writable(self) -> None:
         if self._attachment.handle.read_only:
@@ -115,6 +112,9 @@ class BlockNodeIO(BlockIO):
             raise Exhausted(
                 "the storage has no space for the bytes", object=attachment.volume
             ) from refused
+        if not refused.sent:
+            # Nothing is wrong with the attachment, and nothing that was written is in doubt.
+            raise Invalid(f"{doing} was not even sent: {refused}", object=attachment.volume)
         try:
             self._attachment = await self._attacher.again(attachment)
         except Unavailable as away:

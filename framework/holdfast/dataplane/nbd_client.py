@@ -13,6 +13,8 @@ from holdfast.errors import EnvironmentUnavailable
 
 _REQUEST_BYTES: Final = 8 << 20
 """Longer reads and writes are cut; QEMU's server takes at most 32 MiB at once."""
+_REFUSED_HERE: Final = frozenset({errno.EINVAL, errno.ERANGE, errno.EPERM})
+"""What libnbd says of a command that it does not even send."""
 _STATUS_BYTES: Final = 1 << 30
 _WRITE: Final = 2
 _READ: Final = 1
@@ -20,11 +22,15 @@ _ZERO: Final = 2
 
 
 class NbdFailed(Exception):
-    """The server refused a command, or the connection is gone; ``number`` is an errno."""
+    """The server refused a command, or the connection is gone; ``number`` is an errno.
 
-    def __init__(self, number: int, what: str) -> None:
+    What was not ``sent`` was refused by the client itself, for what it asks.
+    """
+
+    def __init__(self, number: int, what: str, *, sent: bool = True) -> None:
         super().__init__(f"{what}: {os.strerror(number) if number else 'connection lost'}")
         self.number = number
+        self.sent = sent
 
 
 def load_libnbd() -> Any:
@@ -52,6 +58,9 @@ class NbdClient:
         self._nbd: Any = load_libnbd()
         self._handle: Any = self._nbd.NBD()
         self._handle.set_export_name(export)
+        # QEMU reads what is beside an unaligned range and writes it again, in step with all other
+        # requests; libnbd by itself would refuse to ask for that.
+        self._handle.set_strict_mode(self._handle.get_strict_mode() & ~self._nbd.STRICT_ALIGN)
         self._handle.add_meta_context(self._nbd.CONTEXT_BASE_ALLOCATION)
         self._loop = asyncio.get_running_loop()
         self._fd = -1
@@ -146,7 +155,8 @@ class NbdClient:
 
     async def _all(self, what: str, commands: list[Callable[..., object]]) -> None:
         """Send the commands and wait for all of them."""
-        waited = [self._send(what, command) for command in commands]
+        alone = len(commands) == 1
+        waited = [self._send(what, command, alone=alone) for command in commands]
         try:
             for one in waited:
                 await one
@@ -163,7 +173,10 @@ class NbdClient:
             raise NbdFailed(errno.ESHUTDOWN, "connection")
         return self._handle
 
-    def _send(self, what: str, command: Callable[..., object]) -> asyncio.Future[None]:
+    def _send(
+        self, what: str, command: Callable[..., object], *, alone: bool
+    ) -> asyncio.Future[None]:
+        """Send one command; of several, others may have been sent already."""
         answered: asyncio.Future[None] = self._loop.create_future()
         self._waiting.add(answered)
 
@@ -179,7 +192,9 @@ class NbdClient:
             command(completion=done)
         except self._nbd.Error as problem:
             if not answered.done():
-                answered.set_exception(NbdFailed(problem.errnum or errno.EIO, what))
+                number = problem.errnum or errno.EIO
+                sent = not alone or number not in _REFUSED_HERE
+                answered.set_exception(NbdFailed(number, what, sent=sent))
         else:
             self._follow()
         return answered

@@ -1,6 +1,6 @@
 """The first bytes of a volume as block access of their own: what a disk image covers of it."""
 
-from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.block_io import BlockIO, Extent, check_range
 
 
 class Window(BlockIO):
@@ -14,18 +14,18 @@ class Window(BlockIO):
         self._inner = inner
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
-        inside = max(0, min(length_bytes, self._inner.size_bytes - offset_bytes))
-        data = await self._inner.read_at(offset_bytes, inside) if inside else b""
-        # A window that was made larger than what it shows reads zeroes behind the end.
-        return data.ljust(length_bytes, b"\0")
+        check_range(offset_bytes, length_bytes, self.size_bytes)
+        return await self._inner.read_at(offset_bytes, length_bytes)
 
     async def write_at(self, offset_bytes: int, data: bytes) -> None:
+        check_range(offset_bytes, len(data), self.size_bytes)
         await self._inner.write_at(offset_bytes, data)
 
     async def flush(self) -> None:
         await self._inner.flush()
 
     async def discard(self, offset_bytes: int, length_bytes: int) -> None:
+        check_range(offset_bytes, length_bytes, self.size_bytes)
         await self._inner.discard(offset_bytes, length_bytes)
 
     async def extents(self) -> tuple[Extent, ...]:
