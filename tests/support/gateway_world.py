@@ -97,7 +97,7 @@ class Gateway:
         """A new container of a client; nothing is spoilt any more afterwards."""
         async with httpx.AsyncClient(trust_env=False, timeout=60.0) as client:
             root, token = await self._signed_in(client)
-            made = Container(client, f"{root}/c{next(_numbers)}", token)
+            made = Container(client, f"{root}/box-{next(_numbers)}", token)
             assert (await made.ask("PUT")).status_code == 201
             try:
                 yield made
