@@ -190,6 +190,26 @@ def test_a_failed_put_leaves_the_old_version(running: Running) -> None:
     running.run(story())
 
 
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_put_that_fails_anywhere_changes_nothing(running: Running, *, filled: bool) -> None:
+    """Whichever request of a PUT S3 fails, once, what the client was told is what is there."""
+
+    async def story() -> None:
+        for at, status in itertools.product(range(10), (500, 403)):
+            async with running.gateway.container() as container:
+                if filled:
+                    assert await container.put("a", b"older") == 201
+                failed = http_answer(status, "Failed")
+                running.gateway.requests.answer(_number(at), failed, times=1)
+                stored = await container.put("a", b"newer")
+                running.gateway.requests.clear()
+                left = await _read(container, "a")
+                older = b"older" if filled else None
+                assert (stored, left) in {(201, b"newer"), (503, older)}, at
+
+    running.run(story())
+
+
 @pytest.mark.parametrize("at", range(6))
 def test_a_failure_in_the_middle_of_a_removal_closes_no_container(
     running: Running, at: int

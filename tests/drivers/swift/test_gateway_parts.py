@@ -168,4 +168,4 @@ def test_the_proxys_configuration_names_a_file_for_the_secret() -> None:
 def test_bytes_that_nobody_sees_are_kept_for_an_hour() -> None:
     """Where nothing else is said: the age is in the configuration, for who reads it."""
     place = S3Place(endpoint="http://192.0.2.1:9000", bucket="swift", access_key="who")
-    assert "\nsweep_age = 3600.0\n" in proxy_configuration(place, (), Sweeping()).decode()
+    assert "\nsweep_grace = 3600.0\n" in proxy_configuration(place, (), Sweeping()).decode()

@@ -89,7 +89,7 @@ def proxy_configuration(s3: S3Place, users: Iterable[User], sweeping: Sweeping) 
         "s3_secret_file": SECRET_FILE,
         "s3_make_bucket": "yes",
         "sweep_interval": sweeping.interval_s,
-        "sweep_age": sweeping.age_s,
+        "sweep_grace": sweeping.age_s,
     }
     sections = [
         _section("DEFAULT", server),

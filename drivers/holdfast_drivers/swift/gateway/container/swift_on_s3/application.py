@@ -205,7 +205,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
 
     Settings: ``s3_endpoint``, ``s3_bucket``, ``s3_access_key``, ``s3_region``, ``s3_timeout``
     (seconds), ``s3_start_timeout`` (seconds that the S3 server may take to start),
-    ``sweep_interval`` (seconds, 0 for never), ``sweep_age`` (seconds that bytes may be there
+    ``sweep_interval`` (seconds, 0 for never), ``sweep_grace`` (seconds that bytes may be there
     before a record names them). The secret is read from the file ``s3_secret_file``.
     """
     conf = {**global_conf, **local_conf}
@@ -220,6 +220,6 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Gateway:
     app = Gateway(conf, Store(bucket, Hands(lock=Semaphore, together=_together)))
     interval_s = float(conf.get("sweep_interval", "300"))
     if interval_s:
-        eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_age", "3600")))
+        eventlet.spawn(_swept, app, interval_s, float(conf.get("sweep_grace", "3600")))
     app.logger.info("gateway %s over %s", os.getpid(), conf["s3_endpoint"])
     return app

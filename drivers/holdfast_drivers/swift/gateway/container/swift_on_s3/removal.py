@@ -8,9 +8,9 @@ seen by who removes, or the mark is missed. A mark that is left over hinders nob
 
 import enum
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from .records import Container
+from .records import Container, Object
 from .s3 import S3Error
 from .store import Busy, Store
 
@@ -67,6 +67,33 @@ def forget(store: Store, key: str) -> None:
     found = store.read(Container, key)
     if found is not None and found[0].deleted:
         store.remove(Container, key, found[1])
+
+
+@dataclass(frozen=True)
+class Written:
+    """A record of an object that was just written, and the one that it took the place of."""
+
+    key: str
+    record: Object
+    before: Object | None
+
+
+def settle(store: Store, written: Written, key: str, container_id: str) -> bool:
+    """Have an object stay and what it replaced go, or take it back where its container is gone.
+
+    Where that cannot be known, the version before is there again, and the failure is raised.
+    """
+    try:
+        kept = keep_container(store, key, container_id)
+    except (S3Error, Busy):
+        with suppress(S3Error, Busy):  # the first failure is the one to tell
+            store.put_back(written.key, written.record, written.before)
+        raise
+    if not kept:
+        store.take_back(written.key, written.record)
+    elif written.before is not None:
+        store.drop_data(written.key, written.before.data)
+    return kept
 
 
 def keep_container(store: Store, key: str, container_id: str) -> bool:

@@ -19,7 +19,7 @@ from .signing import UNSIGNED, Credentials, quoted_path, quoted_query, signed_he
 
 _CHUNK = 65536
 _PAGE = 1000
-_LATE = frozenset({500, 502, 504})
+_LATE = frozenset({500, 502, 503, 504})
 """What a server, or one before it, answers that may have begun and not seen the end."""
 _IDLE_MAX = 64
 _PREFIX = "{http://s3.amazonaws.com/doc/2006-03-01/}"

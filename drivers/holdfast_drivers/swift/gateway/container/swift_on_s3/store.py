@@ -311,6 +311,18 @@ class Store:
         if found is not None and found[0].write == record.write:
             self.discard(key, *found)
 
+    def put_back(self, key: str, record: Object, before: Object | None) -> None:
+        """Undo a write that is the last one still: the version before is there again."""
+        if before is None:
+            self.take_back(key, record)
+            return
+
+        def edit(old: Object | None) -> Object | None:
+            return before if old is not None and old.write == record.write else None
+
+        if self.change(Object, key, edit) is not None:
+            self.drop_data(key, record.data)
+
     def drop_data(self, key: str, data: str) -> None:
         """Remove the bytes of a version that the record with this key names no more."""
         if data:

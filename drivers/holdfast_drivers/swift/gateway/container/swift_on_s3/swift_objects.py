@@ -39,7 +39,7 @@ from swift.common.utils import Timestamp, extract_swift_bytes
 from . import keys
 from .body import Reader, Received, Short, TooLarge, store_body
 from .records import Container, Listing, Object
-from .removal import keep_container
+from .removal import Written, settle
 from .s3 import S3Error
 from .store import Store
 
@@ -212,10 +212,14 @@ def _commit(
     data, received = sent
     name = names[2]
     footers = HeaderKeyDict()
-    if "swift.callback.update_footers" in req.environ:
-        req.environ["swift.callback.update_footers"](footers)
-    wanted = normalize_etag(footers.get("Etag", req.headers.get("Etag", "")))
-    record = _record(req, name, data if received.size else "", received, footers)
+    try:
+        if "swift.callback.update_footers" in req.environ:
+            req.environ["swift.callback.update_footers"](footers)
+        wanted = normalize_etag(footers.get("Etag", req.headers.get("Etag", "")))
+        record = _record(req, name, data if received.size else "", received, footers)
+    except BaseException:
+        store.drop_data(_key(place, name), data)  # nothing can name them yet
+        raise
     if wanted and wanted != received.md5:
         store.drop_data(_key(place, name), record.data)
         return HTTPUnprocessableEntity(request=req)
@@ -226,12 +230,12 @@ def _show(store: Store, req: Any, names: tuple[str, str], place: Container, reco
     """Write the record, and remove what it replaced once it is certain to stay."""
     key = _key(place, record.name)
     refused: Any = None
-    replaced = ""
+    before: Object | None = None
 
     def edit(old: Object | None) -> Object | None:
-        nonlocal refused, replaced
+        nonlocal refused, before
         seen = _seen(old, req)
-        replaced = old.data if old else ""
+        before = old
         if seen is not None and req.if_none_match is not None:
             refused = HTTPPreconditionFailed(request=req)
             return None
@@ -248,13 +252,12 @@ def _show(store: Store, req: Any, names: tuple[str, str], place: Container, reco
                 store.drop_data(key, record.data)
             raise  # else the record may name the data: they stay until the sweeper knows
         if shown is None:
-            if record.data != replaced:
+            if before is None or record.data != before.data:
                 store.drop_data(key, record.data)
             return refused
-        if not keep_container(store, keys.container_key(*names), place.id):
-            store.take_back(key, shown)
+        written = Written(key, shown, before)
+        if not settle(store, written, keys.container_key(*names), place.id):
             return HTTPNotFound(request=req)
-        store.drop_data(key, replaced)
     resp = HTTPCreated(request=req, headers={"Etag": record.etag})
     resp.last_modified = Timestamp(record.written)
     return resp
