@@ -25,6 +25,7 @@ from holdfast.requests import (
     Open,
     OpenObject,
 )
+from holdfast.steps.in_lane import open_in_lane
 from holdfast.steps.kind import Estimate, Happened, RowChange, StepContext, StepKind
 from holdfast.steps.window import Window
 
@@ -70,7 +71,7 @@ async def open_volume(step: StepContext, volume: GrantedVolume) -> AsyncIterator
     """Block access to a volume through its grant."""
     driver = await step.stores.primary(volume.store)
     handle = await driver.open(step.call(), Open(volume=volume.key, host=volume.host))
-    async with open_block_io(handle) as opened:
+    async with open_in_lane(handle, step.stores.lane(volume.store)) as opened:
         yield opened
 
 
@@ -78,7 +79,8 @@ async def open_volume(step: StepContext, volume: GrantedVolume) -> AsyncIterator
 async def open_object(step: StepContext, store: str, key: str) -> AsyncIterator[BlockIO]:
     """Read-only block access to an object."""
     driver = await step.stores.image(store)
-    async with open_block_io(await driver.open_object(step.call(), OpenObject(key=key))) as opened:
+    handle = await driver.open_object(step.call(), OpenObject(key=key))
+    async with open_in_lane(handle, step.stores.lane(store)) as opened:
         yield opened
 
 

@@ -1,0 +1,83 @@
+"""An error after the act is not "nothing was done"."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from holdfast import errors
+from holdfast.data.plane import HostPlane
+from holdfast.dataplane import DataPlane, use_data_plane
+from holdfast.journal import Verdict
+from holdfast.model.rows import VolumeGrant
+from holdfast.orchestrator import Orchestrator
+from holdfast.requests import Role
+from holdfast.workflows import attach_volume, create_volume
+from zones import HOST, Zone, disagreements, memory_zone, run_inline
+
+FAILURES: dict[str, Exception] = {
+    "lacking": errors.EnvironmentUnavailable("the storage daemon does not start"),
+    "misused": errors.UsageError("no such host"),
+    "denied": errors.Denied("the storage does not let it"),
+    "unavailable": errors.Unavailable("the daemon is away"),
+    "a defect": KeyError("host"),
+    "the system": OSError("no file descriptors are left"),
+    "silence": TimeoutError(),
+}
+
+
+class FailingPlane(DataPlane):
+    """A data plane that cannot be told of so many grants."""
+
+    def __init__(self, failure: Exception, times: int) -> None:
+        super().__init__()
+        self._failure = failure
+        self.left = times
+
+    async def granted(self, host: str, volume: str, secret: str = "") -> None:
+        if self.left:
+            self.left -= 1
+            raise self._failure
+        await super().granted(host, volume, secret)
+
+
+@asynccontextmanager
+async def attaching(zone: Zone, plane: HostPlane) -> AsyncIterator[tuple[Orchestrator, str]]:
+    """An orchestrator on that plane, and a volume."""
+    with use_data_plane(plane):
+        async with zone.orchestrator() as orchestrator:
+            store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+            made = await orchestrator.run(create_volume(name="v", store=store, size_bytes=8192))
+            yield orchestrator, made.expect().subject
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_grant_that_no_plane_can_be_told_of_is_taken_back(failure: Exception) -> None:
+    """The driver granted, the plane fails for good: nothing is left of the grant."""
+
+    async def story() -> tuple[Verdict, list[str], list[str]]:
+        async with memory_zone() as zone, FailingPlane(failure, 1_000) as plane:
+            async with attaching(zone, plane) as (orchestrator, volume):
+                outcome = await orchestrator.run(attach_volume(volume, host=HOST))
+            states = [row.state.value for row in await zone.rows(VolumeGrant)]
+            return outcome.verdict, states, await disagreements(zone)
+
+    verdict, states, wrong = run_inline(story())
+
+    assert verdict is Verdict.FAILED_CLEAN
+    assert "Granted" not in states
+    assert wrong == []
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_plane_that_fails_once_is_told_again(failure: Exception) -> None:
+    """The grant is there, is granted once, and the plane knows of it before that is success."""
+
+    async def story() -> tuple[Verdict, int, int, list[str]]:
+        async with memory_zone() as zone, FailingPlane(failure, 1) as plane:
+            async with attaching(zone, plane) as (orchestrator, volume):
+                outcome = await orchestrator.run(attach_volume(volume, host=HOST))
+            granted = zone.faults.calls.count("grant")
+            return outcome.verdict, granted, plane.left, await disagreements(zone)
+
+    assert run_inline(story()) == (Verdict.SUCCEEDED, 1, 0, [])
