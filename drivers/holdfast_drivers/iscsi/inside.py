@@ -14,7 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -37,6 +38,8 @@ _FULL: Final = VOLUMES / "full"
 _SHARED: Final = Path("/state/folder")
 """There where the kernel lent no loop device, and volumes are on the disk of the machine."""
 _READ_BYTES: Final = 1 << 20
+_RECORD_MAX_BYTES: Final = 16 << 20
+_UNREADABLE: Final = (OSError, ValueError, LookupError, TypeError, RecursionError)
 _MODES: Final = {"x": "exclusive", "r": "read_only"}
 _PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
 _TARGET: Final = re.compile(r"^Target (\d+): (\S+)$", re.MULTILINE)
@@ -72,8 +75,8 @@ def _things(folder: Path) -> Iterator[Inspected]:
         id=store["id"],
         detail=f"{store['name']}|{store.get('state', 'up')}|{','.join(hosts)}",
     )
-    yield from _disks(folder / "volumes", OwnedKind.VOLUME)
-    yield from _disks(folder / "snapshots", OwnedKind.SNAPSHOT)
+    yield from disks(folder / "volumes", OwnedKind.VOLUME)
+    yield from disks(folder / "snapshots", OwnedKind.SNAPSHOT)
     yield from _grants(folder, served)
     known = {
         "store.json",
@@ -85,46 +88,84 @@ def _things(folder: Path) -> Iterator[Inspected]:
         "volumes",
         "snapshots",
     }
-    for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
-        if path.name not in known or path.parent.name == "staging":
-            yield _leftover(path)
+    yield from (_stranger(path) for path in folder.iterdir() if path.name not in known)
+    yield from (_leftover(path) for path in (folder / "staging").iterdir())
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A regular file; nothing is followed, and nobody is waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ValueError(f"{path.name} is no file")
+    return cast("BinaryIO", open(fd, "rb", buffering=0))  # noqa: PTH123 - open already
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_bytes()))
+    with _opened(path) as file:
+        return dict(json.loads(file.read(_RECORD_MAX_BYTES)))
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{ascii(path.name)[1:-1]}"
 
 
 def _leftover(path: Path) -> Inspected:
-    name = f"{path.parent.name}/{path.name}"
-    return Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)
+    return Inspected(kind=OwnedKind.TEMPORARY, key=_where(path), unfinished=True)
+
+
+def _stranger(path: Path, why: str = "nobody's") -> Inspected:
+    return Inspected(kind=OwnedKind.UNREADABLE, key=_where(path), detail=why)
 
 
 def _target_left(name: str) -> Inspected:
     return Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)
 
 
-def _disks(folder: Path, kind: OwnedKind) -> Iterator[Inspected]:
+def disks(folder: Path, kind: OwnedKind) -> Iterator[Inspected]:
+    """Volumes or snapshots, and what cannot be read among them."""
     for path in folder.iterdir():
-        row = _json(path / "row.json")
-        data = path / row.get("data", "data")
-        yield Inspected(
-            kind=kind,
-            key=row["key"],
-            id=row["id"],
-            size_bytes=data.stat().st_size,
-            digest=_digest(data),
-            detail=row.get("volume", ""),
-        )
-        parts = {path / "row.json", data}
-        yield from (_leftover(other) for other in path.iterdir() if other not in parts)
+        try:
+            found = list(_disk(path, kind))
+        except _UNREADABLE as error:
+            found = [_stranger(path, ascii(str(error)))]
+        yield from found
+
+
+def _disk(path: Path, kind: OwnedKind) -> Iterator[Inspected]:
+    if path.is_symlink():
+        raise ValueError("it is a link")
+    row = _json(path / "row.json")
+    if "~" not in path.name and unquote(path.name) != row["key"]:
+        raise ValueError("row.json is of another key")
+    data = path / str(row.get("data", "data"))
+    if data.parent != path or not data.name.startswith("data"):
+        raise ValueError(f"row.json names {data}")
+    with _opened(data) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+    yield Inspected(
+        kind=kind,
+        key=row["key"],
+        id=row["id"],
+        size_bytes=size_bytes,
+        digest=_digest(data),
+        detail=row.get("volume", ""),
+    )
+    for other in path.iterdir():
+        if other not in {path / "row.json", data}:
+            yield _leftover(other) if other.name.startswith("data") else _stranger(other)
 
 
 def _grants(folder: Path, served: dict[str, str]) -> Iterator[Inspected]:
     """What tgt really serves, and whatever is recorded or served without its other half."""
     left = dict(served)
     for path in (folder / "grants").iterdir():
-        _, _, mode, name, _ = path.name.split(".")
-        record = _json(path)
+        try:
+            _, _, mode, name, _ = path.name.split(".")
+            record = _json(path)
+        except _UNREADABLE as error:
+            yield _stranger(path, ascii(str(error)))
+            continue
         text = left.pop(record["target"], "")
         host = hashlib.blake2b(record["host"].encode(), digest_size=8).hexdigest()
         if f":host.{host}\n" not in f"{text}\n" or ("Readonly: Yes" in text) != (mode == "r"):
@@ -175,7 +216,7 @@ def _digest(path: Path) -> str:
 
 
 def _raw_digest(path: Path) -> str:
-    with path.open("rb", buffering=0) as file:
+    with _opened(path) as file:
         size_bytes = os.fstat(file.fileno()).st_size
         return digest_of_hashes(size_bytes, _block_hashes(file.fileno(), size_bytes))
 

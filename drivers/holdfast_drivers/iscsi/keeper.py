@@ -5,6 +5,7 @@ forgets everything when it ends. Runs on the storage host; blocking.
 """
 
 import contextlib
+import re
 import select
 from collections.abc import Iterator
 from typing import Final
@@ -13,8 +14,9 @@ import msgspec
 
 from holdfast import files, requests
 from holdfast.capabilities import AccessMode
+from holdfast.data.file_io import inode_of
 from holdfast.errors import Corrupt, Internal, Unavailable, Unknown
-from holdfast.trees import TreePath
+from holdfast.trees import Strange, TreePath
 from holdfast_drivers.iscsi.config import check_secret
 from holdfast_drivers.iscsi.names import initiator_name, target_name
 from holdfast_drivers.iscsi.tgt import Target, Tgt, TgtRefused, TgtUnreachable, number_of
@@ -35,6 +37,7 @@ TUNED: Final = (
     ("ImmediateData", "Yes"),
 )
 """What initiators are offered at their login; the defaults are several times slower."""
+_SERIAL: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _PAUSE_S: Final = 0.002
 _TRIES_MAX: Final = 2000
 
@@ -92,7 +95,13 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
 
     def read(self, granted: GrantName) -> GrantRecord | None:
         """What is recorded of a grant; ``None`` where it is gone."""
-        return recorded(granted, GrantRecord)
+        record = recorded(granted, GrantRecord)
+        if record is None:
+            return None
+        expected = target_name(record.serial, granted.id)
+        if record.target != expected or not _SERIAL.fullmatch(record.serial):
+            raise Corrupt(f"{granted.path} is damaged; revoke this grant")
+        return record
 
     def admit(self, granted: GrantName, data: TreePath) -> None:
         record = self.read(granted)
@@ -104,14 +113,17 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
                 return
             number = number_of(record.target)
             if found is not None:
-                self._delete_target(found, record)
+                self._delete_target(found)
             self._make(number, record, granted, data)
 
     def _make(self, number: int, record: GrantRecord, granted: GrantName, data: TreePath) -> None:
         tgt = self._tgt
         tgt.new_target(number, record.target, TUNED)
         read_only = granted.mode is AccessMode.READ_ONLY
+        opened = inode_of(data.regular())
         tgt.new_lun(number, LUN, str(data), serial=record.serial, read_only=read_only)
+        if inode_of(data.regular()) != opened:  # tgt opens a path by itself, and follows links
+            raise Corrupt(f"{data} was replaced while tgt opened it; grant the volume again")
         if record.secret:
             tgt.set_account(granted.id, record.secret)
             tgt.bind_account(number, granted.id)
@@ -127,24 +139,31 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
         return found
 
     def dismiss(self, granted: GrantName) -> None:
-        record = self.read(granted)
-        if record is None:
-            return
         try:
             with _told(late=True):
-                self._take_away(record, granted.id)
+                self._take_away(self._served(granted), granted.id)
         except _Absent:
             return  # a tgt that does not run serves nobody, and learns of no grant without record
 
-    def _take_away(self, record: GrantRecord, user: str) -> None:
-        """Make every command of the host fail, wait for those at work, and remove the target."""
-        tgt, found = self._tgt, self._find(record)
-        if found is not None:
-            tgt.forbid(found.number, initiator_name(record.host))
-            self._delete_target(found, record)
-        tgt.delete_account(user)
+    def _served(self, granted: GrantName) -> Target | None:
+        """The target of a grant; where its record is damaged, the one that has the grant's id."""
+        try:
+            record = self.read(granted)
+        except (Corrupt, Strange):
+            ending = f".{granted.id}"
+            found = (target for target in self._tgt.targets() if target.name.endswith(ending))
+            return next(found, None)
+        return None if record is None else self._find(record)
 
-    def _delete_target(self, found: Target, record: GrantRecord) -> None:
+    def _take_away(self, found: Target | None, user: str) -> None:
+        """Make every command of the host fail, wait for those at work, and remove the target."""
+        if found is not None:
+            for initiator in found.initiators:
+                self._tgt.forbid(found.number, initiator)
+            self._delete_target(found)
+        self._tgt.delete_account(user)
+
+    def _delete_target(self, found: Target) -> None:
         """Delete the LUN first, so that the host is kept from the volume as early as can be."""
         tgt, number = self._tgt, found.number
         for _ in range(_TRIES_MAX):
@@ -154,8 +173,8 @@ class TgtKeeper(RecordKeeper[GrantRecord]):
             for connection in found.connections:
                 tgt.hang_up(number, connection)
             select.select((), (), (), _PAUSE_S)
-            found = self._find(record) or found
-        raise Unknown(f"host {record.host} is still at work on the volume")
+            found = tgt.target(number) or found
+        raise Unknown(f"somebody is still at work on the volume by {found.name}")
 
     def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
         record = self.read(granted)

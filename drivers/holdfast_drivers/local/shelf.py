@@ -25,6 +25,7 @@ from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import decoded
 
 ROW: Final = "row.json"
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _DATA: Final = re.compile(r"(data[A-Za-z0-9_.-]*)?")
 
 
@@ -196,6 +197,8 @@ class Shelf(Generic[R]):
         except (NotADirectoryError, Strange) as error:
             raise driver_error(error) from error
         row = decoded(folder / ROW, data, self._row_type)
+        if not _ID.fullmatch(row.id):
+            raise Corrupt(f"{folder / ROW} has {shown(row.id)} as id, which no driver has given")
         if not _DATA.fullmatch(row.data):
             raise Corrupt(f"{folder / ROW} names {shown(row.data)}, which is no file of its own")
         return row

@@ -8,7 +8,6 @@ stay what they were; nothing that a client of the NFS server does can bring the 
 import functools
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -19,21 +18,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-import xxhash
+from holdfast_drivers.nfs.inside_disks import disk_of, opened
 
 Told = dict[str, Any]
 
-BLOCK_BYTES = 4096
-READ_BYTES = 1 << 20
+RECORD_MAX_BYTES = 16 << 20
 SECTOR_BYTES = 512
 SETTLED_NS = 50_000_000
 """How old a change must be before its time alone tells it from a later one."""
 FOOTER = struct.Struct("<Q8s")
-HEADER = struct.Struct(">4s16xIQ4xIQ")
-"""Of qcow2: magic, bits of a cluster, disk's size, entries and place of the table."""
-OFFSET = 0x00FF_FFFF_FFFF_FE00
-ZERO, COMPRESSED = 1, 1 << 62
 EXPORTS = Path("/state/exports")
 GANESHA = "org.ganesha.nfsd"
 MODES = {"x": "exclusive", "r": "read_only"}
@@ -60,71 +55,10 @@ def kept(path: Path, name: str, compute: Callable[[Path], Any]) -> Any:
     return computed
 
 
-def raw_runs(fd: int) -> Iterator[tuple[int, bytes]]:
-    """What a raw file holds, and where; holes are not read."""
-    size = os.fstat(fd).st_size
-    offset = 0
-    while offset < size:
-        try:
-            offset = os.lseek(fd, offset, os.SEEK_DATA) // BLOCK_BYTES * BLOCK_BYTES
-        except OSError:  # only a hole is left
-            return
-        end = min(os.lseek(fd, offset, os.SEEK_HOLE), size)
-        while offset < end:
-            data = os.pread(fd, min(READ_BYTES, size - offset), offset)
-            yield offset, data
-            offset += len(data)
-
-
-def qcow2_runs(fd: int) -> Iterator[tuple[int, bytes]]:
-    """What the disk in a qcow2 image holds, and where (QEMU, docs/interop/qcow2)."""
-    size, bits, entries, table = qcow2_header(fd)
-    cluster = 1 << bits
-    for high, upper in enumerate(words(fd, table, entries)):
-        if not upper & OFFSET:
-            continue
-        for low, entry in enumerate(words(fd, upper & OFFSET, cluster // 8)):
-            if not entry & OFFSET or entry & ZERO:
-                continue
-            if entry & COMPRESSED:
-                raise ValueError("a compressed cluster, which no driver of ours writes")
-            offset = (high * (cluster // 8) + low) * cluster
-            data = os.pread(fd, cluster, entry & OFFSET).ljust(cluster, b"\0")
-            yield offset, data[: max(size - offset, 0)]
-
-
-def qcow2_header(fd: int) -> tuple[int, int, int, int]:
-    """The disk's size, the bits of a cluster, and how many entries its first table has, where."""
-    head = os.pread(fd, HEADER.size, 0)
-    magic, bits, size, entries, table = HEADER.unpack(head)
-    if magic != b"QFI\xfb":
-        return -1, 9, 0, 0  # a host has destroyed it
-    return size, bits, entries, table
-
-
-def words(fd: int, offset: int, count: int) -> tuple[int, ...]:
-    """A table of 8-byte numbers; what is past the file's end is zero."""
-    return struct.unpack(f">{count}Q", os.pread(fd, 8 * count, offset).ljust(8 * count, b"\0"))
-
-
-def disk_of(path: Path, *, qcow2: bool) -> tuple[int, str]:
-    """The size of a disk, and its content digest (``holdfast.data.digest``)."""
-    with path.open("rb", buffering=0) as file:
-        fd = file.fileno()
-        size = qcow2_header(fd)[0] if qcow2 else os.fstat(fd).st_size
-        digest = xxhash.xxh3_128(size.to_bytes(8, "little", signed=True))
-        for offset, data in qcow2_runs(fd) if qcow2 else raw_runs(fd):
-            for start in range(0, len(data), BLOCK_BYTES):
-                block = data[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0")
-                if block != bytes(BLOCK_BYTES):
-                    digest.update(((offset + start) // BLOCK_BYTES).to_bytes(8, "little"))
-                    digest.update(xxhash.xxh3_128_digest(block))
-    return size, digest.hexdigest()
-
-
 def object_of(path: Path) -> Told:
     """What an object's file says of itself, and the digest of its bytes."""
-    data = path.read_bytes()
+    with opened(path) as file:
+        data = file.readall()
     length, _ = FOOTER.unpack(data[-FOOTER.size :])
     record = -(-(length + FOOTER.size) // SECTOR_BYTES) * SECTOR_BYTES
     row = json.loads(data[-record:][:length])
@@ -145,7 +79,30 @@ def plain(path: Path) -> str:
 
 def loads(path: Path) -> Told:
     """A JSON file."""
-    return dict(json.loads(path.read_bytes()))
+    with opened(path) as file:
+        return dict(json.loads(file.read(RECORD_MAX_BYTES)))
+
+
+def each(folder: Path, look: Callable[[Path], Iterator[Told]]) -> Iterator[Told]:
+    """What there is under each name; what is unreadable is told by where it is, and why."""
+    for path in folder.iterdir():
+        try:
+            found = [stranger(path, "it is a link")] if path.is_symlink() else list(look(path))
+        except FileNotFoundError as error:
+            if not settled(path):
+                raise  # it changed while it was read
+            found = [stranger(path, str(error))]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError, struct.error) as error:
+            found = [stranger(path, str(error))]
+        yield from found
+
+
+def settled(path: Path) -> bool:
+    """Whether nothing has changed a folder for a while."""
+    try:
+        return path.lstat().st_ctime_ns < time.time_ns() - SETTLED_NS
+    except FileNotFoundError:
+        return False
 
 
 def thing(kind: str, key: str, **more: Any) -> Told:
@@ -153,9 +110,19 @@ def thing(kind: str, key: str, **more: Any) -> Told:
     return {"kind": kind, "key": key, **more}
 
 
+def where(path: Path) -> str:
+    """The last two names, printable."""
+    return f"{path.parent.name}/{ascii(path.name)[1:-1]}"
+
+
 def leftover(path: Path) -> Told:
     """Something that is not finished, or not gone."""
-    return thing("temporary", f"{path.parent.name}/{path.name}", unfinished=True)
+    return thing("temporary", where(path), unfinished=True)
+
+
+def stranger(path: Path, why: str = "nobody's") -> Told:
+    """Something that cannot be read, or that nobody put there."""
+    return thing("unreadable", where(path), detail=ascii(why))
 
 
 # Image stores
@@ -169,18 +136,34 @@ def image(folder: Path) -> Iterator[Told]:
     hosts = b",".join(sorted(path.read_bytes() for path in (folder / "hosts").iterdir()))
     detail = f"{store['name']}|{state}|{hosts.decode()}"
     yield thing("store", store["name"], id=store["id"], detail=detail)
-    for path in (folder / "objects").iterdir():
-        yield {"kind": "object", **kept(path, "object", object_of)}
+    yield from each(folder / "objects", stored)
     parts = {path.name: path for path in (folder / "parts").iterdir()}
-    for path in (folder / "uploads").iterdir():
-        row = loads(path)
-        mine = [name for name in parts if name.startswith(f"{path.name}.{row['id']}.")]
-        size = sum(parts.pop(name).stat().st_size for name in mine)
-        yield thing("upload", row["key"], id=row["id"], size_bytes=size, unfinished=True)
-    known = {"store.json", "maintenance", "hosts", "objects", "uploads", "parts", "staging"}
-    yield from (leftover(folder / name) for name in sorted(names - known))
+    yield from each(folder / "uploads", lambda path: upload(path, parts))
+    known = {
+        *("store.json", "maintenance", "working"),
+        *("hosts", "objects", "uploads", "parts", "staging"),
+    }
+    yield from (stranger(folder / name) for name in sorted(names - known))
     for path in (*parts.values(), *(folder / "staging").iterdir()):
         yield leftover(path)
+
+
+def stored(path: Path) -> Iterator[Told]:
+    """One object."""
+    found = kept(path, "object", object_of)
+    if "~" not in path.name and unquote(path.name) != found["key"]:
+        raise ValueError("it is of another key")
+    yield {"kind": "object", **found}
+
+
+def upload(path: Path, parts: dict[str, Path]) -> Iterator[Told]:
+    """One open upload; its parts are taken out of those that are there."""
+    row = loads(path)
+    if "~" not in path.name and unquote(path.name) != row["key"]:
+        raise ValueError("it is of another key")
+    mine = [name for name in parts if name.startswith(f"{path.name}.{row['id']}.")]
+    size = sum(parts.pop(name).lstat().st_size for name in mine)
+    yield thing("upload", row["key"], id=row["id"], size_bytes=size, unfinished=True)
 
 
 # Primary stores
@@ -205,38 +188,42 @@ def primary(folder: Path) -> Iterator[Told]:
         "served",
         "staging",
     }
-    for path in (*folder.iterdir(), *(folder / "staging").iterdir()):
-        if path.parent.name == "staging" or path.name not in known:
-            yield leftover(path)
+    yield from (stranger(path) for path in folder.iterdir() if path.name not in known)
+    yield from (leftover(path) for path in (folder / "staging").iterdir())
 
 
 def disks(folder: Path, kind: str) -> Iterator[Told]:
     """Volumes or snapshots."""
-    for path in folder.iterdir():
-        row = loads(path / "row.json")
-        data = path / row.get("data", "data")
-        form = row.get("format", "raw")
-        size, digest = kept(data, form, functools.partial(disk_of, qcow2=form == "qcow2"))
-        yield thing(
-            kind,
-            row["key"],
-            id=row["id"],
-            size_bytes=size,
-            digest=digest,
-            detail=row.get("volume", ""),
-        )
-        for other in path.iterdir():
-            if other.name not in {"row.json", data.name}:
-                yield leftover(other)
+    yield from each(folder, lambda path: disk(path, kind))
+
+
+def disk(path: Path, kind: str) -> Iterator[Told]:
+    """One volume or snapshot, and what is beside its data."""
+    row = loads(path / "row.json")
+    if "~" not in path.name and unquote(path.name) != row["key"]:
+        raise ValueError("row.json is of another key")
+    data = path / str(row.get("data", "data"))
+    if data.parent != path or not data.name.startswith("data"):
+        raise ValueError(f"row.json names {data}")
+    form = row.get("format", "raw")
+    size, digest = kept(data, form, functools.partial(disk_of, qcow2=form == "qcow2"))
+    yield thing(
+        kind,
+        row["key"],
+        id=row["id"],
+        size_bytes=size,
+        digest=digest,
+        detail=row.get("volume", ""),
+    )
+    for other in path.iterdir():
+        if other.name not in {"row.json", data.name}:
+            yield leftover(other) if other.name.startswith("data") else stranger(other)
 
 
 def grants(folder: Path) -> Iterator[Told]:
     """Grants, and what is served or described of none."""
-    recorded = {path.name.split(".")[3]: path for path in (folder / "grants").iterdir()}
-    for name, path in recorded.items():
-        row = loads(path)
-        mode = MODES[path.name.split(".")[2]]
-        yield thing("grant", row["volume"], id=name, detail=f"{row['volume']}|{row['host']}|{mode}")
+    recorded = {path.name.split(".")[3] for path in (folder / "grants").glob("*.*.*.*.*")}
+    yield from each(folder / "grants", grant)
     if (folder / "served").is_dir():
         for path in (folder / "served").iterdir():
             if path.name != "by" and path.name.removesuffix(".by") not in recorded:
@@ -251,6 +238,14 @@ def grants(folder: Path) -> Iterator[Told]:
         name = pseudo.removeprefix("/holdfast/")
         if name != pseudo and name not in everywhere:
             yield thing("temporary", f"exports{pseudo}", unfinished=True)
+
+
+def grant(path: Path) -> Iterator[Told]:
+    """One grant."""
+    _, _, mode, name, _ = path.name.split(".")
+    row = loads(path)
+    detail = f"{row['volume']}|{row['host']}|{MODES[mode]}"
+    yield thing("grant", row["volume"], id=name, detail=detail)
 
 
 def exports() -> list[str]:

@@ -16,8 +16,15 @@ from holdfast.requests import Role
 from holdfast.testbed import Inspected, Inspector, Inventory
 from holdfast_drivers.nfs.server import Storage
 
-SCRIPT: Final = Path(__file__).with_name("inside.py")
+_PARTS: Final = ("inside_disks.py", "inside.py")
 _LOOKS: Final = 50
+
+
+def program() -> str:
+    """What is run in the storage host, where there is no package of ours: both files as one."""
+    texts = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PARTS)
+    lines = (line for text in texts for line in text.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("from holdfast_drivers"))
 
 
 class Inside:
@@ -39,7 +46,7 @@ class Inside:
 
     async def _asked(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._stream is None:
-            argv = ("python3", "-P", "-u", "-c", SCRIPT.read_text(encoding="utf-8"))
+            argv = ("python3", "-P", "-u", "-c", program())
             self._stream = await self._server.connect(argv)
         await self._stream.write(json.dumps(question).encode() + b"\n")
         return dict(json.loads(await self._stream.read_line()))

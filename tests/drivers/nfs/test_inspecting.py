@@ -1,0 +1,62 @@
+"""The inspectors of storage hosts, on stores in which something stands that nobody put there."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.infos import OwnedKind
+from holdfast_drivers.iscsi import inside as iscsi_inside
+from holdfast_drivers.nfs import inside
+from holdfast_drivers.nfs.inspector import program
+from local_stores import Store, create, with_store
+from strangers import BAD, DISKS, surroundings
+
+
+def made(tmp_path: Path, use: Callable[[Path], object]) -> Path:
+    """The folder of a primary store with one good volume, after ``use`` of it."""
+    root = surroundings(tmp_path)
+
+    async def main(store: Store) -> Path:
+        await create(await store.primary(), "good")
+        use(store.folder / "primary")
+        return store.folder / "primary"
+
+    return with_store(root, main)
+
+
+@pytest.mark.parametrize("kind", DISKS)
+def test_an_unreadable_volume_is_one_entry_of_the_inventory(tmp_path: Path, kind: str) -> None:
+    """Both inspectors name it with a reason, read nothing through it, and show all others."""
+    folder = made(tmp_path, lambda primary: DISKS[kind](primary / "volumes" / BAD))
+    os.utime(folder / "volumes" / BAD, follow_symlinks=False)
+    while not inside.settled(folder / "volumes" / BAD):
+        pass
+    told = list(inside.disks(folder / "volumes", "volume"))
+    seen = list(iscsi_inside.disks(folder / "volumes", OwnedKind.VOLUME))
+    assert sorted((thing["kind"], thing["key"]) for thing in told) == [
+        ("unreadable", f"volumes/{BAD}"),
+        ("volume", "good"),
+    ]
+    assert sorted((thing.kind.value, thing.key) for thing in seen) == [
+        ("unreadable", f"volumes/{BAD}"),
+        ("volume", "good"),
+    ]
+    assert all(thing.get("detail") for thing in told if thing["kind"] == "unreadable")
+
+
+def test_the_program_for_a_storage_host_needs_no_package_of_ours(tmp_path: Path) -> None:
+    """Both of its files are sent as one text, and it answers."""
+    question = json.dumps({"do": "look", "sandbox": str(tmp_path / "no"), "folder": "", "role": ""})
+    done = subprocess.run(
+        (sys.executable, "-I", "-c", program()),
+        input=question.encode() + b"\n",
+        capture_output=True,
+        check=True,
+    )
+    assert json.load(io.BytesIO(done.stdout)) == {"things": [], "outside": ""}
