@@ -57,7 +57,13 @@ class NfsImageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise Invalid(f"setting `namespace` must have 1 to {KEY_MAX_BYTES} bytes")
         if min(self.uid, self.gid) < 0 or max(self.uid, self.gid) >= 1 << 31:
             raise Invalid("settings `uid` and `gid` are numbers from 0 to 2147483647")
-        return Address(server=self.server, export=self.export, uid=self.uid, gid=self.gid)
+        return Address(
+            server=self.server,
+            export=self.export,
+            uid=self.uid,
+            gid=self.gid,
+            below=f"/{self.folder}" if self.folder else "",
+        )
 
 
 def check_setting(name: str, value: str) -> None:

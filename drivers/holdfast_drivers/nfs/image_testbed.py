@@ -46,7 +46,7 @@ class NfsImageTestbed(Testbed):
 
     def __init__(self, server: Server, storage: Storage, inside: Inside) -> None:
         self.faults = storage.faults(FAULTS if storage.shapes else FAULTS - {Fault.SLOW})
-        self._server = server
+        self.server = server
         self._inside = inside
         self._made: set[str] = set()
         self.identity = BackendIdentity(
@@ -63,10 +63,10 @@ class NfsImageTestbed(Testbed):
         """A configuration in a sandbox of its own, which is made on first use."""
         sandbox = self._sandbox(role, namespace)
         if sandbox not in self._made:
-            make_sandbox(self._server.address, f"/{sandbox}")
+            make_sandbox(self.server.address, f"/{sandbox}")
             self._made.add(sandbox)
         return NfsImageConfig(
-            server=self._server.address,
+            server=self.server.address,
             export=EXPORT,
             folder=f"{sandbox}/outer/root",
             namespace=namespace,
@@ -108,7 +108,7 @@ class NfsImageTestbed(Testbed):
 
     def inject(self, fault: Fault) -> AbstractAsyncContextManager[None]:
         """Keep a fault in force in the container or its network namespace."""
-        return fault_in_force(self._server, fault, exports)
+        return fault_in_force(self.server, fault, exports)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's sandbox with all that is in it."""

@@ -8,6 +8,7 @@ stay what they were; nothing that a client of the NFS server does can bring the 
 import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -26,6 +27,8 @@ Told = dict[str, Any]
 
 RECORD_MAX_BYTES = 16 << 20
 SECTOR_BYTES = 512
+TAIL_BYTES = 1 << 20
+SHELVES = ("objects", "uploads", "parts", "staging")
 SETTLED_NS = 50_000_000
 """How old a change must be before its time alone tells it from a later one."""
 FOOTER = struct.Struct("<Q8s")
@@ -58,17 +61,22 @@ def kept(path: Path, name: str, compute: Callable[[Path], Any]) -> Any:
 def object_of(path: Path) -> Told:
     """What an object's file says of itself, and the digest of its bytes."""
     with opened(path) as file:
-        data = file.readall()
-    length, _ = FOOTER.unpack(data[-FOOTER.size :])
-    record = -(-(length + FOOTER.size) // SECTOR_BYTES) * SECTOR_BYTES
-    row = json.loads(data[-record:][:length])
-    content = data[: row["size_bytes"]]
-    whole = len(data) - record - len(content) in range(SECTOR_BYTES)
+        size = os.fstat(file.fileno()).st_size
+        tail = os.pread(file.fileno(), TAIL_BYTES, max(size - TAIL_BYTES, 0))
+        length, _ = FOOTER.unpack(tail[-FOOTER.size :])
+        record = -(-(length + FOOTER.size) // SECTOR_BYTES) * SECTOR_BYTES
+        row = json.loads(tail[-record:][:length])
+        whole = size - record - row["size_bytes"] in range(SECTOR_BYTES)
+        digest = hashlib.sha256()
+        left = row["size_bytes"] if whole else 0
+        while data := file.read(min(left, TAIL_BYTES)):
+            digest.update(data)
+            left -= len(data)
     return {
         "key": row["key"],
         "id": row["id"],
-        "size_bytes": len(content) if whole else -1,
-        "digest": hashlib.sha256(content).hexdigest(),
+        "size_bytes": row["size_bytes"] if whole else -1,
+        "digest": digest.hexdigest(),
     }
 
 
@@ -139,10 +147,7 @@ def image(folder: Path) -> Iterator[Told]:
     yield from each(folder / "objects", stored)
     parts = {path.name: path for path in (folder / "parts").iterdir()}
     yield from each(folder / "uploads", lambda path: upload(path, parts))
-    known = {
-        *("store.json", "maintenance", "working"),
-        *("hosts", "objects", "uploads", "parts", "staging"),
-    }
+    known = {*("store.json", "maintenance", "working", "hosts"), *SHELVES}
     yield from (stranger(folder / name) for name in sorted(names - known))
     for path in (*parts.values(), *(folder / "staging").iterdir()):
         yield leftover(path)

@@ -9,16 +9,16 @@ Every call ends at the client's deadline; what the server or the connection refu
 
 import contextlib
 import ctypes
-import ctypes.util
 import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.trees import RECORD_MAX_BYTES, strange
+from holdfast_drivers.nfs import library
 
 _PORTMAPPER: Final = 111
 _NFS: Final = 2049
@@ -29,83 +29,8 @@ _NO_TIME_S: Final = 0.05
 _SLACK_BYTES: Final = 1 << 20
 _FORMAT: Final = 0o170000
 _FOLDER: Final = 0o040000
-
-_pointer = ctypes.c_void_p
-_text = ctypes.c_char_p
-_int = ctypes.c_int
-_u64 = ctypes.c_uint64
-_SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
-    "nfs_init_context": (_pointer, []),
-    "nfs_destroy_context": (None, [_pointer]),
-    "nfs_get_error": (_text, [_pointer]),
-    "nfs_set_version": (_int, [_pointer, _int]),
-    "nfs_set_autoreconnect": (None, [_pointer, _int]),
-    "nfs_set_dircache": (None, [_pointer, _int]),
-    "nfs_set_tcp_syncnt": (None, [_pointer, _int]),
-    "nfs_set_timeout": (None, [_pointer, _int]),
-    "nfs_set_uid": (None, [_pointer, _int]),
-    "nfs_set_gid": (None, [_pointer, _int]),
-    "nfs_mount": (_int, [_pointer, _text, _text]),
-    "nfs_get_readmax": (_u64, [_pointer]),
-    "nfs_get_writemax": (_u64, [_pointer]),
-    "nfs_open2": (_int, [_pointer, _text, _int, _int, ctypes.POINTER(_pointer)]),
-    "nfs_close": (_int, [_pointer, _pointer]),
-    "nfs_fsync": (_int, [_pointer, _pointer]),
-    "nfs_pread": (_int, [_pointer, _pointer, _u64, _u64, _pointer]),
-    "nfs_pwrite": (_int, [_pointer, _pointer, _u64, _u64, _text]),
-    "nfs_fstat64": (_int, [_pointer, _pointer, _pointer]),
-    "nfs_lstat64": (_int, [_pointer, _text, _pointer]),
-    "nfs_statvfs64": (_int, [_pointer, _text, _pointer]),
-    "nfs_mkdir2": (_int, [_pointer, _text, _int]),
-    "nfs_rmdir": (_int, [_pointer, _text]),
-    "nfs_unlink": (_int, [_pointer, _text]),
-    "nfs_rename": (_int, [_pointer, _text, _text]),
-    "nfs_link": (_int, [_pointer, _text, _text]),
-    "nfs_opendir": (_int, [_pointer, _text, ctypes.POINTER(_pointer)]),
-    "nfs_readdir": (_pointer, [_pointer, _pointer]),
-    "nfs_closedir": (None, [_pointer, _pointer]),
-}
-
-
-_STAT: Final = (
-    "dev ino mode nlink uid gid rdev size blksize blocks "
-    "atime mtime ctime atime_nsec mtime_nsec ctime_nsec used"
-)
-_SPACE: Final = "bsize frsize blocks bfree bavail files ffree favail fsid flag namemax"
-
-
-class _Stat(ctypes.Structure):
-    """``struct nfs_stat_64``."""
-
-    _fields_ = [(name, _u64) for name in _STAT.split(" ")]
-
-
-class _Space(ctypes.Structure):
-    """``struct nfs_statvfs_64``."""
-
-    _fields_ = [(name, _u64) for name in _SPACE.split(" ")]
-
-
-class _Entry(ctypes.Structure):
-    """The beginning of ``struct nfsdirent``."""
-
-    _fields_ = [
-        ("next", _pointer),
-        ("name", _text),
-        ("inode", _u64),
-        ("type", ctypes.c_uint32),
-        ("mode", ctypes.c_uint32),
-        ("size", _u64),
-        ("times", ctypes.c_long * 6),
-        ("uid", ctypes.c_uint32),
-        ("gid", ctypes.c_uint32),
-        ("nlink", ctypes.c_uint32),
-        ("dev", _u64),
-        ("rdev", _u64),
-        ("blksize", _u64),
-        ("blocks", _u64),
-        ("used", _u64),
-    ]
+_FILE: Final = 0o100000
+_LINK: Final = 0o120000
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -114,6 +39,7 @@ class Status(msgspec.Struct, frozen=True):
     size_bytes: int
     used_bytes: int
     is_folder: bool
+    is_file: bool = True
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -124,40 +50,16 @@ class Space(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an export is, and as whom it is used (the server believes the numbers)."""
+    """Where an export is, and as whom it is used (the server believes the numbers).
+
+    What is under ``below``, a folder of it, is never reached through a symbolic link.
+    """
 
     server: str
     export: str
     uid: int
     gid: int
-
-
-def _load() -> ctypes.CDLL:
-    name = ctypes.util.find_library("nfs") or "libnfs.so.13"
-    try:
-        library = ctypes.CDLL(name)
-    except OSError:
-        raise EnvironmentUnavailable(
-            "libnfs is missing: install the package libnfs13 (or libnfs-utils)"
-        ) from None
-    for function, (result, arguments) in _SIGNATURES.items():
-        found = getattr(library, function)
-        found.restype, found.argtypes = result, arguments
-    return library
-
-
-_loaded: list[ctypes.CDLL] = []
-
-
-def library() -> ctypes.CDLL:
-    """The library, loaded on first use.
-
-    Raises:
-        EnvironmentUnavailable: it is not installed.
-    """
-    if not _loaded:
-        _loaded.append(_load())
-    return _loaded[0]
+    below: str = ""
 
 
 class File:
@@ -218,7 +120,7 @@ class File:
 
     def status(self) -> Status:
         """What the server says of the file now."""
-        found = _Stat()
+        found = library.Stat()
         self._client.call("nfs_fstat64", self._path, self._handle, ctypes.byref(found))
         return _status(found)
 
@@ -230,9 +132,11 @@ class Client:
     """
 
     def __init__(self, address: Address, seconds_left: Callable[[], float]) -> None:
-        self._library = library()
+        self._library = library.loaded()
         self._seconds_left = seconds_left
         self._context: int | None = None
+        self._below = address.below
+        self._folders: set[str] = set()
         self.changing = False
         self._reach(address.server)
         self._context = self._library.nfs_init_context()
@@ -261,6 +165,27 @@ class Client:
         self.call("nfs_mount", address.export, address.server.encode(), address.export.encode())
         self.read_max_bytes = int(call.nfs_get_readmax(context))
         self.write_max_bytes = int(call.nfs_get_writemax(context))
+
+    def begin(self) -> None:
+        """Begin with a call: nothing was changed by it, and nothing is known of the export."""
+        self.changing = False
+        self._folders.clear()
+
+    def _plain(self, path: str) -> bytes:
+        """A path as it is sent, once no folder on its way is a link: libnfs would follow it."""
+        way = self._below
+        for name in path.removeprefix(way).strip("/").split("/")[:-1]:
+            way = f"{way}/{name}"
+            if way not in self._folders:
+                self._refuse_link(way)
+                self._folders.add(way)
+        return os.fsencode(path)
+
+    def _refuse_link(self, path: str) -> None:
+        found = library.Stat()
+        self.call("nfs_lstat64", path, os.fsencode(path), ctypes.byref(found))
+        if found.mode & _FORMAT == _LINK:
+            raise strange(path, "there is a symbolic link in the place of a folder")
 
     def close(self) -> None:
         """Drop the connection; files that are open go with it."""
@@ -300,10 +225,12 @@ class Client:
 
     @contextlib.contextmanager
     def open(self, path: str, flags: int = os.O_RDONLY) -> Iterator[File]:
-        """A file, closed again whatever happens."""
+        """A file, closed again whatever happens; ``EUCLEAN`` for what is no regular file."""
+        if not flags & os.O_CREAT and not self.status(path).is_file:
+            raise strange(path, "there is something else in the place of a file")
         handle = ctypes.c_void_p()
         self.changing = self.changing or flags != os.O_RDONLY
-        self.call("nfs_open2", path, path.encode(), flags, _FILE_MODE, ctypes.byref(handle))
+        self.call("nfs_open2", path, self._plain(path), flags, _FILE_MODE, ctypes.byref(handle))
         try:
             yield File(self, handle, path)
         finally:
@@ -323,16 +250,19 @@ class Client:
             file.sync()
 
     def read(self, path: str) -> bytes:
-        """All bytes of a small file."""
+        """All bytes of a small file; ``EUCLEAN`` for one that is larger than any record."""
         with self.open(path) as file:
-            return file.read_at(0, file.status().size_bytes)
+            size_bytes = file.status().size_bytes
+            if size_bytes > RECORD_MAX_BYTES:
+                raise strange(path, f"it has {size_bytes} bytes, more than any record")
+            return file.read_at(0, size_bytes)
 
     # Names
 
     def status(self, path: str) -> Status:
         """What the server says of a path."""
-        found = _Stat()
-        self.call("nfs_lstat64", path, path.encode(), ctypes.byref(found))
+        found = library.Stat()
+        self.call("nfs_lstat64", path, self._plain(path), ctypes.byref(found))
         return _status(found)
 
     def exists(self, path: str) -> bool:
@@ -346,15 +276,15 @@ class Client:
     def entries(self, path: str) -> dict[str, Status]:
         """What is in a folder, by name, in no order."""
         folder = ctypes.c_void_p()
-        self.call("nfs_opendir", path, path.encode(), ctypes.byref(folder))
+        self._plain(f"{path}/.")  # the folder itself is none either
+        self.call("nfs_opendir", path, os.fsencode(path), ctypes.byref(folder))
         found: dict[str, Status] = {}
         try:
             while pointer := self._library.nfs_readdir(self._context, folder):
-                entry = _Entry.from_address(pointer)
+                entry = library.Entry.from_address(pointer)
                 name = entry.name.decode(errors="surrogateescape")
                 if name not in {".", ".."}:
-                    is_folder = entry.mode & _FORMAT == _FOLDER
-                    found[name] = Status(entry.size, entry.used, is_folder)
+                    found[name] = _status_of(entry.mode, entry.size, entry.used)
         finally:
             self._library.nfs_closedir(self._context, folder)
         return found
@@ -362,36 +292,40 @@ class Client:
     def mkdir(self, path: str) -> None:
         """A new folder."""
         self.changing = True
-        self.call("nfs_mkdir2", path, path.encode(), _FOLDER_MODE)
+        self.call("nfs_mkdir2", path, self._plain(path), _FOLDER_MODE)
 
     def rmdir(self, path: str) -> None:
         """Remove an empty folder."""
         self.changing = True
-        self.call("nfs_rmdir", path, path.encode())
+        self.call("nfs_rmdir", path, self._plain(path))
 
     def unlink(self, path: str) -> None:
         """Remove a file's name."""
         self.changing = True
-        self.call("nfs_unlink", path, path.encode())
+        self.call("nfs_unlink", path, self._plain(path))
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, in place of what has that name, at once."""
         self.changing = True
-        self.call("nfs_rename", old, old.encode(), new.encode())
+        self.call("nfs_rename", old, self._plain(old), self._plain(new))
 
     def link(self, old: str, new: str) -> None:
         """Give a file one more name; ``FileExistsError`` where that is taken."""
         self.changing = True
-        self.call("nfs_link", old, old.encode(), new.encode())
+        self.call("nfs_link", old, self._plain(old), self._plain(new))
 
     def space(self, path: str) -> Space:
         """The figures of the export's file system."""
-        found = _Space()
-        self.call("nfs_statvfs64", path, path.encode(), ctypes.byref(found))
+        found = library.Space()
+        self.call("nfs_statvfs64", path, self._plain(path), ctypes.byref(found))
         unit = found.frsize or found.bsize
         return Space(total_bytes=found.blocks * unit, free_bytes=found.bavail * unit)
 
 
-def _status(found: _Stat) -> Status:
-    used_bytes = found.used or found.blocks * 512
-    return Status(found.size, used_bytes, found.mode & _FORMAT == _FOLDER)
+def _status(found: library.Stat) -> Status:
+    return _status_of(found.mode, found.size, found.used or found.blocks * 512)
+
+
+def _status_of(mode: int, size_bytes: int, used_bytes: int) -> Status:
+    form = mode & _FORMAT
+    return Status(size_bytes, used_bytes, form == _FOLDER, form == _FILE)

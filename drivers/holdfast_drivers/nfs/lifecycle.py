@@ -25,10 +25,11 @@ from holdfast_drivers.nfs.shelves import (
     FOLDERS,
     MAINTENANCE,
     STORE,
+    WORKING,
     Shelves,
     StoreRow,
     after_the_fact,
-    discard,
+    remove_tree,
 )
 
 _TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
@@ -75,6 +76,7 @@ class NfsImageLifeCycle(LifeCycle):
             client.mkdir(coming)
             for name in FOLDERS:
                 client.mkdir(f"{coming}/{name}")
+            client.write_new(f"{coming}/{WORKING}", b"")
             client.write_new(f"{coming}/{STORE}", msgspec.json.encode(row))
             client.rename(coming, self._shelves.folder)
         except OSError as error:
@@ -138,7 +140,7 @@ class NfsImageLifeCycle(LifeCycle):
     def _detach(self, client: Client, host: str) -> StoreInfo:
         self._shelves.in_service(client)
         self._shelves.purge(client, "host", host)
-        discard(client, f"{self._shelves.hosts}/{name_of(host)}")
+        remove_tree(client, f"{self._shelves.hosts}/{name_of(host)}")
         return self._shelves.info(client)
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
@@ -146,8 +148,13 @@ class NfsImageLifeCycle(LifeCycle):
 
     def _maintain(self, client: Client) -> StoreInfo:
         self._shelves.in_service(client)
-        with contextlib.suppress(FileExistsError):
-            client.write_new(f"{self._shelves.folder}/{MAINTENANCE}", b"")
+        resting, working = (f"{self._shelves.folder}/{name}" for name in (MAINTENANCE, WORKING))
+        if not client.exists(resting):
+            try:
+                client.rename(working, resting)  # which needs no space
+            except FileNotFoundError:  # a store from before, or another call was quicker
+                with contextlib.suppress(FileExistsError):
+                    client.write_new(resting, b"")
         return self._shelves.info(client)
 
     async def cancel_maintenance(
@@ -157,7 +164,9 @@ class NfsImageLifeCycle(LifeCycle):
 
     def _cancel_maintenance(self, client: Client) -> StoreInfo:
         self._shelves.in_service(client)
-        discard(client, f"{self._shelves.folder}/{MAINTENANCE}")
+        resting, working = (f"{self._shelves.folder}/{name}" for name in (MAINTENANCE, WORKING))
+        with contextlib.suppress(FileNotFoundError):
+            client.rename(resting, working)
         return self._shelves.info(client)
 
     async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
@@ -227,14 +236,3 @@ def _is_folder(client: Client, path: str) -> bool:
         return client.status(path).is_folder
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def remove_tree(client: Client, path: str) -> None:
-    """Remove a folder with all that is in it; what is gone already is fine."""
-    with contextlib.suppress(FileNotFoundError):
-        for name, status in client.entries(path).items():
-            if status.is_folder:
-                remove_tree(client, f"{path}/{name}")
-            else:
-                discard(client, f"{path}/{name}")
-        client.rmdir(path)

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -18,11 +19,20 @@ from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, NotFound, OutOfRange
 from holdfast.handles import BlockNodeHandle, FileHandle, Handle
-from holdfast_drivers.local.names import key_of, name_of
+from holdfast.trees import Strange
+from holdfast_drivers.local.errors import driver_error
+from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.libnfs import Client, File
-from holdfast_drivers.nfs.shelves import Shelves, again, discard, refuse_late
+from holdfast_drivers.nfs.shelves import (
+    Shelves,
+    Unreadable,
+    again,
+    apart,
+    refuse_late,
+    remove_tree,
+)
 
 SECTOR_BYTES: Final = 512
 _FOOTER: Final = struct.Struct("<Q8s")
@@ -86,8 +96,8 @@ def _row_of(file: File, path: str) -> ObjectRow:
         raise Corrupt(f"{path} was cut short or overwritten; restore it from a backup")
     try:
         row = msgspec.json.decode(tail[-record:][:length], type=ObjectRow)
-    except msgspec.MsgspecError as error:
-        raise Corrupt(f"the record in {path} is damaged: {error}") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Corrupt(f"the record in {path} is damaged: {shown(str(error))}") from error
     if whole_bytes - record != row.size_bytes + -row.size_bytes % SECTOR_BYTES:
         raise Corrupt(f"{path} has another size than its record says", object=row.key)
     return row
@@ -112,6 +122,8 @@ class Objects:
                 row = _row_of(file, path)
         except FileNotFoundError:
             return None
+        except Strange as error:
+            raise driver_error(error, key) from error
         if row.key != key:
             raise Corrupt(f"{path} is of key {row.key!r}", object=key)
         return row
@@ -131,28 +143,35 @@ class Objects:
         """All keys, in byte order."""
         found: list[str] = []
         for name in self.shelves.names(client, self.shelves.objects):
-            key = self._key(client, name)
+            key = key_of(name)
+            if key is None:
+                row = self._apart(client, name)
+                key = row.key if isinstance(row, ObjectRow) else None
             if key is not None:
                 found.append(key)
         return sorted(found, key=str.encode)
 
-    def _key(self, client: Client, name: str) -> str | None:
-        key = key_of(name)
-        if key is not None:
-            return key
+    def survey(self, client: Client) -> Iterator[ObjectRow | Unreadable]:
+        """All records, in order of their names, and what cannot be read among them."""
+        for name in sorted(self.shelves.names(client, self.shelves.objects)):
+            found = self._apart(client, name)
+            if found is not None:
+                yield found
+
+    def _apart(self, client: Client, name: str) -> ObjectRow | Unreadable | None:
+        return apart("objects", name, lambda: self._recorded(client, name))
+
+    def _recorded(self, client: Client, name: str) -> ObjectRow:
         path = f"{self.shelves.objects}/{name}"
-        try:
-            with client.open(path) as file:
-                return _row_of(file, path).key
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ESTALE}:
-                return None
-            raise
+        with client.open(path) as file:
+            row = _row_of(file, path)
+        if name_of(row.key) != name:
+            raise Corrupt(f"{path} is of key {shown(row.key)}")
+        return row
 
     def rows(self, client: Client) -> list[ObjectRow]:
-        """All records, in byte order of their keys; what goes meanwhile is left out."""
-        found = (_settled_find(self, client, key) for key in self.all_keys(client))
-        return [row for row in found if row is not None]
+        """All records but of what goes meanwhile or is damaged."""
+        return [row for row in self.survey(client) if isinstance(row, ObjectRow)]
 
     def made_by(self, client: Client, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
@@ -223,12 +242,12 @@ class Objects:
         page = page_of(names, scope, token=request.token, limit=request.limit)
         keys = set(found)
         rows = (
-            _settled_find(self, client, name)
+            self._apart(client, name_of(name))
             for name in page.names
-            if not _is_folded(name, request)
+            if name in keys and not _is_folded(name, request)
         )
         return infos.ObjectPage(
-            items=tuple(row.info() for row in rows if row is not None and row.key in keys),
+            items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name in page.names if _is_folded(name, request)),
             token=page.token,
         )
@@ -244,12 +263,13 @@ class Objects:
         """Delete an object, and what killed calls left under its key."""
         self.refuse_late(client, request.key, fence)
         self.shelves.purge(client, "object", request.key)
-        discard(client, self.path(request.key))
+        remove_tree(client, self.path(request.key))
         return infos.Gone(key=request.key)
 
     def stats(self, client: Client) -> infos.StatsInfo:
         """What the export's file system has, and what the objects in it occupy."""
-        found = self.shelves.names(client, self.shelves.objects).values()
+        names = self.shelves.names(client, self.shelves.objects).values()
+        found = [status for status in names if status.is_file]
         space = client.space(self.shelves.folder)
         used_bytes = sum(status.used_bytes for status in found)
         return infos.StatsInfo(

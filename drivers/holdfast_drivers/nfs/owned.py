@@ -2,11 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
+from typing import Final
 
 from holdfast.infos import OwnedKind, OwnedThing
-from holdfast_drivers.local.names import key_of
+from holdfast_drivers.local.names import entry_id, key_of
 from holdfast_drivers.nfs.libnfs import Client
+from holdfast_drivers.nfs.shelves import FOLDERS, MAINTENANCE, STORE, WORKING, Unreadable
 from holdfast_drivers.nfs.uploads import Uploads
+
+_KNOWN: Final = frozenset({*FOLDERS, STORE, MAINTENANCE, WORKING})
 
 
 def owned(client: Client, uploads: Uploads) -> Iterator[OwnedThing]:
@@ -14,17 +18,23 @@ def owned(client: Client, uploads: Uploads) -> Iterator[OwnedThing]:
     shelves = uploads.shelves
     store = shelves.row(client)
     yield OwnedThing(kind=OwnedKind.STORE, id=store.id, key=store.name, operation=store.operation)
-    for row in uploads.objects.rows(client):
+    for found in uploads.objects.survey(client):
+        if isinstance(found, Unreadable):
+            yield _unreadable(found)
+            continue
         yield OwnedThing(
             kind=OwnedKind.OBJECT,
-            id=row.id,
-            key=row.key,
-            size_bytes=row.size_bytes,
-            operation=row.operation,
+            id=found.id,
+            key=found.key,
+            size_bytes=found.size_bytes,
+            operation=found.operation,
         )
     parts = shelves.names(client, shelves.parts)
-    for upload in uploads.rows(client):
-        mine = [name for name in parts if name.split(".")[1] == upload.id]
+    for upload in uploads.survey(client):
+        if isinstance(upload, Unreadable):
+            yield _unreadable(upload)
+            continue
+        mine = [name for name in parts if name.split(".")[1:2] == [upload.id]]
         yield OwnedThing(
             kind=OwnedKind.UPLOAD,
             id=upload.id,
@@ -36,13 +46,26 @@ def owned(client: Client, uploads: Uploads) -> Iterator[OwnedThing]:
     for name in sorted(parts):
         yield _leftover(f"parts/{name}", name.split(".")[0])
     for name in sorted(shelves.names(client, shelves.staging)):
-        yield _leftover(f"staging/{name}", name.split(".")[1])
+        yield _leftover(f"staging/{name}", name.partition(".")[2].partition(".")[0])
+    for name in sorted(shelves.names(client, shelves.folder)):
+        if name not in _KNOWN:
+            yield _unreadable(Unreadable("image", name, "no driver has put this here"))
+
+
+def _unreadable(found: Unreadable) -> OwnedThing:
+    return OwnedThing(
+        kind=OwnedKind.UNREADABLE,
+        id=entry_id(found.folder, found.name),
+        key=key_of(found.name) or "",
+        reason=found.reason,
+    )
 
 
 def _leftover(path: str, name: str) -> OwnedThing:
+    digest = hashlib.blake2b(path.encode(errors="surrogateescape"), digest_size=8)
     return OwnedThing(
         kind=OwnedKind.TEMPORARY,
-        id=f"leftover-{hashlib.blake2b(path.encode(), digest_size=8).hexdigest()}",
+        id=f"leftover-{digest.hexdigest()}",
         key=key_of(name) or "",
         unfinished=True,
     )

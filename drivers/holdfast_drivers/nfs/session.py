@@ -64,7 +64,7 @@ class Session:
     def _once(self, address: Address, key: str, function: Callable[[Client], T]) -> T:
         fresh = self._client is None
         client = self._client or self._connect(address)
-        client.changing = False
+        client.begin()
         try:
             return function(client)
         except OSError as error:

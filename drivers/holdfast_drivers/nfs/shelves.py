@@ -2,7 +2,7 @@
 
 <folder>/<namespace>/image/
     store.json      id, name and identity; changed by nothing but adoption
-    maintenance     there while the store is in maintenance
+    working         its name is ``maintenance`` while the store is in maintenance
     hosts/          a file for each attached host
     objects/        a file for each object
     uploads/        a file for each open upload: its row
@@ -24,7 +24,9 @@ import msgspec
 from holdfast.errors import Busy, Corrupt, Invalid, NotFound, Precondition, Unknown
 from holdfast.identity import ExpectedStore
 from holdfast.infos import StoreInfo, StoreState
-from holdfast_drivers.local.names import key_of, name_of
+from holdfast.trees import Strange
+from holdfast_drivers.local.errors import SET_APART, driver_error
+from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.errors import LOST
 from holdfast_drivers.nfs.libnfs import Client, Status
@@ -35,6 +37,7 @@ T = TypeVar("T")
 FOLDERS: Final = ("hosts", "objects", "uploads", "parts", "staging")
 STORE: Final = "store.json"
 MAINTENANCE: Final = "maintenance"
+WORKING: Final = "working"
 
 
 class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,16 +137,17 @@ class Shelves:
             raise self._absent(client) from None
 
     def key(self, client: Client, folder: str, name: str) -> str | None:
-        """The key that a file's name, or the file itself, stands for; ``None`` when it is gone."""
+        """The key that a file's name, or the file itself, stands for; ``None`` where for none."""
         key = key_of(name)
         if key is not None:
             return key
         try:
-            return client.read(f"{folder}/{name}").decode()
+            read = client.read(f"{folder}/{name}").decode(errors="replace")
         except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ESTALE}:
+            if error.errno in {errno.ENOENT, errno.ESTALE, *SET_APART}:
                 return None
             raise
+        return read if name_of(read) == name else None
 
     # Staging
 
@@ -174,6 +178,41 @@ class Shelves:
                 with after_the_fact(key):
                     discard(client, staged)
             raise
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """An entry that is set apart: where it is in the store, and what is wrong with it."""
+
+    folder: str
+    name: str
+    reason: str
+
+
+def apart(folder: str, name: str, look: Callable[[], T | None]) -> T | Unreadable | None:
+    """What ``look`` sees of one entry, again where it was replaced; ``None`` where it is gone."""
+    while True:
+        try:
+            return look()
+        except Corrupt as error:
+            return Unreadable(folder, name, shown(error.cause))
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            if error.errno in SET_APART:
+                return Unreadable(folder, name, str(error.strerror))
+            if error.errno != errno.ESTALE:
+                raise
+
+
+def remove_tree(client: Client, path: str) -> None:
+    """Remove whatever has a name, with all that is in it; what is gone already is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        if not client.status(path).is_folder:
+            client.unlink(path)
+            return
+        for name in client.entries(path):
+            remove_tree(client, f"{path}/{name}")
+        client.rmdir(path)
 
 
 def discard(client: Client, path: str) -> None:
@@ -226,10 +265,12 @@ def decoded(client: Client, path: str, kind: type[S]) -> S | None:
         data = client.read(path)
     except FileNotFoundError:
         return None
+    except Strange as error:
+        raise driver_error(error) from error
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise Corrupt(f"{path} is damaged: {error}") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Corrupt(f"{path} is damaged: {shown(str(error))}") from error
 
 
 def again(look: Callable[[], T | None], key: str, what: str) -> T:

@@ -2,6 +2,9 @@
 
 import contextlib
 import hashlib
+import re
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,19 +14,23 @@ from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
 from holdfast.requests import PartReference
-from holdfast_drivers.local.names import name_of
+from holdfast_drivers.local.names import name_of, shown
 from holdfast_drivers.nfs.libnfs import Client, File, Status
 from holdfast_drivers.nfs.objects import ObjectRow, Objects, sealed
 from holdfast_drivers.nfs.shelves import (
     Shelves,
+    Unreadable,
     after_the_fact,
+    apart,
     decoded,
     discard,
     published,
     refuse_late,
+    remove_tree,
 )
 
 _READ_BYTES: Final = 1 << 20
+_NUMBER: Final = re.compile(r"[0-9]{6}")
 
 
 class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,10 +68,22 @@ class Uploads:
         return row
 
     def rows(self, client: Client) -> list[UploadRow]:
-        """The rows of all open uploads; what goes meanwhile is left out."""
-        names = sorted(self.shelves.names(client, self.shelves.uploads))
-        found = (decoded(client, f"{self.shelves.uploads}/{name}", UploadRow) for name in names)
-        return [row for row in found if row is not None]
+        """The rows of all open uploads but of what goes meanwhile or is damaged."""
+        return [row for row in self.survey(client) if isinstance(row, UploadRow)]
+
+    def survey(self, client: Client) -> Iterator[UploadRow | Unreadable]:
+        """The rows of all open uploads, and what cannot be read among them."""
+        for name in sorted(self.shelves.names(client, self.shelves.uploads)):
+            found = apart("uploads", name, partial(self._recorded, client, name))
+            if found is not None:
+                yield found
+
+    def _recorded(self, client: Client, name: str) -> UploadRow | None:
+        path = f"{self.shelves.uploads}/{name}"
+        row = decoded(client, path, UploadRow)
+        if row is not None and name_of(row.key) != name:
+            raise Corrupt(f"{path} is of upload {shown(row.key)}")
+        return row
 
     def part(self, row: UploadRow, number: int) -> str:
         """The file of one part."""
@@ -77,7 +96,7 @@ class Uploads:
         return {
             int(name.removeprefix(prefix)): status
             for name, status in names.items()
-            if name.startswith(prefix)
+            if name.startswith(prefix) and _NUMBER.fullmatch(name.removeprefix(prefix))
         }
 
     def leftovers(self, client: Client, key: str, row: UploadRow | None) -> list[str]:
@@ -98,7 +117,7 @@ class Uploads:
     def purge(self, client: Client, key: str, row: UploadRow | None) -> None:
         """Remove what killed calls left of an upload."""
         for path in self.leftovers(client, key, row):
-            discard(client, path)
+            remove_tree(client, path)
 
     # The verbs
 
@@ -248,7 +267,7 @@ class Uploads:
             raise Invalid("a part is named twice", object=request.upload)
         for part in request.parts:
             found = stored.get(part.number)
-            if found is None or found.size_bytes != part.size_bytes:
+            if found is None or not found.is_file or found.size_bytes != part.size_bytes:
                 raise _foreign(part, request.upload)
         return sorted(request.parts, key=lambda part: part.number)
 
@@ -282,7 +301,7 @@ class Uploads:
             row = self.find(client, request.upload)
         if row is not None:
             refuse_late(fence, row.fence, request.upload)
-        discard(client, self.path(request.upload))
+        remove_tree(client, self.path(request.upload))
         self._purge_now(client, request.upload)
         if row is not None:
             self.shelves.purge(client, "object", row.target)
