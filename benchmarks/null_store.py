@@ -74,6 +74,27 @@ class NullDriver(PrimaryDriver):
         raise Unsupported("there are no bytes behind a null store", object=request.volume)
 
 
+class KeepingDriver(NullDriver):
+    """A null store that shows the volumes it was asked for."""
+
+    def __init__(self, volumes: dict[str, int]) -> None:
+        self._volumes = volumes
+
+    async def create_volume(
+        self, ctx: CallContext, request: requests.CreateVolume
+    ) -> infos.VolumeInfo:
+        self._volumes[request.key] = request.size_bytes
+        return await super().create_volume(ctx, request)
+
+    async def enumerate(
+        self, ctx: CallContext, request: requests.EnumerateOwned
+    ) -> AsyncIterator[infos.OwnedThing]:
+        for key, size_bytes in self._volumes.items():
+            yield infos.OwnedThing(
+                kind=infos.OwnedKind.VOLUME, id=key, key=key, size_bytes=size_bytes
+            )
+
+
 class NullLifeCycle(LifeCycle):
     """A store that is always what was asked for."""
 
@@ -110,11 +131,15 @@ class NullLifeCycle(LifeCycle):
 
 
 class NullOpener:
-    """Opens every primary store as a null store."""
+    """Opens every primary store as a null store; ``keeping`` as one that shows its volumes."""
+
+    def __init__(self, *, keeping: bool = False) -> None:
+        self._keeping = keeping
+        self.volumes: dict[str, int] = {}
 
     @asynccontextmanager
     async def primary(self, store: Store) -> AsyncIterator[PrimaryDriver]:
-        yield guard_primary(NullDriver())
+        yield guard_primary(KeepingDriver(self.volumes) if self._keeping else NullDriver())
 
     @asynccontextmanager
     async def image(self, store: Store) -> AsyncIterator[ImageDriver]:

@@ -18,6 +18,7 @@ from holdfast.model.rows import (
     LedgerEntry,
     LedgerState,
     Operation,
+    Row,
     Snapshot,
     Store,
     StoredObject,
@@ -28,9 +29,9 @@ from holdfast.scrub.accounts import GONE, HOLDERS, Holder
 from holdfast.scrub.comparison import PAGE
 from holdfast.scrub.findings import Finding, FindingKind
 
+RowT = TypeVar("RowT", bound=Row)
 T = TypeVar("T")
 
-_LOOKS = 3
 _SETTLED = frozenset({"Ready", "Lost"})
 """States in which a row's entry is exact; in all others it may be on its way."""
 
@@ -38,21 +39,11 @@ _SETTLED = frozenset({"Ready", "Lost"})
 async def dirty_holders(catalogue: Catalogue, store: str) -> list[str]:
     """The operations that left something dirty and still hold capacity in a store."""
 
-    def read(tx: Transaction, after: str) -> tuple[str, list[str]]:
-        page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
-        dirty = [
-            entry.holder
-            for entry in page
-            if entry.entry is LedgerState.RESERVED and _is_dirty(tx, entry.holder)
-        ]
-        return (page[-1].id if page else ""), dirty
+    def read(tx: Transaction) -> list[str]:
+        dirty = tx.select(Operation, state=OperationState.FAILED_DIRTY)
+        return [one.id for one in dirty if tx.find(LedgerEntry, ledger.entry_id(one.id, store))]
 
-    return await _walk(catalogue, read)
-
-
-def _is_dirty(tx: Transaction, holder: str) -> bool:
-    operation = tx.find(Operation, holder)
-    return operation is not None and operation.state is OperationState.FAILED_DIRTY
+    return await catalogue.transact(read)
 
 
 async def release_cleared(catalogue: Catalogue, store: str, holders: list[str]) -> None:
@@ -74,11 +65,25 @@ async def ledger_findings(catalogue: Catalogue) -> list[Finding]:
     """Where the ledger of each store is not what exists; it is put right."""
     found: list[Finding] = []
     for account in await catalogue.transact(lambda tx: tx.select(Capacity)):
-        found += await _walk(catalogue, partial(_entries, store=account.id))
         for table, _ in HOLDERS:
             found += await _walk(catalogue, partial(_rows, store=account.id, table=table))
-        found += await _sums(catalogue, account.id)
+        found += await _entries_and_sums(catalogue, account.id)
     return found
+
+
+async def _entries_and_sums(catalogue: Catalogue, store: str) -> list[Finding]:
+    """Each entry for itself, and all of them against the sums of the store.
+
+    Whatever changes an entry changes the account's version. An account that does not come to rest
+    during a walk is read in one transaction, which everything else waits for.
+    """
+    before = await catalogue.transact(lambda tx: tx.find(Capacity, store))
+    pages = await _walk(catalogue, partial(_entries, store=store))
+    found = [finding for page in pages for finding in page.findings]
+    now = await catalogue.transact(lambda tx: tx.find(Capacity, store))
+    if now is None or (now == before and _is_right(now, _total(page.sums for page in pages))):
+        return found
+    return found + await catalogue.transact(partial(_put_sums_right, store=store))
 
 
 async def _walk(catalogue: Catalogue, page: Callable[..., tuple[str, Sequence[T]]]) -> list[T]:
@@ -92,19 +97,30 @@ async def _walk(catalogue: Catalogue, page: Callable[..., tuple[str, Sequence[T]
             return found
 
 
-def _entries(tx: Transaction, *, store: str, after: str) -> tuple[str, list[Finding]]:
+Sums = tuple[int, int]
+"""Reserved and committed bytes."""
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """What one page of entries came to."""
+
+    sums: Sums
+    findings: list[Finding]
+
+
+def _entries(tx: Transaction, *, store: str, after: str) -> tuple[str, list[_Page]]:
     """Entries that nothing stands behind, and those of another amount than was promised."""
     page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
+    holders = _holders(tx, store, [entry.holder for entry in page])
     found: list[Finding] = []
     for entry in page:
-        problem = _of_entry(tx, entry)
+        problem = _of_entry(tx, entry, holders.get(entry.holder) or _holder(tx, entry.holder))
         if problem:
             found.append(_finding(tx, store, "entry", entry.holder, problem))
-    return (page[-1].id if page else ""), found
+    return (page[-1].id if page else ""), [_Page(_total(map(_amount, page)), found)]
 
 
-def _of_entry(tx: Transaction, entry: LedgerEntry) -> str:
-    row = _holder(tx, entry.holder)
+def _of_entry(tx: Transaction, entry: LedgerEntry, row: Holder | None) -> str:
     if row is None:
         operation = tx.find(Operation, entry.holder)
         if operation is not None and operation.state not in (
@@ -140,9 +156,11 @@ def _rows(
 ) -> tuple[str, list[Finding]]:
     """Rows that have, or may have, bytes in the store and no entry."""
     page = tx.page(table, after=after, limit=PAGE, store=store)
+    ids = {row.id: ledger.entry_id(row.id, store) for row in page if row.state.value not in GONE}
+    entries = _among(tx, LedgerEntry, store, list(ids.values()))
     found: list[Finding] = []
     for row in page:
-        if row.state.value in GONE or tx.find(LedgerEntry, ledger.entry_id(row.id, store)):
+        if row.id not in ids or ids[row.id] in entries:
             continue
         promised = ledger.promised_bytes(tx, row)
         ledger.enter(tx, store=store, holder=row.id, amount_bytes=promised)
@@ -151,39 +169,38 @@ def _rows(
     return (page[-1].id if page else ""), found
 
 
+def _holders(tx: Transaction, store: str, ids: list[str]) -> dict[str, Holder]:
+    """The rows of these ids in a store."""
+    found: dict[str, Holder] = {}
+    for table, _ in HOLDERS:
+        found |= _among(tx, table, store, ids)
+    return found
+
+
+def _among(tx: Transaction, table: type[RowT], store: str, ids: list[str]) -> dict[str, RowT]:
+    """The rows of these ids, which come in order and so are near each other.
+
+    They are paged through and not looked up: looked up, they would drive out of the catalogue's
+    memory what running work needs.
+    """
+    if not ids:
+        return {}
+    found: dict[str, RowT] = {}
+    wanted, after, last = set(ids), min(ids)[:-1], max(ids)
+    while after < last and (page := tx.page(table, after=after, limit=PAGE, store=store)):
+        after = page[-1].id
+        found.update((row.id, row) for row in page if row.id in wanted)
+    return found
+
+
 def _holder(tx: Transaction, holder: str) -> Holder | None:
     return tx.find(Volume, holder) or tx.find(Snapshot, holder) or tx.find(StoredObject, holder)
 
 
-async def _sums(catalogue: Catalogue, store: str) -> list[Finding]:
-    """The sums of a store against its entries.
-
-    Whatever changes an entry changes the account's version. An account that does not come to rest
-    between two looks is read in one transaction, which everything else waits for.
-    """
-    for _ in range(_LOOKS):
-        before = await catalogue.transact(lambda tx: tx.find(Capacity, store))
-        sums = _total(await _walk(catalogue, partial(_amounts, store=store)))
-        now = await catalogue.transact(lambda tx: tx.find(Capacity, store))
-        if now is None or (now == before and _is_right(now, sums)):
-            return []
-        if now == before:
-            break
-    return await catalogue.transact(partial(_put_sums_right, store=store))
-
-
-Sums = tuple[int, int]
-"""Reserved and committed bytes."""
-
-
-def _amounts(tx: Transaction, *, store: str, after: str) -> tuple[str, list[Sums]]:
-    """The sums of one page of entries."""
-    page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
-    sums = _total(
-        (entry.amount_bytes, 0) if entry.entry is LedgerState.RESERVED else (0, entry.amount_bytes)
-        for entry in page
-    )
-    return (page[-1].id if page else ""), [sums]
+def _amount(entry: LedgerEntry) -> Sums:
+    if entry.entry is LedgerState.RESERVED:
+        return entry.amount_bytes, 0
+    return 0, entry.amount_bytes
 
 
 def _total(amounts: Iterable[Sums]) -> Sums:
@@ -199,12 +216,13 @@ def _is_right(account: Capacity, sums: Sums) -> bool:
 
 def _put_sums_right(tx: Transaction, *, store: str) -> list[Finding]:
     account = tx.find(Capacity, store)
-    pages: list[Sums] = []
-    after, more = _amounts(tx, store=store, after="")
-    while after:
-        pages += more
-        after, more = _amounts(tx, store=store, after=after)
-    reserved, committed = sums = _total(pages)
+    reserved = committed = 0
+    after = ""
+    while page := tx.page(LedgerEntry, after=after, limit=PAGE, store=store):
+        after = page[-1].id
+        more_reserved, more_committed = _total(map(_amount, page))
+        reserved, committed = reserved + more_reserved, committed + more_committed
+    sums = reserved, committed
     if account is None or _is_right(account, sums):
         return []
     tx.update(msgspec.structs.replace(account, reserved_bytes=reserved, committed_bytes=committed))
