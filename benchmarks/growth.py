@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 from benchmarks.null_store import NullOpener
-from benchmarks.operations import HOST, NullConfig
+from benchmarks.operations import HOST, ZONE, NullConfig
 
 from holdfast import ledger, requests
 from holdfast.catalogue.memory import MemoryCatalogue
@@ -26,6 +26,7 @@ from holdfast.orchestrator import Orchestrator, open_orchestrator
 from holdfast.requests import CallContext, CreateVolume, InitializeStore, Role, ScopeKind
 from holdfast.scrub import scrub
 from holdfast.workflows import add_store, attach_volume, create_volume, detach_volume
+from holdfast.workflows.places import make_host, make_zone
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 
@@ -160,8 +161,12 @@ async def _null_store(orchestrator: Orchestrator) -> str:
         role=Role.PRIMARY,
         provider="null",
         config=NullConfig(),
-        scope=Scope(ScopeKind.ZONE, "zone-1"),
+        scope=Scope(ScopeKind.ZONE, ZONE),
         hosts=(HOST,),
+        scopes=(ScopeKind.ZONE,),
+    )
+    await orchestrator.catalogue.transact(
+        lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE))
     )
     return (await orchestrator.run(added)).expect().subject
 

@@ -9,7 +9,7 @@ import msgspec
 
 from holdfast.attempts import Policy
 from holdfast.catalogue.memory import MemoryCatalogue
-from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.catalogue.port import Catalogue, Damage, Transaction
 from holdfast.engine import Outcome
 from holdfast.errors import DriverError, Unknown
 from holdfast.infos import OwnedKind
@@ -87,6 +87,9 @@ class MortalCatalogue(Catalogue):
         answer = await self._inner.transact(function)
         self._switch.point()
         return answer
+
+    async def check(self) -> tuple[Damage, ...]:
+        return await self._inner.check()
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ class Transaction(ABC):
     def page(
         self, kind: type[RowT], *, after: str = "", limit: int, **equals: str | int
     ) -> list[RowT]:
-        """As ``select``, but only those whose id comes after ``after``, at most ``limit`` of them.
+        """As ``intact``, but only those whose id comes after ``after``, at most ``limit`` of them.
 
         Ids are compared as UTF-8 bytes. An empty page is the end; a shorter one need not be.
         """

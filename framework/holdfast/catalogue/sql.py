@@ -1,6 +1,7 @@
 """Rows in SQL tables: statements compiled once, decoded rows kept, one commit for many writes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -239,17 +240,25 @@ class SqlStorage:
     def page(
         self, kind: type[Row], equals: Mapping[str, str | int], after: str, limit: int
     ) -> list[Row]:
-        """The next of those rows, in order of ids; rows that are not kept already are not."""
+        """The next of those rows that are intact, in order of ids; none is kept for that."""
+        statement = self._statements[kind].page(tuple(sorted(equals)))
+        values = {**_wanted(equals), "row_offset": 0}
+        rows: list[Row] = []
+        while len(rows) < limit:
+            left = limit - len(rows)
+            fetched = self._fetch(statement, {**values, "after": after, "row_limit": left})
+            if not fetched:
+                break
+            after = text_of(fetched[-1][0])
+            rows += self._intact_of(kind, fetched)
+        return rows
+
+    def _intact_of(self, kind: type[Row], fetched: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
         kept, statements = self._kept[kind], self._statements[kind]
-        statement = statements.page(tuple(sorted(equals)))
-        values = {**_wanted(equals), "after": after, "row_limit": limit, "row_offset": 0}
-        return [
-            kept.get(row_id) or statements.row(row_id, body, digest)
-            for row_id, body, digest in (
-                (text_of(stored), body, digest)
-                for stored, body, digest in self._fetch(statement, values)
-            )
-        ]
+        for stored, body, digest in fetched:
+            row_id = text_of(stored)
+            with contextlib.suppress(RowDamaged):
+                yield kept.get(row_id) or statements.row(row_id, body, digest)
 
     def commit(self, writes: Writes) -> None:
         """Write everything in one durable commit, or nothing."""

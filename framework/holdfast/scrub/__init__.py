@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 
 from holdfast import journal
-from holdfast.catalogue.port import RowDamaged, Transaction
+from holdfast.catalogue.port import Damage, RowDamaged, Transaction
 from holdfast.model.rows import Operation, Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
@@ -42,13 +42,19 @@ async def scrub(
         deep: read every object back.
         patience_s: how long a store may say nothing before it counts as unreachable.
     """
-    findings = await _damaged(orchestrator)
+    damage = await orchestrator.catalogue.check()
+    damaged = frozenset(one.key for one in damage)
+    findings = [_of_damage(one) for one in damage]
     stores = await orchestrator.catalogue.transact(lambda tx: tx.intact(Store))
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
+    if "" in damaged:
+        served = []  # a whole table cannot be read: nobody can say what it accounts for
     gate = asyncio.Semaphore(STORES_AT_ONCE)
     async with asyncio.TaskGroup() as tasks:
         looks = [
-            tasks.create_task(_one_store(orchestrator, gate, store, deep, patience_s))
+            tasks.create_task(
+                _one_store(StoreScrub(orchestrator, store, patience_s, damaged), gate, deep=deep)
+            )
             for store in served
         ]
     looked = [look.result() for look in looks]
@@ -56,7 +62,7 @@ async def scrub(
     findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
     findings += [finding for one in looked for finding in one.found]
     with contextlib.suppress(RowDamaged):  # it is among the findings already
-        findings += await ledger_findings(orchestrator.catalogue)
+        findings += await ledger_findings(orchestrator.catalogue, damaged)
     return ScrubReport(
         stores=len(served),
         things=sum(one.things for one in looked),
@@ -66,11 +72,8 @@ async def scrub(
     )
 
 
-async def _one_store(
-    orchestrator: Orchestrator, gate: asyncio.Semaphore, store: Store, deep: bool, patience_s: float
-) -> Findings:
+async def _one_store(one: StoreScrub, gate: asyncio.Semaphore, *, deep: bool) -> Findings:
     """Everything about one store; whatever goes wrong with it is a finding about it alone."""
-    one = StoreScrub(orchestrator, store, patience_s)
     async with gate:
         try:
             await _compare(one)
@@ -79,7 +82,7 @@ async def _one_store(
         except RowDamaged:
             pass  # it is among the findings already
         except Exception as problem:  # noqa: BLE001 - the other stores are to be compared
-            one.findings.add(FindingKind.UNREACHABLE, "store", store.name, told(problem))
+            one.findings.add(FindingKind.UNREACHABLE, "store", one.store.name, told(problem))
     return one.findings
 
 
@@ -99,18 +102,14 @@ async def _compare(one: StoreScrub) -> None:
     await release_cleared(one.catalogue, one.store.id, cleared)
 
 
-async def _damaged(orchestrator: Orchestrator) -> list[Finding]:
-    return [
-        Finding(
-            kind=FindingKind.DAMAGED,
-            store="",
-            what=one.what,
-            key=one.key,
-            detail=f"{one.detail}; restore the catalogue from a copy. What needs this was not "
-            "compared",
-        )
-        for one in await orchestrator.catalogue.check()
-    ]
+def _of_damage(one: Damage) -> Finding:
+    return Finding(
+        kind=FindingKind.DAMAGED,
+        store="",
+        what=one.what,
+        key=one.key,
+        detail=f"{one.detail}; restore the catalogue from a copy. What needs this was not compared",
+    )
 
 
 def _in_error(store: Store) -> Finding:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from holdfast import journal
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.model.rows import (
     Operation,
@@ -60,17 +60,32 @@ class Account(msgspec.Struct, frozen=True):
     """Changes with everything that was done to its name."""
 
 
-def unfinished(tx: Transaction) -> Unfinished:
-    """The operations without an outcome now."""
+def unfinished(tx: Transaction, damaged: frozenset[str]) -> Unfinished:
+    """The operations without an outcome now.
+
+    A row that is ``damaged`` may be one, or have one: what it is about is as if work was under way.
+    """
     found = journal.unfinished(tx)
     return Unfinished(
-        frozenset(operation.id for operation in found),
-        frozenset(involved.id for operation in found for involved in operation.involved),
+        damaged.union(operation.id for operation in found),
+        damaged.union(involved.id for operation in found for involved in operation.involved),
     )
 
 
 def account_of(tx: Transaction, store: str, thing: OwnedThing, work: Unfinished) -> Account:
-    """What the catalogue says of a thing in this store."""
+    """What the catalogue says of a thing in this store.
+
+    Where it cannot be read, that is as if an operation was at work on it.
+    """
+    if not work.rows.isdisjoint(_names(thing)):
+        return Account(known=work.made(thing), named=True, moving=True, mark=())
+    try:
+        return _account_of(tx, store, thing, work)
+    except RowDamaged:
+        return Account(known=False, named=True, moving=True, mark=())
+
+
+def _account_of(tx: Transaction, store: str, thing: OwnedThing, work: Unfinished) -> Account:
     rows = list(_around(tx, store, thing))
     mark = [(type(row).__name__, row.id, str(row.version)) for row in rows]
     for name in _names(thing):

@@ -40,7 +40,7 @@ async def dirty_holders(catalogue: Catalogue, store: str) -> list[str]:
     """The operations that left something dirty and still hold capacity in a store."""
 
     def read(tx: Transaction) -> list[str]:
-        dirty = tx.select(Operation, state=OperationState.FAILED_DIRTY)
+        dirty = tx.intact(Operation, state=OperationState.FAILED_DIRTY)
         return [one.id for one in dirty if tx.find(LedgerEntry, ledger.entry_id(one.id, store))]
 
     return await catalogue.transact(read)
@@ -61,25 +61,36 @@ async def release_cleared(catalogue: Catalogue, store: str, holders: list[str]) 
         await catalogue.transact(commit)
 
 
-async def ledger_findings(catalogue: Catalogue) -> list[Finding]:
-    """Where the ledger of each store is not what exists; it is put right."""
+async def ledger_findings(
+    catalogue: Catalogue, damaged: frozenset[str] = frozenset()
+) -> list[Finding]:
+    """Where the ledger of each store is not what exists; it is put right.
+
+    Nothing is decided that one of the ``damaged`` rows may have a part in.
+    """
     found: list[Finding] = []
-    for account in await catalogue.transact(lambda tx: tx.select(Capacity)):
+    for account in await catalogue.transact(lambda tx: tx.intact(Capacity)):
+        store = account.id
         for table, _ in HOLDERS:
-            found += await _walk(catalogue, partial(_rows, store=account.id, table=table))
-        found += await _entries_and_sums(catalogue, account.id)
+            page = partial(_rows, store=store, table=table, damaged=damaged)
+            found += await _walk(catalogue, page)
+        found += await _entries_and_sums(catalogue, store, damaged)
     return found
 
 
-async def _entries_and_sums(catalogue: Catalogue, store: str) -> list[Finding]:
+async def _entries_and_sums(
+    catalogue: Catalogue, store: str, damaged: frozenset[str]
+) -> list[Finding]:
     """Each entry for itself, and all of them against the sums of the store.
 
     Whatever changes an entry changes the account's version. An account that does not come to rest
     during a walk is read in one transaction, which everything else waits for.
     """
     before = await catalogue.transact(lambda tx: tx.find(Capacity, store))
-    pages = await _walk(catalogue, partial(_entries, store=store))
+    pages = await _walk(catalogue, partial(_entries, store=store, damaged=damaged))
     found = [finding for page in pages for finding in page.findings]
+    if any(ledger.entry_id("", store) in one for one in damaged):
+        return found
     now = await catalogue.transact(lambda tx: tx.find(Capacity, store))
     if now is None or (now == before and _is_right(now, _total(page.sums for page in pages))):
         return found
@@ -108,12 +119,16 @@ class _Page(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
-def _entries(tx: Transaction, *, store: str, after: str) -> tuple[str, list[_Page]]:
+def _entries(
+    tx: Transaction, *, store: str, after: str, damaged: frozenset[str]
+) -> tuple[str, list[_Page]]:
     """Entries that nothing stands behind, and those of another amount than was promised."""
     page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
     holders = _holders(tx, store, [entry.holder for entry in page])
     found: list[Finding] = []
     for entry in page:
+        if entry.holder in damaged:
+            continue
         problem = _of_entry(tx, entry, holders.get(entry.holder) or _holder(tx, entry.holder))
         if problem:
             found.append(_finding(tx, store, "entry", entry.holder, problem))
@@ -152,7 +167,7 @@ def _elsewhere(tx: Transaction, row: Holder, entry: LedgerEntry) -> str:
 
 
 def _rows(
-    tx: Transaction, *, store: str, table: type[Holder], after: str
+    tx: Transaction, *, store: str, table: type[Holder], after: str, damaged: frozenset[str]
 ) -> tuple[str, list[Finding]]:
     """Rows that have, or may have, bytes in the store and no entry."""
     page = tx.page(table, after=after, limit=PAGE, store=store)
@@ -160,7 +175,7 @@ def _rows(
     entries = _among(tx, LedgerEntry, store, list(ids.values()))
     found: list[Finding] = []
     for row in page:
-        if row.id not in ids or ids[row.id] in entries:
+        if row.id not in ids or ids[row.id] in entries or ids[row.id] in damaged:
             continue
         promised = ledger.promised_bytes(tx, row)
         ledger.enter(tx, store=store, holder=row.id, amount_bytes=promised)

@@ -60,13 +60,22 @@ class StoreScrub:
         orchestrator: whose stores and catalogue these are.
         store: the row of the store.
         patience_s: how long one call, or the next thing of an enumeration, may take.
+        damaged: the ids of rows of the catalogue that cannot be read; nothing is decided that they
+            may have a part in.
     """
 
-    def __init__(self, orchestrator: Orchestrator, store: Store, patience_s: float) -> None:
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        store: Store,
+        patience_s: float,
+        damaged: frozenset[str] = frozenset(),
+    ) -> None:
         self.orchestrator = orchestrator
         self.catalogue = orchestrator.catalogue
         self.store = store
         self.patience_s = patience_s
+        self.damaged = damaged
         self.findings = Findings(store.name)
 
     def ctx(self) -> CallContext:
@@ -170,7 +179,7 @@ class StoreScrub:
             lambda tx: [
                 grant
                 for volume in volumes
-                for grant in tx.select(VolumeGrant, volume=volume.id)
+                for grant in tx.intact(VolumeGrant, volume=volume.id)
                 if grant.state is not GrantState.REVOKED and grant.driver_id
             ]
         )

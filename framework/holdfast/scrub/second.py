@@ -67,7 +67,7 @@ async def _still_strange(
     moving: set[str] = set()
     for at in range(0, len(things), PAGE):
         page = things[at : at + PAGE]
-        accounts = await one.catalogue.transact(partial(_accounts, store=one.store.id, page=page))
+        accounts = await one.catalogue.transact(partial(_accounts, one=one, page=page))
         for thing, account in zip(page, accounts, strict=True):
             if account.moving:
                 moving.add(quarantine_id(one.store.id, thing))
@@ -76,9 +76,9 @@ async def _still_strange(
     return found, moving
 
 
-def _accounts(tx: Transaction, *, store: str, page: list[OwnedThing]) -> list[Account]:
-    work = unfinished(tx)
-    return [account_of(tx, store, thing, work) for thing in page]
+def _accounts(tx: Transaction, *, one: StoreScrub, page: list[OwnedThing]) -> list[Account]:
+    work = unfinished(tx, one.damaged)
+    return [account_of(tx, one.store.id, thing, work) for thing in page]
 
 
 async def _seen_again(one: StoreScrub, strangers: list[_Marked], doubts: Doubts) -> _Seen:
@@ -113,7 +113,7 @@ async def _quarantine(one: StoreScrub, strangers: list[_Marked]) -> set[str]:
     for at in range(0, len(strangers), PAGE):
         page = strangers[at : at + PAGE]
         now = runtime().wall_clock()
-        commit = partial(_quarantine_page, store=one.store.id, page=page, now=now)
+        commit = partial(_quarantine_page, one=one, page=page, now=now)
         first_seen = await one.catalogue.transact(commit)
         for stranger, since in zip(page, first_seen, strict=True):
             if since is not None:
@@ -133,14 +133,14 @@ def _tell(one: StoreScrub, thing: OwnedThing, age_s: float) -> None:
 
 
 def _quarantine_page(
-    tx: Transaction, *, store: str, page: list[_Marked], now: float
+    tx: Transaction, *, one: StoreScrub, page: list[_Marked], now: float
 ) -> list[float | None]:
     """Since when each is a stranger; ``None`` where something was done to its name meanwhile."""
-    accounts = _accounts(tx, store=store, page=[stranger.thing for stranger in page])
+    accounts = _accounts(tx, one=one, page=[stranger.thing for stranger in page])
     return [
         None
         if account.known or account.moving or account.mark != stranger.mark
-        else _first_seen(tx, store, stranger.thing, account, now)
+        else _first_seen(tx, one.store.id, stranger.thing, account, now)
         for stranger, account in zip(page, accounts, strict=True)
     ]
 

@@ -138,18 +138,28 @@ def test_a_damaged_row_stops_only_those_who_need_it(
             lambda tx: tx.get(Volume, "vol-00007"),
             lambda tx: tx.select(Volume),
             lambda tx: tx.select(Volume, name="00007"),
-            lambda tx: tx.page(Volume, limit=100),
         ]
         for look in looks:
             with pytest.raises(RowDamaged, match=r"Volume vol-00007 is damaged.*restore"):
                 await catalogue.transact(look)
         assert (await catalogue.transact(lambda tx: tx.get(Volume, "vol-00008"))).size_bytes == 8
+        others = {f"vol-{number:05d}" for number in range(60)} - {"vol-00007"}
         intact = await catalogue.transact(lambda tx: tx.intact(Volume))
-        assert {f"vol-{number:05d}" for number in range(60)} - {"vol-00007"} == {
-            row.id for row in intact
-        }
+        assert {row.id for row in intact} == others
+        for limit in (1, 2, 7, 8, 100):
+            after, paged = "", set[str]()
+            while page := await catalogue.transact(
+                partial(page_of_volumes, after=after, limit=limit)
+            ):
+                after = page[-1].id
+                paged |= {row.id for row in page}
+            assert paged == others
 
     within(path, use)
+
+
+def page_of_volumes(tx: Transaction, *, after: str, limit: int) -> list[Volume]:
+    return tx.page(Volume, after=after, limit=limit)
 
 
 def test_scrub_names_a_damaged_row(sound: Path, tmp_path: Path) -> None:
