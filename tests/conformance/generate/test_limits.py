@@ -92,13 +92,19 @@ SANE_IMAGE = st.builds(
     list=st.builds(ListCapabilities, page_max=st.integers(1, 1 << 40)),
     url=st.none() | st.builds(UrlCapabilities, expires_max_s=st.floats(0.001, 1e12)),
 )
+HEAVY = (
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.nested_given,  # plans are drawn by Hypothesis, too
+)
 ONE_VOLUME = PrimaryCapabilities(
     volume=VolumeCapabilities(
         size_min_bytes=1, size_max_bytes=1 << 40, size_granularity_bytes=1, volumes_max=1
     ),
     access=AccessCapabilities(),
 )
-HARD = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+HARD = settings(max_examples=60, deadline=None, suppress_health_check=HEAVY)
 
 
 @given(PRIMARY | IMAGE)

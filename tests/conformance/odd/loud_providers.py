@@ -14,12 +14,12 @@ from holdfast.ports import PrimaryDriver, Provider
 from holdfast.requests import CallContext, CreateVolume, Role
 from holdfast.testbed import TestbedFactory, TestbedKind
 
-MEGABYTES = 2 << 20
+LONG = 1 << 18
 _MEMORY = load_provider("memory")
 
 
 class _Loud:
-    """The memory driver, whose errors tell a story of megabytes."""
+    """The memory driver, whose errors tell a story without an end."""
 
     def __init__(self, driver: PrimaryDriver) -> None:
         self._driver = driver
@@ -28,7 +28,7 @@ class _Loud:
         return getattr(self._driver, name)
 
     async def create_volume(self, ctx: CallContext, request: CreateVolume) -> VolumeInfo:
-        raise Conflict("\x1b[2J\u202e" + "no " * (MEGABYTES // 3), object="o" * MEGABYTES)
+        raise Conflict("\x1b[2J\u202e" + "no " * (LONG // 3), object="o" * LONG)
 
 
 class LoudProvider(Provider):
