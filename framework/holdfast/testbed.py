@@ -47,7 +47,8 @@ class Fault(enum.StrEnum):
     """Requests on their way are carried out, and their connections break in place of the answers;
     new connections work."""
     STORAGE_LOST = "storage's connections lost"
-    """The same, between a server and the storage that it keeps everything in."""
+    """The same between a server and the storage that it keeps everything in: what changes something
+    there is carried out, and the answer to its first asking is lost."""
     FRONT_KILLED = "front killed"
     """The server that the driver talks to is killed, and not the storage under it."""
     STORAGE_KILLED = "storage killed"

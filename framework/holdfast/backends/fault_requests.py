@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-_ALWAYS = 1 << 30
+ALWAYS = 1 << 30
+"""More requests than there will be."""
 Match = Callable[[bytes], bool]
 """Whether a chunk that a client sent is the request that is meant."""
 
@@ -67,12 +68,12 @@ class RequestFaults:
         """Have the server carry a request out, and break the connection in place of its answer."""
         return self._added(RequestFault(match=match, left=times))
 
-    def answer(self, match: Match, answer: bytes, times: int = _ALWAYS) -> RequestFault:
+    def answer(self, match: Match, answer: bytes, times: int = ALWAYS) -> RequestFault:
         """Answer in the server's place, which sees nothing of the request."""
         return self._added(RequestFault(match=match, left=times, answer=answer))
 
     def change_answer(
-        self, match: Match, change: Callable[[bytes], bytes], times: int = _ALWAYS
+        self, match: Match, change: Callable[[bytes], bytes], times: int = ALWAYS
     ) -> RequestFault:
         """Change the first bytes of the server's answers."""
         return self._added(RequestFault(match=match, left=times, change=change))

@@ -1,6 +1,7 @@
 """The testbed: Swift's pipeline over MinIO, each in a container; the driver is the same one."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -9,6 +10,7 @@ import httpx
 import msgspec
 
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast.backends.fault_requests import ALWAYS, Match
 from holdfast.backends.network import bridge_address
 from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable, Unsupported
@@ -41,8 +43,25 @@ from holdfast_drivers.swift.testbed import (
 )
 
 _DECOYS: Final = ("neighbour", "neighbour-segments")
+_RECORDS: Final = re.compile(rb"(PUT|DELETE) /[^/]+/[aco]/")
 _PROBE_S: Final = 5.0
 _READY_S: Final = 60.0
+
+
+def first_of_each_record() -> Match:
+    """The requests that write or remove records, each the first time that it is made.
+
+    So S3 has done what the gateway asked for, and whoever asks again unseen is refused.
+    """
+    seen: set[bytes] = set()
+
+    def meant(chunk: bytes) -> bool:
+        line, _, _ = chunk.partition(b"\r\n")
+        fresh = line not in seen and _RECORDS.match(line) is not None
+        seen.add(line)
+        return fresh
+
+    return meant
 
 
 class Proxies(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +150,11 @@ class GatewayTestbed(Testbed):
                 yield
             return
         if fault is Fault.STORAGE_LOST:
-            async with self._between.inject(Fault.LOST):
+            lost = self._between.requests.lose_answer(first_of_each_record(), ALWAYS)
+            try:
                 yield
+            finally:
+                lost.left = 0
             return
         if fault is Fault.REMOVED:
             async with refused_removals(self._address, "test:tester", self._keys["tester"]):
