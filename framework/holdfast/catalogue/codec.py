@@ -22,10 +22,13 @@ def encode(row: Row) -> bytes:
 
 def decode(kind: type[RowT], body: bytes | str) -> RowT:
     """The row in a JSON document; ``msgspec.ValidationError`` when it is not of this kind."""
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    decoder = _decoders.get(kind) or _decoder_of(kind)
     return decoder.decode(body)  # type: ignore[return-value]  # the decoder of ``kind`` makes it
+
+
+def _decoder_of(kind: type[Row]) -> msgspec.json.Decoder[Row]:
+    decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return decoder
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +42,8 @@ def checked(row: Row) -> Written:
     """The row as it will be read back; ``UsageError`` when a field holds what it may not."""
     try:
         body = _encoder.encode(row)
-        return Written(decode(type(row), body), body)
+        decoder = _decoders.get(type(row)) or _decoder_of(type(row))
+        return Written(decoder.decode(body), body)
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise UsageError(f"{type(row).__name__} {row.id} cannot be stored: {error}") from error
 

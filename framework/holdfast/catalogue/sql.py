@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,11 +34,31 @@ class _Statement:
     def __init__(self, statement: sa.ClauseElement, dialect: sa.Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self.order: Sequence[str] | None = getattr(compiled, "positiontup", None)
 
     def bind(self, values: Mapping[str, Any]) -> Parameters:
         """The values in the form the driver wants."""
-        return values if self._order is None else tuple([values[name] for name in self._order])
+        return values if self.order is None else tuple([values[name] for name in self.order])
+
+
+class _Writing:
+    """A statement that writes one row, whose values come as a list in the order of ``names``."""
+
+    def __init__(
+        self, statement: sa.ClauseElement, dialect: sa.Dialect, names: Sequence[str]
+    ) -> None:
+        said = _Statement(statement, dialect)
+        self.sql = said.sql
+        self._names = names
+        order = said.order
+        self._arranged = None if order is None else itemgetter(*[names.index(n) for n in order])
+
+    def bind(self, values: Sequence[Any]) -> Parameters:
+        """The values in the form the driver wants."""
+        if self._arranged is None:
+            return dict(zip(self._names, values, strict=True))
+        arranged: tuple[Any, ...] = self._arranged(values)
+        return arranged
 
 
 class _Statements:
@@ -59,8 +80,11 @@ class _Statements:
             dialect,
         )
         new: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
-        self.insert = _Statement(sa.insert(table).values(id=sa.bindparam("row_id"), **new), dialect)
-        self.update = _Statement(sa.update(table).where(old).values(new), dialect)
+        names = ["row_id", *(f"new_{name}" for name in columns), "old_version"]
+        self.insert = _Writing(
+            sa.insert(table).values(id=sa.bindparam("row_id"), **new), dialect, names
+        )
+        self.update = _Writing(sa.update(table).where(old).values(new), dialect, names)
         self.delete = _Statement(sa.delete(table).where(old), dialect)
 
     def select(self, columns: tuple[str, ...]) -> _Statement:
@@ -112,18 +136,15 @@ class _Statements:
             found = self._pages[columns] = _Statement(statement, self._dialect)
         return found
 
-    def values(self, written: Written) -> dict[str, Any]:
-        """A row as the parameters of ``insert`` and ``update``."""
+    def values(self, written: Written, old_version: int) -> list[Any]:
+        """A row as the values of ``insert`` and ``update``."""
         row, body = written.row, written.body
-        values: dict[str, Any] = {
-            "row_id": row.id,
-            "new_version": row.version,
-            "new_body": body.decode(),
-            "new_digest": digest_of(body, self._seed),
-        }
+        values: list[Any] = [row.id, row.version]
         for name in self._kind.columns:
             value = getattr(row, name)
-            values[f"new_{name}"] = str(value) if isinstance(value, str) else value
+            # An enumeration is bound as the text it is.
+            values.append(str(value) if isinstance(value, str) else value)
+        values += (body.decode(), digest_of(body, self._seed), old_version)
         return values
 
     def row(self, row_id: str, body: object, digest: object) -> Row:
@@ -335,15 +356,16 @@ class SqlStorage:
                     old = {"row_id": row_id, "old_version": base.version}
                     delete.append(statements.delete.bind(old))
             elif base is None:
-                insert.append(statements.insert.bind(statements.values(written)))
+                insert.append(statements.insert.bind(statements.values(written, 0)))
             else:
-                values = statements.values(written) | {"old_version": base.version}
-                update.append(statements.update.bind(values))
+                update.append(statements.update.bind(statements.values(written, base.version)))
         self._execute_many(statements.delete, delete)
         self._execute_many(statements.insert, insert)
         self._execute_many(statements.update, update)
 
-    def _execute_many(self, statement: _Statement, parameters: Sequence[Parameters]) -> None:
+    def _execute_many(
+        self, statement: _Statement | _Writing, parameters: Sequence[Parameters]
+    ) -> None:
         if not parameters:
             return
         self._cursor.executemany(statement.sql, parameters)
