@@ -115,6 +115,11 @@ CASES: dict[str, Case] = {
     "completion after deletion of the object": (UPLOADED, DELETE_OBJECT, COMPLETE),
     "deletion of an object after its completion": (UPLOADED, COMPLETE, DELETE_OBJECT),
     "part after start": ((), UPLOAD, PART),
+    "part after it was sent again": (
+        (UPLOAD,),
+        PART,
+        requests.UploadPart(upload="u", number=1, data=b"another"),
+    ),
     "attach after detach": (
         (),
         requests.DetachHost(host="host"),

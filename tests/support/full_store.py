@@ -6,6 +6,7 @@ Usage: full_store.py KIND FOLDER; it prints what went wrong, and nothing where a
 import asyncio
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -22,10 +23,10 @@ from holdfast.data import open_block_io
 from holdfast.errors import Exhausted
 from holdfast.infos import Done, HealthState, OwnedKind, StoreState
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import Role
+from holdfast.requests import CallContext, Role
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
-from local_stores import CTX, MIB, create, opened, put
+from local_stores import MIB, create, opened, put
 
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "tmpfs": ("mount", "-t", "tmpfs", "-o", "size=8M,nr_inodes=2000", "tmpfs"),
@@ -36,7 +37,13 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
     "xfs-reflink": ("mkfs.xfs", "-q", "-m", "reflink=1"),
 }
 DISK_BYTES: Final = 320 << 20
+FENCES: Final = itertools.count((1 << 32) + 1)
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def ctx() -> CallContext:
+    """A call with a fence of its own, which finds its place on the full disk."""
+    return CallContext(operation="op-test", fence=next(FENCES), deadline=1e12)
 
 
 def mount(kind: str, folder: Path) -> Path:
@@ -121,22 +128,24 @@ async def prepare(config: LocalConfig) -> tuple[Capabilities, Capabilities]:
     async with AsyncExitStack() as stack:
         for role in Role:
             life_cycle = await stack.enter_async_context(LocalProvider().life_cycle(config, role))
-            await life_cycle.initialize(CTX, requests.InitializeStore(name="store"))
+            await life_cycle.initialize(ctx(), requests.InitializeStore(name="store"))
             for host in ("host",) if role is Role.PRIMARY else ("host", "other"):
-                await life_cycle.attach(CTX, requests.AttachHost(host=host))
+                await life_cycle.attach(ctx(), requests.AttachHost(host=host))
     async with drivers(config) as (primary, image, _, _):
         for key in ("one", "two", "three"):
             await create(primary, key)
-            await primary.create_snapshot(CTX, requests.CreateSnapshot(key=f"of {key}", volume=key))
+            await primary.create_snapshot(
+                ctx(), requests.CreateSnapshot(key=f"of {key}", volume=key)
+            )
         async with open_block_io(await opened(primary, "one")) as content:
             await content.write_at(0, b"written")
             await content.flush()
         await put(image, "object", b"object" * 1000, upload="done")
         await image.start_upload(
-            CTX, requests.StartUpload(upload="open", key="later", kind=ObjectKind.ISO)
+            ctx(), requests.StartUpload(upload="open", key="later", kind=ObjectKind.ISO)
         )
         await image.upload_part(
-            CTX, requests.UploadPart(upload="open", number=1, data=b"part" * 1000)
+            ctx(), requests.UploadPart(upload="open", number=1, data=b"part" * 1000)
         )
         return primary.capabilities, image.capabilities
 
@@ -146,21 +155,21 @@ async def read(config: LocalConfig, declared: tuple[Capabilities, Capabilities])
     async with drivers(config) as (primary, image, primaries, images):
         assert (primary.capabilities, image.capabilities) == declared
         for life_cycle in (primaries, images):
-            assert (await life_cycle.get(CTX)).name == "store"
+            assert (await life_cycle.get(ctx())).name == "store"
         for driver in (primary, image):
-            assert (await driver.health(CTX, requests.CheckHealth())).state is HealthState.UP
-            await driver.stats(CTX, requests.GetStats())
-            found = [t async for t in driver.enumerate(CTX, requests.EnumerateOwned())]
+            assert (await driver.health(ctx(), requests.CheckHealth())).state is HealthState.UP
+            await driver.stats(ctx(), requests.GetStats())
+            found = [t async for t in driver.enumerate(ctx(), requests.EnumerateOwned())]
             assert not [t for t in found if t.kind is OwnedKind.TEMPORARY], found
-        volumes = await primary.list_volumes(CTX, requests.ListVolumes())
+        volumes = await primary.list_volumes(ctx(), requests.ListVolumes())
         assert len(volumes.items) == 3
-        await primary.get_snapshot(CTX, requests.GetSnapshot(key="of one"))
-        handle = await primary.open(CTX, requests.Open(volume="one", host="host"))
+        await primary.get_snapshot(ctx(), requests.GetSnapshot(key="of one"))
+        handle = await primary.open(ctx(), requests.Open(volume="one", host="host"))
         async with open_block_io(handle) as content:
             assert await content.read_at(0, 7) == b"written"
-        assert len((await image.get(CTX, requests.GetObject(key="object"))).data) == 6000
+        assert len((await image.get(ctx(), requests.GetObject(key="object"))).data) == 6000
         resize = requests.ResizeVolume(key="one", size_bytes=MIB)
-        assert isinstance(await primary.probe(CTX, "resize_volume", resize), Done)
+        assert isinstance(await primary.probe(ctx(), "resize_volume", resize), Done)
 
 
 async def refuse(config: LocalConfig) -> None:
@@ -168,12 +177,12 @@ async def refuse(config: LocalConfig) -> None:
     async with drivers(config) as (primary, image, primaries, _):
         calls: list[Awaitable[object]] = [
             create(primary, "new"),
-            primary.create_snapshot(CTX, requests.CreateSnapshot(key="new", volume="one")),
+            primary.create_snapshot(ctx(), requests.CreateSnapshot(key="new", volume="one")),
             image.start_upload(
-                CTX, requests.StartUpload(upload="new", key="new", kind=ObjectKind.ISO)
+                ctx(), requests.StartUpload(upload="new", key="new", kind=ObjectKind.ISO)
             ),
             image.upload_part(
-                CTX, requests.UploadPart(upload="open", number=2, data=b"part" * 1000)
+                ctx(), requests.UploadPart(upload="open", number=2, data=b"part" * 1000)
             ),
         ]
         for call in calls:
@@ -182,15 +191,15 @@ async def refuse(config: LocalConfig) -> None:
             except Exhausted:
                 continue
             raise AssertionError(f"{call} found space")
-        await primaries.maintain(CTX, requests.MaintainStore())
+        await primaries.maintain(ctx(), requests.MaintainStore())
 
 
 def _delete_volume(key: str, driver: PrimaryDriver) -> Awaitable[object]:
-    return driver.delete_volume(CTX, requests.DeleteVolume(key=key))
+    return driver.delete_volume(ctx(), requests.DeleteVolume(key=key))
 
 
 def _delete_snapshot(key: str, driver: PrimaryDriver) -> Awaitable[object]:
-    return driver.delete_snapshot(CTX, requests.DeleteSnapshot(key=key))
+    return driver.delete_snapshot(ctx(), requests.DeleteSnapshot(key=key))
 
 
 def frees(config: LocalConfig) -> list[Callable[[], Awaitable[object]]]:
@@ -222,23 +231,23 @@ def frees(config: LocalConfig) -> list[Callable[[], Awaitable[object]]]:
         return run
 
     return [
-        store(lambda s: s.maintain(CTX, requests.MaintainStore())),
-        store(lambda s: s.cancel_maintenance(CTX, requests.CancelMaintenance())),
-        store(lambda s: s.maintain(CTX, requests.MaintainStore())),
-        primary(lambda d: d.delete_snapshot(CTX, requests.DeleteSnapshot(key="of one"))),
-        primary(lambda d: d.revoke(CTX, requests.Revoke(volume="one", host="host"))),
+        store(lambda s: s.maintain(ctx(), requests.MaintainStore())),
+        store(lambda s: s.cancel_maintenance(ctx(), requests.CancelMaintenance())),
+        store(lambda s: s.maintain(ctx(), requests.MaintainStore())),
+        primary(lambda d: d.delete_snapshot(ctx(), requests.DeleteSnapshot(key="of one"))),
+        primary(lambda d: d.revoke(ctx(), requests.Revoke(volume="one", host="host"))),
         primary(
             lambda d: d.resize_volume(
-                CTX, requests.ResizeVolume(key="one", size_bytes=8192, shrink=True)
+                ctx(), requests.ResizeVolume(key="one", size_bytes=8192, shrink=True)
             )
         ),
         *(primary(partial(_delete_volume, key)) for key in ("one", "two", "three")),
         *(primary(partial(_delete_snapshot, key)) for key in ("of two", "of three")),
-        image(lambda d: d.abort_upload(CTX, requests.AbortUpload(upload="open"))),
-        image(lambda d: d.delete(CTX, requests.DeleteObject(key="object"))),
-        store(lambda s: s.detach(CTX, requests.DetachHost(host="other"))),
-        store(lambda s: s.cancel_maintenance(CTX, requests.CancelMaintenance())),
-        store(lambda s: s.detach(CTX, requests.DetachHost(host="host"))),
+        image(lambda d: d.abort_upload(ctx(), requests.AbortUpload(upload="open"))),
+        image(lambda d: d.delete(ctx(), requests.DeleteObject(key="object"))),
+        store(lambda s: s.detach(ctx(), requests.DetachHost(host="other"))),
+        store(lambda s: s.cancel_maintenance(ctx(), requests.CancelMaintenance())),
+        store(lambda s: s.detach(ctx(), requests.DetachHost(host="host"))),
     ]
 
 
@@ -249,11 +258,13 @@ async def emptied(config: LocalConfig, filling: Filling) -> None:
         filling.fill()
     async with drivers(config) as (primary, image, primaries, images):
         for driver in (primary, image):
-            left = [t.kind async for t in driver.enumerate(CTX, requests.EnumerateOwned())]
+            left = [t.kind async for t in driver.enumerate(ctx(), requests.EnumerateOwned())]
             assert left == [OwnedKind.STORE], left
         for life_cycle in (primaries, images):
-            assert (await life_cycle.get(CTX)).state is StoreState.UP
-            assert await life_cycle.delete_store(CTX, requests.DeleteStore()) == infos.Gone(key="")
+            assert (await life_cycle.get(ctx())).state is StoreState.UP
+            assert await life_cycle.delete_store(ctx(), requests.DeleteStore()) == infos.Gone(
+                key=""
+            )
             filling.fill()
 
 

@@ -44,6 +44,7 @@ class LockKind(enum.StrEnum):
     SNAPSHOT = "snapshot"
     OBJECT = "object"
     UPLOAD = "upload"
+    PART = "part"
     FENCES = "fences"
 
 

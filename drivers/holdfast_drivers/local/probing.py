@@ -5,7 +5,7 @@ call that changes something: what it did not see, an earlier call cannot do any 
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from holdfast import files, infos, requests
@@ -165,9 +165,11 @@ def probe_image(uploads: Uploads, request: requests.Request, fence: int) -> Prob
     uploads.place.row()
     match request:
         case requests.DeleteObject(key=key):
-            alone = uploads.objects.shelf.acting(fence, key, frees=True)
-        case requests.UploadPart(upload=key):
-            alone = uploads.shelf.acting(0, key)  # parts beside it are none of its business
+            alone: contextlib.AbstractContextManager[object] = uploads.objects.shelf.acting(
+                fence, key, frees=True
+            )
+        case requests.UploadPart():
+            alone = _part_alone(uploads, request, fence)
         case (
             requests.StartUpload(upload=key)
             | requests.CompleteUpload(upload=key)
@@ -178,6 +180,16 @@ def probe_image(uploads: Uploads, request: requests.Request, fence: int) -> Prob
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
     with alone:
         return _probe_image(uploads, request)
+
+
+@contextlib.contextmanager
+def _part_alone(uploads: Uploads, request: requests.UploadPart, fence: int) -> Iterator[None]:
+    """The other parts of the upload go on."""
+    with (
+        uploads.shelf.acting(0, request.upload) as held,
+        uploads.part_turn(held, request, fence),
+    ):
+        yield
 
 
 def _probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:

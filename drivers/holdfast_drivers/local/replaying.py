@@ -162,6 +162,8 @@ class ReplayingServer(Server, Generic[K]):
             )
         if not self.keeper.is_admitted(name, data):
             with self._place.locked(shelf.lock(request.volume)):
+                if not name.path.exists():
+                    raise Denied("the grant was taken back", object=request.volume)
                 self._admit(name, request.volume)
         disks.check(row, data)
         return Granted(row, data, name, record)

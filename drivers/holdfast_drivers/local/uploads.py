@@ -13,7 +13,7 @@ from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
 from holdfast.requests import PartReference
 from holdfast.trees import Strange, TreePath
 from holdfast_drivers.local.errors import after_the_fact
-from holdfast_drivers.local.locks import LockKind, Locks
+from holdfast_drivers.local.locks import Lock, LockKind, Locks
 from holdfast_drivers.local.objects import ObjectRow, Objects
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.shelf import Row, Shelf
@@ -91,12 +91,14 @@ class Uploads:
     def send(self, request: requests.UploadPart, fence: int) -> infos.PartInfo:
         """Store one part, in place of an earlier one of its number.
 
-        Parts come in any order, and so one is late only where the whole upload has a later call;
-        ``complete`` names the bytes that it wants of each.
+        Parts come in any order: one is late where it was sent again since, or its upload has a
+        later call.
         """
-        with self.place.locked(self.shelf.lock(request.upload)) as held:
+        with contextlib.ExitStack() as stack:
+            held = stack.enter_context(self.place.locked(self.shelf.lock(request.upload)))
             self.place.row()
             self.shelf.refuse_late(held, fence, self.shelf.get(request.upload))
+            stack.enter_context(self.part_turn(held, request, fence))
             staged = self.shelf.stage(request.upload)
             try:
                 self._promises.take(held, len(request.data))
@@ -108,6 +110,13 @@ class Uploads:
             finally:
                 self.shelf.purge(request.upload)
             return infos.PartInfo(part=part_of(request))
+
+    def part_turn(
+        self, held: Locks, request: requests.UploadPart, fence: int
+    ) -> contextlib.AbstractContextManager[None]:
+        """The turn of a call about one part; the lock of its upload is held."""
+        part = Lock(LockKind.PART, f"{request.upload}/{request.number}")
+        return self.place.fences.turn(held, part, fence)
 
     def parts_bytes(self) -> int:
         """The sizes of all parts of open uploads together."""

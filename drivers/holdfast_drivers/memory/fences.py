@@ -16,6 +16,7 @@ class Fenced(enum.StrEnum):
     VOLUME = "volume"
     SNAPSHOT = "snapshot"
     UPLOAD = "upload"
+    PART = "part"
     OBJECT = "object"
 
 

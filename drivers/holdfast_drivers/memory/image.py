@@ -134,8 +134,9 @@ class MemoryImageDriver(ImageDriver):
 
     async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
         store = self.store()
-        # Parts come in any order: one is late only where the whole upload has a later call.
+        # Parts come in any order: one is late where it was sent again, or its upload ended.
         store.fences.compare(Fenced.UPLOAD, request.upload, ctx.fence)
+        store.fences.enter(Fenced.PART, f"{request.upload}/{request.number}", ctx.fence)
         upload = self.upload(store, request.upload)
         if self.used_bytes(store) + len(request.data) > TOTAL_BYTES:
             raise Exhausted(f"the store has no {len(request.data)} bytes left", what="space")

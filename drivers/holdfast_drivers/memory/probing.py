@@ -112,6 +112,8 @@ def probe_image(
             | requests.AbortUpload(upload=key)
         ):
             store.fences.enter(Fenced.UPLOAD, key, fence)
+        case requests.UploadPart(upload=key, number=number):
+            store.fences.enter(Fenced.PART, f"{key}/{number}", fence)
         case requests.DeleteObject(key=key) | requests.CopyObject(target=key):
             store.fences.enter(Fenced.OBJECT, key, fence)
         case _:
