@@ -142,6 +142,8 @@ class Volumes:
                 source=request.source,
                 operation=operation,
                 fence=fence,
+                # A program that outlives a killed call must not find the file of the next one.
+                data="data" if form is ImageFormat.RAW else f"data.{fresh}",
                 format=form,
                 size_bytes=disks.size_to_record(form, size_bytes),
             )
