@@ -46,7 +46,9 @@ def three_steps(store: str) -> Workflow:
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
         store_in_service(tx, store, Role.PRIMARY)
-        row = Volume(id=volume, name=volume, store=store, key=volume, size_bytes=1 << 30)
+        row = Volume(
+            id=volume, name=f"disk of {volume}", store=store, key=volume, size_bytes=1 << 30
+        )
         involved = create(tx, row)
         ledger.reserve_new(tx, store=store, holder=volume, amount_bytes=1 << 30)
         revoke = Revoke(volume=volume, host=HOST)

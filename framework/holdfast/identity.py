@@ -55,8 +55,10 @@ class ExpectedStore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if not self.identities:
             return problem
+        # The driver's advice, to initialize the place, is for those who want a new store.
+        there = problem.cause.partition(";")[0]
         return Precondition(
-            f"there is no store here ({problem.cause}), {self._called} was expected; put its place "
+            f"there is no store here ({there}), {self._called} was expected; put its place "
             "there (is it mounted?) and repeat. Nothing was done",
             state=_NO_STORE,
         )

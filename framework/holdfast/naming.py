@@ -45,7 +45,7 @@ def is_id(text: str) -> bool:
 def _defect(name: str) -> str:
     if not name:
         return "it is empty"
-    for character in name:
+    for character in "" if name.isascii() and name.isprintable() else name:
         if unicodedata.category(character) in _UNSEEN:
             return f"it has the character U+{ord(character):04X}, which is not seen"
     size = len(name.encode())

@@ -29,6 +29,9 @@ Writes = dict[type[Row], dict[str, Written | None]]
 """What a commit changes: the row of each id, or ``None`` where it is removed."""
 
 
+_ID = "id"
+
+
 class Storage(Protocol):
     """Committed rows, and a way to commit more; used by one thread at a time."""
 
@@ -116,12 +119,19 @@ class Buffer(Transaction):
     ) -> list[RowT]:
         """The committed rows under what was written since, in the order of their ids."""
         found = {row.id: row for row in committed}
+        (column, value), *others = equals.items() or ((_ID, None),)
         for writes in (self._earlier, self._own):
             for row_id, written in writes.get(kind, {}).items():
-                if written is not None and _is_equal(written.row, equals):
-                    found[row_id] = written.row
-                else:
-                    found.pop(row_id, None)
+                # Most rows of a batch differ in the first column already: a create looks for its
+                # name among all that are made with it.
+                row = None if written is None else written.row
+                if row is not None and (
+                    value is None
+                    or (getattr(row, column) == value and (not others or _is_equal(row, equals)))
+                ):
+                    found[row_id] = row
+                elif row_id in found:
+                    del found[row_id]
         return cast("list[RowT]", [found[row_id] for row_id in sorted(found)])
 
     def page(

@@ -10,7 +10,6 @@ import typer
 from holdfast.errors import ExitCode, HoldfastError, UsageError
 from holdfast.foreign_text import complain, keep_output_plain, tell, visible
 from holdfast.interpreter import SAFE_PATH
-from holdfast.naming import shown
 
 COMMAND_GROUP = "holdfast.commands"
 
@@ -68,7 +67,8 @@ def _check_arguments(arguments: list[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"argument {number} is no UTF-8: {shown(argument)}") from None
+            # Which one is enough: it may be a secret.
+            raise UsageError(f"argument {number} is no UTF-8") from None
 
 
 def _run(app: typer.Typer) -> int:
