@@ -15,7 +15,7 @@ from holdfast.ledger import NoCapacity
 from holdfast.ledger_upgrade import upgrade_ledger
 from holdfast.model.rows import Capacity, LedgerEntry, LedgerState, Snapshot, Store
 from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
+from holdfast.requests import CallContext, GetStats, Role
 from holdfast.scrub import FindingKind, scrub
 from holdfast.scrub.capacity import ledger_findings
 from holdfast.workflows import (
@@ -51,6 +51,10 @@ async def declare_copies(zone: Zone, store: str) -> None:
         tx.update(msgspec.structs.replace(row, capabilities=document))
 
     await zone.catalogue.transact(change)
+
+
+def behind_our_back() -> CallContext:
+    return CallContext(operation="elsewhere", deadline=1e12)
 
 
 async def made(orchestrator: Orchestrator, workflow: Any) -> str:
@@ -309,3 +313,23 @@ def test_placements_beside_each_other_never_pass_the_total() -> None:
         )
 
     assert told(story) == (True, True)
+
+
+def test_scrub_refreshes_the_figures_of_a_store() -> None:
+    """Total, used and physical are the driver's, with their time; what is promised stays."""
+
+    async def story(zone: Zone, orchestrator: Orchestrator, store: str) -> Any:
+        await made(orchestrator, create_volume(name="v", store=store, size_bytes=8 * KIB))
+        (before,) = await zone.rows(Capacity)
+        await bound(zone, store, 1)
+        assert (await scrub(orchestrator)).clean
+        (after,) = await zone.rows(Capacity)
+        driver = await orchestrator.stores.primary(store)
+        figures = await driver.stats(behind_our_back(), GetStats())
+        return (
+            (before.refreshed_s, before.total_bytes == after.total_bytes == figures.total_bytes),
+            (after.used_bytes == figures.used_bytes, after.physical_total_bytes > 0),
+            (after.refreshed_s > 0, after.committed_bytes),
+        )
+
+    assert told(story) == ((0, True), (True, True), (True, 8 * KIB))

@@ -1,6 +1,7 @@
 """The image store's driver: each verb is one blocking function, run where blocking is allowed."""
 
 from collections.abc import AsyncIterator
+from itertools import islice
 
 from holdfast import infos, requests
 from holdfast.capabilities import ImageCapabilities
@@ -13,7 +14,7 @@ from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.figures import figures_of, health_of, space_of
 from holdfast_drivers.local.locks import with_space
 from holdfast_drivers.local.objects import Objects
-from holdfast_drivers.local.owned import owned_by_image
+from holdfast_drivers.local.owned import THINGS_AT_ONCE, owned_by_image
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.probing import probe_image, settled
 from holdfast_drivers.local.uploads import Uploads
@@ -97,7 +98,9 @@ class LocalImageDriver(ImageDriver):
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
     ) -> AsyncIterator[infos.OwnedThing]:
-        for thing in await runtime().run_blocking(
-            attempt, "", lambda: [*owned_by_image(self._uploads)]
+        things = owned_by_image(self._uploads)
+        while page := await runtime().run_blocking(
+            attempt, "", lambda: list(islice(things, THINGS_AT_ONCE))
         ):
-            yield thing
+            for thing in page:
+                yield thing

@@ -22,6 +22,8 @@ _OWNED: Final = {
     LockKind.SNAPSHOT: OwnedKind.SNAPSHOT,
     LockKind.OBJECT: OwnedKind.OBJECT,
 }
+THINGS_AT_ONCE: Final = 500
+"""How many are read in one go, and held."""
 _KNOWN: Final = frozenset(
     {"store.json", "store.spare", "lock", "fences", "grants", "staging", "served"}
 )

@@ -1,6 +1,7 @@
 """The primary store's driver: each verb is one blocking function, run where blocking is allowed."""
 
 from collections.abc import AsyncIterator
+from itertools import islice
 
 import msgspec
 
@@ -17,7 +18,7 @@ from holdfast_drivers.local.config import Attach
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.figures import health_of
 from holdfast_drivers.local.locks import with_space
-from holdfast_drivers.local.owned import owned_by_primary
+from holdfast_drivers.local.owned import THINGS_AT_ONCE, owned_by_primary
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.probing import probe_primary, settled
 from holdfast_drivers.local.views import pools_of, snapshot_page, stats_of, volume_page
@@ -181,7 +182,9 @@ class LocalPrimaryDriver(PrimaryDriver):
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
     ) -> AsyncIterator[infos.OwnedThing]:
-        for thing in await runtime().run_blocking(
-            attempt, "", lambda: list(owned_by_primary(self._volumes))
+        things = owned_by_primary(self._volumes)
+        while page := await runtime().run_blocking(
+            attempt, "", lambda: list(islice(things, THINGS_AT_ONCE))
         ):
-            yield thing
+            for thing in page:
+                yield thing

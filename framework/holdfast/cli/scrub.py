@@ -10,7 +10,7 @@ import typer
 from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
 from holdfast.errors import ExitCode
 from holdfast.foreign_text import tell, tell_json
-from holdfast.scrub import ScrubReport, scrub
+from holdfast.scrub import PATIENCE_S, ScrubReport, scrub
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +23,17 @@ def run_scrub(
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every object and compare its digests.")
     ] = False,
+    patience_s: Annotated[
+        float,
+        typer.Option("--patience", min=1, help="Seconds that a store may say nothing."),
+    ] = PATIENCE_S,
     as_json: JsonOption = False,
 ) -> None:
     """Compare catalogue and stores both ways. Nothing is deleted; unknown things get an age.
 
     Exits with 1 when they do not agree.
     """
-    report = asyncio.run(_scrub(catalogue, deep=deep))
+    report = asyncio.run(_scrub(catalogue, deep=deep, patience_s=patience_s))
     if as_json:
         document = msgspec.to_builtins(report) | {"clean": report.clean}
         tell_json(document)
@@ -39,9 +43,9 @@ def run_scrub(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _scrub(path: Path, *, deep: bool) -> ScrubReport:
+async def _scrub(path: Path, *, deep: bool, patience_s: float) -> ScrubReport:
     async with open_zone(path) as orchestrator:
-        return await scrub(orchestrator, deep=deep)
+        return await scrub(orchestrator, deep=deep, patience_s=patience_s)
 
 
 def _lines(report: ScrubReport) -> list[str]:

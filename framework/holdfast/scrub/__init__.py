@@ -18,11 +18,12 @@ from holdfast.runtime import runtime
 from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_cleared
 from holdfast.scrub.comparison import StoreScrub
 from holdfast.scrub.contents import read_objects
+from holdfast.scrub.figures import refresh_figures
 from holdfast.scrub.findings import Finding, FindingKind, Findings, ScrubReport, told
 from holdfast.scrub.scratch import Scratch
 from holdfast.scrub.second import second_look
 
-__all__ = ["Finding", "FindingKind", "ScrubReport", "scrub"]
+__all__ = ["PATIENCE_S", "Finding", "FindingKind", "ScrubReport", "scrub"]
 
 PATIENCE_S = 600.0
 STORES_AT_ONCE = 16
@@ -34,7 +35,8 @@ async def scrub(
     """Compare every store that is in service with the catalogue; ``deep`` reads objects too.
 
     What is found changes the catalogue: unknown things are put into quarantine, lost rows are
-    marked, what has returned is Ready again, and the ledger is put right. The catalogue itself is
+    marked, what has returned is Ready again, the ledger is put right, and the
+    stores' figures are as new. The catalogue itself is
     read whole; what needs a row of it that is damaged is not compared.
 
     Args:
@@ -79,6 +81,7 @@ async def _one_store(one: StoreScrub, gate: asyncio.Semaphore, *, deep: bool) ->
             await _compare(one)
             if deep:
                 await read_objects(one)
+            await refresh_figures(one)
         except RowDamaged:
             pass  # it is among the findings already
         except Exception as problem:  # noqa: BLE001 - the other stores are to be compared
