@@ -1,5 +1,6 @@
 """Objects: reading, listing, deleting; each is one thing in the bucket."""
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from holdfast_drivers.s3.joining import drop_copy
 from holdfast_drivers.s3.names import after_all_of, decoded, encoded
 from holdfast_drivers.s3.rows import (
     OBJECTS,
+    Damaged,
     ObjectRow,
     SettledRow,
     object_name,
@@ -129,7 +131,7 @@ class Objects:
         keys = [name for name, folded in names if not folded]
         rows = await all_found(self.bucket, call, keys)
         return infos.ObjectPage(
-            items=tuple(row.info() for row in rows if row is not None),
+            items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in names if folded),
             token=sealed(scope, names[-1][0]) if more else "",
         )
@@ -150,8 +152,10 @@ class Objects:
         for _ in range(_ATTEMPTS):
             if head is None:
                 return infos.Gone(key=request.key)
-            row = object_of(request.key, head)
-            if row.upload:
+            row: ObjectRow | None = None
+            with contextlib.suppress(Corrupt):  # what is damaged can still be deleted
+                row = object_of(request.key, head)
+            if row is not None and row.upload:
                 gone = await purge_settled(self.bucket, call, row.upload, row.key)
                 await self.bucket.delete(call, gone)
             if await self.bucket.remove(call, name, head.etag):
@@ -187,9 +191,21 @@ async def _names(
     return names, False
 
 
-async def all_found(bucket: Bucket, call: Call, keys: Sequence[str]) -> list[ObjectRow | None]:
-    """The objects under keys, asked for a few at a time; ``None`` where one went meanwhile."""
-    return await several(keys, lambda key: found_object(bucket, call, key), at_once=_AT_ONCE)
+async def all_found(
+    bucket: Bucket, call: Call, keys: Sequence[str]
+) -> list[ObjectRow | Damaged | None]:
+    """The objects under keys, asked for a few at a time; ``None`` where one went meanwhile.
+
+    In the place of one that is damaged is the reason.
+    """
+
+    async def look(key: str) -> ObjectRow | Damaged | None:
+        try:
+            return await found_object(bucket, call, key)
+        except Corrupt as error:
+            return Damaged(error.cause)
+
+    return await several(keys, look, at_once=_AT_ONCE)
 
 
 def _folded(key: str, request: requests.ListObjects) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable
 
-from holdfast.errors import Denied, Unsupported
+from holdfast.errors import Corrupt, Denied, Unsupported
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.names import decoded
@@ -14,6 +14,7 @@ from holdfast_drivers.s3.rows import (
     SETTLED,
     STORE,
     UPLOADS,
+    Damaged,
     ObjectRow,
     UploadRow,
     object_name,
@@ -30,7 +31,9 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
     row = await store_row(bucket, call)
     yield OwnedThing(kind=OwnedKind.STORE, id=row.id, key=row.name, operation=row.operation)
     entries = await bucket.all(call)
-    objects = await _objects(bucket, call, entries)
+    objects, damaged = await _objects(bucket, call, entries)
+    for thing in damaged:
+        yield thing
     for stored in objects:
         yield OwnedThing(
             kind=OwnedKind.OBJECT,
@@ -39,7 +42,9 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
             size_bytes=stored.size_bytes,
             operation=stored.operation,
         )
-    opened = await _uploads(uploads, call, entries)
+    opened, unknown = await _uploads(uploads, call, entries)
+    for thing in unknown:
+        yield thing
     parts = _parts(entries)
     for upload in opened:
         yield OwnedThing(
@@ -51,6 +56,7 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
             operation=upload.operation,
         )
     known = {object_name(stored.key) for stored in objects}
+    known |= {object_name(thing.key) for thing in damaged}
     known |= {settled_name(name) for stored in objects if (name := stored.upload)}
     known |= {settled_name(upload.key) for upload in opened}
     orphans = {entry.name for left in parts.values() for entry in left}
@@ -70,25 +76,48 @@ def _is_expected(name: str, known: Collection[str]) -> bool:
     return name == STORE or name.startswith((PARTS, UPLOADS))
 
 
-async def _objects(bucket: Bucket, call: Call, entries: list[Entry]) -> list[ObjectRow]:
+async def _objects(
+    bucket: Bucket, call: Call, entries: list[Entry]
+) -> tuple[list[ObjectRow], list[OwnedThing]]:
+    """The objects, and what is damaged among them."""
     keys = [
         key
         for entry in entries
         if entry.name.startswith(OBJECTS)
         and (key := decoded(entry.name.removeprefix(OBJECTS))) is not None
     ]
-    return [row for row in await all_found(bucket, call, keys) if row is not None]
+    found = list(zip(keys, await all_found(bucket, call, keys), strict=True))
+    return (
+        [row for _, row in found if isinstance(row, ObjectRow)],
+        [
+            _unreadable(object_name(key), key, row.reason)
+            for key, row in found
+            if isinstance(row, Damaged)
+        ],
+    )
 
 
-async def _uploads(uploads: Uploads, call: Call, entries: list[Entry]) -> list[UploadRow]:
+async def _uploads(
+    uploads: Uploads, call: Call, entries: list[Entry]
+) -> tuple[list[UploadRow], list[OwnedThing]]:
+    """The open uploads, and the rows that are damaged."""
     found: list[UploadRow] = []
+    damaged: list[OwnedThing] = []
     for entry in entries:
         if entry.name.startswith(UPLOADS):
             key = decoded(entry.name.removeprefix(UPLOADS))
-            row = None if key is None else await uploads.find(call, key)
+            try:
+                row = None if key is None else await uploads.find(call, key)
+            except Corrupt as error:
+                damaged.append(_unreadable(entry.name, key or "", error.cause))
+                continue
             if row is not None:
                 found.append(row)
-    return found
+    return found, damaged
+
+
+def _unreadable(name: str, key: str, reason: str) -> OwnedThing:
+    return OwnedThing(kind=OwnedKind.UNREADABLE, id=name[-128:], key=key, reason=reason)
 
 
 def _parts(entries: list[Entry]) -> dict[str, list[Entry]]:

@@ -44,6 +44,12 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         )
 
 
+class Damaged(msgspec.Struct, frozen=True):
+    """What is in the place of a row that cannot be read: why not."""
+
+    reason: str
+
+
 class UploadRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An open upload, as ``uploads/KEY``; ``target`` is the key of the object it will be."""
 
@@ -139,7 +145,7 @@ def row_of(data: bytes, kind: type[R], name: str) -> R:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Corrupt(f"{name} is damaged: {error}") from error
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from holdfast import infos, requests
-from holdfast.errors import Busy, Conflict, Invalid, NotFound
+from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
@@ -189,7 +189,11 @@ class Uploads:
 
     async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
         """Drop an upload and its parts, and its row last: a killed call can be repeated."""
-        row = await self.find(call, request.upload)
+        try:
+            row = await self.find(call, request.upload)
+        except Corrupt:  # of what is damaged nothing else is known to be its own
+            await self.bucket.delete(call, [upload_name(request.upload)])
+            return infos.Gone(key=request.upload)
         if row is None:
             await store_row(self.bucket, call)
             await self.bucket.tidy(call, upload_name(request.upload))

@@ -16,6 +16,7 @@ from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import LIST_MAX, Entry
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.rows import (
+    Damaged,
     ObjectRow,
     UploadRow,
     group_of,
@@ -41,6 +42,13 @@ class Objects:
         """What is recorded of an object, or ``None``."""
         found = await self.store.objects.head(call, object_name(key))
         return None if found is None else ObjectRow.of(key, found)
+
+    async def find_damaged(self, call: Call, key: str) -> ObjectRow | Damaged | None:
+        """As ``find``; of an object that is damaged, the reason."""
+        try:
+            return await self.find(call, key)
+        except Corrupt as error:
+            return Damaged(error.cause)
 
     async def get_row(self, call: Call, key: str) -> ObjectRow:
         """What is recorded of an object, or ``NotFound``."""
@@ -106,9 +114,9 @@ class Objects:
         more = len(names) > request.limit
         page = names[: request.limit]
         keys = [name for name, folded in page if not folded]
-        rows = await several(keys, lambda key: self.find(call, key))
+        rows = await several(keys, lambda key: self.find_damaged(call, key))
         return infos.ObjectPage(
-            items=tuple(row.info() for row in rows if row is not None),
+            items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in page if folded),
             token=sealed(scope, page[-1][0]) if more else "",
         )
@@ -137,8 +145,9 @@ class Objects:
 
     async def delete(self, call: Call, key: str) -> infos.Gone:
         """Delete an object and everything it was made of."""
-        row = await self.find(call, key)
-        if row is None:
+        found = await self.find_damaged(call, key)
+        row = found if isinstance(found, ObjectRow) else None
+        if found is None:
             await self.store.row(call)  # absent only where the store is there to say so
         # Even where none is found: a list that still shows it is put right by that.
         await self.store.objects.delete(call, object_name(key))

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+from holdfast.errors import Corrupt
 from holdfast.fan_out import several
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.swift.connection import Call
 from holdfast_drivers.swift.containers import Entry
-from holdfast_drivers.swift.names import key_of
-from holdfast_drivers.swift.rows import ObjectRow, UploadRow, group_of
+from holdfast_drivers.swift.names import key_of, name_of
+from holdfast_drivers.swift.rows import Damaged, ObjectRow, UploadRow, group_of
 from holdfast_drivers.swift.store import ANCHOR, Store
 from holdfast_drivers.swift.uploads import Uploads
 
@@ -18,7 +19,9 @@ async def owned_by(call: Call, uploads: Uploads) -> AsyncIterator[OwnedThing]:
     row = await store.row(call)
     yield OwnedThing(kind=OwnedKind.STORE, id=row.id, key=row.name, operation=row.operation)
     entries = await store.segments.all(call) or []
-    objects = await _objects(call, uploads)
+    objects, damaged = await _objects(call, uploads)
+    for thing in damaged:
+        yield thing
     for found in objects:
         yield OwnedThing(
             kind=OwnedKind.OBJECT,
@@ -27,7 +30,9 @@ async def owned_by(call: Call, uploads: Uploads) -> AsyncIterator[OwnedThing]:
             size_bytes=found.size_bytes,
             operation=found.operation,
         )
-    rows = await _rows(call, store, entries)
+    rows, unknown = await _rows(call, store, entries)
+    for thing in unknown:
+        yield thing
     made = {found.group for found in objects}
     ended = made | {found.replaced for found in objects}
     groups: dict[str, list[Entry]] = {}
@@ -53,14 +58,37 @@ async def owned_by(call: Call, uploads: Uploads) -> AsyncIterator[OwnedThing]:
             yield OwnedThing(kind=OwnedKind.TEMPORARY, id="left-foreign", unfinished=True)
 
 
-async def _objects(call: Call, uploads: Uploads) -> list[ObjectRow]:
+async def _objects(call: Call, uploads: Uploads) -> tuple[list[ObjectRow], list[OwnedThing]]:
+    """The objects, and what is damaged among them."""
     entries = await uploads.store.objects.all(call) or []
     keys = [key for key in (key_of(entry.name) for entry in entries) if key is not None]
-    found = await several(keys, lambda key: uploads.objects.find(call, key))
-    return [row for row in found if row is not None]
+    rows = await several(keys, lambda key: uploads.objects.find_damaged(call, key))
+    found = list(zip(keys, rows, strict=True))
+    return (
+        [row for _, row in found if isinstance(row, ObjectRow)],
+        [
+            _unreadable(name_of(key), key, row.reason)
+            for key, row in found
+            if isinstance(row, Damaged)
+        ],
+    )
 
 
-async def _rows(call: Call, store: Store, entries: list[Entry]) -> list[UploadRow]:
+async def _rows(
+    call: Call, store: Store, entries: list[Entry]
+) -> tuple[list[UploadRow], list[OwnedThing]]:
+    """The rows of uploads, and those that are damaged."""
     names = [entry.name for entry in entries if entry.name.startswith("u/")]
-    found = await several(names, lambda name: store.segments.head(call, name))
-    return [UploadRow.of(row) for row in found if row is not None]
+    heads = await several(names, lambda name: store.segments.head(call, name))
+    rows: list[UploadRow] = []
+    damaged: list[OwnedThing] = []
+    for name, head in zip(names, heads, strict=True):
+        try:
+            rows += [] if head is None else [UploadRow.of(head)]
+        except Corrupt as error:
+            damaged.append(_unreadable(name, "", error.cause))
+    return rows, damaged
+
+
+def _unreadable(name: str, key: str, reason: str) -> OwnedThing:
+    return OwnedThing(kind=OwnedKind.UNREADABLE, id=name[-128:], key=key, reason=reason)

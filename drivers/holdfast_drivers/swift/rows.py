@@ -16,6 +16,12 @@ _OPERATION_BYTES: Final = 180
 """A value of metadata has 256 bytes at most, and base64 makes four of three."""
 
 
+class Damaged(msgspec.Struct, frozen=True):
+    """What is in the place of a row that cannot be read: why not."""
+
+    reason: str
+
+
 class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is recorded of an upload for as long as it is open or its object lives.
 
