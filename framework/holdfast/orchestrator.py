@@ -152,8 +152,14 @@ class Orchestrator:
         """
         found = await interrupted(self.catalogue, self._active)
         gates: dict[str, asyncio.Semaphore] = {}
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
+        except BaseException as failure:
+            # What ``told`` raised, or the end of the program: no failure of an operation is here.
+            if isinstance(failure, BaseExceptionGroup):
+                raise failure.exceptions[0] from None
+            raise
         damaged = await unreadable(self.catalogue)
         if told is not None:
             for one in damaged:

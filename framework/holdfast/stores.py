@@ -130,6 +130,7 @@ class OpenStores:
         self._catalogue = catalogue
         self._opener = opener
         self._keepers: dict[tuple[str, str], _Keeper] = {}
+        self._open: dict[tuple[str, str], CalledDriver] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._lanes: dict[str, Lane] = {}
 
@@ -153,14 +154,19 @@ class OpenStores:
         return found
 
     async def _entered(self, store: str, port: str) -> object:
-        found = self._keepers.get((store, port))
-        if found is not None and found.opened.done() and not found.failed:
-            return found.opened.result()
+        place = (store, port)
+        driver = self._open.get(place)
+        if driver is not None:
+            return driver
+        found = self._keepers.get(place)
         if found is None or found.failed:
-            found = self._keepers[store, port] = _Keeper(
+            found = self._keepers[place] = _Keeper(
                 lambda: self._manager(store, port), self.lane(store)
             )
-        return await asyncio.shield(found.opened)
+        driver = await asyncio.shield(found.opened)
+        if self._keepers.get(place) is found:
+            self._open[place] = driver
+        return driver
 
     async def _manager(self, store: str, port: str) -> AbstractAsyncContextManager[object]:
         row = await self._catalogue.transact(lambda tx: tx.get(Store, store))
@@ -170,6 +176,7 @@ class OpenStores:
     async def forget(self, store: str) -> None:
         """Close the drivers of a store that was given back; its life cycle may be asked again."""
         for role in Role:
+            self._open.pop((store, role.value), None)
             found = self._keepers.pop((store, role.value), None)
             if found is not None:
                 closing = found.leave()
@@ -180,7 +187,7 @@ class OpenStores:
     async def aclose(self) -> None:
         """Close everything that is open, all at once: one that does not close stops no other."""
         self._leaving.update(keeper.leave() for keeper in self._keepers.values())
-        self._keepers = {}
+        self._keepers, self._open = {}, {}
         ended = await asyncio.gather(*self._leaving, return_exceptions=True)
         for lane in self._lanes.values():
             lane.close()

@@ -50,8 +50,8 @@ class UnderWay:
     def end_of(self, task: "asyncio.Task[Any]") -> "asyncio.Future[None]":
         """Count a task; the answer is done when it is. Cancelling that leaves the task alone."""
         self._work.add(task)
-        end = _End(self._work)
-        task.add_done_callback(end.reached)
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(_End(self._work, end))
         return end
 
     async def ended(self, until: float | None = None) -> bool:
@@ -68,18 +68,19 @@ class UnderWay:
         return True
 
 
-class _End(asyncio.Future[None]):
-    """The end of a task, for one who waits for it and may stop doing so."""
+class _End:
+    """Tells the end of a task to one who waits for it, and may stop doing so."""
 
-    def __init__(self, work: set[Work]) -> None:
-        super().__init__()
+    __slots__ = ("_end", "_work")
+
+    def __init__(self, work: set[Work], end: asyncio.Future[None]) -> None:
         self._work = work
+        self._end = end
 
-    def reached(self, task: asyncio.Task[Any]) -> None:
-        """The task is done."""
+    def __call__(self, task: asyncio.Task[Any]) -> None:
         self._work.discard(task)
-        if not self.done():
-            self.set_result(None)
+        if not self._end.done():
+            self._end.set_result(None)
         elif not task.cancelled():
             task.exception()  # nobody waits any more, and whoever wants to know will ask
 

@@ -103,6 +103,24 @@ def test_a_plan_that_is_no_plan_stops_no_other(document: bytes) -> None:
     assert sorted(run_inline(story())) == [False, True]
 
 
+def test_what_the_listener_raises_is_raised_as_it_is() -> None:
+    """Who cannot be told (a pipe that nobody reads) ends the recovery with its own error."""
+
+    async def story() -> None:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                await leave_two_unfinished(orchestrator, zone)
+
+            def told(_one: Recovered) -> None:
+                raise BrokenPipeError("nobody reads this")
+
+            async with zone.orchestrator() as orchestrator:
+                await orchestrator.recover(told)
+
+    with pytest.raises(BrokenPipeError):
+        run_inline(story())
+
+
 async def held_by(zone: Zone, operation: str) -> list[object]:
     """An operation's row, its steps, and the rows that it holds."""
     (found,) = [row for row in await zone.rows(Operation) if row.id == operation]
