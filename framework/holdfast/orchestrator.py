@@ -157,8 +157,9 @@ class Orchestrator:
                 tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
         except BaseException as failure:
             # What ``told`` raised, or the end of the program: no failure of an operation is here.
-            if isinstance(failure, BaseExceptionGroup):
-                raise failure.exceptions[0] from None
+            several: tuple[BaseException, ...] = getattr(failure, "exceptions", ())
+            if several:
+                raise several[0] from None
             raise
         damaged = await unreadable(self.catalogue)
         if told is not None:

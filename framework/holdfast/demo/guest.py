@@ -10,7 +10,7 @@ from holdfast.model.rows import Store, Volume
 from holdfast.orchestrator import Orchestrator
 from holdfast.requests import CallContext, Open
 from holdfast.runtime import runtime
-from holdfast.steps.window import Window
+from holdfast.steps.window import Resized
 from holdfast.workflows import attach_volume, detach_volume
 from holdfast.workflows.holding import primary_capabilities, reading_mode, writing_mode
 
@@ -31,11 +31,9 @@ class Guest:
         A larger size counts as zeroes, a smaller one cuts.
         """
         async with self._opened(volume, writing=False) as content:
-            if as_bytes is not None:
-                window = Window(content, as_bytes)
-                window.size_bytes = as_bytes
-                return await content_digest(window)
-            return await content_digest(content)
+            if as_bytes is None:
+                return await content_digest(content)
+            return await content_digest(Resized(content, as_bytes))
 
     async def write(self, volume: str, *, label: str) -> int:
         """Write a pattern to the start, the middle and the end, durably; returns the bytes."""

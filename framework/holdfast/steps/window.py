@@ -34,3 +34,18 @@ class Window(BlockIO):
             for e in await self._inner.extents()
             if e.offset_bytes < self.size_bytes
         )
+
+
+class Resized(Window):
+    """A volume's bytes as they would be at another size: what lies behind its end is zeroes."""
+
+    def __init__(self, inner: BlockIO, size_bytes: int) -> None:
+        super().__init__(inner, size_bytes)
+        self._there_bytes = self.size_bytes
+        self.size_bytes = size_bytes
+
+    async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        check_range(offset_bytes, length_bytes, self.size_bytes)
+        there = max(0, min(length_bytes, self._there_bytes - offset_bytes))
+        data = await self._inner.read_at(offset_bytes, there) if there else b""
+        return data.ljust(length_bytes, b"\0")
