@@ -45,7 +45,7 @@ lint-pyright: $(STAMP)
 	@$(BIN)/pyright
 
 bench: $(STAMP)  ## what a durable operation and a generated plan cost here
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@PYTHONPATH=. $(BIN)/python -P -m benchmarks $(ARGS)
 
 docs: $(STAMP)  ## write the generated tables and diagrams into docs/
 	@$(BIN)/python tools/docs

@@ -22,6 +22,7 @@ from holdfast_conformance.execution.run import (
 )
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.report.document import Report
+from holdfast_conformance.report.plan_check import SEED_MAX
 from holdfast_conformance.verdict import Level, PropertyResult, Status
 
 _OUT = Path("holdfast-report")
@@ -45,7 +46,7 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     ] = "",
     profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",
     level: Annotated[str, typer.Option(help="The level to reach: L0 to L4.")] = "L1",
-    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0, max=SEED_MAX)] = 0,
     time_budget: Annotated[
         str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
     ] = "",

@@ -10,6 +10,7 @@ from holdfast.errors import ExitCode
 from holdfast.foreign_text import tell, tell_json, tell_table
 from holdfast_conformance.execution.progress import watcher
 from holdfast_conformance.profiles import Profile, find_profile
+from holdfast_conformance.report.plan_check import SEED_MAX
 from holdfast_conformance.strength.matrix import (
     SMALL_STEPS,
     Matrix,
@@ -34,7 +35,7 @@ def hunt_mutants(  # noqa: PLR0917 - typer makes options of parameters
     only: Annotated[
         list[str] | None, typer.Option(help="Only the mutant of this name; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0, max=SEED_MAX)] = 0,
     jobs: Annotated[
         int | None, typer.Option(help="How many at once; by default one per processor.", min=1)
     ] = None,

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from holdfast.backends.ownership import state_folder
 from holdfast.errors import EnvironmentUnavailable
+from holdfast.foreign_text import visible
 from holdfast.runtime import runtime
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class CommandRun:
                 if self._stopped:
                     process.terminate()
                 for line in process.stdout or ():
-                    file.write(line)
+                    file.write(visible(line.rstrip("\n")) + "\n")
                     if text := line.strip()[:_LINE_MAX]:
                         self.progress(text)
                         last = [*last[1 - _SHOWN_LINES :], text]
@@ -58,9 +59,9 @@ class CommandRun:
         if self._stopped:
             raise EnvironmentUnavailable(f"{failing} was interrupted")
         if process.returncode != 0:
-            said = "\n  ".join(last)
+            said = " | ".join(last)
             raise EnvironmentUnavailable(
-                f"{failing} failed; the whole log is in {path}; it ends:\n  {said}"
+                f"{failing} failed; the whole log is in {path}; it ends: {said}"
             )
 
     def stop(self) -> None:
