@@ -42,7 +42,9 @@ async def content_digest(content: BlockIO) -> str:
         last = -(-end_bytes // BLOCK_BYTES)
         for start in range(first, last, _READ_BLOCKS):
             offset = start * BLOCK_BYTES
-            length = min(_READ_BLOCKS * BLOCK_BYTES, content.size_bytes - offset)
+            # No further than the extent: what counts as zeroes need not be there to be read.
+            until = min(last * BLOCK_BYTES, content.size_bytes)
+            length = min(_READ_BLOCKS * BLOCK_BYTES, until - offset)
             data = await content.read_at(offset, length)
             for index in range(0, len(data), BLOCK_BYTES):
                 number = start + index // BLOCK_BYTES
