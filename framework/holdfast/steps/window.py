@@ -15,7 +15,10 @@ class Window(BlockIO):
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
         check_range(offset_bytes, length_bytes, self.size_bytes)
-        return await self._inner.read_at(offset_bytes, length_bytes)
+        inside = max(0, min(length_bytes, self._inner.size_bytes - offset_bytes))
+        data = await self._inner.read_at(offset_bytes, inside) if inside else b""
+        # A window that was made larger than what it shows reads zeroes behind the end.
+        return data.ljust(length_bytes, b"\0")
 
     async def write_at(self, offset_bytes: int, data: bytes) -> None:
         check_range(offset_bytes, len(data), self.size_bytes)
