@@ -291,12 +291,22 @@ def behind(proxy: FaultProxy, storage: S3Storage) -> S3Storage:
 
 @asynccontextmanager
 async def between(run: str, storage: S3Storage) -> AsyncIterator[FaultProxy]:
-    """A proxy in front of the S3 server, at an address that the run's gateway knows for good."""
+    """A proxy in front of the S3 server, at an address that the run's gateway knows for good.
+
+    Raises:
+        EnvironmentUnavailable: somebody else has the port that this run had.
+    """
     host, _, port = storage.endpoint.removeprefix("http://").partition(":")
     kept = run_folder(run) / "between"
     known = int(kept.read_text(encoding="ascii")) if kept.exists() else 0
     listen = (await bridge_address(), known)
-    async with FaultProxy(listen=listen, upstream=(host, int(port))) as proxy:
+    async with AsyncExitStack() as stack:
+        try:
+            proxy = await stack.enter_async_context(
+                FaultProxy(listen=listen, upstream=(host, int(port)))
+            )
+        except OSError as why:
+            raise EnvironmentUnavailable(f"no proxy can listen at {listen}: {why}") from why
         kept.write_text(str(proxy.address[1]), encoding="ascii")
         yield proxy
 
