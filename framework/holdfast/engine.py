@@ -12,7 +12,7 @@ import msgspec
 from holdfast import journal
 from holdfast.attempts import Attempts, Doubtful, Failed, Succeeded
 from holdfast.catalogue.port import Catalogue, Transaction
-from holdfast.errors import ErrorKind, HoldfastError
+from holdfast.errors import ErrorKind, ExitCode, HoldfastError
 from holdfast.journal import Running, StepEnd, Verdict, Workflow
 from holdfast.model.rows import Operation, Step
 from holdfast.model.states import Event, OperationState, StepState
@@ -33,6 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     error: str = ""
     error_kind: ErrorKind | None = None
+    exit_code: ExitCode = ExitCode.DONE
     left: tuple[str, ...] = ()
     results: tuple[Any, ...] = ()
 
@@ -49,6 +50,7 @@ class OperationFailed(HoldfastError):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.error)
         self.outcome = outcome
+        self.exit_code = outcome.exit_code
 
     def __str__(self) -> str:
         found = self.outcome
@@ -192,6 +194,13 @@ class Engine:
         return _outcome(running, results, error)
 
 
+def _exit_code(operation: Operation, error: HoldfastError | None) -> ExitCode:
+    """Something outside that is missing is told from a failure, as everywhere."""
+    if operation.state is OperationState.SUCCEEDED:
+        return ExitCode.DONE
+    return ExitCode.FAILED if error is None else error.exit_code
+
+
 def _outcome(running: Running, results: list[Any], error: HoldfastError | None = None) -> Outcome:
     operation = running.operation
     return Outcome(
@@ -201,6 +210,7 @@ def _outcome(running: Running, results: list[Any], error: HoldfastError | None =
         verdict=journal.VERDICT_OF.get(operation.state, Verdict.UNKNOWN),
         error=operation.error,
         error_kind=getattr(error, "kind", None),
+        exit_code=_exit_code(operation, error),
         left=operation.left,
         results=tuple(results),
     )

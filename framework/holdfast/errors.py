@@ -35,7 +35,7 @@ class ExitCode(enum.IntEnum):
 class HoldfastError(Exception):
     """The base of every error that is meant for the person who reads it."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    exit_code: ExitCode = ExitCode.FAILED
 
 
 class UsageError(HoldfastError):

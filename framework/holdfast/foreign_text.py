@@ -56,6 +56,11 @@ def _escaped(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def shortened(text: str) -> str:
+    """The beginning of what a person typed, never the whole: it may be a misplaced secret."""
+    return f"{visible(text[: min(12, len(text) // 2)])}…"
+
+
 def capped(text: str, characters_max: int) -> str:
     """The text, or its beginning with a mark that says how long it was."""
     if len(text) <= characters_max:

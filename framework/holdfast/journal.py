@@ -12,6 +12,7 @@ import msgspec
 
 from holdfast import ledger
 from holdfast.catalogue.port import RowDamaged, Transaction
+from holdfast.credentials.keeper import Withheld
 from holdfast.model.rows import (
     ROWS,
     Involved,
@@ -86,12 +87,13 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     ``draft`` runs inside the accepting transaction, with the operation's id: it checks, reserves,
     moves rows by their events and returns the plan. It is pure, and may be run again or rolled back
     (``--dry-run``). ``holds`` are the ids of existing rows it needs for itself: work on the same
-    row waits its turn.
+    row waits its turn. ``secrets`` are kept apart from rows and plan, before anything is written.
     """
 
     kind: str
     subject: str
     holds: tuple[str, ...] = ()
+    secrets: Withheld = msgspec.field(default_factory=Withheld)
     draft: Callable[[Transaction, str], Draft]
 
 

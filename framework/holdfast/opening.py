@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from holdfast.errors import ConfigurationError, NotFound
+from holdfast.foreign_text import shortened
 from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.layers.calls import typed
 from holdfast.layers.guard import (
@@ -58,7 +59,7 @@ def parse_config(provider: Provider, mapping: Mapping[str, object]) -> msgspec.S
     for key in mapping:
         if key not in known:
             raise ConfigurationError(
-                f"provider {provider.name} has no configuration key {key!r}; "
+                f"provider {provider.name} has no configuration key {shortened(key)!r}; "
                 f"{nearest_names(key, known)}"
             )
     required = [

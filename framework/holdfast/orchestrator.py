@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.credentials.stores import forget_gone, keep_apart
 from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
 from holdfast.journal import Draft, Workflow
@@ -59,6 +60,7 @@ class Orchestrator:
         self._tasks = tasks
         self._background: set[asyncio.Task[None]] = set()
         self._active: set[str] = set()
+        self._making: set[str] = set()
         self._turns = Turns(engine.attempts.policy.patience_s)
 
     @property
@@ -80,11 +82,25 @@ class Orchestrator:
         async with self._turns.take(holds):
             self._active.add(operation)
             try:
+                await self._keep(workflow)
                 running = await self.engine.accept(workflow, operation)
                 holds = (*holds, *_rows_of(running.operation))
                 return await self.engine.drive(running)
             finally:
                 self._give_back(operation, holds)
+                await self._settle_secrets(workflow.subject)
+
+    async def _keep(self, workflow: Workflow) -> None:
+        """Keep a new store's secrets; nobody may take them for those of one that is gone."""
+        if workflow.secrets:
+            self._making.add(workflow.subject)
+            await self.catalogue.secrets.keep(workflow.secrets)
+
+    async def _settle_secrets(self, subject: str) -> None:
+        """Once an operation has ended: keep no secret of a store that is gone with it."""
+        self._making.discard(subject)
+        if await self.catalogue.secrets.has(subject):
+            await forget_gone(self.catalogue, self._making)
 
     def _give_back(self, operation: str, holds: Sequence[str]) -> None:
         """The turns end now, or with the operation's calls that may still act."""
@@ -184,6 +200,7 @@ class Orchestrator:
                     outcome = await self.engine.resume(operation)
                 finally:
                     self._give_back(operation.id, rows)
+                    await self._settle_secrets(operation.subject)
             recovered = Recovered(found=operation.state, outcome=outcome)
         except Exception as failure:  # noqa: BLE001 - it is this operation's, and stops no other
             recovered = not_recovered(operation, failure)
@@ -217,6 +234,8 @@ async def open_orchestrator(
     owner = runtime().new_id("orchestrator")
     fence = await catalogue.transact(lambda tx: _next_fence(tx, owner))
     await upgrade_ledger(catalogue)
+    await keep_apart(catalogue)
+    await forget_gone(catalogue, ())
     stores = OpenStores(catalogue, opener or PluginOpener())
     attempts = Attempts(stores, fence=fence, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)

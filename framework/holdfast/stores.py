@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar, cast
 import msgspec
 
 from holdfast.catalogue.port import Catalogue
+from holdfast.credentials.stores import host_credential, with_secrets
 from holdfast.driver_calls import CalledDriver
 from holdfast.identity import ExpectedStore
 from holdfast.lanes import STORE_THREADS, Lane, in_lane
@@ -146,6 +147,10 @@ class OpenStores:
         """The life cycle of a store, which need not be initialized."""
         return cast("LifeCycle", await self._entered(store, "life_cycle"))
 
+    async def credential(self, store: str, host: str) -> str:
+        """The secret by which a host presents itself to a store, made at its first use."""
+        return await host_credential(store, host, self._catalogue.secrets)
+
     def lane(self, store: str) -> Lane:
         """Where the blocking work of a store is done."""
         found = self._lanes.get(store)
@@ -170,6 +175,7 @@ class OpenStores:
 
     async def _manager(self, store: str, port: str) -> AbstractAsyncContextManager[object]:
         row = await self._catalogue.transact(lambda tx: tx.get(Store, store))
+        row = await with_secrets(row, self._catalogue.secrets)
         opened: AbstractAsyncContextManager[object] = getattr(self._opener, port)(row)
         return opened
 

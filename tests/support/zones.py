@@ -10,6 +10,7 @@ import msgspec
 from holdfast.attempts import Policy
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue, Damage, Transaction
+from holdfast.credentials.keeper import SecretKeeper
 from holdfast.engine import Outcome
 from holdfast.errors import DriverError, Unknown
 from holdfast.infos import OwnedKind
@@ -81,6 +82,10 @@ class MortalCatalogue(Catalogue):
     def __init__(self, inner: Catalogue, switch: Switch) -> None:
         self._inner = inner
         self._switch = switch
+
+    @property
+    def secrets(self) -> SecretKeeper:
+        return self._inner.secrets
 
     async def transact(self, function: Callable[[Transaction], T]) -> T:
         self._switch.point()

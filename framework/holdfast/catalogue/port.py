@@ -4,10 +4,11 @@ implementation.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from holdfast.credentials.keeper import MemoryKeeper, SecretKeeper
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
 from holdfast.model.rows import Operation, Row, Step
 from holdfast.model.states import Event
@@ -147,6 +148,10 @@ class Archived(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
+_IN_MEMORY: Final = MemoryKeeper()
+"""Names begin with the id of a store, which is one catalogue's only."""
+
+
 class Catalogue(ABC):
     """Durable rows behind one call; ``open_catalogue`` opens it, its context closes it."""
 
@@ -157,6 +162,14 @@ class Catalogue(ABC):
         The function is synchronous and pure but for the transaction, and may be run again. What it
         raises is raised here, and nothing it wrote is kept. After the answer the commit is durable.
         """
+
+    @property
+    def secrets(self) -> SecretKeeper:
+        """Where the secrets of its stores are kept, apart from the rows.
+
+        Those of a catalogue in memory are gone with the process.
+        """
+        return _IN_MEMORY
 
     async def check(self) -> tuple[Damage, ...]:
         """Read all of the catalogue, and name everything in it that is not what was written.

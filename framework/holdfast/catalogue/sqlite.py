@@ -19,6 +19,8 @@ from holdfast.catalogue.ownership import Ownership, check_place
 from holdfast.catalogue.port import Catalogue, CatalogueDamaged, CatalogueHeld, Damage
 from holdfast.catalogue.schema import CATALOGUE, REVISION, TABLES
 from holdfast.catalogue.sql import CommitUncertain, SqlStorage
+from holdfast.credentials.file import FileKeeper, secrets_beside
+from holdfast.credentials.keeper import SecretKeeper
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
 from holdfast.runtime import Lane, runtime
 
@@ -56,6 +58,11 @@ class SqliteCatalogue(ArchivingCatalogue):
         super().__init__(opened.storage, lane, opened.archive)
         self._opened = opened
 
+    @property
+    def secrets(self) -> SecretKeeper:
+        """In a file beside the catalogue."""
+        return self._opened.secrets
+
     async def check(self) -> tuple[Damage, ...]:
         """As the interface says; what is read is the state of one moment."""
         free = await self._lane.run(self._opened.check_free_pages)
@@ -85,6 +92,7 @@ class _Opened:
             )
             owned.watch_wal()
             self.archive = ArchiveFile(archive_of(owned.path), self._key)
+            self.secrets = FileKeeper(secrets_beside(path))
         except BaseException:
             if self._engine is not None:
                 self._engine.dispose()

@@ -1,6 +1,7 @@
 """The command line: one program whose sub-commands come from the four packages by entry point."""
 
 import os
+import re
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import ExitCode, HoldfastError, UsageError
-from holdfast.foreign_text import complain, keep_output_plain, tell, visible
+from holdfast.foreign_text import complain, keep_output_plain, shortened, tell, visible
 from holdfast.interpreter import SAFE_PATH
 
 COMMAND_GROUP = "holdfast.commands"
@@ -85,10 +86,26 @@ def _run(app: typer.Typer) -> int:
             raise
         # An error of the parser, whose classes typer keeps private. It quotes the arguments, and
         # those may be names of files that somebody else chose.
-        problem.message = visible(message)  # type: ignore[attr-defined]  # seen to be there
+        problem.message = visible(_without_arguments(message))  # type: ignore[attr-defined]  # seen to be there
         show()
         return ExitCode.USAGE
     return answer if isinstance(answer, int) else ExitCode.DONE
+
+
+def _without_arguments(message: str) -> str:
+    """An error of the parser that repeats no argument whole: it may be a secret.
+
+    What is no command's name cannot be one in its place.
+    """
+    if message.startswith("No such command"):
+        return message
+    for argument in sorted(sys.argv[1:], key=len, reverse=True):
+        is_option = argument.startswith("--") and not message.startswith("No such option")
+        value = argument.partition("=")[2] if is_option else argument
+        if value:
+            short = shortened(value).replace("\\", r"\\")
+            message = re.sub(rf"(?<=['\"( ]){re.escape(value)}(?=['\") .,]|$)", short, message)
+    return message
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from holdfast.catalogue.port import Transaction
 from holdfast.cli import zone_names
+from holdfast.cli.settings import settings_of
 from holdfast.cli.volumes import NameArgument, NewArgument, StoreOption
 from holdfast.cli.workflows import run_workflow
 from holdfast.cli.zone import CatalogueOption, DryRunOption, JsonOption
@@ -49,7 +50,16 @@ def store_add(  # noqa: PLR0917 - typer makes options of parameters
     provider: Annotated[str, typer.Option(help="An installed driver's name.")],
     role: Annotated[Role, typer.Option(help="What the store is for.")],
     config: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="The provider's configuration.")
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="The provider's configuration; KEY=@FILE takes a value from a file, and a secret "
+            "may be env:NAME, file:PATH or cmd:COMMAND, which is looked up whenever it is needed.",
+        ),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The same as a table in a file, TOML or JSON."),
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="Attach it to this host's id.")] = None,
     scope: Annotated[
@@ -65,7 +75,7 @@ def store_add(  # noqa: PLR0917 - typer makes options of parameters
     found = load_provider(provider)
     if role not in found.roles:
         raise ConfigurationError(f"driver {provider} has no {role} stores")
-    settings = parse_config(found, dict(_setting(one) for one in config or ()))
+    settings = parse_config(found, settings_of(config or (), config_file))
 
     def adding(tx: Transaction) -> Workflow:
         hosts = tuple(zone_names.host(tx, one) for one in host or ())
@@ -110,13 +120,6 @@ def _only(tx: Transaction, row: type[Row], kind: ScopeKind) -> str:
         there = f"there are {len(found)}" if found else "there is none"
         raise UsageError(f"say which {kind} the store serves: --scope-id ({there})")
     return found[0].id
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"a configuration is given as KEY=VALUE, not as {key!r}")
-    return key, value
 
 
 def store_remove(

@@ -11,7 +11,6 @@ import typer
 from holdfast.catalogue.port import Transaction
 from holdfast.cli.zone import open_zone
 from holdfast.engine import Outcome
-from holdfast.errors import ExitCode
 from holdfast.foreign_text import complain, tell, tell_json
 from holdfast.journal import Workflow
 from holdfast.plan_text import PlanText, plan_text
@@ -59,7 +58,7 @@ def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json:
         )
         tell_json(row)
         if outcome.error:
-            raise typer.Exit(ExitCode.FAILED)
+            raise typer.Exit(outcome.exit_code)
         return
     outcome.expect()
     tell(f"{outcome.subject}  {outcome.kind} succeeded ({outcome.operation})")

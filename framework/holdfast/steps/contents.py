@@ -10,6 +10,7 @@ from holdfast.capabilities import ObjectKind
 from holdfast.data import BlockIO, open_block_io
 from holdfast.data.copy import copy_blocks
 from holdfast.data.digest import content_digest
+from holdfast.data.plane import data_plane
 from holdfast.data.put import ObjectName, put_object, read_blocks, read_object
 from holdfast.errors import Corrupt, Denied, NotFound
 from holdfast.handles import FileHandle
@@ -71,6 +72,11 @@ async def open_volume(step: StepContext, volume: GrantedVolume) -> AsyncIterator
     """Block access to a volume through its grant."""
     driver = await step.stores.primary(volume.store)
     handle = await driver.open(step.call(), Open(volume=volume.key, host=volume.host))
+    plane = data_plane()
+    if plane is not None:
+        # The grant may be of a process that has ended, whose plane knew the secret; ours does not.
+        secret = await step.stores.credential(volume.store, volume.host)
+        await plane.granted(volume.host, volume.key, secret)
     async with open_in_lane(handle, step.stores.lane(volume.store)) as opened:
         yield opened
 

@@ -31,6 +31,10 @@ class Stores(Protocol):
         """The life cycle of a store, by the store's id."""
         ...
 
+    async def credential(self, store: str, host: str) -> str:
+        """The secret by which a host presents itself to a store; it is in no plan and no row."""
+        ...
+
     def lane(self, store: str) -> Lane:
         """Where the blocking work of a store is done."""
         ...

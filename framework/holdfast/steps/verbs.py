@@ -57,8 +57,16 @@ class _Verb(StepKind[Any, Any]):
             return await step.stores.primary(store)
         return await step.stores.image(store)
 
+    async def _asked(self, step: StepContext, inputs: Any) -> Any:
+        """The request as the driver gets it: a plan has no secrets, and a grant needs one."""
+        request = inputs.request
+        if not isinstance(request, requests.Grant) or request.secret:
+            return request
+        secret = await step.stores.credential(inputs.store, request.host)
+        return msgspec.structs.replace(request, secret=secret)
+
     async def perform(self, step: StepContext, inputs: Any) -> Any:
-        return await self._call(step, inputs.store, inputs.request)
+        return await self._call(step, inputs.store, await self._asked(step, inputs))
 
     async def _call(self, step: StepContext, store: str, request: Request) -> Any:
         """One call; before a grant ends, the hosts' data plane is told."""
@@ -70,8 +78,7 @@ class _Verb(StepKind[Any, Any]):
         return await getattr(driver, verb_of(request))(step.call(), request)
 
     async def conclude(self, step: StepContext, inputs: Any) -> None:
-        del step
-        plane, request = data_plane(), inputs.request
+        plane, request = data_plane(), await self._asked(step, inputs)
         if plane is not None and isinstance(request, requests.Grant):
             await plane.granted(request.host, request.volume, request.secret)
 
@@ -79,7 +86,8 @@ class _Verb(StepKind[Any, Any]):
         self, step: StepContext, inputs: Any
     ) -> Happened[Any] | Absent | Partial | Undetermined:
         driver = await self._driver(step, inputs.store)
-        answer = await driver.probe(step.call(), self.verb, inputs.request)
+        request = await self._asked(step, inputs)
+        answer = await driver.probe(step.call(), self.verb, request)
         return Happened(answer.answer) if isinstance(answer, infos.Done) else answer
 
     def undoes(self, inputs: Any) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 
 from holdfast import ledger
 from holdfast.catalogue.port import Transaction
+from holdfast.credentials.stores import split_config
 from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
 from holdfast.model.states import Event, StoreState
@@ -48,15 +49,16 @@ def add_store(
 ) -> Workflow:
     """Make a place a store, attach it to hosts, and keep what it declares.
 
-    ``config`` is the provider's configuration, already checked (``holdfast.opening``). ``scopes``
-    are those that the provider has, by default what the installed one says.
+    ``config`` is the provider's configuration, already checked (``holdfast.opening``); a secret in
+    it that is no reference is kept apart, and the row refers to it. ``scopes`` are those that the
+    provider has, by default what the installed one says.
 
     Raises:
         ConfigurationError: no such provider is installed.
     """
     offered = load_provider(provider).scopes if scopes is None else scopes
     store = runtime().new_id("store")
-    document = msgspec.Raw(msgspec.json.encode(config))
+    document, secrets = split_config(store, msgspec.Raw(msgspec.json.encode(config)), provider)
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
@@ -88,7 +90,7 @@ def add_store(
             involved=(involved,),
         )
 
-    return Workflow(kind="add_store", subject=store, draft=draft)
+    return Workflow(kind="add_store", subject=store, secrets=secrets, draft=draft)
 
 
 def remove_store(store: str) -> Workflow:

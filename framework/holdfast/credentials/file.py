@@ -1,0 +1,108 @@
+"""Secrets in a file beside the catalogue, that its owner alone can read."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from holdfast import files
+from holdfast.credentials.keeper import SecretKeeper, Withheld, store_of
+from holdfast.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.runtime import runtime
+
+_BYTES_MAX = 16 << 20
+_PRIVATE = 0o600
+
+
+def secrets_beside(catalogue: Path) -> Path:
+    """The file of secrets of a catalogue; a link and the file it leads to are one catalogue."""
+    real = catalogue.resolve()
+    return real.with_name(f"{real.name}.secrets")
+
+
+class FileKeeper(SecretKeeper):
+    """Secrets in a JSON file, of which the owner of the catalogue is the only writer.
+
+    Each change writes the whole file anew and puts it in the old one's place, so that a crash
+    leaves the one or the other. A file that holds nothing is removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = asyncio.Lock()
+        self._known: Withheld | None = None
+        """What the file holds, once it was read: nobody else writes it."""
+
+    async def find(self, name: str) -> str | None:
+        """The secret under a name; ``ConfigurationError`` where the file is no such file."""
+        return (await self._all()).get(name)
+
+    async def _all(self) -> Withheld:
+        if self._known is None:
+            async with self._turn:
+                self._known = await runtime().run_blocking(self._read)
+        return self._known
+
+    async def keep(self, secrets: Mapping[str, str]) -> None:
+        """Keep these, durably before the answer."""
+        async with self._turn:
+            self._known = await runtime().run_blocking(self._change, secrets, ())
+
+    async def stores(self) -> frozenset[str]:
+        """The ids of the stores of which something is kept."""
+        return frozenset(map(store_of, await self._all()))
+
+    async def remove(self, stores: Collection[str]) -> None:
+        """Keep nothing of these stores any more."""
+        async with self._turn:
+            self._known = await runtime().run_blocking(self._change, {}, stores)
+
+    def _read(self) -> Withheld:
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return Withheld()
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from error
+        with files.OpenFile(self._path, fd) as file:
+            status = os.fstat(file.fd)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _BYTES_MAX:
+                raise self._unusable("it is no file that Holdfast wrote")
+            if stat.S_IMODE(status.st_mode) & ~_PRIVATE:
+                os.fchmod(file.fd, _PRIVATE)
+            data = files.read_at(file, 0, status.st_size)
+        try:
+            return Withheld(msgspec.json.decode(data, type=dict[str, str]))
+        except msgspec.MsgspecError:  # its text may quote a secret
+            raise self._unusable("it is damaged; restore it from a backup") from None
+
+    def _change(self, kept: Mapping[str, str], gone: Collection[str]) -> Withheld:
+        """What is kept afterwards."""
+        before = self._read()
+        stays = {name: one for name, one in before.items() if store_of(name) not in gone}
+        after = Withheld(stays | dict(kept))
+        if after == before:
+            return after
+        staged = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with suppress(FileNotFoundError):
+                files.unlink(staged)  # of a change that was killed
+            if after:
+                # Made for its owner alone, whatever the umask: it is never there with other rights.
+                files.write_new(staged, msgspec.json.encode(after))
+                files.rename(staged, self._path)
+            else:
+                files.unlink(self._path)
+            files.fsync_directory(self._path.parent)
+        except OSError as error:
+            raise EnvironmentUnavailable(
+                f"{self._path}: secrets cannot be kept: {error.strerror}"
+            ) from error
+        return after
+
+    def _unusable(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._path}: secrets cannot be read: {why}")

@@ -1,0 +1,127 @@
+"""What refers to a secret: a variable, a file, a command, or what is kept beside the catalogue."""
+
+import enum
+import os
+import shlex
+import stat
+import subprocess
+from typing import Final
+
+import msgspec
+
+from holdfast.credentials.keeper import SecretKeeper
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.runtime import runtime
+
+SECRET_BYTES_MAX: Final = 64 << 10
+_COMMAND_S: Final = 10.0
+
+
+class ReferenceKind(enum.StrEnum):
+    """Where a secret is looked up."""
+
+    ENV = "env"
+    FILE = "file"
+    CMD = "cmd"
+    KEPT = "kept"
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """``KIND:TARGET``: a variable's name, a file's absolute path, a command, or a kept name."""
+
+    kind: ReferenceKind
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.target}"
+
+
+class SecretMissing(EnvironmentUnavailable):
+    """What a reference refers to is not there now."""
+
+
+def reference_of(value: str) -> Reference | None:
+    """The reference that a value is, or ``None`` where it is a secret itself."""
+    kind, colon, target = value.partition(":")
+    if not colon or not target or kind not in set(ReferenceKind):
+        return None
+    return Reference(ReferenceKind(kind), target)
+
+
+async def resolve(reference: Reference, keeper: SecretKeeper) -> str:
+    """The secret that a reference refers to now.
+
+    Raises:
+        SecretMissing: it cannot be had; the message names the reference and no secret.
+    """
+    match reference.kind:
+        case ReferenceKind.ENV:
+            found = os.environ.get(reference.target)
+            if not found:
+                raise SecretMissing(f"the variable {reference.target} is not set; set it")
+        case ReferenceKind.FILE:
+            found = await runtime().run_blocking(_read, reference.target)
+        case ReferenceKind.CMD:
+            found = await runtime().run_blocking(_asked, reference.target)
+        case ReferenceKind.KEPT:
+            found = await keeper.find(reference.target) or ""
+            if not found:
+                raise SecretMissing(
+                    "it is not in the file of secrets beside the catalogue; restore that file"
+                )
+    return found
+
+
+def _read(path: str) -> str:
+    if not os.path.isabs(path):  # noqa: PTH117 - nothing is read before it is known
+        raise SecretMissing(f"{path} is no absolute path; give the whole path of the file")
+    try:
+        # A link is the user's own; what is no file would block, or never end.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise SecretMissing(f"{path} is no regular file")
+            data = file.read(SECRET_BYTES_MAX + 1)
+    except OSError as error:
+        raise SecretMissing(f"{path} cannot be read: {error.strerror}") from error
+    return _text(data, path)
+
+
+def _asked(command: str) -> str:
+    try:
+        words = shlex.split(command)
+        ended = subprocess.run(  # noqa: S603 - the command is the user's own, and no shell reads it
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it may say the secret
+            timeout=_COMMAND_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SecretMissing(f"the command {_name(command)} gave no answer in time") from None
+    except (OSError, ValueError, IndexError) as error:
+        raise SecretMissing(
+            f"the command {_name(command)} cannot be run: {type(error).__name__}"
+        ) from None
+    if ended.returncode:
+        raise SecretMissing(f"the command {_name(command)} ended with status {ended.returncode}")
+    return _text(ended.stdout, f"the command {_name(command)}")
+
+
+def _name(command: str) -> str:
+    """The program alone: its arguments may be secrets."""
+    return command.split(maxsplit=1)[0] if command.strip() else "''"
+
+
+def _text(data: bytes, where: str) -> str:
+    """A secret as it was written, without the end of its line."""
+    if len(data) > SECRET_BYTES_MAX:
+        raise SecretMissing(f"{where} gives more than {SECRET_BYTES_MAX} bytes, which is no secret")
+    try:
+        found = data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SecretMissing(f"{where} gives no text in UTF-8") from None
+    if not found:
+        raise SecretMissing(f"{where} gives nothing")
+    return found

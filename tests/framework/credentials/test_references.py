@@ -1,0 +1,83 @@
+"""What refers to a secret: where it is looked up, and what is said when it is not there."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from holdfast.credentials.keeper import MemoryKeeper
+from holdfast.credentials.references import Reference, SecretMissing, reference_of, resolve
+
+SECRET = "canary-of-a-secret"
+
+
+def found(value: str, **kept: str) -> str:
+    reference = reference_of(value)
+    assert reference is not None
+
+    async def look() -> str:
+        keeper = MemoryKeeper()
+        await keeper.keep(kept)
+        return await resolve(reference, keeper)
+
+    return asyncio.run(look())
+
+
+def test_a_secret_comes_from_a_variable_a_file_a_command_or_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_TEST_SECRET", SECRET)
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    link = tmp_path / "link"
+    link.symlink_to(file)
+
+    for value in ("env:HOLDFAST_TEST_SECRET", f"file:{file}", f"file:{link}", f"cmd:cat '{file}'"):
+        assert found(value) == SECRET
+    assert found("kept:a", a=SECRET) == SECRET
+
+
+@pytest.mark.parametrize("value", ["", "plain", "env:", "http://host", "ENV:NAME", "kept", ":x"])
+def test_whatever_is_of_no_such_form_is_a_secret_itself(value: str) -> None:
+    assert reference_of(value) is None
+
+
+def test_a_reference_says_what_it_was_made_of() -> None:
+    for value in ("env:NAME", "file:/a:b", "cmd:pass show x", "kept:store/key"):
+        reference = reference_of(value)
+        assert isinstance(reference, Reference)
+        assert str(reference) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("env:HOLDFAST_TEST_UNSET", "HOLDFAST_TEST_UNSET"),
+        ("file:relative", "no absolute path"),
+        ("file:/nowhere/secret", "/nowhere/secret cannot be read"),
+        ("file:/dev/zero", "no regular file"),
+        ("cmd:false canary-of-a-secret", "false ended with status 1"),
+        ("cmd:true canary-of-a-secret", "true gives nothing"),
+        ("cmd:no-such-program canary-of-a-secret", "no-such-program cannot be run"),
+        ("cmd:unclosed 'canary-of-a-secret", "unclosed cannot be run"),
+        ("kept:store/gone", "not in the file of secrets"),
+    ],
+)
+def test_one_that_is_missing_is_named_without_what_may_be_secret(value: str, said: str) -> None:
+    with pytest.raises(SecretMissing, match=said) as problem:
+        found(value)
+    assert SECRET not in str(problem.value)
+    assert problem.value.exit_code == 3
+
+
+def test_a_fifo_and_an_endless_file_are_no_secrets(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (1 << 17))
+
+    with pytest.raises(SecretMissing, match="no regular file"):
+        found(f"file:{fifo}")
+    with pytest.raises(SecretMissing, match="no secret"):
+        found(f"file:{large}")
