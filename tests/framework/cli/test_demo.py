@@ -47,6 +47,7 @@ def test_the_story_of_a_real_file_system_agrees_with_itself(tmp_path: Path) -> N
     assert holdfast("recover", *catalogue).stdout == "nothing to recover\n"
     assert sorted(path.name for path in folder.iterdir()) == [
         "catalogue.sqlite",
+        "catalogue.sqlite.secrets",
         "images",
         "primary-1",
         "primary-2",
