@@ -26,7 +26,7 @@ async def upgrade_ledger(catalogue: Catalogue) -> None:
 
 
 def _outdated(tx: Transaction) -> list[str]:
-    return [account.id for account in tx.select(Capacity) if account.definition < ledger.DEFINITION]
+    return [account.id for account in tx.intact(Capacity) if account.definition < ledger.DEFINITION]
 
 
 def _page(tx: Transaction, *, store: str, after: str) -> str:

@@ -41,7 +41,10 @@ async def with_secrets(store: Store, keeper: SecretKeeper) -> Store:
     Raises:
         SecretMissing: names the store and the setting.
     """
-    settings = _settings(store.config)
+    try:
+        settings = _settings(store.config)
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"store {store.name}: {problem}") from None
     for field in _secret_fields(store.provider):
         value = settings.get(field)
         reference = reference_of(value) if isinstance(value, str) else None
@@ -59,11 +62,15 @@ async def with_secrets(store: Store, keeper: SecretKeeper) -> Store:
 async def keep_apart(catalogue: Catalogue) -> None:
     """Take the secrets out of the rows of stores from before they were kept apart.
 
-    They are kept first and taken out after that, so that a crash between the two loses none.
+    They are kept first and taken out after that, so that a crash between the two loses none. A row
+    that is damaged is left to whoever opens its store.
     """
-    stores = await catalogue.transact(lambda tx: tx.select(Store))
+    stores = await catalogue.transact(lambda tx: tx.intact(Store))
     for row in stores:
-        config, kept = split_config(row.id, row.config, row.provider)
+        try:
+            config, kept = split_config(row.id, row.config, row.provider)
+        except ConfigurationError:
+            continue
         if kept and row.state is not StoreState.REMOVED:
             await catalogue.secrets.keep(kept)
             changed = msgspec.structs.replace(row, config=config)
@@ -81,8 +88,9 @@ async def forget_gone(catalogue: Catalogue, spared: Collection[str]) -> None:
         return
 
     def gone(tx: Transaction) -> list[str]:
-        rows = {store: tx.find(Store, store) for store in known}
-        return [s for s, row in rows.items() if row is None or row.state is StoreState.REMOVED]
+        there = {row.id for row in tx.intact(Store) if row.state is not StoreState.REMOVED}
+        # Of a row that is damaged nobody knows; what it refers to stays.
+        return [] if tx.damaged(Store) else sorted(known - there)
 
     left = await catalogue.transact(gone)
     if left:
@@ -111,7 +119,12 @@ def _secret_fields(provider: str) -> tuple[str, ...]:
 
 
 def _settings(config: msgspec.Raw) -> dict[str, Any]:
-    return msgspec.json.decode(config, type=dict[str, Any])
+    try:
+        return msgspec.json.decode(config, type=dict[str, Any])
+    except msgspec.MsgspecError:  # its text may quote a secret
+        raise ConfigurationError(
+            "the configuration in its row is damaged; restore a copy"
+        ) from None
 
 
 def _document(settings: dict[str, Any]) -> msgspec.Raw:
