@@ -1,5 +1,6 @@
 """The parts of the gateway that need no server: keys, listings, records and configuration."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -21,6 +22,8 @@ from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import (
     signed_headers,
 )
 from holdfast_drivers.swift.gateway.pipeline import S3Place, Sweeping, User, proxy_configuration
+from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE
+from holdfast_drivers.swift.images import SWIFT_IMAGE
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 
@@ -163,6 +166,15 @@ def test_the_proxys_configuration_names_a_file_for_the_secret() -> None:
     assert "user_test_tester = k .admin" in told
     assert "s3_secret_file = /etc/swift/s3-secret" in told
     assert told.index("[pipeline:main]") < told.index("[app:proxy-server]")
+
+
+def test_both_images_of_swift_have_the_same_green_threads() -> None:
+    """Eventlet and greenlet are pinned, to versions that are known to work, and to the same."""
+    recipes = (SWIFT_IMAGE, GATEWAY_IMAGE)
+    texts = [(one.folder / "Dockerfile").read_text(encoding="ascii") for one in recipes]
+    pinned = [set(re.findall(r"\b(eventlet|greenlet|swift)==(\S+)", text)) for text in texts]
+    assert [len(pins) for pins in pinned] == [3, 3]
+    assert pinned[0] == pinned[1]
 
 
 def test_bytes_that_nobody_sees_are_kept_for_an_hour() -> None:
