@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from holdfast.errors import ConfigurationError, UsageError
 
 _BYTES_MAX: Final = 1 << 20
@@ -40,9 +42,10 @@ def _settings_in(path: Path) -> dict[str, Any]:
         found: object = json.loads(data) if is_json else tomllib.loads(data)
     except ValueError:  # its text may quote a secret
         raise ConfigurationError(f"{path} is no valid {'JSON' if is_json else 'TOML'}") from None
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{path} holds no table of settings")
-    return found
+    try:
+        return msgspec.convert(found, dict[str, Any])
+    except msgspec.ValidationError:
+        raise ConfigurationError(f"{path} holds no table of settings") from None
 
 
 def _line_in(path: Path) -> str:

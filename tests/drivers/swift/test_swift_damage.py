@@ -31,7 +31,7 @@ def test_what_is_damaged_is_set_apart(swift: Running) -> None:
 
     async def story(store: Store) -> None:
         opened: Any = store.image
-        inside = opened._store  # to put there what no driver does
+        inside = opened._store  # pyright: ignore[reportPrivateUsage] - puts there what no driver does
         call = Call(context())
         await inside.objects.put(call, object_name("bad"), b"bytes without any record", {})
         await inside.segments.put(call, "u/0123", b"", {"upload": "no base64"})
