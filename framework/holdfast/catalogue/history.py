@@ -104,7 +104,11 @@ class History:
 
     def _is_owed(self, operation: Operation) -> bool:
         """Whether what an operation left behind still holds capacity under its id."""
-        return self._storage.find(LedgerEntry, operation.id) is not None
+        held = {"holder": operation.id}
+        # What a damaged entry says of its store and amount is not needed to know whose it is.
+        return bool(
+            self._storage.intact(LedgerEntry, held) or self._storage.damaged(LedgerEntry, held)
+        )
 
     def _rows_of(self, chosen: Sequence[Operation]) -> list[tuple[str, Row]]:
         """The operations, their steps, and the rows that ended with them."""

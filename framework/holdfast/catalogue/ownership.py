@@ -54,6 +54,7 @@ class Ownership:
         self._wal: _File | None = None
         self._fd = -1
         self.is_new = False
+        self._made: tuple[str, ...] = ()
         try:
             self._fd = self._open_database()
         except BaseException:
@@ -106,8 +107,8 @@ class Ownership:
         return free_page_damage(self.path, self._fd)
 
     def remove_new(self) -> None:
-        """Take away what was made in vain."""
-        for ending in ("", *SIDECARS):
+        """Take away what was made in vain; what was there before is somebody's."""
+        for ending in self._made:
             self._beside(ending).unlink(missing_ok=True)
 
     def _beside(self, ending: str) -> Path:
@@ -118,8 +119,10 @@ class Ownership:
             refuse_shared(self._beside(ending))
         found = look_at(self.path)
         if found is None:
+            absent = [one for one in SIDECARS if look_at(self._beside(one)) is None]
             fd = create(self.path)
             self.is_new = True
+            self._made = ("", *absent)
             found = os.fstat(fd)
             self._file = (found.st_dev, found.st_ino)
             _held[self._file] = self

@@ -130,12 +130,24 @@ class _Opened:
 def _examined(owned: Ownership, path: Path) -> Examined:
     try:
         found = examine(owned, path)
+        if not found.revision:
+            _check_alone(path)
         owned.close_to_others()
     except sqlite3.Error as error:
         raise _explain(path, error, committing=False) from error
     except OSError as error:
         raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
     return found
+
+
+def _check_alone(path: Path) -> None:
+    """See that no secrets wait for a catalogue where one is begun: it would forget them."""
+    secrets = secrets_beside(path)
+    if secrets.exists():
+        raise CatalogueDamaged(
+            f"{path}: is missing or empty, and its {secrets.name} is not; put back the catalogue "
+            f"that the secrets belong to. To begin a new one, move {secrets.name} away"
+        )
 
 
 def _path_of(where: str | Path) -> Path:

@@ -13,6 +13,7 @@ import pytest
 
 from catalogue_files import harm_of, transacted, within
 from crashing.looking import command
+from holdfast import ledger
 from holdfast.catalogue.archive import archive_of
 from holdfast.catalogue.observer import observe
 from holdfast.catalogue.port import Archived, Catalogue, Retention, Transaction
@@ -122,12 +123,16 @@ def test_what_is_not_settled_stays(run: Run) -> None:
             tx.insert(Operation(id="running", kind="k", subject="s", plan=PLAN))
             fill(tx, count=5, ended_s=0.0)
             ended(tx, "owed", 0.0, event=Event.OPERATION_FAILED_DIRTY)
-            tx.insert(LedgerEntry(id="owed", store="st", holder="owed", amount_bytes=1))
+            ledger.open_account(tx, "st")
+            ledger.reserve(tx, store="st", holder="owed", amount_bytes=1)
+            ended(tx, "owed by older rules", 0.0, event=Event.OPERATION_FAILED_DIRTY)
+            older = "owed by older rules"
+            tx.insert(LedgerEntry(id=older, store="st", holder=older, amount_bytes=1))
             ended(tx, "dirty", 0.0, event=Event.OPERATION_FAILED_DIRTY)
 
         await catalogue.transact(prepare)
         assert await catalogue.archive(EVERYTHING) == 6
-        assert await catalogue.transact(operations) == ["owed", "running"]
+        assert await catalogue.transact(operations) == ["owed", "owed by older rules", "running"]
         assert [one.id for one in await catalogue.transact(unfinished)] == ["running"]
 
     run(check)

@@ -272,6 +272,43 @@ def test_a_catalogue_that_moved_without_its_wal_is_named(tmp_path: Path) -> None
     assert len(transacted(moved, lambda tx: tx.select(Volume))) == 10
 
 
+def test_a_catalogue_begun_in_the_place_of_one_that_moved_leaves_its_wal(tmp_path: Path) -> None:
+    """Who opens the name that a killed owner's catalogue had takes away nothing that it left."""
+    path, moved = make(tmp_path / "zone.db"), tmp_path / "moved.db"
+    killed(path, lambda tx: fill(tx, first=100, count=5))
+    path.rename(moved)
+    left = (tmp_path / "zone.db-wal").read_bytes()
+
+    assert isinstance(harm_of(path), CatalogueDamaged)
+
+    assert (tmp_path / "zone.db-wal").read_bytes() == left
+    assert not path.exists()
+    (tmp_path / "zone.db-wal").rename(tmp_path / "moved.db-wal")
+    assert len(transacted(moved, lambda tx: tx.select(Volume))) == 10
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_no_catalogue_is_begun_beside_the_secrets_of_another(
+    tmp_path: Path, *, emptied: bool
+) -> None:
+    """A catalogue that is not where its secrets are is named, and they wait for it."""
+    path, secrets = make(tmp_path / "zone.db"), tmp_path / "zone.db.secrets"
+    within(path, lambda catalogue: catalogue.secrets.keep({"store-1/key": "s"}))
+    kept = secrets.read_bytes()
+    path.rename(tmp_path / "moved.db")
+    if emptied:
+        path.touch()
+
+    told = harm_of(path)
+
+    assert isinstance(told, CatalogueDamaged)
+    assert "zone.db.secrets" in str(told)
+    assert secrets.read_bytes() == kept
+    assert path.exists() == emptied
+    (tmp_path / "moved.db").rename(path)
+    assert harm_of(path) == ()
+
+
 def test_a_copy_is_a_catalogue_of_its_own(tmp_path: Path) -> None:
     """A copy of a closed catalogue opens while the original is in use, and after it."""
     path, copy = make(tmp_path / "zone.db"), tmp_path / "copy.db"
