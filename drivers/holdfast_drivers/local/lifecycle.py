@@ -71,7 +71,10 @@ class StoreFolder:
         try:
             found = place.found().info()
             if fence:
-                with place.locked() as held, place.fences.turn(held, STORE_ALONE, fence):
+                with (
+                    place.locked() as held,
+                    place.fences.turn(held, STORE_ALONE, fence, frees=True),
+                ):
                     found = place.found().info()
         except NotFound:
             _settle(place.namespace, place.root)

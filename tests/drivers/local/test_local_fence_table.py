@@ -94,6 +94,17 @@ def test_a_full_store_from_before_fences_can_be_emptied(tmp_path: Path) -> None:
     story(tmp_path, told)
 
 
+def test_a_full_store_from_before_fences_says_which_it_is(tmp_path: Path) -> None:
+    """Whoever empties a store asks it that first; the answer needs no table of fences."""
+
+    async def told(store: Opened) -> None:
+        (tmp_path / "n" / "primary" / "fences").unlink()
+        with observe(NoSpace()):
+            assert (await store.life_cycle.get(context(LATER))).name == "store"
+
+    story(tmp_path, told)
+
+
 def test_a_damaged_fence_is_taken_for_none(tmp_path: Path) -> None:
     """A slot that is not as it was written stops nobody's work."""
 
