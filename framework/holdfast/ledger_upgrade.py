@@ -6,23 +6,28 @@ on the catalogue, before anything is reserved; a page of entries is one commit, 
 two of them is gone on with at the next opening.
 """
 
+import contextlib
 from functools import partial
 
 import msgspec
 
 from holdfast import ledger
-from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.catalogue.port import Catalogue, RowDamaged, Transaction
 from holdfast.model.rows import Capacity, LedgerEntry, LedgerState, Snapshot, Store
 
 _PAGE = 500
 
 
 async def upgrade_ledger(catalogue: Catalogue) -> None:
-    """Bring every account to today's definition; those that have it cost nothing."""
+    """Bring every account to today's definition; those that have it cost nothing.
+
+    That of a store whose own row is damaged waits until it is restored: nobody can use it before.
+    """
     for store in await catalogue.transact(_outdated):
-        after = ""
-        while after := await catalogue.transact(partial(_page, store=store, after=after)):
-            pass
+        with contextlib.suppress(RowDamaged):
+            after = ""
+            while after := await catalogue.transact(partial(_page, store=store, after=after)):
+                pass
 
 
 def _outdated(tx: Transaction) -> list[str]:
@@ -40,7 +45,7 @@ def _page(tx: Transaction, *, store: str, after: str) -> str:
         LedgerState.COMMITTED: account.committed_bytes,
     }
     for entry in entries:
-        amount = 0 if native and tx.find(Snapshot, entry.holder) else entry.amount_bytes
+        amount = 0 if native and _is_snapshot(tx, entry.holder) else entry.amount_bytes
         sums[entry.entry] += amount - entry.amount_bytes
         new_id = ledger.entry_id(entry.holder, store)
         if entry.id == new_id:
@@ -57,3 +62,10 @@ def _page(tx: Transaction, *, store: str, after: str) -> str:
         )
     )
     return entries[-1].id if entries else ""
+
+
+def _is_snapshot(tx: Transaction, holder: str) -> bool:
+    try:
+        return tx.find(Snapshot, holder) is not None
+    except RowDamaged:
+        return True

@@ -5,16 +5,27 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdfast import ledger
+from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.model.rows import LedgerEntry, Operation, Quarantined, Row, Volume
+from holdfast.model.rows import (
+    Capacity,
+    LedgerEntry,
+    Operation,
+    Quarantined,
+    Row,
+    Snapshot,
+    Store,
+    Volume,
+)
 from holdfast.requests import CallContext, CreateVolume, DeleteVolume, Role
 from holdfast.runtime import runtime
 from holdfast.scrub import FindingKind, scrub
 from holdfast.testbed import TestbedKind
-from holdfast.workflows import create_volume
+from holdfast.workflows import create_snapshot, create_volume
 from holdfast_drivers.memory import MemoryProvider
 from zones import Zone
 
@@ -77,3 +88,45 @@ def test_a_row_that_cannot_be_read_is_one_finding(tmp_path: Path, kind: type[Row
         (FindingKind.UNKNOWN, "stranger"),
     ]
     assert quarantined == 1
+
+
+def as_before(tx: Transaction) -> None:
+    """The accounts as an earlier version kept them."""
+    for account in tx.select(Capacity):
+        tx.update(msgspec.structs.replace(account, definition=0))
+    for entry in tx.select(LedgerEntry):
+        tx.remove(entry)
+        tx.insert(msgspec.structs.replace(entry, id=entry.holder))
+
+
+@pytest.mark.parametrize("kind", [Store, Snapshot])
+def test_an_earlier_ledger_with_a_row_that_cannot_be_read_is_opened(
+    tmp_path: Path, kind: type[Row]
+) -> None:
+    """The row is named by a scrub; the accounts of all other stores are brought up to date."""
+    path = tmp_path / "zone.sqlite"
+
+    async def story() -> Any:
+        async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("damage") as testbed:
+            async with open_catalogue(path) as catalogue:
+                zone = Zone(testbed, catalogue, "memory")
+                await zone.prepare()
+                async with zone.orchestrator() as orchestrator:
+                    stores = [
+                        await zone.add(orchestrator, name, Role.PRIMARY) for name in ("one", "two")
+                    ]
+                    made = await orchestrator.run(
+                        create_volume(name="v", store=stores[0], size_bytes=1)
+                    )
+                    kept = await orchestrator.run(create_snapshot(made.subject, name="s"))
+                await catalogue.transact(as_before)
+            damaged = stores[0] if kind is Store else kept.subject
+            report, _ = await spoiled(path, testbed, (kind,), [damaged])
+            async with open_catalogue(path) as catalogue:
+                accounts = await catalogue.transact(lambda tx: tx.select(Capacity))
+            outdated = [one.id for one in accounts if one.definition < ledger.DEFINITION]
+            wanted = [stores[0]] if kind is Store else []
+            found = [(one.kind, one.key) for one in report.findings]
+            return found == [(FindingKind.DAMAGED, damaged)], outdated == wanted
+
+    assert asyncio.run(story()) == (True, True)
