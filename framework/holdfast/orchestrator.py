@@ -13,7 +13,7 @@ import msgspec
 
 from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
-from holdfast.credentials.stores import forget_gone, keep_apart
+from holdfast.credentials.stores import settle, settle_one
 from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
 from holdfast.journal import Draft, Workflow
@@ -99,8 +99,7 @@ class Orchestrator:
     async def _settle_secrets(self, subject: str) -> None:
         """Once an operation has ended: keep no secret of a store that is gone with it."""
         self._making.discard(subject)
-        if await self.catalogue.secrets.has(subject):
-            await forget_gone(self.catalogue, self._making)
+        await settle_one(self.catalogue, subject, self._making)
 
     def _give_back(self, operation: str, holds: Sequence[str]) -> None:
         """The turns end now, or with the operation's calls that may still act."""
@@ -234,8 +233,7 @@ async def open_orchestrator(
     owner = runtime().new_id("orchestrator")
     fence = await catalogue.transact(lambda tx: _next_fence(tx, owner))
     await upgrade_ledger(catalogue)
-    await keep_apart(catalogue)
-    await forget_gone(catalogue, ())
+    await settle(catalogue)
     stores = OpenStores(catalogue, opener or PluginOpener())
     attempts = Attempts(stores, fence=fence, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)
@@ -253,7 +251,11 @@ async def open_orchestrator(
             try:
                 await _undisturbed(_quiet(attempts))
             finally:
-                await _undisturbed(stores.aclose())
+                try:
+                    await _undisturbed(stores.aclose())
+                except Exception:
+                    if failed is None:  # else the first failure is the one to be told
+                        raise
     if failed is not None:
         raise failed
 

@@ -12,6 +12,7 @@ import msgspec
 from holdfast.catalogue.port import Catalogue
 from holdfast.credentials.stores import host_credential, with_secrets
 from holdfast.driver_calls import CalledDriver
+from holdfast.errors import Unavailable
 from holdfast.identity import ExpectedStore
 from holdfast.lanes import STORE_THREADS, Lane, in_lane
 from holdfast.model.rows import Store
@@ -93,30 +94,36 @@ class _Keeper:
     ) -> None:
         try:
             async with await enter() as driver:
+                if self.opened.done():  # given up, by a driver that goes on when it is cancelled
+                    return
                 self.opened.set_result(CalledDriver(driver, lane))
                 await self._leave.wait()
         except BaseException as failure:
             if self.opened.done():
                 raise
             if isinstance(failure, asyncio.CancelledError):
-                self.opened.cancel()
+                self._tell(Unavailable("opening the store was cancelled from within"))
                 raise
-            self.opened.set_exception(failure)
-            # Whoever asked for it is told, but it may be that nobody waits any more.
-            self.opened.exception()
+            self._tell(failure)
+
+    def _tell(self, failure: BaseException) -> None:
+        """Whoever waits goes on with this; it may be that nobody waits any more."""
+        self.opened.set_exception(failure)
+        self.opened.exception()
 
     @property
     def failed(self) -> bool:
         """Whether it could not be opened, or is open no more."""
         opened = self.opened
-        told = opened.cancelled() or (opened.done() and opened.exception() is not None)
-        return told or self.task.done()
+        return (opened.done() and opened.exception() is not None) or self.task.done()
 
     def leave(self) -> asyncio.Task[None]:
         """Begin to close; what is not open yet is given up. The task ends when it is closed."""
         self._leave.set()
         if not self.opened.done():
             self.task.cancel()
+            # Told here, since a task that is cancelled before it has begun tells nobody.
+            self._tell(Unavailable("the store was closed while it was opened"))
         return self.task
 
 
@@ -188,7 +195,9 @@ class OpenStores:
                 closing = found.leave()
                 self._leaving.add(closing)
                 closing.add_done_callback(self._leaving.discard)
-                await asyncio.shield(closing)
+                await asyncio.wait((closing,))
+                if not closing.cancelled():  # that it is cancelled is nothing to whoever closes it
+                    closing.result()
 
     async def aclose(self) -> None:
         """Close everything that is open, all at once: one that does not close stops no other."""

@@ -5,6 +5,7 @@ implementation.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -148,8 +149,8 @@ class Archived(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
-_IN_MEMORY: Final = MemoryKeeper()
-"""Names begin with the id of a store, which is one catalogue's only."""
+_IN_MEMORY: Final = WeakKeyDictionary["Catalogue", SecretKeeper]()
+"""One for each catalogue: each forgets whatever is of no store of its own."""
 
 
 class Catalogue(ABC):
@@ -169,7 +170,7 @@ class Catalogue(ABC):
 
         Those of a catalogue in memory are gone with the process.
         """
-        return _IN_MEMORY
+        return _IN_MEMORY.setdefault(self, MemoryKeeper())
 
     async def check(self) -> tuple[Damage, ...]:
         """Read all of the catalogue, and name everything in it that is not what was written.

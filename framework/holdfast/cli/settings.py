@@ -40,7 +40,7 @@ def _settings_in(path: Path) -> dict[str, Any]:
     data = _read(path)
     try:
         found: object = json.loads(data) if is_json else tomllib.loads(data)
-    except ValueError:  # its text may quote a secret
+    except (ValueError, RecursionError):  # its text may quote a secret
         raise ConfigurationError(f"{path} is no valid {'JSON' if is_json else 'TOML'}") from None
     try:
         return msgspec.convert(found, dict[str, Any])

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,10 +47,24 @@ class FileKeeper(SecretKeeper):
                 self._known = await runtime().run_blocking(self._read)
         return self._known
 
+    async def _changed(self, change: Callable[[Withheld], Withheld]) -> Withheld:
+        """What the file holds after a change. One that is cut off is made all the same, and ends
+        before the next begins, which would write the same file.
+        """
+        return await asyncio.shield(asyncio.create_task(self._in_turn(change)))
+
+    async def _in_turn(self, change: Callable[[Withheld], Withheld]) -> Withheld:
+        async with self._turn:
+            self._known = await runtime().run_blocking(self._change, change)
+            return self._known
+
     async def keep(self, secrets: Mapping[str, str]) -> None:
         """Keep these, durably before the answer."""
-        async with self._turn:
-            self._known = await runtime().run_blocking(self._change, secrets, ())
+        await self._changed(lambda before: Withheld(before | dict(secrets)))
+
+    async def keep_first(self, name: str, secret: str) -> str:
+        """What is kept under a name, or this from now on."""
+        return (await self._changed(lambda before: Withheld({name: secret} | before)))[name]
 
     async def stores(self) -> frozenset[str]:
         """The ids of the stores of which something is kept."""
@@ -58,8 +72,12 @@ class FileKeeper(SecretKeeper):
 
     async def remove(self, stores: Collection[str]) -> None:
         """Keep nothing of these stores any more."""
-        async with self._turn:
-            self._known = await runtime().run_blocking(self._change, {}, stores)
+        gone = frozenset(stores)
+        await self._changed(
+            lambda before: Withheld(
+                {name: one for name, one in before.items() if store_of(name) not in gone}
+            )
+        )
 
     def _read(self) -> Withheld:
         try:
@@ -80,20 +98,25 @@ class FileKeeper(SecretKeeper):
         except msgspec.MsgspecError:  # its text may quote a secret
             raise self._unusable("it is damaged; restore it from a backup") from None
 
-    def _change(self, kept: Mapping[str, str], gone: Collection[str]) -> Withheld:
+    def _change(self, change: Callable[[Withheld], Withheld]) -> Withheld:
         """What is kept afterwards."""
         before = self._read()
-        stays = {name: one for name, one in before.items() if store_of(name) not in gone}
-        after = Withheld(stays | dict(kept))
+        after = change(before)
         if after == before:
             return after
+        data = msgspec.json.encode(after)
+        if len(data) > _BYTES_MAX:  # it could not be read again
+            raise EnvironmentUnavailable(
+                f"{self._path}: secrets cannot be kept: they are too many, or too long, for "
+                f"{_BYTES_MAX} bytes; refer to them by file: or cmd: instead"
+            )
         staged = self._path.with_name(f"{self._path.name}.new")
         try:
             with suppress(FileNotFoundError):
                 files.unlink(staged)  # of a change that was killed
             if after:
                 # Made for its owner alone, whatever the umask: it is never there with other rights.
-                files.write_new(staged, msgspec.json.encode(after))
+                files.write_new(staged, data)
                 files.rename(staged, self._path)
             else:
                 files.unlink(self._path)

@@ -16,6 +16,12 @@ class SecretKeeper(ABC):
         """Keep these, durably before the answer, in place of others under their names."""
 
     @abstractmethod
+    async def keep_first(self, name: str, secret: str) -> str:
+        """What is kept under a name; where that is nothing, this is kept, durably before the
+        answer. Of several at once all get the same.
+        """
+
+    @abstractmethod
     async def stores(self) -> frozenset[str]:
         """The ids of the stores of which something is kept."""
 
@@ -53,6 +59,10 @@ class MemoryKeeper(SecretKeeper):
     async def keep(self, secrets: Mapping[str, str]) -> None:
         """Keep these."""
         self._kept.update(secrets)
+
+    async def keep_first(self, name: str, secret: str) -> str:
+        """What is kept under a name, this where it is nothing."""
+        return self._kept.setdefault(name, secret)
 
     async def stores(self) -> frozenset[str]:
         """The ids of the stores of which something is kept."""

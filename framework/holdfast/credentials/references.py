@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from holdfast.credentials.keeper import SecretKeeper
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.runtime import runtime
 
 SECRET_BYTES_MAX: Final = 64 << 10
@@ -64,7 +64,10 @@ async def resolve(reference: Reference, keeper: SecretKeeper) -> str:
         case ReferenceKind.CMD:
             found = await runtime().run_blocking(_asked, reference.target)
         case ReferenceKind.KEPT:
-            found = await keeper.find(reference.target) or ""
+            try:
+                found = await keeper.find(reference.target) or ""
+            except ConfigurationError as problem:
+                raise SecretMissing(str(problem)) from None
             if not found:
                 raise SecretMissing(
                     "it is not in the file of secrets beside the catalogue; restore that file"
@@ -84,6 +87,8 @@ def _read(path: str) -> str:
             data = file.read(SECRET_BYTES_MAX + 1)
     except OSError as error:
         raise SecretMissing(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError:
+        raise SecretMissing(f"{path!r} is no path") from None
     return _text(data, path)
 
 

@@ -1,5 +1,6 @@
 """A store's secrets: taken out of its configuration, put back when it is opened, made for hosts."""
 
+import logging
 from collections.abc import Collection
 from functools import partial
 from typing import Any
@@ -15,23 +16,38 @@ from holdfast.credentials.references import (
     reference_of,
     resolve,
 )
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast.model.rows import Store
 from holdfast.model.states import StoreState
 from holdfast.plugins import load_provider
 from holdfast.runtime import runtime
 
+_log = logging.getLogger("holdfast")
+
 
 def split_config(store: str, config: msgspec.Raw, provider: str) -> tuple[msgspec.Raw, Withheld]:
-    """A configuration in which every secret is a reference, and the secrets to be kept, by name."""
+    """A configuration in which every secret is a reference, and the secrets to be kept, by name.
+
+    Raises:
+        ConfigurationError: one refers to what is kept, but not for it: it would read what is
+            another store's.
+    """
     settings = _settings(config)
     kept = Withheld()
     for field in _secret_fields(provider):
         value = settings.get(field)
-        if isinstance(value, str) and value and reference_of(value) is None:
-            name = f"{store}/{field}"
-            kept[name] = value
-            settings[field] = str(Reference(ReferenceKind.KEPT, name))
+        if not isinstance(value, str) or not value:
+            continue
+        own = Reference(ReferenceKind.KEPT, f"{store}/{field}")
+        reference = reference_of(value)
+        if reference is None:
+            kept[own.target] = value
+            settings[field] = str(own)
+        elif reference.kind is ReferenceKind.KEPT and reference != own:
+            raise ConfigurationError(
+                f"setting {field}: only Holdfast itself makes references of the kind kept:; give "
+                "the secret, or refer to it by env:, file: or cmd:"
+            )
     return (_document(settings), kept) if kept else (config, kept)
 
 
@@ -51,12 +67,18 @@ async def with_secrets(store: Store, keeper: SecretKeeper) -> Store:
         if reference is None:
             continue
         try:
-            settings[field] = await resolve(reference, keeper)
+            settings[field] = await _resolved(reference, f"{store.id}/{field}", keeper)
         except SecretMissing as problem:
             raise SecretMissing(
                 f"store {store.name}: the secret of setting {field} cannot be had: {problem}"
             ) from None
     return msgspec.structs.replace(store, config=_document(settings))
+
+
+async def _resolved(reference: Reference, own: str, keeper: SecretKeeper) -> str:
+    if reference.kind is ReferenceKind.KEPT and reference.target != own:
+        raise SecretMissing("its reference is to what is kept of another store, or as another")
+    return await resolve(reference, keeper)
 
 
 async def keep_apart(catalogue: Catalogue) -> None:
@@ -73,6 +95,7 @@ async def keep_apart(catalogue: Catalogue) -> None:
             continue
         if kept and row.state is not StoreState.REMOVED:
             await catalogue.secrets.keep(kept)
+        if kept:  # nobody opens a store that was removed: its secret is kept nowhere
             changed = msgspec.structs.replace(row, config=config)
             await catalogue.transact(partial(_update, changed))
 
@@ -97,6 +120,30 @@ async def forget_gone(catalogue: Catalogue, spared: Collection[str]) -> None:
         await catalogue.secrets.remove(left)
 
 
+async def settle(catalogue: Catalogue) -> None:
+    """Both, at the opening of a catalogue. What cannot be done now is said, and done at a later
+    opening: it stops no store that needs nothing of it.
+    """
+    try:
+        await keep_apart(catalogue)
+        await forget_gone(catalogue, ())
+    except (ConfigurationError, EnvironmentUnavailable) as problem:
+        _log.warning("%s", problem)
+
+
+async def settle_one(catalogue: Catalogue, subject: str, spared: Collection[str]) -> None:
+    """Keep no secret of what an operation ended, if it is a store; ``spared`` are being made.
+
+    The operation has ended as it has: what cannot be removed now goes when the catalogue is opened
+    again.
+    """
+    try:
+        if await catalogue.secrets.has(subject):
+            await forget_gone(catalogue, spared)
+    except (ConfigurationError, EnvironmentUnavailable) as problem:
+        _log.warning("%s", problem)
+
+
 async def host_credential(store: str, host: str, keeper: SecretKeeper) -> str:
     """The credential of a host at a store: made at its first use, and the same ever after.
 
@@ -105,8 +152,8 @@ async def host_credential(store: str, host: str, keeper: SecretKeeper) -> str:
     name = f"{store}/host/{host}"
     found = await keeper.find(name)
     if found is None:
-        found = f"{runtime().random.getrandbits(128):032x}"
-        await keeper.keep({name: found})
+        # Two volumes may be granted to a new host at once: both get what was kept first.
+        found = await keeper.keep_first(name, f"{runtime().random.getrandbits(128):032x}")
     return found
 
 

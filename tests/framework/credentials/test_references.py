@@ -62,6 +62,7 @@ def test_a_reference_says_what_it_was_made_of() -> None:
         ("cmd:no-such-program canary-of-a-secret", "no-such-program cannot be run"),
         ("cmd:unclosed 'canary-of-a-secret", "unclosed cannot be run"),
         ("kept:store/gone", "not in the file of secrets"),
+        ("file:/nowhere\0", "is no path"),
     ],
 )
 def test_one_that_is_missing_is_named_without_what_may_be_secret(value: str, said: str) -> None:
