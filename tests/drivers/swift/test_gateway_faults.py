@@ -1,7 +1,9 @@
 """The gateway while its S3 server fails it, and while clients do several things at once."""
 
 import asyncio
+import hashlib
 import itertools
+import threading
 
 import pytest
 
@@ -11,6 +13,8 @@ from holdfast.backends.fault_requests import Match, http_answer, requests
 from holdfast.errors import Busy
 from holdfast_drivers.swift.connection import Call, open_connection
 from holdfast_drivers.swift.containers import Container as Stored
+from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Object
+from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Hands, Store
 
 pytestmark = pytest.mark.slow
 RECORD = requests("PUT", "/o/")
@@ -109,6 +113,47 @@ def test_a_lost_answer_to_a_record_is_no_refusal(running: Running, kind: str) ->
             assert head.headers.get("x-object-meta-x") == ("1" if kind == "POST" else None)
 
     running.run(story())
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_what_another_gateway_removed_is_not_shown_again_without_its_bytes(
+    running: Running, *, over: bool
+) -> None:
+    """A PUT whose answer is lost, and whose object is removed before anybody looks, is not there:
+    what the client is told is true.
+    """
+    gateway = running.gateway
+    look = requests("GET", "/o/")
+
+    async def story() -> None:
+        async with gateway.container() as container:
+            if over:
+                assert await container.put("a", b"older") == 201
+            others = set(gateway.keys("o/"))
+            lost = gateway.requests.lose_answer(RECORD)
+            looking = gateway.requests.hold(lambda chunk: lost.met > 0 and look(chunk))
+            putting = asyncio.create_task(container.put("a", b"newer"))
+            await looking.arrived()
+            await asyncio.to_thread(_remove_newest, gateway, b"newer")
+            looking.release()
+            stored = await putting
+            got = await container.ask("GET", "a")
+            assert (stored, got.status_code) in {(201, 200), (503, 404)}
+            assert others >= set(gateway.keys("o/")) or stored == 201
+
+    running.run(story())
+
+
+def _remove_newest(gateway: Gateway, content: bytes) -> None:
+    """Remove the object of this content as another gateway on the bucket does."""
+    other = Store(gateway.bucket, Hands(threading.Lock, map))
+    wanted = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    for key in gateway.keys("o/"):
+        found = other.read(Object, key)
+        if found is not None and found[0].etag == wanted:
+            assert other.discard(key, *found)
+            return
+    raise AssertionError("the record was not stored")
 
 
 def test_every_request_may_lose_its_answer_once(running: Running) -> None:

@@ -127,9 +127,12 @@ class Store:
 
         Whether a refusal or silence means that it is not there is only seen by looking: the answer
         may be lost, and whatever stands between may have repeated the request. To repeat it here
-        is safe, as all repetitions have one condition, which one of them can meet.
+        is safe, as all repetitions have one condition, which one of them can meet. But who removed
+        what was written has removed the bytes that it names, so where that may have happened,
+        nothing is repeated that would name them again.
         """
         lost: S3Error | None = None
+        unknown: S3Error | None = None
         for _ in range(_LOST_MAX):
             try:
                 return self.bucket.put(key, packed(record), replaces=replaces, new=replaces is None)
@@ -138,9 +141,12 @@ class Store:
                 if not refused and not why.uncertain:
                     raise
                 lost = why
+                unknown = why if why.uncertain else unknown
             there = self.read(kind, key)
             if there is not None and there[0].write == record.write:
                 return there[1]
+            if unknown is not None and _may_be_gone(record, there, replaces):
+                raise unknown
             if refused:
                 return None
             if lost.status is not None:
@@ -345,3 +351,20 @@ class Store:
     def written_now(self, data: str) -> bool:
         """Whether a request of this process still writes these bytes or their record."""
         return data in self._writing
+
+
+def _may_be_gone(
+    record: Account | Container | Object,
+    there: tuple[Account | Container | Object, str] | None,
+    replaces: str | None,
+) -> bool:
+    """Whether a record may have been stored and be gone since, and the bytes that it names, too.
+
+    ``there`` is what is in its place, ``replaces`` the tag of what it was to be written over.
+    """
+    if not isinstance(record, Object) or not record.data:
+        return False
+    if there is None:
+        return True
+    found, tag = there
+    return tag != replaces and isinstance(found, Object) and found.data != record.data
