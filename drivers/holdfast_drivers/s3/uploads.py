@@ -76,7 +76,8 @@ class Uploads:
         row = await self.get(call, request.upload)
         name = part_name(row.id, request.number)
         etag = await self.bucket.put(call, name, request.data)
-        if await self.bucket.head(call, upload_name(request.upload)) is None:
+        there = await self.find(call, request.upload)
+        if there is None or there.id != row.id:
             # It was completed or aborted meanwhile, and nobody looks for its parts any more.
             await self.bucket.delete(call, [name])
             call.changed = False
@@ -186,6 +187,16 @@ class Uploads:
         if there is None or there.upload_id != row.id:
             gone.append(settled_name(row.key))
         await self.bucket.delete(call, [*gone, upload_name(row.key)])
+        await self._sweep_late(call, row)
+
+    async def _sweep_late(self, call: Call, row: UploadRow) -> None:
+        """Remove the parts that came after all others were listed; the upload's row is gone.
+
+        Who sends one looks for the row afterwards: of the two, whichever comes later sees it.
+        """
+        late = await self.parts(call, row)
+        if late:
+            await self.bucket.delete(call, [entry.name for entry in late.values()])
 
     async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
         """Drop an upload and its parts, and its row last: a killed call can be repeated."""
@@ -204,6 +215,7 @@ class Uploads:
         if stored:
             await self.bucket.delete(call, [entry.name for entry in stored.values()])
         await self.bucket.delete(call, [upload_name(row.key)])
+        await self._sweep_late(call, row)
         return infos.Gone(key=request.upload)
 
 

@@ -11,7 +11,7 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import Role
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.image import S3ImageDriver
-from races import PAIRS, Actors, Race
+from races import LONGEST, PAIRS, Actors, Race
 from running_testbeds import Backend, Running, running
 from s3_stores import breaking, context, in_store
 
@@ -67,3 +67,30 @@ def test_of_two_completions_at_once_one_becomes_the_object_and_nothing_stays_of_
             await actors.clear()
 
     in_store(bed, "at-once", work)
+
+
+@pytest.mark.parametrize("first", ["complete_one", "abort_one"])
+def test_a_part_that_comes_while_its_upload_ends_is_not_left_behind(
+    bed: Running, first: str
+) -> None:
+    """Wherever it comes between two requests of the call that ends the upload."""
+
+    async def work(driver: ImageDriver, config: S3Config) -> None:
+        client = breaking(driver)
+        for at in range(LONGEST):
+            actors = Actors(S3ImageDriver(client, config), context)
+            await actors.prepare(old=False)
+
+            async def send_more(actors: Actors = actors) -> object:
+                return await actors.part("one", 2, b"more")
+
+            came = client.before_request(at, send_more)
+            await getattr(actors, first)()
+            client.undisturbed()
+            await actors.settle()
+            await actors.clear()
+            assert await things(bed, "late") == [], (at, came.answers)
+            if not came.answers:
+                return
+
+    in_store(bed, "late", work)
