@@ -73,7 +73,11 @@ def open_account(tx: Transaction, store: str) -> None:
 
 
 def close_account(tx: Transaction, store: str) -> None:
-    """Drop the sums of a store that is no more."""
+    """Drop the sums of a store that is no more, and what was spoken for in it: lost things, and
+    leftovers of dirty operations, went with the store.
+    """
+    for entry in tx.intact(LedgerEntry, store=store):
+        tx.remove(entry)
     found = tx.find(Capacity, store)
     if found is not None:
         tx.remove(found)

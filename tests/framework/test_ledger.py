@@ -15,8 +15,10 @@ from holdfast.journal import Verdict
 from holdfast.ledger import NoCapacity
 from holdfast.model.rows import Capacity, LedgerEntry, LedgerState
 from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
-from holdfast.workflows import create_volume, delete_volume, resize_volume
+from holdfast.requests import CallContext, DeleteVolume, Role
+from holdfast.runtime import runtime
+from holdfast.scrub import scrub
+from holdfast.workflows import create_volume, delete_volume, remove_store, resize_volume
 from zones import Faults, Planned, Zone, disagreements, memory_zone, run_inline
 
 KIB = 1 << 10
@@ -82,6 +84,29 @@ def test_capacity_follows_a_volume_through_its_life() -> None:
     assert run_inline(story()) == [8 * KIB, 40 * KIB, 40 * KIB, 0]
 
 
+def test_what_a_removed_store_held_is_spoken_for_no_more() -> None:
+    """The entries of lost volumes, and of dirty operations, go with their store."""
+
+    async def story() -> tuple[list[LedgerEntry], list[Capacity]]:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            store = await store_of(zone, orchestrator, 64 * KIB)
+            made = await orchestrator.run(create_volume(name="v", store=store, size_bytes=4 * KIB))
+            driver = await orchestrator.stores.primary(store)
+            ctx = CallContext(operation="elsewhere", deadline=runtime().now() + 60)
+            await driver.delete_volume(ctx, DeleteVolume(key=made.subject))
+            await scrub(orchestrator)
+
+            def owe(tx: Transaction) -> None:
+                ledger.reserve(tx, store=store, holder="op-dirty", amount_bytes=KIB)
+
+            await zone.catalogue.transact(owe)
+            (await orchestrator.run(remove_store(store))).expect()
+            await zone.catalogue.transact(lambda tx: ledger.release_all(tx, holder="op-dirty"))
+            return await zone.rows(LedgerEntry), await zone.rows(Capacity)
+
+    assert run_inline(story()) == ([], [])
+
+
 def test_a_failed_resize_gives_back_what_it_reserved() -> None:
     """After a clean failure the ledger is what it was."""
 
@@ -89,9 +114,8 @@ def test_a_failed_resize_gives_back_what_it_reserved() -> None:
         async with memory_zone() as zone, zone.orchestrator() as orchestrator:
             store = await store_of(zone, orchestrator, 64 * KIB)
             made = await orchestrator.run(create_volume(name="v", store=store, size_bytes=4 * KIB))
-            zone.faults = Faults()
-            zone.faults.planned = None
             await disagreements(zone)
+            zone.faults = Faults()
             async with zone.orchestrator() as other:
                 zone.faults.planned = Planned(call=1, error=errors.Exhausted("full"))
                 failed = await other.run(resize_volume(made.subject, size_bytes=32 * KIB))
