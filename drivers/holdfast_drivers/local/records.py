@@ -54,6 +54,7 @@ def replaced(folder: TreePath, name: str, data: bytes) -> None:
     record, spare = folder / f"{name}.json", folder / f"{name}.spare"
     # What a killed call exchanged must be durable before its other half is written over.
     files.fsync_directory(folder)
+    _part_with_others(spare)
     if not spare.exists():
         _make_spare(spare, data)
     with files.open_existing(spare, writable=True) as file:
@@ -72,6 +73,15 @@ def replaced(folder: TreePath, name: str, data: bytes) -> None:
         files.fsync_directory(folder)
     with contextlib.suppress(OSError):  # the next change says so, where it needs what is not there
         _keep_spare(spare, data)
+
+
+def _part_with_others(spare: TreePath) -> None:
+    """Leave a file alone that has another name elsewhere: a backup made of hard links, say, whose
+    record this was.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if spare.regular().st_nlink > 1:
+            files.unlink(spare)
 
 
 def _make_spare(spare: TreePath, data: bytes) -> None:

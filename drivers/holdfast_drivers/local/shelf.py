@@ -119,9 +119,15 @@ class Shelf(Generic[R]):
         """The row under a key, or ``NotFound``."""
         found = self.find(key)
         if found is None:
-            self._place.row()  # absent only where the store is there to say so
+            self._check_there()
             raise NotFound(f"there is no {self.kind} under this key", object=key)
         return found
+
+    def _check_there(self) -> None:
+        """Absent is a thing only where the store and this folder of it are there to say so."""
+        self._place.row()
+        if not self.path.is_dir():
+            raise Corrupt(f"{self.path} is lost, or no folder; restore it from a backup")
 
     def data(self, row: R) -> TreePath:
         """The file with the bytes of a thing."""
@@ -330,7 +336,7 @@ class Shelf(Generic[R]):
         self.purge(key)
         folder, staged = self.folder(key), self.staged(key)
         if not folder.exists():
-            self._place.row()  # absent only where the store is there to say so
+            self._check_there()
             return
         try:
             files.rename(folder, staged)

@@ -212,6 +212,41 @@ def test_a_lost_store_file_is_corrupt(tmp_path: Path) -> None:
     with_store(tmp_path, use)
 
 
+LOST: dict[str, tuple[Role, requests.Request]] = {
+    "primary/volumes": (Role.PRIMARY, requests.DeleteVolume(key="one")),
+    "primary/snapshots": (Role.PRIMARY, requests.DeleteSnapshot(key="one")),
+    "image/objects": (Role.IMAGE, requests.DeleteObject(key="one")),
+    "image/uploads": (Role.IMAGE, requests.AbortUpload(upload="one")),
+}
+
+
+@pytest.mark.parametrize("kind", ["away", "a pipe", "a file"])
+@pytest.mark.parametrize("shelf", LOST)
+def test_nothing_is_gone_where_the_folder_of_its_kind_is_lost(
+    tmp_path: Path, shelf: str, kind: str
+) -> None:
+    """A deletion that finds no folder of volumes cannot say that a volume is deleted: it lives
+    where that folder is now.
+    """
+    role, request_ = LOST[shelf]
+
+    async def use(store: Store) -> None:
+        primary, image = await store.primary(), await store.image()
+        driver = primary if role is Role.PRIMARY else image
+        folder = store.folder / shelf
+        folder.rename(tmp_path / "elsewhere")
+        if kind == "a pipe":
+            os.mkfifo(folder)
+        elif kind == "a file":
+            folder.touch()
+        with pytest.raises(Corrupt):
+            await getattr(driver, requests.verb_of(request_))(CTX, request_)
+        probed = await driver.probe(CTX, requests.verb_of(request_), request_)
+        assert isinstance(probed, Undetermined)
+
+    with_store(tmp_path, use)
+
+
 def test_a_damaged_object_is_never_handed_out(tmp_path: Path) -> None:
     """A changed byte is noticed when all is read, another length always."""
 

@@ -290,6 +290,24 @@ def test_the_files_of_a_store_itself_are_files(tmp_path: Path, name: str, kind: 
     assert untouched(tmp_path)
 
 
+def test_a_backup_made_of_hard_links_is_not_written_to(tmp_path: Path) -> None:
+    """What has another name elsewhere is not written over, however often the store changes."""
+
+    async def use(store: Store) -> None:
+        life_cycle = await store.life_cycle(Role.PRIMARY)
+        folder, backup = store.folder / "primary", tmp_path / "backup"
+        backup.mkdir()
+        for name in ("store.json", "store.spare"):
+            os.link(folder / name, backup / name)
+        before = {path.name: path.read_bytes() for path in backup.iterdir()}
+        for _ in range(3):
+            await life_cycle.maintain(CTX, requests.MaintainStore())
+            await life_cycle.cancel_maintenance(CTX, requests.CancelMaintenance())
+        assert {path.name: path.read_bytes() for path in backup.iterdir()} == before
+
+    with_store(tmp_path, use)
+
+
 def test_what_is_left_of_an_unreadable_volume_counts_against_the_bound(tmp_path: Path) -> None:
     """A damaged row frees no space: its data is still there."""
 
