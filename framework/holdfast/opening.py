@@ -89,7 +89,11 @@ def _check_value(provider: Provider, key: str, value: object) -> None:
         field for field in msgspec.structs.fields(provider.config_type) if field.encode_name == key
     )
     try:
-        msgspec.convert(value, field.type, strict=False)
+        msgspec.json.encode(msgspec.convert(value, field.type, strict=False))
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"configuration key {key!r} of provider {provider.name} has a value that is no UTF-8"
+        ) from None
     except msgspec.ValidationError:
         wanted = getattr(field.type, "__name__", str(field.type))
         raise ConfigurationError(

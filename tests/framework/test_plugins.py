@@ -212,9 +212,10 @@ def test_a_configuration_is_read_from_keys_and_values() -> None:
     [
         (
             {"namespace": "ns", "sise_bytes": 1},
-            "no configuration key 'sise_bytes'; did you mean size_bytes?",
+            "no configuration key 'sise_…'; did you mean size_bytes?",
         ),
         ({"namespace": "ns", "xyz": 1}, "known: namespace, password, size_bytes"),
+        ({"namespace": "ns", "password": "pa55word\ud800"}, "'password' of provider"),
         ({}, "needs the configuration key namespace"),
         ({"namespace": 1.5}, "'namespace' of provider good has a value of type float"),
         ({"namespace": "ns", "size_bytes": "many"}, "is no proper int"),

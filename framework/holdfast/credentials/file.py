@@ -36,6 +36,8 @@ class FileKeeper(SecretKeeper):
         self._turn = asyncio.Lock()
         self._known: Withheld | None = None
         """What the file holds, once it was read: nobody else writes it."""
+        self._stores: frozenset[str] = frozenset()
+        """Of which stores that is; each operation asks, and so it is not counted up each time."""
 
     async def find(self, name: str) -> str | None:
         """The secret under a name; ``ConfigurationError`` where the file is no such file."""
@@ -44,8 +46,13 @@ class FileKeeper(SecretKeeper):
     async def _all(self) -> Withheld:
         if self._known is None:
             async with self._turn:
-                self._known = await runtime().run_blocking(self._read)
-        return self._known
+                self._learn(await runtime().run_blocking(self._read))
+        return self._known or Withheld()
+
+    def _learn(self, known: Withheld) -> Withheld:
+        self._known = known
+        self._stores = frozenset(map(store_of, known))
+        return known
 
     async def _changed(self, change: Callable[[Withheld], Withheld]) -> Withheld:
         """What the file holds after a change. One that is cut off is made all the same, and ends
@@ -55,8 +62,7 @@ class FileKeeper(SecretKeeper):
 
     async def _in_turn(self, change: Callable[[Withheld], Withheld]) -> Withheld:
         async with self._turn:
-            self._known = await runtime().run_blocking(self._change, change)
-            return self._known
+            return self._learn(await runtime().run_blocking(self._change, change))
 
     async def keep(self, secrets: Mapping[str, str]) -> None:
         """Keep these, durably before the answer."""
@@ -68,7 +74,8 @@ class FileKeeper(SecretKeeper):
 
     async def stores(self) -> frozenset[str]:
         """The ids of the stores of which something is kept."""
-        return frozenset(map(store_of, await self._all()))
+        await self._all()
+        return self._stores
 
     async def remove(self, stores: Collection[str]) -> None:
         """Keep nothing of these stores any more."""

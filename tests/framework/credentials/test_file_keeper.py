@@ -85,3 +85,16 @@ def test_what_is_no_such_file_is_refused_by_name_and_left_alone(tmp_path: Path, 
         assert SECRET not in str(problem.value)
     assert path.lstat().st_ino == before.st_ino
     assert outside.read_text() == f'{{"store-1/key":"{SECRET}"}}'
+
+
+def test_asking_for_the_stores_counts_nothing_up_until_something_changes(tmp_path: Path) -> None:
+    async def story() -> None:
+        keeper = FileKeeper(tmp_path / "secrets")
+        await keeper.keep({"store-1/key": SECRET, "store-1/host/h": SECRET})
+        asked = await keeper.stores()
+        assert await keeper.stores() is asked
+        assert asked == {"store-1"}
+        await keeper.keep({"store-2/key": SECRET})
+        assert (await keeper.has("store-2"), await keeper.has("store-3")) == (True, False)
+
+    asyncio.run(story())
