@@ -12,9 +12,9 @@ from typing import Protocol
 from holdfast.catalogue.buffer import Storage, Writes, state_of
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.catalogue.observer import observed
-from holdfast.catalogue.port import Archived, Retention
+from holdfast.catalogue.port import Archived, Retention, RowDamaged
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import ROWS, LedgerEntry, Operation, Row, Step
+from holdfast.model.rows import ROWS, Involved, LedgerEntry, Operation, Row, Step
 from holdfast.model.states import GrantState, ObjectState, OperationState, StoreState, VolumeState
 from holdfast.runtime import Lane, runtime
 
@@ -118,13 +118,20 @@ class History:
         for operation in chosen:
             rows = [operation, *self._storage.intact(Step, {"operation": operation.id})]
             for involved in operation.involved:
-                kind = _TABLES.get(involved.table)
-                row = None if kind is None else self._storage.find(kind, involved.id)
+                row = self._intact(involved)
                 if row is not None and row.id not in busy and self._has_ended(row, going):
                     rows.append(row)
             for row in rows:
                 found.setdefault((row.table, row.id), (operation.id, row))
         return list(found.values())
+
+    def _intact(self, involved: Involved) -> Row | None:
+        """A row that an operation held; one that is damaged stays where scrub names it."""
+        kind = _TABLES.get(involved.table)
+        try:
+            return None if kind is None else self._storage.find(kind, involved.id)
+        except RowDamaged:
+            return None
 
     def _busy(self) -> frozenset[str]:
         return frozenset(

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -168,6 +169,23 @@ def test_rows_that_are_gone_go_with_their_last_operation(run: Run) -> None:
         assert await catalogue.transact(operations) == ["delete it"]
 
     run(check)
+
+
+def test_a_damaged_row_keeps_no_history_back(tmp_path: Path) -> None:
+    """Old operations move although a row that one of them held cannot be read; it stays."""
+    path = tmp_path / "zone.db"
+
+    def prepare(tx: Transaction) -> None:
+        tx.insert(Volume(id="torn", name="torn", store="st", key="torn", size_bytes=1))
+        ended(tx, "create torn", 0.0, Involved("volumes", "torn", "Creating"))
+        fill(tx, count=5, ended_s=0.0)
+
+    transacted(path, prepare)
+    with closing(sqlite3.connect(path)) as catalogue, catalogue:
+        catalogue.execute("UPDATE volumes SET body = '{}'")
+
+    assert within(path, lambda catalogue: catalogue.archive(Retention(days=1, at_least=0))) == 6
+    assert transacted(path, lambda tx: [one.row_id for one in tx.damaged(Volume)]) == ["torn"]
 
 
 def test_opening_a_catalogue_moves_what_is_old(tmp_path: Path) -> None:
