@@ -193,8 +193,12 @@ class Objects:
         """A read-only handle of an object's bytes: a file, or else what QEMU opens."""
         row, path = self.look(client, request.key), self.path(request.key)
         if self._config.mounted_at:
+            mounted_at = self._config.mounted_at
             return FileHandle(
-                path=f"{self._config.mounted_at}{path}", size_bytes=row.size_bytes, read_only=True
+                path=f"{mounted_at}{path}",
+                size_bytes=row.size_bytes,
+                read_only=True,
+                below=f"{mounted_at}{self.shelves.base}",
             )
         description = {
             "driver": "raw",
