@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from holdfast import requests
 from holdfast.capabilities import ObjectKind
-from holdfast.errors import DriverError, NotFound
+from holdfast.errors import Busy, DriverError, NotFound
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext, PartReference
 
@@ -117,6 +117,14 @@ class Actors:
             sha256=hashlib.sha256(whole).hexdigest(),
         )
         return await self.image.complete_upload(self.context(), request)
+
+    async def again_while_busy(self, work: Work) -> object:
+        """Do as the engine does where nothing was done: try again."""
+        while True:
+            try:
+                return await work()
+            except Busy:
+                continue
 
     async def complete_one(self) -> object:
         return await self._complete("one", self.content["one"])

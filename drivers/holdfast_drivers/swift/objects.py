@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from holdfast import infos, requests
-from holdfast.errors import Corrupt, NotFound, OutOfRange
+from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange, Unknown
 from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
@@ -196,10 +196,21 @@ class Objects:
         """Remove rows, and then parts: what stays of a lost call is found by its parts."""
         for name in names:
             if name.startswith("u/"):
-                await self.store.segments.delete(call, name)
+                await self._removed(call, [name])
         parts = [name for name in names if not name.startswith("u/")]
         if parts:
-            await self.store.segments.delete_all(call, parts)
+            await self._removed(call, parts)
+
+    async def _removed(self, call: Call, names: Sequence[str]) -> None:
+        """Remove names. Of two who remove one at once Swift tells one that it failed (503), though
+        it is gone then: that is asked.
+        """
+        try:
+            await self.store.segments.delete_all(call, names)
+        except (Busy, Unknown):
+            found = await several(names, lambda name: self.store.segments.head(call, name))
+            if any(one is not None for one in found):
+                raise
 
 
 async def sha256_of(data: bytes) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 from holdfast.errors import (
     Busy,
-    Conflict,
     Corrupt,
     Denied,
     DriverError,
@@ -130,7 +129,7 @@ def part_errors(*answers: str) -> bytes:
     [
         (401, b"", Unauthenticated, Unauthenticated),
         (403, b"", Denied, Denied),
-        (409, b"", Conflict, Conflict),
+        (409, b"", Busy, Busy),
         (413, b"Upload exceeds quota.", Exhausted, Exhausted),
         (400, part_errors("413 Request Entity Too Large"), Exhausted, Exhausted),
         (400, part_errors("503 Service Unavailable", "404 Not Found"), Unavailable, Unavailable),

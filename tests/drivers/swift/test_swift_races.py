@@ -52,7 +52,8 @@ def test_of_two_completions_at_once_one_becomes_the_object_and_nothing_stays_of_
         for _ in range(20):
             actors = Actors(store.image, context)
             await actors.prepare(old=False)
-            await asyncio.gather(actors.complete_one(), actors.complete_two())
+            works = (actors.complete_one, actors.complete_two)
+            await asyncio.gather(*map(actors.again_while_busy, works))
             assert await actors.whole_object() in actors.allowed("complete_one", "complete_two")
             assert await kinds(store) == ["object"] * 2
             await actors.clear()
