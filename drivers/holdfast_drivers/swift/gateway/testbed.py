@@ -18,7 +18,7 @@ from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
+from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
 from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
 from holdfast_drivers.swift.gateway.inspector import ACCOUNT, GatewayInspector, S3Disk
 from holdfast_drivers.swift.gateway.pipeline import CONFIG_FILE, PORT, User
@@ -43,6 +43,9 @@ from holdfast_drivers.swift.testbed import (
 )
 
 _DECOYS: Final = ("neighbour", "neighbour-segments")
+_BACK_S: Final = 60.0
+"""How long an S3 server that was killed may take until all of it answers."""
+_PAUSE_S: Final = 0.2
 _RECORDS: Final = re.compile(rb"(PUT|DELETE) /[^/]+/[aco]/")
 _PROBE_S: Final = 5.0
 _READY_S: Final = 60.0
@@ -233,7 +236,16 @@ class GatewayTestbed(Testbed):
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's container from the bucket."""
         own = frozenset({container_name(namespace)})
-        await runtime().run_blocking(self._disk.remove, ACCOUNT, own)
+        until = runtime().now() + _BACK_S
+        while True:
+            try:
+                return await runtime().run_blocking(self._disk.remove, ACCOUNT, own)
+            except S3Error as error:
+                # An S3 server that a fault has killed answers before all of its parts are back.
+                failing = error.status is None or error.status >= 500
+                if not failing or runtime().now() >= until:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
 
 
 def _other_key(user: User) -> User:
