@@ -77,6 +77,32 @@ def test_an_upload_in_parts_that_nobody_ends_is_given_up(running: Running) -> No
 
 
 @pytest.mark.slow
+def test_a_version_that_may_come_back_is_not_swept(running: Running) -> None:
+    """An overwrite that S3 lets wait through many sweeps, and then fails, leaves the old one."""
+
+    async def story() -> None:
+        gateway = running.gateway
+        async with gateway.container() as container:
+            assert await container.put("a", b"oldest") == 201
+            writing = gateway.requests.hold(requests("PUT", "/o/"))
+            told = asyncio.create_task(container.put("a", b"newest"))
+            await writing.arrived()
+            looking = gateway.requests.hold(requests("GET", "/c/"))
+            writing.release()
+            await looking.arrived()
+            left = keys.data_key("0" * 32, "left")
+            await asyncio.to_thread(gateway.bucket.put_data, left, b"x")
+            await until(lambda: left not in gateway.keys("d/"))  # so old is what was replaced, too
+            gateway.requests.answer(requests("GET", "/c/"), http_answer(500))
+            looking.release()
+            said = await told
+            gateway.requests.clear()
+            assert await container.get("a") == (b"newest" if said == 201 else b"oldest")
+
+    running.run(story())
+
+
+@pytest.mark.slow
 def test_a_container_that_a_kill_left_half_removed_is_whole_again(running: Running) -> None:
     """The sweeper takes the mark away that a gateway left when it died; nobody need write to it."""
 

@@ -45,6 +45,10 @@ class Leases:
         else:
             self._drop(data)
 
+    def waits(self, data: str) -> bool:
+        """Whether bytes that were replaced are still read; they go with their last reader."""
+        return any(data == waiting for waiting, _ in self._waiting)
+
     def _end(self, lease: Lease) -> None:
         readers = self._readers.get(lease.key, set())
         readers.discard(lease)

@@ -3,12 +3,16 @@
 Pure: the source is anything that yields names in order and can be told to skip ahead.
 """
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 Row = TypeVar("Row")
 RowOut_co = TypeVar("RowOut_co", covariant=True)
 _RESERVED = "\x00"
+_SURROGATES, _BEHIND_SURROGATES = 0xD800, 0xE000
+"""Between the two there are no characters, so that no name has one."""
 
 
 class Source(Protocol[RowOut_co]):
@@ -57,9 +61,13 @@ class Shown(Generic[Row]):
     row: Row | None
 
 
-def _after(folder: str, delimiter: str) -> str:
-    """The first name that is not in a folder."""
-    return folder[: -len(delimiter)] + delimiter[:-1] + chr(ord(delimiter[-1]) + 1)
+def _after(folder: str) -> str | None:
+    """The first name that is not in a folder; None where no name comes after those in it."""
+    text = folder.rstrip(chr(sys.maxunicode))
+    if not text:
+        return None
+    after = ord(text[-1]) + 1
+    return text[:-1] + chr(_BEHIND_SURROGATES if after == _SURROGATES else after)
 
 
 def _beyond(name: str, query: Query) -> bool:
@@ -78,8 +86,16 @@ def _within(name: str, query: Query) -> bool:
     return not (query.children and name == query.prefix)
 
 
+def _rolled_up(folder: str, name: str, row: Row, query: Query) -> Iterator[Shown[Row]]:
+    """What is shown of a folder, where this is the first name in it."""
+    if query.children and name == folder:
+        yield Shown(name, row)
+    elif not query.children and folder != query.marker:
+        yield Shown(folder, None)
+
+
 def select(source: Source[Row], query: Query) -> list[Shown[Row]]:
-    """The lines that a query shows, in its order."""
+    """The lines that a query shows, in its order; asked again, those behind them."""
     if query.limit <= 0 and not query.reverse:
         return []
     start = max(query.prefix, query.low)
@@ -101,11 +117,11 @@ def select(source: Source[Row], query: Query) -> list[Shown[Row]]:
             shown.append(Shown(name, row))
             continue
         folder = name[: at + len(query.delimiter)]
-        if query.children and name == folder:
-            shown.append(Shown(name, row))
-        elif not query.children and folder != query.marker:
-            shown.append(Shown(folder, None))
-        source.seek(_after(folder, query.delimiter))
+        shown += _rolled_up(folder, name, row, query)
+        behind = _after(folder)
+        if behind is None:
+            break
+        source.seek(behind)
     if query.reverse:
         shown.reverse()
         del shown[query.limit :]

@@ -6,8 +6,9 @@ S3 has no conditional removal: a removal that meets a PUT of the same name is or
 requests of one gateway process, by its locks.
 """
 
+import sys
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ class Store:
         self._cache: OrderedDict[tuple[str, str], Account | Container | Object] = OrderedDict()
         self._locks: WeakValueDictionary[str, _NameLock] = WeakValueDictionary()
         self.leases = Leases(self._free)
-        self._writing: set[str] = set()
+        self._writing: Counter[str] = Counter()
 
     @contextmanager
     def alone(self, key: str) -> Iterator[None]:
@@ -220,36 +221,36 @@ class Store:
 
     def containers(self, account: str, query: Query) -> list[tuple[str, Container | None]]:
         """An account's containers by name; None for a rolled-up prefix."""
-        found = self._list(Container, keys.containers_prefix(account), query)
-        return [(name, row) for name, row in found if row is None or not row.deleted]
+        prefix = keys.containers_prefix(account)
+        return self._list(Container, prefix, query, lambda row: not row.deleted)
 
     def objects(
         self, container: Container, query: Query, now: float
     ) -> list[tuple[str, Object | None]]:
         """A container's objects by name, without those whose time has come."""
-        while True:
-            found = self._list(Object, keys.objects_prefix(container.id), query)
-            left = [(name, row) for name, row in found if row is None or not row.expired(now)]
-            if left or not found or query.reverse:
-                return left
-            query = Query(
-                limit=query.limit,
-                prefix=query.prefix,
-                delimiter=query.delimiter,
-                marker=found[-1][0],
-                end_marker=query.end_marker,
-                reserved=query.reserved,
-                children=query.children,
-            )
+        prefix = keys.objects_prefix(container.id)
+        return self._list(Object, prefix, query, lambda row: not row.expired(now))
 
     def _list(
-        self, kind: type[Record], prefix: str, query: Query
+        self, kind: type[Record], prefix: str, query: Query, there: Callable[[Record], bool]
     ) -> list[tuple[str, Record | None]]:
+        """What a query shows. What is not there takes no place: a short page means the end."""
         cursor: Cursor[Record] = Cursor(
             self.bucket.page, lambda rows: self.readable(kind, rows), prefix, query.prefix
         )
-        shown = select(cursor, query)
-        return list(self._filled(kind, shown))
+        # Backwards, all lines are known before the first one is.
+        known = select(cursor, replace(query, limit=sys.maxsize)) if query.reverse else None
+        found: list[tuple[str, Record | None]] = []
+        while (wanted := query.limit - len(found)) > 0:
+            if known is None:
+                lines = select(cursor, replace(query, limit=wanted))
+            else:
+                lines, known = known[:wanted], known[wanted:]
+            filled = self._filled(kind, lines)
+            found += [(name, row) for name, row in filled if row is None or there(row)]
+            if len(lines) < wanted:
+                break
+        return found
 
     def _filled(
         self, kind: type[Record], shown: list[Shown[Listed]]
@@ -342,15 +343,27 @@ class Store:
     def new_data(self, container: Container) -> Iterator[str]:
         """A key that nothing was ever written to; nobody sweeps it before its writer has ended."""
         key = keys.data_key(container.id, uuid.uuid4().hex)
-        self._writing.add(key)
-        try:
+        with self.sparing() as spare:
+            spare(key)
             yield key
-        finally:
-            self._writing.discard(key)
 
-    def written_now(self, data: str) -> bool:
-        """Whether a request of this process still writes these bytes or their record."""
-        return data in self._writing
+    @contextmanager
+    def sparing(self) -> Iterator[Callable[[str], None]]:
+        """Have nobody sweep the bytes that are told meanwhile: a record is to name them (again)."""
+        told: list[str] = []
+
+        def spare(data: str) -> None:
+            told.append(data)
+            self._writing[data] += 1
+
+        try:
+            yield spare
+        finally:
+            self._writing -= Counter(told)
+
+    def needed(self, data: str) -> bool:
+        """Whether a request of this process writes, reads or may name these bytes again."""
+        return data in self._writing or self.leases.waits(data)
 
 
 def _may_be_gone(

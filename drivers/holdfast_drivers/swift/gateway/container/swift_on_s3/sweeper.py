@@ -55,12 +55,12 @@ class Sweeper:
         again = suspects & self._suspects
         self._suspects = suspects - again
         for key in again & unnamed:
-            if not self._store.written_now(key):
+            if not self._store.needed(key):
                 self._store.bucket.delete(key)
         for key in again & found.lost:
             self._remove_lost(key)
         for upload in (uploads[one] for one in again & uploads.keys()):
-            if not self._store.written_now(upload.key):
+            if not self._store.needed(upload.key):
                 self._store.bucket.abort(upload.key, upload.id)
         return found.expired + len(again)
 

@@ -48,7 +48,7 @@ def query_of(req: Any, limit: int) -> Query:
         prefix = f"{path.rstrip('/')}/" if path else ""
         delimiter = "/"
     given = get_param(req, "limit")
-    most = int(given) if given and given.isdigit() else limit
+    most = int(given) if given and given.isascii() and given.isdigit() else limit
     return Query(
         limit=min(most, limit),
         prefix=prefix,

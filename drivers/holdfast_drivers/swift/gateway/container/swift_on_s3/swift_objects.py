@@ -236,6 +236,8 @@ def _show(store: Store, req: Any, names: tuple[str, str], place: Container, reco
         nonlocal refused, before
         seen = _seen(old, req)
         before = old
+        if old is not None:
+            spare(old.data)  # until it is certain that they are not shown again
         if seen is not None and req.if_none_match is not None:
             refused = HTTPPreconditionFailed(request=req)
             return None
@@ -244,7 +246,7 @@ def _show(store: Store, req: Any, names: tuple[str, str], place: Container, reco
             return None
         return record
 
-    with store.alone(key):
+    with store.alone(key), store.sparing() as spare:
         try:
             shown = store.change(Object, key, edit)
         except S3Error as why:
