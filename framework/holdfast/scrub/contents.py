@@ -5,7 +5,6 @@ import contextlib
 from functools import partial
 
 from holdfast.catalogue.port import RowDamaged, Transaction
-from holdfast.data import open_block_io
 from holdfast.data.digest import content_digest
 from holdfast.data.put import read_object
 from holdfast.errors import Corrupt, HoldfastError, NotFound
@@ -15,6 +14,7 @@ from holdfast.ports import ImageDriver
 from holdfast.requests import HeadObject, OpenObject, Role
 from holdfast.scrub.comparison import PAGE, StoreScrub
 from holdfast.scrub.findings import FindingKind, told
+from holdfast.steps.in_lane import open_in_lane
 
 _SLOWEST_BYTES_PER_S = 4 << 20
 
@@ -64,7 +64,7 @@ async def _read(one: StoreScrub, driver: ImageDriver, row: StoredObject, content
     if row.sha256 and head.sha256 != row.sha256:
         return f"SHA-256 is {head.sha256}, not {row.sha256}"
     handle = await driver.open_object(one.ctx(), OpenObject(key=row.key))
-    async with open_block_io(handle) as opened:
+    async with open_in_lane(handle, one.orchestrator.stores.lane(one.store.id)) as opened:
         found = await content_digest(opened)
     if content and found != content:
         return f"its content digest is {found}, not {content}"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from holdfast.capabilities import ObjectKind
-from holdfast.data import BlockIO, open_block_io
+from holdfast.data import BlockIO
 from holdfast.data.copy import copy_blocks
 from holdfast.data.digest import content_digest
 from holdfast.data.plane import data_plane
@@ -26,7 +26,7 @@ from holdfast.requests import (
     Open,
     OpenObject,
 )
-from holdfast.steps.in_lane import open_in_lane
+from holdfast.steps.in_lane import open_apart, open_in_lane
 from holdfast.steps.kind import Estimate, Happened, RowChange, StepContext, StepKind
 from holdfast.steps.window import Window
 
@@ -251,7 +251,7 @@ class SaveObject(StepKind[SaveInputs, Saved]):
     async def _source(self, step: StepContext, inputs: SaveInputs) -> AsyncIterator[BlockIO]:
         if inputs.volume is None:
             handle = FileHandle(path=inputs.path, size_bytes=inputs.size_bytes, read_only=True)
-            async with open_block_io(handle) as opened:
+            async with open_apart(handle) as opened:
                 yield opened
         else:
             async with open_volume(step, inputs.volume) as opened:

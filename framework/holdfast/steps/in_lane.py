@@ -7,6 +7,7 @@ from holdfast.data import open_block_io
 from holdfast.data.block_io import BlockIO, Extent
 from holdfast.handles import Handle
 from holdfast.lanes import Lane, in_lane
+from holdfast.runtime import runtime
 
 
 @asynccontextmanager
@@ -16,6 +17,17 @@ async def open_in_lane(handle: Handle, lane: Lane) -> AsyncIterator[BlockIO]:
         with in_lane(lane):
             opened = await stack.enter_async_context(open_block_io(handle))
         yield InLane(opened, lane)
+
+
+@asynccontextmanager
+async def open_apart(handle: Handle) -> AsyncIterator[BlockIO]:
+    """Block access to what lies in no store, in a lane that ends with it: its disk may be dead."""
+    lane = runtime().open_lane()
+    try:
+        async with open_in_lane(handle, lane) as opened:
+            yield opened
+    finally:
+        lane.close()
 
 
 class InLane(BlockIO):
