@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from holdfast.catalogue.codec import decode, encode
-from holdfast.catalogue.damage import structure_damage
+from holdfast.catalogue.damage import UNREADABLE, structure_damage
 from holdfast.catalogue.digests import damage_of, digest_of, table_seed, text_of
 from holdfast.catalogue.port import Archived, CatalogueDamaged, Damage
 from holdfast.errors import ConfigurationError, EnvironmentUnavailable
@@ -107,7 +107,7 @@ class ArchiveFile:
                 connection.execute("BEGIN")
                 yield from structure_damage(connection, self._path)
                 yield from self._damaged_rows(connection)
-        except (sqlite3.Error, ConfigurationError, EnvironmentUnavailable) as error:
+        except (*UNREADABLE, ConfigurationError, EnvironmentUnavailable) as error:
             yield Damage(what="archive", key=str(self._path), detail=str(error))
 
     def _damaged_rows(self, connection: sqlite3.Connection) -> Iterator[Damage]:
@@ -138,9 +138,10 @@ class ArchiveFile:
                 self._recognize(connection, making=making)
                 connection.text_factory = bytes
                 yield connection
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             name = getattr(error, "sqlite_errorname", "") or ""
-            if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            unreadable = isinstance(error, UnicodeDecodeError)
+            if unreadable or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
                 raise self._foreign(f"is damaged or no archive ({error})") from error
             raise EnvironmentUnavailable(f"{self._path}: cannot be used: {error}") from error
         except OSError as error:

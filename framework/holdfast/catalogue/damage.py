@@ -15,6 +15,9 @@ from holdfast.model.rows import ROWS, Row
 
 _FREE_AT = 32
 """Where a SQLite file has the first trunk of its free pages, and their number."""
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What tells that SQLite cannot read a file; the second where what is damaged is text that stands
+in the message of the first."""
 LINES_MAX = 20
 """Lines of SQLite's own check that are told; a torn page makes thousands."""
 
@@ -24,13 +27,14 @@ def check_file(path: Path, uri: str, key: int) -> tuple[Damage, ...]:
     found: list[Damage] = []
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            connection.text_factory = text_of
             connection.execute("BEGIN")
             found += structure_damage(connection, path)
             (kept,) = connection.execute("SELECT schema FROM catalogue").fetchone()
             if kept != schema_digest(connection):
                 found.append(_of_file(path, "its schema is not what was written"))
             found += read_rows(connection, key)
-    except (sqlite3.Error, TypeError) as error:
+    except (*UNREADABLE, TypeError) as error:
         found.append(_of_file(path, f"it cannot be read: {error}"))
     return tuple(found)
 
@@ -70,7 +74,7 @@ def read_rows(connection: sqlite3.Connection, key: int) -> Iterator[Damage]:
                 problem = _problem(kind, stored, seed)
                 if problem:
                     yield Damage(what=kind.__name__, key=text_of(stored[0]), detail=problem)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             yield Damage(what=kind.__name__, key="", detail=f"the table cannot be read: {error}")
 
 

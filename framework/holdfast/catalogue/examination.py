@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.catalogue import wal
 from holdfast.catalogue.damage import read_rows, schema_digest
+from holdfast.catalogue.digests import text_of
 from holdfast.catalogue.ownership import Ownership
 from holdfast.catalogue.port import CatalogueDamaged
 from holdfast.catalogue.schema import REVISION
@@ -83,7 +84,9 @@ def examine(owned: Ownership, told: Path) -> Examined:
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
     uri = f"file:{name_of(path)}?{how}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection.text_factory = text_of  # damaged text is compared too, and then told
+    return connection
 
 
 def _read(connection: sqlite3.Connection, told: Path) -> Examined:
@@ -120,10 +123,13 @@ def _check_name(path: Path, opened_as: str) -> None:
     """See that no WAL waits beside another name of this very file."""
     if opened_as in ("", name_of(path)):
         return
-    before = Path(unquote_to_bytes(opened_as).decode(errors="surrogateescape"))
+    kept = opened_as.encode(errors="surrogateescape")
+    before = Path(unquote_to_bytes(kept).decode(errors="surrogateescape"))
     left = _beside(before, "-wal")
     try:
         same = before.samefile(path)
+    except ValueError:
+        return  # damaged: no file can be called so
     except OSError:
         same = True  # it was moved; what it left behind was not
     if same and not wal.is_empty(left):

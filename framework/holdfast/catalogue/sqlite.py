@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from holdfast.catalogue.archive import ArchiveFile, archive_of
-from holdfast.catalogue.damage import check_file, schema_digest
+from holdfast.catalogue.damage import UNREADABLE, check_file, schema_digest
 from holdfast.catalogue.examination import Examined, examine, name_of
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.observer import observed
@@ -113,7 +113,7 @@ class _Opened:
         assert isinstance(driver, sqlite3.Connection)
         try:
             busy, written, kept = driver.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             return (Damage(what="catalogue", key=str(self._ownership.path), detail=str(error)),)
         if busy or written != kept:
             return ()  # a check that runs beside this one has the file as it was
@@ -133,7 +133,7 @@ def _examined(owned: Ownership, path: Path) -> Examined:
         if not found.revision:
             _check_alone(path)
         owned.close_to_others()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise _explain(path, error, committing=False) from error
     except OSError as error:
         raise EnvironmentUnavailable(f"{path}: {error.strerror}") from error
@@ -210,7 +210,7 @@ def _connect(
         driver.text_factory = bytes
     except DBAPIError as error:
         raise _explain(path, error.orig or error, committing=False) from error
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise _explain(path, error, committing=False) from error
     return connection, key
 
@@ -247,7 +247,8 @@ def _explain(path: Path, error: BaseException, committing: bool) -> HoldfastErro
         return EnvironmentUnavailable(f"{path}: the disk is full; free space, then try again")
     if name.startswith("SQLITE_BUSY"):
         return CatalogueHeld(f"{path}: another program has the database locked; let it finish")
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+    unreadable = isinstance(error, UnicodeDecodeError)
+    if unreadable or name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return CatalogueDamaged(
             f"{path}: is damaged or no catalogue ({error}); restore it from a copy, or save what "
             f"can be read with sqlite3 {path} .recover"

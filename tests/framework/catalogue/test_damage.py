@@ -2,9 +2,11 @@
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +46,12 @@ def copy_of(path: Path, folder: Path) -> Path:
 
 
 def overwritten(path: Path, page: int, content: bytes) -> None:
+    overwritten_at(path, page * PAGE, content)
+
+
+def overwritten_at(path: Path, offset: int, content: bytes) -> None:
     with path.open("r+b") as file:
-        file.seek(page * PAGE)
+        file.seek(offset)
         file.write(content)
 
 
@@ -228,6 +234,32 @@ def test_a_schema_that_was_changed_is_refused(sound: Path, tmp_path: Path) -> No
     connection.close()
 
     assert isinstance(harm_of(path), CatalogueDamaged)
+
+
+@pytest.mark.slow
+def test_text_that_is_damaged_in_the_schema_is_named(sound: Path, tmp_path: Path) -> None:
+    """Also where SQLite's own message about it cannot be read."""
+    data = sound.read_bytes()
+    path = tmp_path / "zone.db"
+    for found in re.finditer(b"NOT NULL|CREATE|volumes", data):
+        path.write_bytes(data)
+        overwritten_at(path, found.start(), b"\xce")
+
+        assert harm_of(path) != (), found
+
+
+@pytest.mark.parametrize("name", [b"%2\xff", b"\0", b"%00", b"\xce"])
+def test_the_path_that_a_catalogue_keeps_can_be_damaged_too(
+    sound: Path, tmp_path: Path, name: bytes
+) -> None:
+    """It is no path to look at then."""
+    path = copy_of(sound, tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE catalogue SET opened_as = CAST(? AS TEXT)", (name,))
+
+    harm = harm_of(path)
+
+    assert harm == () or isinstance(harm, CatalogueDamaged)
 
 
 def test_a_file_that_was_cut_is_refused(sound: Path, tmp_path: Path) -> None:
