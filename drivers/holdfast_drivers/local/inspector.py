@@ -71,6 +71,7 @@ class LocalInspector(Inspector):
             known |= {"objects", "uploads"}
             yield from _each(folder / "objects", _object)
             yield from _each(folder / "uploads", _upload)
+            yield from (_stranger(path) for path in (folder / "grants").iterdir())
         yield from (_stranger(path) for path in folder.iterdir() if path.name not in known)
         yield from (_leftover(path) for path in (folder / "staging").iterdir())
 

@@ -49,6 +49,8 @@ def owned_by_image(uploads: Uploads) -> Iterator[OwnedThing]:
             yield _unreadable(found)
         else:
             yield from _upload(uploads, found)
+    for path in sorted(uploads.place.grants.iterdir()):
+        yield _unreadable(Unreadable(path, "", _STRANGER))  # nobody is granted an object
     yield from _staged(uploads.place)
 
 

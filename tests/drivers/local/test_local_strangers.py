@@ -182,6 +182,20 @@ def test_a_stray_name_is_told_so_that_it_cannot_act(tmp_path: Path, kind: str, w
     with_stranger(tmp_path, where, NAMES[kind], stray)(use)
 
 
+@pytest.mark.parametrize("where", ["image", "image/objects", "image/uploads", "image/grants"])
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_stray_name_in_an_image_store_is_told(tmp_path: Path, kind: str, where: str) -> None:
+    """As in a primary store, in each of its folders."""
+
+    async def use(store: Store) -> None:
+        (found,) = await unreadable(store, Role.IMAGE)
+        assert found.key == ""
+        driver = await store.image()
+        await put(driver, "new", b"new", upload="second")
+
+    with_stranger(tmp_path, where, NAMES[kind], ENTRIES["a stray file"])(use)
+
+
 @pytest.mark.parametrize("kind", ["a stray file", "an empty folder", "a pipe", "a link"])
 def test_a_stray_entry_beside_a_volumes_data_is_told(tmp_path: Path, kind: str) -> None:
     """What stands in a volume's own folder is named, stays, and goes with the volume."""
