@@ -60,9 +60,8 @@ def check_config(config: S3Config) -> None:
     Raises:
         Invalid: a setting can never work; the message names it.
     """
-    parts = urlsplit(config.endpoint)
-    if parts.scheme not in _ENDPOINT_SCHEMES or not parts.hostname:
-        raise Invalid(f"endpoint {config.endpoint!r} is no http or https address")
+    if not _is_address(config.endpoint):  # which may have a password in it: it is not repeated
+        raise Invalid("setting endpoint is no http or https address of a server")
     for name in ("access_key", "secret_key", "bucket", "namespace", "region"):
         if not getattr(config, name):
             raise Invalid(f"setting {name} is empty")
@@ -73,6 +72,15 @@ def check_config(config: S3Config) -> None:
         )
     if config.capacity_bytes < 1:
         raise Invalid(f"setting capacity_bytes is {config.capacity_bytes}; it must be positive")
+
+
+def _is_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in _ENDPOINT_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and endpoint.isprintable() and parts.username is None
 
 
 JOIN_MIN_BYTES: Final = 5 << 20

@@ -56,9 +56,10 @@ async def resolve(reference: Reference, keeper: SecretKeeper) -> str:
     """
     match reference.kind:
         case ReferenceKind.ENV:
-            found = os.environ.get(reference.target)
-            if not found:
+            data = os.environb.get(os.fsencode(reference.target))
+            if not data:
                 raise SecretMissing(f"the variable {reference.target} is not set; set it")
+            found = _decoded(data, f"the variable {reference.target}")
         case ReferenceKind.FILE:
             found = await runtime().run_blocking(_read, reference.target)
         case ReferenceKind.CMD:
@@ -115,18 +116,24 @@ def _asked(command: str) -> str:
 
 
 def _name(command: str) -> str:
-    """The program alone: its arguments may be secrets."""
-    return command.split(maxsplit=1)[0] if command.strip() else "''"
+    """The program alone: its arguments may be secrets, and so may what a shell would take for a
+    variable and its value; there is no shell.
+    """
+    return command.split(maxsplit=1)[0].partition("=")[0] if command.strip() else "''"
 
 
 def _text(data: bytes, where: str) -> str:
     """A secret as it was written, without the end of its line."""
-    if len(data) > SECRET_BYTES_MAX:
-        raise SecretMissing(f"{where} gives more than {SECRET_BYTES_MAX} bytes, which is no secret")
-    try:
-        found = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise SecretMissing(f"{where} gives no text in UTF-8") from None
+    found = _decoded(data, where).removesuffix("\n").removesuffix("\r")
     if not found:
         raise SecretMissing(f"{where} gives nothing")
     return found
+
+
+def _decoded(data: bytes, where: str) -> str:
+    if len(data) > SECRET_BYTES_MAX:
+        raise SecretMissing(f"{where} gives more than {SECRET_BYTES_MAX} bytes, which is no secret")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise SecretMissing(f"{where} gives no text in UTF-8") from None

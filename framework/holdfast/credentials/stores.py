@@ -1,9 +1,10 @@
 """A store's secrets: taken out of its configuration, put back when it is opened, made for hosts."""
 
 import logging
+import re
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +24,27 @@ from holdfast.plugins import load_provider
 from holdfast.runtime import runtime
 
 _log = logging.getLogger("holdfast")
+
+
+_PASSWORD: Final = re.compile(r"https?://[^/?#]*@|[A-Za-z][\w+.-]*://[^/?#@]*:[^/?#]*@")
+"""An address that says who asks; there is no other use for it in one of HTTP than a password."""
+
+
+def refuse_passwords(config: msgspec.Raw, provider: str) -> None:
+    """Refuse an address with a password in it: rows, plans and errors show addresses.
+
+    Raises:
+        ConfigurationError: names the setting, and where its secret belongs.
+    """
+    secret_fields = _secret_fields(provider)
+    for field, value in _settings(config).items():
+        if field in secret_fields or not isinstance(value, str) or not _PASSWORD.match(value):
+            continue
+        belongs = f"it belongs into {' or '.join(secret_fields)}" if secret_fields else "remove it"
+        raise ConfigurationError(
+            f"setting {field} is an address with a password in it, which everyone would see; "
+            f"{belongs}"
+        )
 
 
 def split_config(store: str, config: msgspec.Raw, provider: str) -> tuple[msgspec.Raw, Withheld]:

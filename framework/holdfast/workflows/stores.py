@@ -4,7 +4,7 @@ import msgspec
 
 from holdfast import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.credentials.stores import split_config
+from holdfast.credentials.stores import refuse_passwords, split_config
 from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
 from holdfast.model.states import Event, StoreState
@@ -54,11 +54,13 @@ def add_store(
     provider has, by default what the installed one says.
 
     Raises:
-        ConfigurationError: no such provider is installed.
+        ConfigurationError: no such provider is installed, or an address has a password in it.
     """
     offered = load_provider(provider).scopes if scopes is None else scopes
     store = runtime().new_id("store")
-    document, secrets = split_config(store, msgspec.Raw(msgspec.json.encode(config)), provider)
+    given = msgspec.Raw(msgspec.json.encode(config))
+    refuse_passwords(given, provider)
+    document, secrets = split_config(store, given, provider)
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation

@@ -61,6 +61,7 @@ def test_a_reference_says_what_it_was_made_of() -> None:
         ("cmd:true canary-of-a-secret", "true gives nothing"),
         ("cmd:no-such-program canary-of-a-secret", "no-such-program cannot be run"),
         ("cmd:unclosed 'canary-of-a-secret", "unclosed cannot be run"),
+        ("cmd:TOKEN=canary-of-a-secret program", "the command TOKEN cannot be run"),
         ("kept:store/gone", "not in the file of secrets"),
         ("file:/nowhere\0", "is no path"),
     ],
@@ -70,6 +71,13 @@ def test_one_that_is_missing_is_named_without_what_may_be_secret(value: str, sai
         found(value)
     assert SECRET not in str(problem.value)
     assert problem.value.exit_code == 3
+
+
+def test_a_variable_that_is_no_text_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environb, b"HOLDFAST_TEST_SECRET", b"canary\xff")
+    with pytest.raises(SecretMissing, match="HOLDFAST_TEST_SECRET gives no text") as problem:
+        found("env:HOLDFAST_TEST_SECRET")
+    assert "canary" not in str(problem.value)
 
 
 def test_a_fifo_and_an_endless_file_are_no_secrets(tmp_path: Path) -> None:

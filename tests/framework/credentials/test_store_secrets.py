@@ -10,10 +10,14 @@ import pytest
 from holdfast.capabilities import AccessMode
 from holdfast.catalogue.port import Transaction
 from holdfast.engine import OperationFailed
-from holdfast.errors import ExitCode
+from holdfast.errors import ConfigurationError, ExitCode
 from holdfast.journal import Verdict
-from holdfast.model.rows import Store
+from holdfast.model.rows import Scope, Store
+from holdfast.opening import parse_config
+from holdfast.plugins import load_provider
+from holdfast.requests import Role, ScopeKind
 from holdfast.workflows import (
+    add_store,
     attach_volume,
     create_volume,
     delete_volume,
@@ -43,6 +47,27 @@ def test_a_literal_secret_lies_beside_the_catalogue_alone_and_goes_with_the_stor
             assert not secrets.exists()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("endpoint", "http://user:canary@127.0.0.1:1"),
+        ("endpoint", "https://canary@127.0.0.1:1/path"),
+        ("ca_file", "ftp://user:canary@host"),
+    ],
+)
+def test_an_address_with_a_password_is_refused_before_anything_is_written(
+    setting: str, value: str
+) -> None:
+    settings = {"endpoint": "http://127.0.0.1:1", "bucket": "b", "namespace": "n"}
+    config = parse_config(
+        load_provider("s3"), settings | {"access_key": "a", "secret_key": "s", setting: value}
+    )
+    scope = Scope(ScopeKind.ZONE, "zone-1")
+    with pytest.raises(ConfigurationError, match=f"setting {setting} .* secret_key") as problem:
+        add_store(name="s", role=Role.IMAGE, provider="s3", config=config, scope=scope)
+    assert "canary" not in str(problem.value)
 
 
 def test_a_secret_by_reference_is_looked_up_at_each_opening(
