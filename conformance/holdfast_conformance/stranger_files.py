@@ -7,7 +7,7 @@ that fills this machine's memory.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -15,6 +15,7 @@ from holdfast.errors import UsageError
 
 CHUNK_BYTES: Final = 1 << 20
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_OVER: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
@@ -80,6 +81,37 @@ def read_given(path: Path, bytes_max: int) -> bytes:
         return read(str(path), bytes_max)
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror}") from problem
+
+
+def refuse_to_write(path: Path) -> None:
+    """Refuse a name in a folder that may be a stranger's, behind which something else would change.
+
+    Raises:
+        Unfit: there is something under it that is no plain file of this one name.
+    """
+    with suppress(FileNotFoundError):
+        _refuse_shared(path, path.lstat())
+
+
+def _refuse_shared(path: Path, found: os.stat_result) -> None:
+    if kind := kind_of(found.st_mode):
+        raise Unfit(f"{path} is {kind}, and no plain file; name another with --out")
+    if found.st_nlink > 1:
+        raise Unfit(f"{path} is a file that has other names, too; name another with --out")
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write a file in a folder that may be a stranger's: a new one, or over a plain one.
+
+    Raises:
+        Unfit: there is something else under its name.
+        OSError: it cannot be written.
+    """
+    refuse_to_write(path)
+    with os.fdopen(os.open(path, _OVER, 0o666), "wb") as file:
+        _refuse_shared(path, os.fstat(file.fileno()))
+        file.truncate(0)
+        file.write(data)
 
 
 def _mode_of(name: str, folder: int | None) -> int | None:

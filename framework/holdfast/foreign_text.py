@@ -24,6 +24,8 @@ Cell = str | Sequence[str]
 """What a table shows in one place: a text, or several lines of it."""
 
 _CUT: Final = "... (cut, {} characters)"
+_SAID_MAX: Final = 16_384
+"""How long a message is that a person is told; files of strangers are quoted in some."""
 _WIDE: Final = 400
 """How wide a table may be where its output is read by another program."""
 
@@ -76,7 +78,7 @@ def tell(*lines: str, error: bool = False) -> None:
 
 def complain(message: str) -> None:
     """Say something in the program's own voice, on standard error."""
-    tell(f"holdfast: {message}", error=True)
+    tell(f"holdfast: {capped(message, _SAID_MAX)}", error=True)
 
 
 def tell_json(value: Any) -> None:

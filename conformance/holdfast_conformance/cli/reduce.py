@@ -12,6 +12,7 @@ from holdfast_conformance.reduction.reduce import OPS_MAX
 from holdfast_conformance.reduction.reducing import recorded_failure, reduce_recorded
 from holdfast_conformance.reduction.repro import encode_repro, replay_command
 from holdfast_conformance.report.wording import describe_step
+from holdfast_conformance.stranger_files import refuse_to_write, write_over
 
 
 def register(app: typer.Typer) -> None:
@@ -35,13 +36,18 @@ def run_reduce(  # noqa: PLR0917 - typer makes options of parameters
     """
     recorded = recorded_failure(file, property_id)
     name = driver_named(driver, file, recorded.provider)
+    target = out or Path(f"{recorded.finding.property}.json")
+    if out is None:
+        refuse_to_write(target)
     repro = reduce_recorded(recorded, provider=name, testbed=backend, ops_max=ops)
     if repro.confirmed[0] == 0 or repro.plan is None:
         tell(f"{repro.property} does not fail any more on {repro.provider}")
         return
-    target = out or Path(f"{repro.property}.json")
     try:
-        target.write_bytes(encode_repro(repro))
+        if out is None:  # the folder may be the report's, which is a stranger's
+            write_over(target, encode_repro(repro))
+        else:
+            target.write_bytes(encode_repro(repro))
     except OSError as problem:
         raise UsageError(f"{target}: {problem.strerror}") from problem
     tell(*(f"{number:3} {describe_step(step)}" for number, step in enumerate(repro.plan.steps)))

@@ -53,7 +53,7 @@ def recorded_failure(path: Path, wanted: str) -> Recorded:
             f"{path}: loading the driver is all it takes, so there is nothing to reduce"
         )
     finding = Finding(
-        property=wanted or repro.property,
+        property=wanted or find_property(repro.property).id,
         plan=repro.plan.id,
         index=len(repro.plan.steps),
         expected=repro.expected,

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from holdfast.capabilities import ObjectKind
 from holdfast.cli import build_app
-from holdfast.errors import ExitCode, UsageError
+from holdfast.errors import ConfigurationError, ExitCode, UsageError
+from holdfast.foreign_text import complain
 from holdfast.testbed import BackendIdentity
 from holdfast_conformance.plan import PutObject, WriteBlocks
 from holdfast_conformance.reduction.repro import Repro, encode_repro, read_repro
@@ -163,6 +164,44 @@ def test_a_replay_file_that_is_none_blocks_nobody(tmp_path: Path, command: str, 
         )
         assert isinstance(told.exception, UsageError)
         assert name in str(told.exception)
+
+
+def _second_name(path: Path) -> None:
+    (path.parent / "first").write_text("precious")
+    path.hardlink_to(path.parent / "first")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "second name"])
+def test_what_lies_where_a_replay_file_is_written_stays(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """In a stranger's folder, ``reduce`` writes into nothing that is no plain file of one name."""
+    monkeypatch.chdir(directory)
+    repro = read_repro(repro_of(directory))
+    (KINDS | {"second name": _second_name})[kind](directory / f"{repro.property}.json")
+    before = {path: path.stat() for path in directory.parent.iterdir() if path.is_file()}
+
+    told = CliRunner().invoke(build_app(), ["reduce", str(repro_of(directory)), "--driver", MUTANT])
+
+    assert isinstance(told.exception, UsageError)
+    assert "--out" in str(told.exception)
+    assert {path: path.stat() for path in before} == before
+
+
+@pytest.mark.parametrize("command", ["replay", "reduce"])
+def test_a_replay_file_of_no_property_is_refused_in_a_few_words(
+    directory: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """It is no failure that was mended, whatever it calls it, and however long that is."""
+    path = repro_of(directory)
+    repro = msgspec.structs.replace(read_repro(path), property=HOSTILE * 10_000)
+    path.write_bytes(encode_repro(repro))
+    told = CliRunner().invoke(build_app(), [command, str(path), "--driver", "memory"])
+    assert isinstance(told.exception, ConfigurationError)
+    complain(str(told.exception))
+    said = capsys.readouterr().err
+    assert is_clean(said)
+    assert len(said) < 1 << 18
 
 
 MEMORY_MAX_BYTES = 1 << 30
