@@ -6,8 +6,17 @@ means that none is declared.
 """
 
 import enum
+from typing import Annotated
 
 import msgspec
+
+BYTES_MAX = (1 << 63) - 1
+"""No store declares, and nobody asks for, more bytes than this in one thing."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=BYTES_MAX)]
+"""A number that a driver tells, of bytes or of things: what else it says is no proper answer.
+
+SQL has no larger one, and whatever is reckoned with it stays what it is.
+"""
 
 
 class Enforcer(enum.StrEnum):
@@ -197,8 +206,6 @@ class ImageCapabilities(
 Capabilities = PrimaryCapabilities | ImageCapabilities
 
 
-BYTES_MAX = (1 << 63) - 1
-"""No store declares, and nobody asks for, more bytes than this in one thing."""
 _COUNT_MAX = 1 << 40
 _GRANULARITY_MAX_BYTES = 1 << 40
 

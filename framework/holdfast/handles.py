@@ -4,6 +4,8 @@ stream.
 
 import msgspec
 
+from holdfast.capabilities import Count
+
 
 class FileHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="file"):
     """A regular file on this host. ``path`` disappears when the grant is revoked.
@@ -13,7 +15,7 @@ class FileHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     path: str
-    size_bytes: int
+    size_bytes: Count
     read_only: bool = False
     below: str = ""
 
@@ -29,7 +31,7 @@ class BlockNodeHandle(
     """
 
     blockdev: str
-    size_bytes: int
+    size_bytes: Count
     read_only: bool = False
     host: str = ""
     volume: str = ""
@@ -43,7 +45,7 @@ class HttpHandle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     url: str
-    size_bytes: int
+    size_bytes: Count
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: str = ""
 
@@ -55,7 +57,7 @@ class NativeHandle(
 
     provider: str
     reference: str
-    size_bytes: int
+    size_bytes: Count
 
 
 class ExtentHandle(
@@ -65,7 +67,7 @@ class ExtentHandle(
 
     space: str
     token: str
-    size_bytes: int
+    size_bytes: Count
     read_only: bool = False
 
 

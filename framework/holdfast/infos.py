@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from holdfast.capabilities import AccessMode, ObjectKind
+from holdfast.capabilities import AccessMode, Count, ObjectKind
 from holdfast.requests import PartReference, Qos
 
 
@@ -24,7 +24,7 @@ class VolumeInfo(Info, frozen=True, kw_only=True, tag="volume"):
 
     key: str
     id: str
-    size_bytes: int
+    size_bytes: Count
     source: str = ""
     qos: Qos | None = None
 
@@ -35,7 +35,7 @@ class SnapshotInfo(Info, frozen=True, kw_only=True, tag="snapshot"):
     key: str
     id: str
     volume: str
-    size_bytes: int
+    size_bytes: Count
     ready: bool = True
 
 
@@ -52,9 +52,9 @@ class PoolInfo(Info, frozen=True, kw_only=True, tag="pool"):
     """A pool's figures: what exists, what is promised (allocated) what really occupies space."""
 
     name: str
-    total_bytes: int
-    used_bytes: int
-    allocated_bytes: int
+    total_bytes: Count
+    used_bytes: Count
+    allocated_bytes: Count
 
 
 class StatsInfo(Info, frozen=True, kw_only=True, tag="stats"):
@@ -64,10 +64,10 @@ class StatsInfo(Info, frozen=True, kw_only=True, tag="stats"):
     ``allocated_bytes`` is what is promised.
     """
 
-    total_bytes: int
-    used_bytes: int
-    allocated_bytes: int
-    objects: int
+    total_bytes: Count
+    used_bytes: Count
+    allocated_bytes: Count
+    objects: Count
 
 
 class HealthState(enum.StrEnum):
@@ -105,7 +105,7 @@ class ObjectInfo(Info, frozen=True, kw_only=True, tag="object"):
     id: str
     kind: ObjectKind
     content_type: str
-    size_bytes: int
+    size_bytes: Count
     sha256: str
 
 
@@ -113,7 +113,7 @@ class ObjectData(Info, frozen=True, kw_only=True, tag="object_data"):
     """Bytes of an object: ``data`` starts at ``offset_bytes`` of ``object``."""
 
     object: ObjectInfo
-    offset_bytes: int
+    offset_bytes: Count
     data: bytes
 
 
@@ -212,7 +212,7 @@ class OwnedThing(Info, frozen=True, kw_only=True, tag="owned"):
     kind: OwnedKind
     id: str
     key: str = ""
-    size_bytes: int = 0
+    size_bytes: Count = 0
     unfinished: bool = False
     operation: str = ""
     reason: str = ""

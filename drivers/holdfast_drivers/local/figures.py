@@ -3,6 +3,7 @@
 import os
 from typing import Final
 
+from holdfast.capabilities import BYTES_MAX
 from holdfast.errors import DriverError
 from holdfast.infos import HealthInfo, HealthState, StatsInfo
 from holdfast_drivers.local.place import Place
@@ -20,11 +21,12 @@ def space_of(place: Place, each: list[StatsInfo]) -> StatsInfo:
         system = os.statvfs(fd)
     finally:
         os.close(fd)
-    total_bytes = place.capacity_bytes or system.f_blocks * system.f_frsize
+    # A file system over a network may say that it has 16 EiB.
+    total_bytes = place.capacity_bytes or min(system.f_blocks * system.f_frsize, BYTES_MAX)
     return StatsInfo(
         total_bytes=total_bytes,
         used_bytes=min(sum(found.used_bytes for found in each), total_bytes),
-        allocated_bytes=sum(found.allocated_bytes for found in each),
+        allocated_bytes=min(sum(found.allocated_bytes for found in each), BYTES_MAX),
         objects=len(each),
     )
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast.capabilities import BYTES_MAX
 from holdfast.trees import RECORD_MAX_BYTES, strange
 from holdfast_drivers.nfs import library
 
@@ -319,7 +320,11 @@ class Client:
         found = library.Space()
         self.call("nfs_statvfs64", path, self._plain(path), ctypes.byref(found))
         unit = found.frsize or found.bsize
-        return Space(total_bytes=found.blocks * unit, free_bytes=found.bavail * unit)
+        # An export of another network's file system may say that it has 16 EiB.
+        return Space(
+            total_bytes=min(found.blocks * unit, BYTES_MAX),
+            free_bytes=min(found.bavail * unit, BYTES_MAX),
+        )
 
 
 def _status(found: library.Stat) -> Status:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from holdfast import infos, requests
+from holdfast.capabilities import BYTES_MAX
 from holdfast.errors import DriverError, Internal
 from holdfast.handles import Handle
 from holdfast.requests import verb_of
@@ -74,15 +75,28 @@ def _survives_encoding(answer: object, expected: object) -> bool:
     return True
 
 
+def _can_be_reckoned(answer: object) -> bool:
+    """Whether what is not limited by its own type is: sums, and what is told back in requests."""
+    match answer:
+        case infos.PoolList(items=pools):
+            figures = ("total_bytes", "used_bytes", "allocated_bytes")
+            return all(sum(getattr(one, name) for one in pools) <= BYTES_MAX for name in figures)
+        case infos.PartInfo(part=part):
+            return 0 <= part.size_bytes <= BYTES_MAX
+        case _:
+            return True
+
+
 def check_answer(answer: object, expected: object) -> None:
     """Raise ``Internal`` when the answer is not a well-formed value of the expected type."""
     right_type = isinstance(answer, expected if isinstance(expected, type) else _HANDLES)
     if right_type and isinstance(answer, infos.ObjectData):
         # The payload can be large: look at it without copying it.
         right = type(answer.data) is bytes and type(answer.offset_bytes) is int
+        right = right and 0 <= answer.offset_bytes <= BYTES_MAX
         right = right and _survives_encoding(answer.object, infos.ObjectInfo)
     else:
-        right = right_type and _survives_encoding(answer, expected)
+        right = right_type and _survives_encoding(answer, expected) and _can_be_reckoned(answer)
     if not right:
         wanted = getattr(expected, "__name__", "handle")
         raise Internal(
@@ -156,5 +170,36 @@ async def streamed(
                 item = await anext(iterator)
             except StopAsyncIteration:
                 return
+            item = _set_apart(item)
             check_answer(item, infos.OwnedThing)
         yield item
+
+
+def _is_proper(thing: infos.OwnedThing) -> bool:
+    return _survives_encoding(thing, infos.OwnedThing)
+
+
+def _set_apart(thing: Any) -> infos.OwnedThing:
+    """An entry as it is; one that is told improperly as what cannot be read: all others count."""
+    if not isinstance(thing, infos.OwnedThing) or _is_proper(thing):
+        return thing  # type: ignore[no-any-return]  # what is no entry at all is refused after this
+    wrong = [
+        name
+        for name in thing.__struct_fields__
+        if not _is_proper(infos.OwnedThing(**(_PROPER | {name: getattr(thing, name)})))
+    ]
+    return infos.OwnedThing(
+        kind=infos.OwnedKind.UNREADABLE,
+        id=_shown(thing.id) or "an entry without an id",
+        key=_shown(thing.key),
+        operation=_shown(thing.operation),
+        reason=f"nonsense: what the driver says of its {' and '.join(wrong)} cannot be",
+    )
+
+
+_PROPER: dict[str, Any] = {"kind": infos.OwnedKind.TEMPORARY, "id": ""}
+
+
+def _shown(text: object) -> str:
+    """What a driver says where there should be text."""
+    return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else ""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from guarded import (
@@ -18,10 +19,12 @@ from guarded import (
 )
 from holdfast import errors, infos, requests
 from holdfast.capabilities import (
+    BYTES_MAX,
     AccessMode,
     ObjectKind,
 )
 from holdfast.errors import DriverError, Internal, Invalid, NotFound, Unsupported
+from holdfast.handles import FileHandle
 from holdfast.layers import (
     LifeCycleGuard,
     guard_image,
@@ -204,6 +207,85 @@ def test_a_stream_of_nonsense_is_typed() -> None:
 
     with pytest.raises(Internal, match="TypeError"):
         asyncio.run(story(NoStream(FULL)))
+
+
+OUTSIDE = [-1, -(1 << 63), -(1 << 64), 1 << 63, (1 << 64) - 1, 1 << 64, 1 << 99_999]
+
+
+@pytest.mark.parametrize("number", OUTSIDE, ids=range(len(OUTSIDE)))
+def test_a_number_that_no_catalogue_can_hold_is_nonsense(number: int) -> None:
+    """Whatever number a driver tells fits 63 bits and is not below nothing, in every answer."""
+    volume = infos.VolumeInfo(key="v", id="i", size_bytes=number)
+    figures = {"total_bytes": number, "used_bytes": 0, "allocated_bytes": 0}
+    answers: list[tuple[Request, Any]] = [
+        (requests.GetVolume(key="v"), volume),
+        (requests.ListVolumes(), infos.VolumePage(items=(volume,))),
+        (
+            requests.GetSnapshot(key="s"),
+            infos.SnapshotInfo(key="s", id="i", volume="v", size_bytes=number),
+        ),
+        (requests.ListPools(), infos.PoolList(items=(infos.PoolInfo(name="p", **figures),))),
+        (requests.GetStats(), infos.StatsInfo(**figures, objects=0)),
+        (requests.GetStats(), infos.StatsInfo(**figures | {"total_bytes": 0}, objects=number)),
+        (requests.Open(volume="v", host="h"), FileHandle(path="/x", size_bytes=number)),
+    ]
+    for request, answer in answers:
+        with pytest.raises(Internal, match="nonsense"):
+            call(primary(Scripted(FULL, answer)), request)
+    told = infos.ObjectInfo(
+        key="k", id="i", kind=ObjectKind.ISO, content_type="c", size_bytes=number, sha256=""
+    )
+    proper = msgspec.structs.replace(told, size_bytes=1)
+    sent = requests.UploadPart(upload="u", number=1, data=b"x" * 10)
+    get = requests.GetObject(key="k")
+    of_objects: list[tuple[Request, Any]] = [
+        (requests.HeadObject(key="k"), told),
+        (requests.ListObjects(limit=1), infos.ObjectPage(items=(told,))),
+        (get, infos.ObjectData(object=told, offset_bytes=0, data=b"")),
+        (get, infos.ObjectData(object=proper, offset_bytes=number, data=b"")),
+        (sent, infos.PartInfo(part=part(1, number))),
+    ]
+    for request, answer in of_objects:
+        with pytest.raises(Internal, match="nonsense"):
+            call(image(Scripted(FULL_IMAGE, answer)), request)
+
+
+def test_pools_that_are_too_large_together_are_nonsense() -> None:
+    """What is summed up can be summed up."""
+    pool = infos.PoolInfo(name="p", total_bytes=1 << 62, used_bytes=0, allocated_bytes=0)
+    assert call(primary(Scripted(FULL, infos.PoolList(items=(pool,)))), requests.ListPools())
+    with pytest.raises(Internal, match="nonsense"):
+        call(primary(Scripted(FULL, infos.PoolList(items=(pool, pool)))), requests.ListPools())
+
+
+@pytest.mark.parametrize("number", OUTSIDE, ids=range(len(OUTSIDE)))
+def test_an_owned_thing_that_is_told_improperly_is_set_apart(number: int) -> None:
+    """It is named as one that cannot be read, says what is wrong, and stops no other."""
+    before = infos.OwnedThing(kind=infos.OwnedKind.VOLUME, id="1", key="v", size_bytes=BYTES_MAX)
+    broken: Any = {"kind": infos.OwnedKind.VOLUME, "id": "2", "key": "w"}
+    wrong = [
+        infos.OwnedThing(**broken, size_bytes=number),
+        infos.OwnedThing(**broken | {"key": "\udcff"}),
+        infos.OwnedThing(**broken | {"kind": "no kind"}),
+        infos.OwnedThing(**broken | {"id": None}),
+    ]
+
+    class Streaming(Scripted):
+        async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+            for thing in (*wrong, before):
+                yield thing
+
+    async def story() -> list[infos.OwnedThing]:
+        stream = primary(Streaming(FULL)).enumerate(CTX, requests.EnumerateOwned())
+        return [thing async for thing in stream]
+
+    *apart, last = asyncio.run(story())
+    assert last == before
+    assert {one.kind for one in apart} == {infos.OwnedKind.UNREADABLE}
+    assert [one.id for one in apart] == ["2", "2", "2", "an entry without an id"]
+    assert [one.key for one in apart] == ["w", r"\udcff", "w", "w"]
+    fields = ("size_bytes", "key", "kind", "id")
+    assert all(field in one.reason for field, one in zip(fields, apart, strict=True))
 
 
 def test_probes_are_checked_like_calls() -> None:
