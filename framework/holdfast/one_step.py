@@ -9,7 +9,14 @@ from typing import Any, Protocol
 
 from holdfast.attempt_ends import Doubtful, Ended, Failed, Missed, Policy, Succeeded
 from holdfast.driver_calls import StepCalls
-from holdfast.errors import DriverError, HoldfastError, Internal, Unavailable, Unknown
+from holdfast.errors import (
+    DriverError,
+    EnvironmentUnavailable,
+    HoldfastError,
+    Internal,
+    Unavailable,
+    Unknown,
+)
 from holdfast.infos import Absent, Partial, Undetermined
 from holdfast.plans import PlannedStep
 from holdfast.requests import CallContext
@@ -163,20 +170,22 @@ class OneStep:
 
     async def ask(self, attempt: int) -> Happened[Any] | Absent | Partial | Undetermined | Doubtful:
         """What became of the step: asked again while the backend cannot tell."""
-        reason = ""
-        for probe in range(1, self._policy.probes + 1):
+        reason, probes = "", self._policy.probes
+        for probe in range(1, probes + 1):
             until = runtime().now() + self._call_s + self._policy.grace_s
             ended = await self._attempted(attempt, until, self._kind.probe)
             match ended:
                 case Doubtful():
                     return ended
+                case Missed(error=EnvironmentUnavailable() as error) if probe == probes:
+                    return Doubtful(error)  # what is missing is why nothing is known
                 case Missed(error=error):
                     reason = str(error)
                 case Succeeded(result=answer):
                     if not isinstance(answer, Undetermined):
                         return answer  # type: ignore[no-any-return]  # what a kind's probe answers
                     reason = answer.reason
-            if probe < self._policy.probes:
+            if probe < probes:
                 await self.back_off(probe)
         return Undetermined(reason=reason or "the backend cannot tell")
 

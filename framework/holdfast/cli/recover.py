@@ -35,7 +35,8 @@ def run_recover(catalogue: CatalogueOption, as_json: JsonOption = False) -> None
     """Finish or take back what was interrupted. Repeating it is harmless.
 
     Each operation is told of as it ends. One that cannot be driven on is left as it is, and stops
-    no other. Exits with 1 while an operation has no certain outcome or left something behind.
+    no other. Exits with 1 while an operation has no certain outcome or left something behind, and
+    with 3 where all that these want is outside Holdfast: a secret, space for the catalogue.
     """
     told = asyncio.run(_recover(catalogue, _say_nothing if as_json else _say))
     rows = [_row(one) for one in told]
@@ -43,15 +44,21 @@ def run_recover(catalogue: CatalogueOption, as_json: JsonOption = False) -> None
         tell_json(rows)
     else:
         tell(f"{len(rows)} operations recovered" if rows else "nothing to recover")
-    if told and all(_lacks_something(one) for one in told):
+    codes = {_code(one) for one in told} - {ExitCode.DONE}
+    if codes:
         # One reason for all of them, very likely, and nothing that Holdfast itself can mend.
-        raise typer.Exit(ExitCode.UNAVAILABLE)
-    if any(row.verdict in (Verdict.UNKNOWN, Verdict.FAILED_DIRTY) for row in rows):
-        raise typer.Exit(ExitCode.FAILED)
+        only_lacking = codes == {ExitCode.UNAVAILABLE}
+        raise typer.Exit(ExitCode.UNAVAILABLE if only_lacking else ExitCode.FAILED)
 
 
-def _lacks_something(one: Recovered) -> bool:
-    return one.failure is not None and one.failure.exit_code is ExitCode.UNAVAILABLE
+def _code(one: Recovered) -> ExitCode:
+    match one.outcome.verdict:
+        case Verdict.UNKNOWN:
+            return one.outcome.exit_code if one.failure is None else one.failure.exit_code
+        case Verdict.FAILED_DIRTY:
+            return ExitCode.FAILED
+        case _:
+            return ExitCode.DONE
 
 
 def _say(one: Recovered) -> None:

@@ -31,7 +31,8 @@ def run_scrub(
 ) -> None:
     """Compare catalogue and stores both ways. Nothing is deleted; unknown things get an age.
 
-    Exits with 1 when they do not agree.
+    Exits with 1 when they do not agree, and with 3 where all that is wrong is that something
+    outside Holdfast is missing: a secret, without which a store cannot be opened.
     """
     report = asyncio.run(_scrub(catalogue, deep=deep, patience_s=patience_s))
     if as_json:
@@ -39,8 +40,8 @@ def run_scrub(
         tell_json(document)
     else:
         tell(*_lines(report))
-    if not report.clean:
-        raise typer.Exit(ExitCode.FAILED)
+    if report.exit_code is not ExitCode.DONE:
+        raise typer.Exit(report.exit_code)
 
 
 async def _scrub(path: Path, *, deep: bool, patience_s: float) -> ScrubReport:

@@ -19,7 +19,7 @@ from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_clea
 from holdfast.scrub.comparison import StoreScrub
 from holdfast.scrub.contents import read_objects
 from holdfast.scrub.figures import refresh_figures
-from holdfast.scrub.findings import Finding, FindingKind, Findings, ScrubReport, told
+from holdfast.scrub.findings import Finding, FindingKind, Findings, ScrubReport
 from holdfast.scrub.scratch import Scratch
 from holdfast.scrub.second import second_look
 
@@ -85,7 +85,7 @@ async def _one_store(one: StoreScrub, gate: asyncio.Semaphore, *, deep: bool) ->
         except RowDamaged:
             pass  # it is among the findings already
         except Exception as problem:  # noqa: BLE001 - the other stores are to be compared
-            one.findings.add(FindingKind.UNREACHABLE, "store", one.store.name, told(problem))
+            one.findings.unreachable(problem)
     return one.findings
 
 

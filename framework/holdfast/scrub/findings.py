@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from holdfast.errors import EnvironmentUnavailable, ExitCode
+
 
 class FindingKind(enum.StrEnum):
     """What scrub can find."""
@@ -21,7 +23,11 @@ class FindingKind(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One disagreement; ``age_s`` is how long the thing has been in quarantine."""
+    """One disagreement; ``age_s`` is how long the thing has been in quarantine.
+
+    ``lacking``: something outside Holdfast is missing, a secret above all, and is all there is to
+    it.
+    """
 
     kind: FindingKind
     store: str
@@ -29,6 +35,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     detail: str
     age_s: float = 0.0
+    lacking: bool = False
 
 
 class Findings:
@@ -50,6 +57,19 @@ class Findings:
             Finding(kind=kind, store=self.store, what=what, key=key, detail=detail, age_s=age_s)
         )
 
+    def unreachable(self, problem: Exception) -> None:
+        """The store cannot be compared, and why."""
+        self.found.append(
+            Finding(
+                kind=FindingKind.UNREACHABLE,
+                store=self.store,
+                what="store",
+                key=self.store,
+                detail=told(problem),
+                lacking=isinstance(problem, EnvironmentUnavailable),
+            )
+        )
+
 
 class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was compared, and every disagreement."""
@@ -63,7 +83,18 @@ class ScrubReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def clean(self) -> bool:
         """Whether catalogue and backends agree."""
-        return all(one.kind is FindingKind.FOUND_AGAIN for one in self.findings)
+        return not self._bad()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a program that ran a scrub ends with."""
+        bad = self._bad()
+        if not bad:
+            return ExitCode.DONE
+        return ExitCode.UNAVAILABLE if all(one.lacking for one in bad) else ExitCode.FAILED
+
+    def _bad(self) -> list[Finding]:
+        return [one for one in self.findings if one.kind is not FindingKind.FOUND_AGAIN]
 
 
 def told(problem: BaseException) -> str:
