@@ -1,17 +1,13 @@
-"""A narrow, typed face of the S3 client library: one method per request, bound to one bucket.
+"""A narrow, typed face of the S3 client library: one method per request, bound to one bucket."""
 
-The library retries nothing and waits for nothing by itself: every request ends by the call's own
-deadline, and leaves as a driver error. Names are relative to the store's prefix.
-"""
-
-import asyncio
 import base64
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from holdfast.errors import Busy, DriverError, Internal, Unknown
-from holdfast_drivers.s3.config import S3Config, prefix_of
-from holdfast_drivers.s3.errors import code_of, driver_error
+from holdfast.errors import Busy, Internal, Unknown
+from holdfast.fan_out import several
+from holdfast_drivers.s3.connection import ABSENT, RACED, Connection
+from holdfast_drivers.s3.errors import code_of
 from holdfast_drivers.s3.library import exceptions as botocore
 from holdfast_drivers.s3.values import (
     Call,
@@ -26,34 +22,12 @@ from holdfast_drivers.s3.values import (
     versions_of,
 )
 
-T = TypeVar("T")
-_ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
-_RACED: Final = frozenset({"PreconditionFailed", "412"})
 _DELETES_MAX: Final = 1000
-_VERSIONS: Final = frozenset({"x-amz-version-id", "x-amz-delete-marker"})
-"""Headers that only a versioned bucket's answers have."""
+_AT_ONCE: Final = 16
 
 
-class Bucket:
+class Bucket(Connection):
     """The requests of one store. Each raises ``DriverError`` and nothing else."""
-
-    def __init__(self, client: Any, config: S3Config) -> None:
-        self._client = client
-        self._bucket = config.bucket
-        self._server = f"S3 server {config.endpoint}"
-        self.prefix = prefix_of(config)
-        self.ca_file = config.ca_file
-        self.versioned = False
-        """Whether an answer told of a version: only a hint, which spares other buckets requests."""
-
-    @property
-    def server(self) -> str:
-        """What the server is called in messages."""
-        return self._server
-
-    def full(self, name: str) -> str:
-        """The whole key of a name."""
-        return f"{self.prefix}{name}"
 
     async def head(self, call: Call, name: str) -> Head | None:
         """What is known of a thing, or ``None``."""
@@ -82,9 +56,9 @@ class Bucket:
         except botocore.ClientError as error:
             self._notice(error.response)
             code = code_of(error)
-            if code in _ABSENT:
+            if code in ABSENT:
                 return None
-            if code in _RACED:
+            if code in RACED:
                 raise Busy("it was replaced while it was read; try again") from error
             if code in {"InvalidRange", "416"}:
                 raise LookupError from error
@@ -157,14 +131,28 @@ class Bucket:
         return True
 
     async def _forget(self, call: Call, names: Sequence[str]) -> None:
-        """Remove all versions of things, the present one last: a killed call can be repeated."""
+        """Remove all versions of things, the present one last: a killed call can be repeated.
+
+        The present ones are asked for by name, and before the others: a list may leave them out.
+        """
+        heads = await several(names, lambda name: self.head(call, name), at_once=_AT_ONCE)
+        there = zip(names, heads, strict=True)
+        present = {(name, head.version) for name, head in there if head is not None}
         folders: dict[str, list[str]] = {}
         for name in names:
             folders.setdefault(name.rpartition("/")[0], []).append(name)
         for folder, group in folders.items():
             prefix = group[0] if len(group) == 1 else f"{folder}/"
-            found = await self.versions(call, prefix)
-            await self.drop(call, [one for one in found if one.name in group])
+            found = [one for one in await self.versions(call, prefix) if one.name in group]
+            await self.drop(call, found)
+            present -= {(one.name, one.id) for one in found}
+        await self.drop(
+            call,
+            [
+                Version(name=name, id=version, is_past=False, size_bytes=0)
+                for name, version in sorted(present)
+            ],
+        )
 
     async def drop(self, call: Call, versions: Sequence[Version]) -> None:
         """Remove these versions, older ones first."""
@@ -213,17 +201,24 @@ class Bucket:
         self, call: Call, prefix: str, *, after: str = "", limit: int = 1000
     ) -> tuple[list[Entry], bool]:
         """Things whose names begin with ``prefix``, after a name; and whether there are more."""
-        more = {"StartAfter": self.full(after)} if after else {}
-        answer = await self._ask(
-            call, "list_objects_v2", Prefix=self.full(prefix), MaxKeys=limit, **more
-        )
-        if answer is None:
-            raise call.failed(Internal(f"{self._server} has no list of its bucket"))
-        entries = [
-            Entry(str(one["Key"])[len(self.prefix) :], int(one["Size"]), etag_of(one))
-            for one in answer.get("Contents", ())
-        ]
-        return entries, bool(answer.get("IsTruncated"))
+        more: dict[str, Any] = {"StartAfter": self.full(after)} if after else {}
+        while True:
+            answer = await self._ask(
+                call, "list_objects_v2", Prefix=self.full(prefix), MaxKeys=limit, **more
+            )
+            if answer is None:
+                raise call.failed(Internal(f"{self._server} has no list of its bucket"))
+            entries = [
+                Entry(str(one["Key"])[len(self.prefix) :], int(one["Size"]), etag_of(one))
+                for one in answer.get("Contents", ())
+            ]
+            truncated = bool(answer.get("IsTruncated"))
+            if entries or not truncated:
+                return entries, truncated
+            token = answer.get("NextContinuationToken")
+            if not token or token == more.get("ContinuationToken"):
+                raise call.failed(Internal(f"{self._server} gave a list that goes nowhere"))
+            more = {"ContinuationToken": str(token)}  # nothing in a page is not the end of a list
 
     async def all(self, call: Call, prefix: str = "") -> list[Entry]:
         """All things whose names begin with ``prefix``."""
@@ -233,7 +228,6 @@ class Bucket:
             after = found[-1].name if found else ""
             entries, truncated = await self.page(call, prefix, after=after)
             found += entries
-            truncated = truncated and bool(entries)
         return found
 
     async def joins(self, call: Call, prefix: str) -> list[tuple[str, str]]:
@@ -351,46 +345,3 @@ class Bucket:
             ExpiresIn=expires_s,
         )
         return str(found)
-
-    async def _ask(self, call: Call, operation: str, **arguments: Any) -> dict[str, Any] | None:
-        """A request that changes nothing; ``None`` where the thing is absent."""
-        return await self._within(call, operation, self._send(operation, arguments))
-
-    async def _change(self, call: Call, operation: str, **arguments: Any) -> dict[str, Any] | None:
-        """A request that changes something; ``None`` where its condition does not hold."""
-        answer = await self._within(call, operation, self._send(operation, arguments))
-        call.changed = call.changed or answer is not None
-        return answer
-
-    async def _send(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        try:
-            send = getattr(self._client, operation)
-            answer: dict[str, Any] = await send(Bucket=self._bucket, **arguments)
-        except botocore.ClientError as error:
-            self._notice(error.response)
-            if code_of(error) in _ABSENT | _RACED:
-                return None
-            raise
-        self._notice(answer)
-        return answer
-
-    def _notice(self, answer: Mapping[str, Any]) -> None:
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        self.versioned = self.versioned or bool(_VERSIONS & headers.keys())
-
-    async def _within(self, call: Call, operation: str, request: Coroutine[Any, Any, T]) -> T:
-        what = operation.replace("_", " ")
-        try:
-            async with asyncio.timeout_at(call.until):
-                return await request
-        except TimeoutError as error:
-            problem: DriverError = Unknown(
-                f"{self._server} did not answer {what} before the deadline"
-            )
-            raise call.failed(problem) from error
-        except DriverError as error:
-            raise call.failed(error) from error.__cause__
-        except LookupError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
-            raise call.failed(driver_error(error, self._server, what)) from None

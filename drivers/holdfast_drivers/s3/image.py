@@ -17,7 +17,7 @@ from holdfast_drivers.s3.objects import Objects
 from holdfast_drivers.s3.owned import owned
 from holdfast_drivers.s3.probing import probe_image
 from holdfast_drivers.s3.rows import OBJECTS, PARTS, STORE
-from holdfast_drivers.s3.store import found_store, no_store
+from holdfast_drivers.s3.store import found_store, no_store, store_row
 from holdfast_drivers.s3.uploads import Uploads
 from holdfast_drivers.s3.values import Call
 
@@ -56,9 +56,10 @@ class S3ImageDriver(ImageDriver):
             raise
 
     async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        entries = await self._bucket.all(await self._known(ctx))
+        call = await self._known(ctx)
+        entries = await self._bucket.all(call)
         if not any(entry.name == STORE for entry in entries):
-            raise no_store(self._bucket)
+            await store_row(self._bucket, call)  # a list may leave out what is there
         used = sum(entry.size_bytes for entry in entries if entry.name.startswith((OBJECTS, PARTS)))
         return infos.StatsInfo(
             total_bytes=max(used, self._config.capacity_bytes),

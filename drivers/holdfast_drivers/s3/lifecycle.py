@@ -1,5 +1,7 @@
 """How a prefix becomes a store, serves hosts, rests and is given back."""
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
 from holdfast import requests
@@ -12,9 +14,10 @@ from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
-from holdfast_drivers.s3.owned import copied_names, past_versions
+from holdfast_drivers.s3.owned import all_versions, copied_names, unlisted
 from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
 from holdfast_drivers.s3.store import change_store, found_store, no_store
+from holdfast_drivers.s3.uploads import Uploads
 from holdfast_drivers.s3.values import Call
 
 
@@ -112,20 +115,35 @@ async def _take_down(bucket: Bucket, call: Call, row: StoreRow) -> None:
     """Remove an empty store's row, and before it what killed calls have left.
 
     A host that is attached keeps it: somebody made the store theirs, maybe after the caller did.
+    It is looked again right before the row goes; what came meanwhile, or into the list, keeps it.
     """
     entries = await bucket.all(call)
-    things = tuple(entry.name for entry in entries if entry.name.startswith((OBJECTS, UPLOADS)))
-    holders = (*things, *(f"hosts/{host}" for host in row.hosts))
-    if holders:
-        raise InUse(
-            f"store {row.name} is in use: {', '.join(holders[:5])}; "
-            "delete what is in it and detach its hosts first",
-            object=row.name,
-            holders=holders,
-        )
+    versions = await all_versions(bucket, call)
+    things = {entry.name for entry in entries}
+    things |= {version.name for version in versions if not version.is_past}
+    things |= set(await unlisted(Uploads(bucket), call, entries))
+    _refuse_used(call, row, things, hosts=row.hosts)
     targets = {"", *copied_names(entries)}
     for name, join in {one for each in targets for one in await bucket.joins(call, each)}:
         await bucket.drop_join(call, name, join)
     await bucket.delete(call, [entry.name for entry in entries if entry.name != STORE])
-    await bucket.drop(call, await past_versions(bucket, call))
+    await bucket.drop(call, [version for version in versions if version.is_past])
+    _refuse_used(call, row, {entry.name for entry in await bucket.all(call)})
     await bucket.delete(call, [STORE])
+
+
+def _refuse_used(
+    call: Call, row: StoreRow, names: Iterable[str], *, hosts: Sequence[str] = ()
+) -> None:
+    """``InUse`` while objects, uploads or hosts are in the store."""
+    things = sorted(name for name in names if name.startswith((OBJECTS, UPLOADS)))
+    holders = (*things, *(f"hosts/{host}" for host in hosts))
+    if holders:
+        raise call.failed(
+            InUse(
+                f"store {row.name} is in use: {', '.join(holders[:5])}; "
+                "delete what is in it and detach its hosts first",
+                object=row.name,
+                holders=holders,
+            )
+        )

@@ -176,7 +176,6 @@ async def _names(
         entries, more = await bucket.page(
             call, wanted, after=after, limit=max(2, request.limit - len(names) + 1)
         )
-        more = more and bool(entries)
         for entry in entries:
             key = decoded(entry.name.removeprefix(OBJECTS))
             if key is None or not key.startswith(request.prefix) or entry.name <= after:

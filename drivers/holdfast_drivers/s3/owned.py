@@ -1,8 +1,10 @@
 """Everything under the store's prefix, leftovers of killed calls included."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 
 from holdfast.errors import Corrupt, Denied, Unsupported
+from holdfast.fan_out import several
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.names import decoded
@@ -16,9 +18,13 @@ from holdfast_drivers.s3.rows import (
     UPLOADS,
     Damaged,
     ObjectRow,
+    SettledRow,
     UploadRow,
     object_name,
+    row_of,
     settled_name,
+    upload_name,
+    upload_of,
 )
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads
@@ -31,7 +37,9 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
     row = await store_row(bucket, call)
     yield OwnedThing(kind=OwnedKind.STORE, id=row.id, key=row.name, operation=row.operation)
     entries = await bucket.all(call)
-    objects, damaged = await _objects(bucket, call, entries)
+    objects, damaged = await _objects(bucket, call, _object_keys(entries))
+    found = await _unlisted_objects(bucket, call, entries, objects)
+    objects, damaged = objects + found[0], damaged + found[1]
     for thing in damaged:
         yield thing
     for stored in objects:
@@ -46,6 +54,7 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
     for thing in unknown:
         yield thing
     parts = _parts(entries)
+    opened += await _unlisted_uploads(uploads, call, parts, opened)
     for upload in opened:
         yield OwnedThing(
             kind=OwnedKind.UPLOAD,
@@ -65,7 +74,7 @@ async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:
             yield _leftover(entry.name, entry.size_bytes)
     for name in await _joins(bucket, call, {*opened_names(opened), *copied_names(entries)}):
         yield _leftover(name, 0)
-    for version in await past_versions(bucket, call):
+    for version in await _past_versions(bucket, call):
         yield _leftover(f"{version.name}@{version.id}", version.size_bytes)
 
 
@@ -76,16 +85,67 @@ def _is_expected(name: str, known: Collection[str]) -> bool:
     return name == STORE or name.startswith((PARTS, UPLOADS))
 
 
-async def _objects(
-    bucket: Bucket, call: Call, entries: list[Entry]
+async def unlisted(uploads: Uploads, call: Call, entries: list[Entry]) -> list[str]:
+    """The names of objects and uploads that are there, and in these entries only what is theirs.
+
+    A list may leave out what is there: what an upload became is recorded, and a part says whose
+    it is. Of a copy nothing else is in the bucket.
+    """
+    rows, damaged = await _unlisted_objects(uploads.bucket, call, entries, [])
+    opened = await _unlisted_uploads(uploads, call, _parts(entries), [])
+    listed = {entry.name for entry in entries}
+    names = {object_name(row.key) for row in rows} | {object_name(one.key) for one in damaged}
+    return sorted((names | {upload_name(row.key) for row in opened}) - listed)
+
+
+async def _unlisted_objects(
+    bucket: Bucket, call: Call, entries: list[Entry], objects: list[ObjectRow]
 ) -> tuple[list[ObjectRow], list[OwnedThing]]:
-    """The objects, and what is damaged among them."""
-    keys = [
+    """The objects that are not listed, though what their uploads became is, and the damaged ones
+    among them.
+    """
+    known = {settled_name(row.upload) for row in objects}
+    names = [one.name for one in entries if one.name.startswith(SETTLED) and one.name not in known]
+    rows = await several(names, lambda name: bucket.get(call, name))
+    targets: set[str] = set()
+    for name, row in zip(names, rows, strict=True):
+        with contextlib.suppress(Corrupt):  # a damaged record is the leftover it looks like
+            targets |= set() if row is None else {row_of(row.data, SettledRow, name).target}
+    return await _objects(bucket, call, sorted(targets - set(_object_keys(entries))))
+
+
+async def _unlisted_uploads(
+    uploads: Uploads, call: Call, parts: Mapping[str, list[Entry]], opened: list[UploadRow]
+) -> list[UploadRow]:
+    """The open uploads that are not listed, though a part of theirs is."""
+    known = {row.id for row in opened}
+
+    async def look(upload_id: str) -> UploadRow | None:
+        part = await uploads.bucket.head(call, parts[upload_id][0].name)
+        key = None if part is None else upload_of(part)
+        with contextlib.suppress(Corrupt):
+            row = None if key is None else await uploads.find(call, key)
+            return row if row is not None and row.id == upload_id else None
+        return None
+
+    found = await several(sorted(set(parts) - known), look)
+    return [row for row in found if row is not None]
+
+
+def _object_keys(entries: list[Entry]) -> list[str]:
+    """The keys of the objects that are listed."""
+    return [
         key
         for entry in entries
         if entry.name.startswith(OBJECTS)
         and (key := decoded(entry.name.removeprefix(OBJECTS))) is not None
     ]
+
+
+async def _objects(
+    bucket: Bucket, call: Call, keys: list[str]
+) -> tuple[list[ObjectRow], list[OwnedThing]]:
+    """The objects, and what is damaged among them."""
     found = list(zip(keys, await all_found(bucket, call, keys), strict=True))
     return (
         [row for _, row in found if isinstance(row, ObjectRow)],
@@ -153,15 +213,19 @@ async def _joins(bucket: Bucket, call: Call, targets: Iterable[str]) -> list[str
     return sorted(found)
 
 
-async def past_versions(bucket: Bucket, call: Call) -> list[Version]:
-    """What a versioned bucket keeps of things that are no more; the driver leaves nothing there."""
+async def all_versions(bucket: Bucket, call: Call) -> list[Version]:
+    """All versions of all things, as far as a bucket has and tells them."""
     try:
-        found = await bucket.versions(call, "")
+        return await bucket.versions(call, "")
     except (Denied, Unsupported):
         if bucket.versioned:
             raise
         return []  # a user of an unversioned bucket need not be allowed to ask
-    return [version for version in found if version.is_past]
+
+
+async def _past_versions(bucket: Bucket, call: Call) -> list[Version]:
+    """What a versioned bucket keeps of things that are no more; the driver leaves nothing there."""
+    return [version for version in await all_versions(bucket, call) if version.is_past]
 
 
 def _leftover(name: str, size_bytes: int) -> OwnedThing:

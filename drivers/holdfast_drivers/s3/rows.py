@@ -19,6 +19,7 @@ PARTS: Final = "parts/"
 SETTLED: Final = "settled/"
 COPIES: Final = "copies/"
 _META: Final = "holdfast-"
+_PART_OF: Final = f"{_META}upload"
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -167,6 +168,17 @@ def settled_name(key: str) -> str:
 def copy_name(key: str) -> str:
     """The mark of a large copy that is under way to this key."""
     return f"{COPIES}{encoded(key)}"
+
+
+def part_description(row: UploadRow) -> Description:
+    """How a part is stored: it says whose it is, for where no list has the upload's row."""
+    return Description(metadata={_PART_OF: quote(row.key, safe="/")})
+
+
+def upload_of(part: Head) -> str | None:
+    """The key of the upload that a part is of; ``None`` for one from before parts said it."""
+    key = part.metadata.get(_PART_OF)
+    return None if key is None else unquote(key)
 
 
 def parts_prefix(upload_id: str) -> str:

@@ -1,13 +1,14 @@
 """Uploads: a row, parts as things of their own, and what became of them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from holdfast import infos, requests
 from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
+from holdfast.fan_out import several
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
@@ -19,6 +20,7 @@ from holdfast_drivers.s3.rows import (
     UploadRow,
     object_name,
     object_of,
+    part_description,
     part_name,
     parts_prefix,
     row_of,
@@ -29,6 +31,8 @@ from holdfast_drivers.s3.store import check_allocating, store_row
 from holdfast_drivers.s3.values import Call, Entry, Head
 
 _ATTEMPTS: Final = 8
+_LOOKED_FOR: Final = 16
+"""How many parts are looked for at once where one was found that no list has."""
 
 
 class Uploads:
@@ -75,7 +79,8 @@ class Uploads:
         """Store one part, in place of an earlier one of its number."""
         row = await self.get(call, request.upload)
         name = part_name(row.id, request.number)
-        etag = await self.bucket.put(call, name, request.data)
+        description = part_description(row)
+        etag = await self.bucket.put(call, name, request.data, description)
         there = await self.find(call, request.upload)
         if there is None or there.id != row.id:
             # It was completed or aborted meanwhile, and nobody looks for its parts any more.
@@ -98,7 +103,7 @@ class Uploads:
         return row
 
     async def parts(self, call: Call, row: UploadRow) -> dict[int, Entry]:
-        """The stored parts of an upload, by number."""
+        """The parts of an upload that are listed, by number; a list may leave some out."""
         prefix = parts_prefix(row.id)
         return {
             int(entry.name.removeprefix(prefix)): entry
@@ -120,12 +125,64 @@ class Uploads:
         if made is not None and made.upload_id == row.id:
             await self.bucket.tidy(call, name)
         else:
-            parts = _chosen(request, stored)
+            parts = await self._chosen(call, row, request, stored)
             pieces = await verified(self.bucket, call, parts, request)
             made = await self._publish(call, row, request, pieces, head)
         call.changed = True  # the object is there, whoever made it
-        await self._settle(call, row, made, stored)
+        numbers = {*stored, *(part.number for part in request.parts)}
+        await self._settle(call, row, made, numbers)
         return made.info()
+
+    async def _chosen(
+        self,
+        call: Call,
+        row: UploadRow,
+        request: requests.CompleteUpload,
+        stored: dict[int, Entry],
+    ) -> list[Entry]:
+        """The parts that are named, by number; what is not listed as named is asked for itself.
+
+        Raises:
+            Invalid: one is not stored with its tag, or named twice.
+        """
+        named = {part.number: part for part in request.parts}
+        if len(named) < len(request.parts):
+            raise Invalid("a part is named twice", object=request.upload)
+        chosen = {number: stored[number] for number in named if number in stored}
+        others = [part for part in request.parts if not _is(chosen.get(part.number), part)]
+        names = [part_name(row.id, part.number) for part in others]
+        heads = await several(names, lambda name: self.bucket.head(call, name))
+        for part, name, head in zip(others, names, heads, strict=True):
+            found = None if head is None else Entry(name, head.size_bytes, head.etag)
+            if found is None or not _is(found, part):
+                raise Invalid(
+                    f"part {part.number} is not stored with tag {part.tag}; send it again",
+                    object=request.upload,
+                )
+            chosen[part.number] = found
+        return [chosen[number] for number in sorted(named)]
+
+    async def _all_parts(self, call: Call, row: UploadRow, known: Iterable[int]) -> list[str]:
+        """The names of all parts that are there, by the numbers of those that are known.
+
+        A list may leave parts out: wherever the numbers are interrupted it is asked for the next
+        one by its name, and for more where that is there.
+        """
+        numbers = {0, *known}
+        starts: list[int] = sorted(numbers)
+        width = 1
+        while starts:
+            asked = {start + more for start in starts for more in range(1, width + 1)} - numbers
+            names = {number: part_name(row.id, number) for number in sorted(asked)}
+            heads = await several(
+                list(names.values()),
+                lambda name: self.bucket.head(call, name),
+                at_once=_LOOKED_FOR,
+            )
+            there = zip(names, heads, strict=True)
+            starts, width = [number for number, head in there if head is not None], _LOOKED_FOR
+            numbers |= set(starts)
+        return [part_name(row.id, number) for number in sorted(numbers - {0})]
 
     async def _publish(
         self,
@@ -171,7 +228,7 @@ class Uploads:
         return made if made is not None and made.upload_id == settled.id else None
 
     async def _settle(
-        self, call: Call, row: UploadRow, made: ObjectRow, stored: dict[int, Entry]
+        self, call: Call, row: UploadRow, made: ObjectRow, numbers: Iterable[int]
     ) -> None:
         """Record what became of the upload, then remove it; a repeated call does it again.
 
@@ -180,7 +237,7 @@ class Uploads:
         """
         record = SettledRow(key=row.key, id=row.id, target=row.target)
         await self.bucket.put(call, settled_name(row.key), msgspec.json.encode(record))
-        gone = [entry.name for entry in stored.values()]
+        gone = await self._all_parts(call, row, numbers)
         if made.replaced and made.replaced != made.upload:
             gone += await purge_settled(self.bucket, call, made.replaced, made.key)
         there = await found_object(self.bucket, call, made.key)
@@ -209,11 +266,10 @@ class Uploads:
             await store_row(self.bucket, call)
             await self.bucket.tidy(call, upload_name(request.upload))
             return infos.Gone(key=request.upload)
-        stored = await self.parts(call, row)
-        if len(stored) > 1:
-            await sweep_joins(self.bucket, call, object_name(row.target))
+        stored = await self._all_parts(call, row, await self.parts(call, row))
+        await sweep_joins(self.bucket, call, object_name(row.target))
         if stored:
-            await self.bucket.delete(call, [entry.name for entry in stored.values()])
+            await self.bucket.delete(call, stored)
         await self.bucket.delete(call, [upload_name(row.key)])
         await self._sweep_late(call, row)
         return infos.Gone(key=request.upload)
@@ -230,16 +286,5 @@ def tag_of(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _chosen(request: requests.CompleteUpload, stored: dict[int, Entry]) -> list[Entry]:
-    """The parts that are named, by number."""
-    numbers = {part.number for part in request.parts}
-    if len(numbers) < len(request.parts):
-        raise Invalid("a part is named twice", object=request.upload)
-    for part in request.parts:
-        found = stored.get(part.number)
-        if found is None or (found.etag, found.size_bytes) != (part.tag, part.size_bytes):
-            raise Invalid(
-                f"part {part.number} is not stored with tag {part.tag}; send it again",
-                object=request.upload,
-            )
-    return [stored[number] for number in sorted(numbers)]
+def _is(entry: Entry | None, part: PartReference) -> bool:
+    return entry is not None and (entry.etag, entry.size_bytes) == (part.tag, part.size_bytes)

@@ -15,6 +15,8 @@ _HASH_INLINE_BYTES: Final = 256 << 10
 MARGIN_S: Final = 1.0
 """How long before its deadline a call gives up, so that its error arrives in time."""
 _MARGIN_PART: Final = 10
+_UNVERSIONED: Final = "null"
+"""The id of a version from a time when its bucket kept none."""
 
 
 class Call:
@@ -55,9 +57,10 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one stored thing."""
+    """What is known of one stored thing; ``version`` is the id of what is there now."""
 
     etag: str
+    version: str
     size_bytes: int
     content_type: str
     metadata: Mapping[str, str]
@@ -86,6 +89,7 @@ def head_of(answer: Mapping[str, Any], size_bytes: int) -> Head:
     """What an answer's headers say of an object."""
     return Head(
         etag=etag_of(answer),
+        version=str(answer.get("VersionId", _UNVERSIONED)),
         size_bytes=size_bytes,
         content_type=str(answer.get("ContentType", "")),
         metadata={name.lower(): text for name, text in answer.get("Metadata", {}).items()},
