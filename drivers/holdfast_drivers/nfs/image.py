@@ -106,7 +106,7 @@ class NfsImageDriver(ImageDriver):
         self, ctx: CallContext, verb: str, request: requests.Request
     ) -> infos.ProbeResult:
         def look(client: Client) -> infos.ProbeResult:
-            return probe(client, self._uploads, request)
+            return probe(client, self._uploads, request, ctx.fence)
 
         try:
             return await self._run(ctx, "", look)

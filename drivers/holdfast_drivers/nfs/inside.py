@@ -140,17 +140,17 @@ def image(folder: Path) -> Iterator[Told]:
     """Everything in an image store."""
     names = {path.name for path in folder.iterdir()}
     store = loads(folder / "store.json")
-    state = "maintenance" if "maintenance" in names else "up"
-    hosts = b",".join(sorted(path.read_bytes() for path in (folder / "hosts").iterdir()))
-    detail = f"{store['name']}|{state}|{hosts.decode()}"
-    yield thing("store", store["name"], id=store["id"], detail=detail)
+    states = [name for name in names if name.startswith(("maintenance", "working"))]
+    latest = max(states, key=lambda name: (name.partition(".")[2], name[0] == "m"), default="")
+    hosts = b",".join(sorted({path.read_bytes() for path in (folder / "hosts").iterdir()}))
+    name, state = store["name"], latest.partition(".")[0].replace("working", "up") or "up"
+    yield thing("store", name, id=store["id"], detail=f"{name}|{state}|{hosts.decode()}")
     yield from each(folder / "objects", stored)
     parts = {path.name: path for path in (folder / "parts").iterdir()}
     yield from each(folder / "uploads", lambda path: upload(path, parts))
-    known = {*("store.json", "maintenance", "working", "hosts"), *SHELVES}
+    known = {*("store.json", "fences", "hosts"), *states, *SHELVES}
     yield from (stranger(folder / name) for name in sorted(names - known))
-    for path in (*parts.values(), *(folder / "staging").iterdir()):
-        yield leftover(path)
+    yield from map(leftover, (*parts.values(), *(folder / "staging").iterdir()))
 
 
 def stored(path: Path) -> Iterator[Told]:

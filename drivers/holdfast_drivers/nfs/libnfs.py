@@ -305,6 +305,11 @@ class Client:
         self.changing = True
         self.call("nfs_unlink", path, self._plain(path))
 
+    def discard(self, path: str) -> None:
+        """Remove a file's name; that it is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self.unlink(path)
+
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, in place of what has that name, at once."""
         self.changing = True

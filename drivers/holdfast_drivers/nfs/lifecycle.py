@@ -12,13 +12,15 @@ from typing import Final
 import msgspec
 
 from holdfast import requests
-from holdfast.errors import Busy, InUse, Invalid, NotFound
+from holdfast.errors import Busy, InUse, Invalid, NotFound, Precondition
 from holdfast.identity import check_adoptable, check_initialized
 from holdfast.infos import Gone, StoreInfo
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast_drivers.local.errors import FULL
 from holdfast_drivers.local.names import name_of
+from holdfast_drivers.nfs.fences import Fences, fence_in, fenced, refuse_late
 from holdfast_drivers.nfs.libnfs import Client
 from holdfast_drivers.nfs.session import Session
 from holdfast_drivers.nfs.shelves import (
@@ -29,12 +31,19 @@ from holdfast_drivers.nfs.shelves import (
     Shelves,
     StoreRow,
     after_the_fact,
+    published,
     remove_tree,
+    state_of,
 )
 
 _TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 _COMING: Final = ".image.coming."
 _LEAVING: Final = ".image.leaving."
+_STORE: Final = "store"
+_STAGED: Final = ("host.", "store.")
+"""What the names of files in staging begin with that a verb of the life cycle makes."""
+_TAKEN_HOST: Final = "taken-host."
+_ATTEMPTS: Final = 8
 
 
 class NfsImageLifeCycle(LifeCycle):
@@ -51,9 +60,9 @@ class NfsImageLifeCycle(LifeCycle):
             operation=ctx.operation,
             identity=request.identity,
         )
-        return await self._session.run(ctx, "", self._initialize, row)
+        return await self._session.run(ctx, "", self._initialize, row, ctx.fence)
 
-    def _initialize(self, client: Client, row: StoreRow) -> StoreInfo:
+    def _initialize(self, client: Client, row: StoreRow, fence: int) -> StoreInfo:
         base = self._shelves.base
         if base and not _is_folder(client, base):
             raise Invalid(f"setting `folder`: there is no folder {base} in the export")
@@ -61,12 +70,48 @@ class NfsImageLifeCycle(LifeCycle):
         try:
             self._shelves.row(client)
         except NotFound:
-            self._build(client, row)
+            self._build(client, row, fence)
+        self._enter(client, fence)
         info = self._shelves.info(client)
         check_initialized(info, name=row.name, identity=row.identity)
         return info
 
-    def _build(self, client: Client, row: StoreRow) -> StoreRow:
+    def _enter(self, client: Client, fence: int) -> None:
+        """Let no earlier call of the life cycle act on the store any more.
+
+        What one has staged is removed, what it took away is back, and the file that says the state
+        of the store has a name that it does not know.
+        """
+        shelves = self._shelves
+        shelves.fences.enter(client, _STORE, "", fence, frees=True)
+        for name in shelves.names(client, shelves.staging):
+            path = f"{shelves.staging}/{name}"
+            if name.startswith(_TAKEN_HOST):
+                _, host, taker = name.split(".")
+                if int(taker, 16) < fence:
+                    with contextlib.suppress(FileNotFoundError):
+                        client.rename(path, f"{shelves.hosts}/{fenced(host, fence)}")
+            elif name.startswith(_STAGED):
+                client.discard(path)
+        state = state_of(shelves.names(client, shelves.folder))
+        wanted = fenced(state.partition(".")[0] or WORKING, fence)
+        if fence and state != wanted:
+            self._rename_state(client, state, wanted)
+
+    def _rename_state(self, client: Client, found: str, wanted: str) -> None:
+        """Have the state of a store said by another name; another call may be quicker."""
+        folder = self._shelves.folder
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            if found:
+                client.rename(f"{folder}/{found}", f"{folder}/{wanted}")
+                return
+            try:
+                client.write_new(f"{folder}/{wanted}", b"")
+            except OSError as error:  # a full store from before can still be emptied
+                if error.errno not in FULL or not wanted.startswith(WORKING):
+                    raise
+
+    def _build(self, client: Client, row: StoreRow, fence: int) -> StoreRow:
         """Make the store appear whole, or give the one that another call was quicker with."""
         coming = f"{self._shelves.namespace}/{_COMING}{row.id}"
         with contextlib.suppress(FileExistsError):
@@ -76,7 +121,8 @@ class NfsImageLifeCycle(LifeCycle):
             client.mkdir(coming)
             for name in FOLDERS:
                 client.mkdir(f"{coming}/{name}")
-            client.write_new(f"{coming}/{WORKING}", b"")
+            Fences(coming).enter(client, _STORE, "", fence)
+            client.write_new(f"{coming}/{fenced(WORKING, fence)}", b"")
             client.write_new(f"{coming}/{STORE}", msgspec.json.encode(row))
             client.rename(coming, self._shelves.folder)
         except OSError as error:
@@ -103,9 +149,13 @@ class NfsImageLifeCycle(LifeCycle):
         )
 
     def _restore(self, client: Client) -> None:
-        """Bring back a store that a killed call took away although something was in it."""
+        """Bring back a store that a killed call took away although something was in it, or that
+        was late.
+        """
         for path in self._moved(client)[1]:
-            if self._holders(client, path):
+            taker = _taker(path)
+            late = taker and taker < Fences(path).highest(client, _STORE, "")
+            if late or self._holders(client, path):
                 client.rename(path, self._shelves.folder)
 
     def _clear(self, client: Client) -> None:
@@ -118,84 +168,129 @@ class NfsImageLifeCycle(LifeCycle):
             remove_tree(client, path)
 
     async def get(self, ctx: CallContext) -> StoreInfo:
-        return await self._session.run(ctx, "", self._shelves.info)
+        return await self._session.run(ctx, "", self._get, ctx.fence)
+
+    def _get(self, client: Client, fence: int) -> StoreInfo:
+        """What there is, and what no earlier call changes any more."""
+        self._shelves.in_service(client)
+        if fence:
+            self._enter(client, fence)
+        return self._shelves.info(client)
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
         fresh = runtime().new_id("host")
-        return await self._session.run(ctx, request.host, self._attach, request.host, fresh)
+        host = request.host
+        return await self._session.run(ctx, host, self._attach, host, fresh, ctx.fence)
 
-    def _attach(self, client: Client, host: str, fresh: str) -> StoreInfo:
+    def _attach(self, client: Client, host: str, fresh: str, fence: int) -> StoreInfo:
         self._shelves.in_service(client)
-        self._shelves.purge(client, "host", host)
-        final = f"{self._shelves.hosts}/{name_of(host)}"
-        if not client.exists(final):
+        self._enter(client, fence)
+        final = f"{self._shelves.hosts}/{fenced(name_of(host), fence)}"
+        earlier = self._attached(client, host)
+        while earlier and final not in earlier:
+            # It takes the name of this call: one that is late removes names that it has seen.
+            with contextlib.suppress(FileNotFoundError):
+                client.rename(earlier[-1], final)
+            earlier = self._attached(client, host)
+        if not earlier:
             with self._shelves.building(client, "host", host, fresh) as staged:
                 client.write_new(staged, host.encode())
-                client.rename(staged, final)
+                self._shelves.fences.check(client, _STORE, "", fence)
+                published(client, staged, final, host)
         return self._shelves.info(client)
+
+    def _attached(self, client: Client, host: str) -> list[str]:
+        """The files that say that a host is attached, in order of their fences."""
+        names = self._shelves.names(client, self._shelves.hosts)
+        own = [name for name in names if name.partition(".")[0] == name_of(host)]
+        return [f"{self._shelves.hosts}/{name}" for name in sorted(own)]
 
     async def detach(self, ctx: CallContext, request: requests.DetachHost) -> StoreInfo:
-        return await self._session.run(ctx, request.host, self._detach, request.host)
+        host = request.host
+        return await self._session.run(ctx, host, self._detach, host, ctx.fence)
 
-    def _detach(self, client: Client, host: str) -> StoreInfo:
+    def _detach(self, client: Client, host: str, fence: int) -> StoreInfo:
         self._shelves.in_service(client)
-        self._shelves.purge(client, "host", host)
-        remove_tree(client, f"{self._shelves.hosts}/{name_of(host)}")
+        self._enter(client, fence)
+        for path in self._attached(client, host):
+            if not fence:
+                remove_tree(client, path)
+            elif fence_in(path.rpartition("/")[2]) <= fence:
+                self._take_host(client, path, fence)
         return self._shelves.info(client)
+
+    def _take_host(self, client: Client, path: str, fence: int) -> None:
+        """Detach a host, unless a later call came in between, which is told that it is attached."""
+        name = path.rpartition("/")[2].partition(".")[0]
+        taken = f"{self._shelves.staging}/{_TAKEN_HOST}{name}.{fence:016x}"
+        with contextlib.suppress(FileNotFoundError):
+            client.rename(path, taken)
+        with after_the_fact(name):
+            late = self._shelves.fences.highest(client, _STORE, "")
+            if fence < late:
+                with contextlib.suppress(FileNotFoundError):
+                    client.rename(taken, path)
+            client.discard(taken)
+        refuse_late(fence, late, name, what=_STORE)
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
-        return await self._session.run(ctx, "", self._maintain)
-
-    def _maintain(self, client: Client) -> StoreInfo:
-        self._shelves.in_service(client)
-        resting, working = (f"{self._shelves.folder}/{name}" for name in (MAINTENANCE, WORKING))
-        if not client.exists(resting):
-            try:
-                client.rename(working, resting)  # which needs no space
-            except FileNotFoundError:  # a store from before, or another call was quicker
-                with contextlib.suppress(FileExistsError):
-                    client.write_new(resting, b"")
-        return self._shelves.info(client)
+        return await self._session.run(ctx, "", self._become, MAINTENANCE, ctx.fence)
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
     ) -> StoreInfo:
-        return await self._session.run(ctx, "", self._cancel_maintenance)
+        return await self._session.run(ctx, "", self._become, WORKING, ctx.fence)
 
-    def _cancel_maintenance(self, client: Client) -> StoreInfo:
+    def _become(self, client: Client, state: str, fence: int) -> StoreInfo:
+        """Give the file that says the state of the store another name, which needs no space.
+
+        Its name is of the call that gave it, so that one that is late finds it gone.
+        """
         self._shelves.in_service(client)
-        resting, working = (f"{self._shelves.folder}/{name}" for name in (MAINTENANCE, WORKING))
-        with contextlib.suppress(FileNotFoundError):
-            client.rename(resting, working)
-        return self._shelves.info(client)
+        self._enter(client, fence)
+        folder, wanted = self._shelves.folder, fenced(state, fence)
+        for _ in range(_ATTEMPTS):
+            found = state_of(self._shelves.names(client, folder))
+            if found == wanted or (not fence and found.startswith(state)):
+                return self._shelves.info(client)
+            self._shelves.fences.check(client, _STORE, "", fence)
+            self._rename_state(client, found, wanted)
+        raise Busy("others change the store all the time; try again")
 
     async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
         fresh = runtime().new_id("store")
-        return await self._session.run(ctx, "", self._adopt, request, fresh)
+        return await self._session.run(ctx, "", self._adopt, request, fresh, ctx.fence)
 
-    def _adopt(self, client: Client, asked: requests.AdoptStore, fresh: str) -> StoreInfo:
+    def _adopt(
+        self, client: Client, asked: requests.AdoptStore, fresh: str, fence: int
+    ) -> StoreInfo:
+        self._shelves.in_service(client)
+        self._enter(client, fence)
         found = self._shelves.info(client)
         check_adoptable(found, driver_id=asked.driver_id, identity=asked.identity)
         row = msgspec.structs.replace(self._shelves.row(client), identity=asked.identity)
         with self._shelves.building(client, "store", "", fresh) as staged:
             client.write_new(staged, msgspec.json.encode(row))
-            client.rename(staged, f"{self._shelves.folder}/{STORE}")
+            self._shelves.fences.check(client, _STORE, "", fence)
+            published(client, staged, f"{self._shelves.folder}/{STORE}", "")
         return self._shelves.info(client)
 
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
-        return await self._session.run(ctx, "", self._delete, runtime().new_id("gone"))
+        return await self._session.run(ctx, "", self._delete, runtime().new_id("gone"), ctx.fence)
 
-    def _delete(self, client: Client, fresh: str) -> Gone:
+    def _delete(self, client: Client, fresh: str, fence: int) -> Gone:
         self._restore(client)
         with contextlib.suppress(NotFound):
             row = self._shelves.row(client)
-            leaving = f"{self._shelves.namespace}/{_LEAVING}{fresh}"
+            self._enter(client, fence)
+            leaving = f"{self._shelves.namespace}/{_LEAVING}{fenced(fresh, fence)}"
             self._refuse_in_use(client, self._shelves.folder, row.name)
             with contextlib.suppress(FileNotFoundError):
                 client.rename(self._shelves.folder, leaving)
             try:
                 self._refuse_in_use(client, leaving, row.name)
-            except InUse:
+                Fences(leaving).check(client, _STORE, "", fence)
+            except (InUse, Precondition, Busy):
                 with after_the_fact():
                     client.rename(leaving, self._shelves.folder)
                 raise
@@ -209,7 +304,8 @@ class NfsImageLifeCycle(LifeCycle):
         found: list[str] = []
         for shelf in ("objects", "uploads", "hosts"):
             with contextlib.suppress(FileNotFoundError):
-                found += [f"{shelf}/{name}" for name in sorted(client.entries(f"{folder}/{shelf}"))]
+                names = sorted(client.entries(f"{folder}/{shelf}"))
+                found += [f"{shelf}/{name.partition('.')[0]}" for name in names]
         return tuple(found)
 
     def _refuse_in_use(self, client: Client, folder: str, name: str) -> None:
@@ -229,6 +325,11 @@ class NfsImageLifeCycle(LifeCycle):
         except OSError as error:
             if error.errno not in {errno.ENOENT, *_TAKEN}:
                 raise
+
+
+def _taker(path: str) -> int:
+    """The fence of the call that took a store away; 0 where its name says none."""
+    return fence_in(path.rpartition("/")[2].removeprefix(_LEAVING))
 
 
 def _is_folder(client: Client, path: str) -> bool:

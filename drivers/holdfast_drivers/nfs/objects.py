@@ -24,15 +24,9 @@ from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.nfs.config import NfsImageConfig
+from holdfast_drivers.nfs.fences import refuse_late
 from holdfast_drivers.nfs.libnfs import Client, File
-from holdfast_drivers.nfs.shelves import (
-    Shelves,
-    Unreadable,
-    again,
-    apart,
-    refuse_late,
-    remove_tree,
-)
+from holdfast_drivers.nfs.shelves import Shelves, Unreadable, again, apart
 
 SECTOR_BYTES: Final = 512
 _FOOTER: Final = struct.Struct("<Q8s")
@@ -131,9 +125,19 @@ class Objects:
     def look(self, client: Client, key: str) -> ObjectRow:
         """The record of the object under a key, or ``NotFound``."""
         found = _settled_find(self, client, key)
+        if found is None and self._settle(client, key):
+            found = _settled_find(self, client, key)
         if found is None:
             raise self._absent(client, key)
         return found
+
+    def exists(self, client: Client, key: str) -> bool:
+        """Whether there is anything under a key, also where a late call is about to take it."""
+        path = self.path(key)
+        return client.exists(path) or (self._settle(client, key) and client.exists(path))
+
+    def _settle(self, client: Client, key: str) -> bool:
+        return self.shelves.settle(client, self.path(key), "object", key, own=_fence_of)
 
     def _absent(self, client: Client, key: str) -> NotFound:
         self.shelves.in_service(client)  # absent only where the store is there to say so
@@ -219,10 +223,12 @@ class Objects:
 
     def get(self, client: Client, request: requests.GetObject) -> infos.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""
-        try:
-            return again(lambda: self._read(client, request), request.key, "object")
-        except NotFound:
-            raise self._absent(client, request.key) from None
+        for _ in range(2):
+            with contextlib.suppress(NotFound):
+                return again(lambda: self._read(client, request), request.key, "object")
+            if not self._settle(client, request.key):
+                break
+        raise self._absent(client, request.key)
 
     def _read(self, client: Client, request: requests.GetObject) -> infos.ObjectData | None:
         path = self.path(request.key)
@@ -256,18 +262,22 @@ class Objects:
             token=page.token,
         )
 
-    def refuse_late(self, client: Client, key: str, fence: int) -> None:
-        """Refuse a call that is older than the object under a key; a damaged one can go."""
+    def enter(self, client: Client, key: str, fence: int, *, frees: bool = False) -> None:
+        """Let no earlier call make, replace or remove the object under a key any more."""
+        self.shelves.fences.enter(client, "object", key, fence, frees=frees)
+        self._settle(client, key)
         if fence:
-            with contextlib.suppress(Corrupt):
+            with contextlib.suppress(Corrupt):  # a damaged one can go
                 found = _settled_find(self, client, key)
-                refuse_late(fence, found.fence if found is not None else 0, key)
+                refuse_late(fence, found.fence if found is not None else 0, key, what="object")
+        self.shelves.purge(client, "object", key)
 
     def delete(self, client: Client, request: requests.DeleteObject, fence: int) -> infos.Gone:
         """Delete an object, and what killed calls left under its key."""
-        self.refuse_late(client, request.key, fence)
-        self.shelves.purge(client, "object", request.key)
-        remove_tree(client, self.path(request.key))
+        self.shelves.in_service(client)
+        self.enter(client, request.key, fence, frees=True)
+        path = self.path(request.key)
+        self.shelves.take(client, path, "object", request.key, fence=fence, own=_fence_of)
         return infos.Gone(key=request.key)
 
     def stats(self, client: Client) -> infos.StatsInfo:
@@ -282,6 +292,12 @@ class Objects:
             allocated_bytes=sum(status.size_bytes for status in found),
             objects=len(found),
         )
+
+
+def _fence_of(client: Client, path: str) -> int:
+    """The fence of the call that made an object's file."""
+    with client.open(path) as file:
+        return _row_of(file, path).fence
 
 
 def _settled_find(objects: Objects, client: Client, key: str) -> ObjectRow | None:

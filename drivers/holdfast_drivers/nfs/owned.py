@@ -6,11 +6,12 @@ from typing import Final
 
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast_drivers.local.names import entry_id, key_of
+from holdfast_drivers.nfs.fences import FENCES
 from holdfast_drivers.nfs.libnfs import Client
-from holdfast_drivers.nfs.shelves import FOLDERS, MAINTENANCE, STORE, WORKING, Unreadable
+from holdfast_drivers.nfs.shelves import FOLDERS, STORE, Unreadable, state_of
 from holdfast_drivers.nfs.uploads import Uploads
 
-_KNOWN: Final = frozenset({*FOLDERS, STORE, MAINTENANCE, WORKING})
+_KNOWN: Final = frozenset({*FOLDERS, FENCES, STORE})
 
 
 def owned(client: Client, uploads: Uploads) -> Iterator[OwnedThing]:
@@ -48,7 +49,7 @@ def owned(client: Client, uploads: Uploads) -> Iterator[OwnedThing]:
     for name in sorted(shelves.names(client, shelves.staging)):
         yield _leftover(f"staging/{name}", name.partition(".")[2].partition(".")[0])
     for name in sorted(shelves.names(client, shelves.folder)):
-        if name not in _KNOWN:
+        if name not in _KNOWN and not state_of([name]):
             yield _unreadable(Unreadable("image", name, "no driver has put this here"))
 
 

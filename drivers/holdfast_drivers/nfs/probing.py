@@ -14,9 +14,11 @@ def _left(leftovers: list[str], otherwise: ProbeResult) -> ProbeResult:
     return Partial(names=names) if names else otherwise
 
 
-def probe(client: Client, uploads: Uploads, request: requests.Request) -> ProbeResult:
-    """What became of a call to an image store."""
+def probe(client: Client, uploads: Uploads, request: requests.Request, fence: int) -> ProbeResult:
+    """What became of a call to an image store, which does nothing more after this."""
     uploads.shelves.in_service(client)
+    if fence:
+        _stop(client, uploads, request, fence)
     match request:
         case requests.StartUpload():
             return _probe_start(client, uploads, request)
@@ -29,12 +31,37 @@ def probe(client: Client, uploads: Uploads, request: requests.Request) -> ProbeR
             otherwise = Done(answer=Gone(key=upload)) if row is None else Absent()
             return _left(uploads.leftovers(client, upload, row), otherwise)
         case requests.DeleteObject(key=key):
+            there = uploads.objects.exists(client, key)
             left = uploads.shelves.leftovers(client, "object", key)
-            if client.exists(uploads.objects.path(key)):
-                return _left(left, Absent())
-            return _left(left, Done(answer=Gone(key=key)))
+            return _left(left, Absent() if there else Done(answer=Gone(key=key)))
         case _:
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
+
+
+def _stop(client: Client, uploads: Uploads, request: requests.Request, fence: int) -> None:
+    """Let no earlier call act any more on what a request is about.
+
+    One that has staged something finds it gone from there: it is left to be seen.
+    """
+    shelves, fences = uploads.shelves, uploads.shelves.fences
+    match request:
+        case requests.DeleteObject(key=key):
+            fences.enter(client, "object", key, fence, frees=True)
+            shelves.disarm(client, "object", key)
+        case requests.UploadPart(upload=upload, number=number):
+            fences.enter(client, "part", f"{upload}/{number}", fence, frees=True)
+            shelves.disarm(client, "part", upload, f"{number:06}.")
+        case requests.StartUpload(upload=upload) | requests.AbortUpload(upload=upload):
+            fences.enter(client, "upload", upload, fence, frees=True)
+            shelves.disarm(client, "upload", upload)
+        case requests.CompleteUpload(upload=upload):
+            row = uploads.find(client, upload)
+            fences.enter(client, "upload", upload, fence, frees=True)
+            if row is not None:
+                fences.enter(client, "object", row.target, fence, frees=True)
+                shelves.disarm(client, "object", row.target)
+        case _:
+            pass
 
 
 def _probe_start(client: Client, uploads: Uploads, request: requests.StartUpload) -> ProbeResult:

@@ -2,21 +2,23 @@
 
 <folder>/<namespace>/image/
     store.json      id, name and identity; changed by nothing but adoption
-    working         its name is ``maintenance`` while the store is in maintenance
-    hosts/          a file for each attached host
+    working.<fence> its name is ``maintenance`` while the store is in maintenance
+    hosts/          a file for each attached host: <name>.<fence>
     objects/        a file for each object
     uploads/        a file for each open upload: its row
     parts/          a file for each part: <upload>.<upload's id>.<number>
     staging/        what is not finished: <kind>.<name>.<fresh id>
+    fences/         see :mod:`holdfast_drivers.nfs.fences`
 
 NFSv3 without its lock service has no locks, so nothing here needs one: each change is one
 ``rename``, ``link`` or ``unlink`` on the server, of a file that nobody changes afterwards. Whoever
-loses a race finds the name taken, or the file gone, and says so.
+loses a race finds the name taken, or the file gone, and says so. A name that another thing could
+have by the time a late call comes to it is not unlinked: see ``Shelves.take``.
 """
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,19 +27,24 @@ from holdfast.errors import Busy, Corrupt, Invalid, NotFound, Precondition, Unkn
 from holdfast.identity import ExpectedStore
 from holdfast.infos import StoreInfo, StoreState
 from holdfast.trees import Strange
-from holdfast_drivers.local.errors import SET_APART, driver_error
+from holdfast_drivers.local.errors import FULL, SET_APART, driver_error
 from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.errors import LOST
+from holdfast_drivers.nfs.fences import Fences, fence_in, refuse_late
 from holdfast_drivers.nfs.libnfs import Client, Status
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
+Own = Callable[[Client, str], int]
+"""The fence in which what has a path was made."""
 
 FOLDERS: Final = ("hosts", "objects", "uploads", "parts", "staging")
 STORE: Final = "store.json"
 MAINTENANCE: Final = "maintenance"
 WORKING: Final = "working"
+_TAKEN: Final = "taken-"
+_OFF: Final = ".off"
 
 
 class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +68,7 @@ class Shelves:
         self.parts = f"{self.folder}/parts"
         self.hosts = f"{self.folder}/hosts"
         self.staging = f"{self.folder}/staging"
+        self.fences = Fences(self.folder)
 
     # The store
 
@@ -97,7 +105,7 @@ class Shelves:
         names = self.names(client, self.folder)
         if STORE not in names:
             raise self._absent(client)
-        if MAINTENANCE in names:
+        if is_resting(names):
             raise Precondition(
                 "the store is in maintenance; cancel it first", state=StoreState.MAINTENANCE.value
             )
@@ -105,8 +113,8 @@ class Shelves:
     def info(self, client: Client) -> StoreInfo:
         """What is reported of the store."""
         row = self.row(client)
-        resting = client.exists(f"{self.folder}/{MAINTENANCE}")
-        hosts = [self.key(client, self.hosts, name) for name in client.entries(self.hosts)]
+        resting = is_resting(client.entries(self.folder))
+        hosts = {self.key(client, self.hosts, name) for name in client.entries(self.hosts)}
         return StoreInfo(
             id=row.id,
             name=row.name,
@@ -138,7 +146,8 @@ class Shelves:
 
     def key(self, client: Client, folder: str, name: str) -> str | None:
         """The key that a file's name, or the file itself, stands for; ``None`` where for none."""
-        key = key_of(name)
+        plain = name.partition(".")[0]
+        key = key_of(plain)
         if key is not None:
             return key
         try:
@@ -147,7 +156,7 @@ class Shelves:
             if error.errno in {errno.ENOENT, errno.ESTALE, *SET_APART}:
                 return None
             raise
-        return read if name_of(read) == name else None
+        return read if name_of(read) == plain else None
 
     # Staging
 
@@ -155,16 +164,71 @@ class Shelves:
         """Where something for this key is built."""
         return f"{self.staging}/{kind}.{name_of(key)}.{fresh}"
 
-    def leftovers(self, client: Client, kind: str, key: str) -> list[str]:
-        """What killed calls left of this key in staging."""
-        prefix = f"{kind}.{name_of(key)}."
+    def leftovers(self, client: Client, kind: str, key: str, more: str = "") -> list[str]:
+        """What killed calls left of this key in staging, with ``more`` after its name."""
+        prefix = f"{kind}.{name_of(key)}.{more}"
         names = self.names(client, self.staging)
         return sorted(f"{self.staging}/{name}" for name in names if name.startswith(prefix))
 
     def purge(self, client: Client, kind: str, key: str) -> None:
         """Remove what killed calls left of this key."""
         for path in self.leftovers(client, kind, key):
-            discard(client, path)
+            client.discard(path)
+
+    def disarm(self, client: Client, kind: str, key: str, more: str = "") -> None:
+        """Let no call publish what it has staged; it stays to be seen, under another name."""
+        for path in self.leftovers(client, kind, key, more):
+            if not path.endswith(_OFF):
+                with contextlib.suppress(FileNotFoundError):
+                    client.rename(path, f"{path}{_OFF}")
+
+    def take(self, client: Client, path: str, kind: str, key: str, *, fence: int, own: Own) -> None:
+        """Remove what has a name, and never what a later call has put there.
+
+        The server unlinks whatever has a name by then. So what is there is taken away whole, looked
+        at, and brought back where it is of a later call, or such a call came in between; ``own``
+        says in what fence it was made.
+        """
+        if not fence:
+            remove_tree(client, path)
+            return
+        taken = self.staged(f"{_TAKEN}{kind}", key, f"{fence:016x}")
+        while True:
+            try:
+                client.rename(path, taken)
+                more = True
+            except FileNotFoundError:
+                more = False
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                remove_tree(client, path)  # no name can be made any more; what frees goes on
+                return
+            with after_the_fact(key):
+                made = _made_in(client, taken, own) if more else 0
+                made = max(made, self.fences.highest(client, kind, key))
+                more = self.settle(client, path, kind, key, own=own, until=fence) or more
+            refuse_late(fence, made, key, what=kind)
+            if not more:  # nothing is left that another call could bring back
+                return
+
+    def settle(
+        self, client: Client, path: str, kind: str, key: str, *, own: Own, until: int = 0
+    ) -> bool:
+        """End what calls began that took something and came no further; whether there was any.
+
+        It gets its name again where it is of a later call than the one that took it, and than
+        ``until``, or such a call was made since. Who finds nothing under a name does this first.
+        """
+        left = self.leftovers(client, f"{_TAKEN}{kind}", key)
+        entered = self.fences.highest(client, kind, key) if left else 0
+        for taken in left:
+            fence = max(until, fence_in(f".{taken.rpartition('.')[2]}"))
+            if fence < max(entered, _made_in(client, taken, own)):
+                with contextlib.suppress(FileExistsError, FileNotFoundError):
+                    client.link(taken, path)
+            remove_tree(client, taken)
+        return bool(left)
 
     @contextlib.contextmanager
     def building(self, client: Client, kind: str, key: str, fresh: str) -> Iterator[str]:
@@ -176,7 +240,7 @@ class Shelves:
             lost = error if isinstance(error, OSError) else error.__cause__
             if not isinstance(lost, OSError) or lost.errno not in LOST:
                 with after_the_fact(key):
-                    discard(client, staged)
+                    client.discard(staged)
             raise
 
 
@@ -204,6 +268,25 @@ def apart(folder: str, name: str, look: Callable[[], T | None]) -> T | Unreadabl
                 raise
 
 
+def is_resting(names: Iterable[str]) -> bool:
+    """Whether a store with these names in its folder is in maintenance; the latest call says so."""
+    return bool(latest := state_of(names)) and latest.partition(".")[0] == MAINTENANCE
+
+
+def state_of(names: Iterable[str]) -> str:
+    """The name that says the state of a store; empty in a store from before there was one."""
+    states = [name for name in names if name.partition(".")[0] in {MAINTENANCE, WORKING}]
+    return max(states, key=lambda name: (fence_in(name), name.startswith(MAINTENANCE)), default="")
+
+
+def _made_in(client: Client, path: str, own: Own) -> int:
+    """The fence of what was taken; 0 of what is gone or damaged."""
+    try:
+        return own(client, path)
+    except (Corrupt, FileNotFoundError, Strange):
+        return 0
+
+
 def remove_tree(client: Client, path: str) -> None:
     """Remove whatever has a name, with all that is in it; what is gone already is fine."""
     with contextlib.suppress(FileNotFoundError):
@@ -215,12 +298,6 @@ def remove_tree(client: Client, path: str) -> None:
         client.rmdir(path)
 
 
-def discard(client: Client, path: str) -> None:
-    """Remove a file; that it is gone already is fine."""
-    with contextlib.suppress(FileNotFoundError):
-        client.unlink(path)
-
-
 @contextlib.contextmanager
 def after_the_fact(key: str = "") -> Iterator[None]:
     """For what follows a change that is made already: whatever the server says is ``Unknown``."""
@@ -230,21 +307,6 @@ def after_the_fact(key: str = "") -> Iterator[None]:
         raise Unknown(
             f"{error.filename}: {error.strerror}; what was asked for may be done", object=key
         ) from error
-
-
-def refuse_late(fence: int, kept: int, key: str) -> None:
-    """Refuse a call that is older than what it would replace or remove; 0 is no fence.
-
-    Raises:
-        Precondition: it came after a later call; nothing was done.
-    """
-    if fence and fence < kept:
-        raise Precondition(
-            f"what is there is of a later call ({kept}, this one is {fence}); it came too late, "
-            "and nothing was done",
-            object=key,
-            state="fenced",
-        )
 
 
 def published(client: Client, staged: str, final: str, key: str) -> None:

@@ -12,9 +12,10 @@ import xxhash
 
 from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
+from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound, Precondition
 from holdfast.requests import PartReference
 from holdfast_drivers.local.names import name_of, shown
+from holdfast_drivers.nfs.fences import refuse_late
 from holdfast_drivers.nfs.libnfs import Client, File, Status
 from holdfast_drivers.nfs.objects import ObjectRow, Objects, sealed
 from holdfast_drivers.nfs.shelves import (
@@ -23,9 +24,7 @@ from holdfast_drivers.nfs.shelves import (
     after_the_fact,
     apart,
     decoded,
-    discard,
     published,
-    refuse_late,
     remove_tree,
 )
 
@@ -62,10 +61,20 @@ class Uploads:
 
     def find(self, client: Client, key: str) -> UploadRow | None:
         """The row of an open upload, or ``None``."""
-        row = decoded(client, self.path(key), UploadRow)
+        path = self.path(key)
+        row = decoded(client, path, UploadRow)
+        if row is None and self.shelves.settle(client, path, "upload", key, own=_fence_of):
+            row = decoded(client, path, UploadRow)
         if row is not None and row.key != key:
-            raise Corrupt(f"{self.path(key)} is of upload {row.key!r}", object=key)
+            raise Corrupt(f"{path} is of upload {row.key!r}", object=key)
         return row
+
+    def enter(
+        self, client: Client, key: str, fence: int, row: UploadRow | None, *, frees: bool = False
+    ) -> None:
+        """Let no earlier call act on an upload any more but one that has staged something."""
+        refuse_late(fence, row.fence if row is not None else 0, key, what="upload")
+        self.shelves.fences.enter(client, "upload", key, fence, frees=frees)
 
     def rows(self, client: Client) -> list[UploadRow]:
         """The rows of all open uploads but of what goes meanwhile or is damaged."""
@@ -101,23 +110,30 @@ class Uploads:
 
     def leftovers(self, client: Client, key: str, row: UploadRow | None) -> list[str]:
         """What killed calls left of an upload: staged files, and parts of uploads that are over."""
-        prefix = f"{name_of(key)}."
-        ours = f"{prefix}{row.id}." if row is not None else ""
-        orphans = sorted(
-            f"{self.shelves.parts}/{name}"
-            for name in self.shelves.names(client, self.shelves.parts)
-            if name.startswith(prefix) and not (ours and name.startswith(ours))
-        )
         return [
             *self.shelves.leftovers(client, "upload", key),
             *self.shelves.leftovers(client, "part", key),
-            *orphans,
+            *_not_of(row, self._parts(client, key)),
         ]
 
-    def purge(self, client: Client, key: str, row: UploadRow | None) -> None:
-        """Remove what killed calls left of an upload."""
-        for path in self.leftovers(client, key, row):
-            remove_tree(client, path)
+    def _parts(self, client: Client, key: str) -> list[str]:
+        """The files of all parts of uploads that have this key, or had it."""
+        prefix = f"{name_of(key)}."
+        names = self.shelves.names(client, self.shelves.parts)
+        return sorted(f"{self.shelves.parts}/{name}" for name in names if name.startswith(prefix))
+
+    def purge(self, client: Client, key: str) -> None:
+        """Remove what killed calls left of an upload, and spare the one that is open now.
+
+        What is staged goes first: a call that is late then makes no part of it any more. Which
+        upload is open is looked up after its parts were, so that those of a new one are known.
+        """
+        for kind in ("upload", "part"):
+            self.shelves.purge(client, kind, key)
+        parts = self._parts(client, key)
+        with contextlib.suppress(Corrupt):  # of one that is damaged nothing is known to be over
+            for path in _not_of(self.find(client, key) if parts else None, parts):
+                remove_tree(client, path)
 
     # The verbs
 
@@ -127,6 +143,7 @@ class Uploads:
         """Open an upload; ``fresh`` is its id."""
         self.shelves.allocating(client)
         found = self.find(client, request.upload)
+        self.enter(client, request.upload, fence, found)
         if found is None:
             row = UploadRow(
                 key=request.upload,
@@ -138,9 +155,9 @@ class Uploads:
                 fence=fence,
             )
             found = self._started(client, row)
-        refuse_late(fence, found.fence, found.key)
+        refuse_late(fence, found.fence, found.key, what="upload")
         # Only now: parts of an upload that another call has opened meanwhile are none of ours.
-        self.purge(client, request.upload, found)
+        self.purge(client, request.upload)
         if not is_same_upload(found, request):
             raise Conflict("the upload key is taken by another upload", object=request.upload)
         return infos.UploadInfo(upload=found.key, key=found.target)
@@ -149,6 +166,7 @@ class Uploads:
         """Make the upload's row appear, or give the one that another call was quicker with."""
         with self.shelves.building(client, "upload", row.key, row.id) as staged:
             client.write_new(staged, msgspec.json.encode(row))
+            self.shelves.fences.check(client, "upload", row.key, row.fence)
             try:
                 client.link(staged, self.path(row.key))
             except FileExistsError:
@@ -161,7 +179,7 @@ class Uploads:
             except FileNotFoundError:
                 raise Busy("another call is at work on this upload", object=row.key) from None
         with after_the_fact(row.key):
-            discard(client, staged)
+            client.discard(staged)
         return row
 
     def send(
@@ -171,14 +189,18 @@ class Uploads:
         row = self.find(client, request.upload)
         if row is None:
             raise self._absent(client, request.upload)
-        refuse_late(fence, row.fence, request.upload)
+        refuse_late(fence, row.fence, request.upload, what="upload")
+        part = f"{request.upload}/{request.number}"
+        self.shelves.fences.enter(client, "part", part, fence)
         kind = f"part.{name_of(request.upload)}.{request.number:06}."
         for name in self.shelves.names(client, self.shelves.staging):
             if name.startswith(kind):
-                discard(client, f"{self.shelves.staging}/{name}")
+                client.discard(f"{self.shelves.staging}/{name}")
         name = f"{request.number:06}.{fresh}"
         with self.shelves.building(client, "part", request.upload, name) as staged:
             client.write_new(staged, request.data)
+            self.shelves.fences.check(client, "upload", request.upload, fence)
+            self.shelves.fences.check(client, "part", part, fence)
             published(client, staged, self.part(row, request.number), request.upload)
         return infos.PartInfo(part=part_of(request))
 
@@ -197,8 +219,11 @@ class Uploads:
         """Join parts into an object, replacing what is under its key."""
         row = self.find(client, request.upload)
         if row is None:
+            self.shelves.in_service(client)
+        self.enter(client, request.upload, fence, row, frees=True)
+        if row is None:
             return self._completed(client, request).info()
-        refuse_late(fence, row.fence, request.upload)
+        self.objects.enter(client, row.target, fence)
         made = self.objects.find(client, row.target)
         if made is None or made.upload_id != row.id:
             try:
@@ -211,14 +236,17 @@ class Uploads:
                 return self._completed(client, request).info()  # another call was quicker
         with after_the_fact(row.key):
             if self.find(client, row.key) == row:  # else it is over, or another one by now
-                discard(client, self.path(row.key))
-            self._purge_now(client, row.key)
+                self._remove(client, row.key, fence)
+            self.purge(client, row.key)
         return made.info()
 
-    def _purge_now(self, client: Client, key: str) -> None:
-        """Remove what is left of uploads that are over, and spare the one that is open now."""
-        with contextlib.suppress(Corrupt):  # of one that is damaged nothing is known to be over
-            self.purge(client, key, self.find(client, key))
+    def _remove(self, client: Client, key: str, fence: int) -> None:
+        """Remove the row of an upload, and no later one's."""
+        with contextlib.suppress(Precondition):  # that one is back, and this one was gone before
+            self._take(client, key, fence)
+
+    def _take(self, client: Client, key: str, fence: int) -> None:
+        self.shelves.take(client, self.path(key), "upload", key, fence=fence, own=_fence_of)
 
     def _completed(self, client: Client, request: requests.CompleteUpload) -> ObjectRow:
         """The object that this completion made before, free of what a killed call left."""
@@ -226,7 +254,7 @@ class Uploads:
         made = self.objects.made_by(client, request)
         if made is None:
             raise self._absent(client, request.upload)
-        self._purge_now(client, request.upload)
+        self.purge(client, request.upload)
         self.shelves.purge(client, "object", made.key)
         return made
 
@@ -244,7 +272,6 @@ class Uploads:
             raise Corrupt(
                 f"the parts have {promised} bytes, not {request.size_bytes}", object=row.target
             )
-        self.shelves.purge(client, "object", row.target)
         with self.shelves.building(client, "object", row.target, fresh) as staged:
             with client.create(staged) as target:
                 found = self._joined(client, row, chosen, target)
@@ -254,7 +281,8 @@ class Uploads:
                     )
                 target.write_at(made.size_bytes, sealed(made))
                 target.sync()
-            self.objects.refuse_late(client, made.key, made.fence)
+            self.shelves.fences.check(client, "upload", row.key, made.fence)
+            self.shelves.fences.check(client, "object", made.key, made.fence)
             published(client, staged, self.objects.path(made.key), made.key)
         return made
 
@@ -299,13 +327,24 @@ class Uploads:
         row: UploadRow | None = None
         with contextlib.suppress(Corrupt):  # what is damaged can still be dropped
             row = self.find(client, request.upload)
-        if row is not None:
-            refuse_late(fence, row.fence, request.upload)
-        remove_tree(client, self.path(request.upload))
-        self._purge_now(client, request.upload)
-        if row is not None:
+        self.enter(client, request.upload, fence, row, frees=True)
+        if row is not None:  # while it can still be read which object it would be
             self.shelves.purge(client, "object", row.target)
+        self._take(client, request.upload, fence)
+        self.purge(client, request.upload)
         return infos.Gone(key=request.upload)
+
+
+def _not_of(row: UploadRow | None, parts: list[str]) -> list[str]:
+    """The files of parts that are of another upload than this one."""
+    own = "" if row is None else f"/{name_of(row.key)}.{row.id}."
+    return [path for path in parts if not (own and own in path)]
+
+
+def _fence_of(client: Client, path: str) -> int:
+    """The fence of the call that opened the upload whose row has a path."""
+    row = decoded(client, path, UploadRow)
+    return 0 if row is None else row.fence
 
 
 def _object_of(
