@@ -77,7 +77,8 @@ class Attempts:
             if not isinstance(ended, Missed):
                 return ended
             error = ended.error
-            touched = touched or ended.uncertain or kind.several_calls
+            # Of several calls one may have acted before another was refused.
+            touched = touched or ended.uncertain or (kind.several_calls and one.calls.acted)
             ask_first = ask_first or ended.uncertain
             lingers = lingers or (ended.uncertain and kind.lingers(planned.inputs))
             if not ended.uncertain and not _backs_off(error):

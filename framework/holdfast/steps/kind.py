@@ -90,7 +90,8 @@ class StepKind(ABC, Generic[InputsT, ResultT]):
     result: Any
     """The type that a journalled result is decoded as."""
     several_calls: ClassVar[bool] = False
-    """A failure, even a final one, may leave a part behind, which ``compensate`` removes."""
+    """A failure, even a final one, may leave a part behind, which ``compensate`` removes, once one
+    of its calls that change something has answered."""
 
     @abstractmethod
     async def perform(self, step: StepContext, inputs: InputsT) -> ResultT:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,9 @@ from holdfast.journal import Verdict
 from holdfast.model.rows import VolumeGrant
 from holdfast.orchestrator import Orchestrator
 from holdfast.requests import Role
-from holdfast.workflows import attach_volume, create_volume
-from zones import HOST, Zone, disagreements, memory_zone, run_inline
+from holdfast.workflows import attach_volume, create_volume, register_template
+from stories import IMAGE_BYTES, write_image
+from zones import HOST, Planned, Zone, disagreements, memory_zone, run_inline
 
 FAILURES: dict[str, Exception] = {
     "lacking": errors.EnvironmentUnavailable("the storage daemon does not start"),
@@ -23,6 +25,13 @@ FAILURES: dict[str, Exception] = {
     "a defect": KeyError("host"),
     "the system": OSError("no file descriptors are left"),
     "silence": TimeoutError(),
+}
+
+
+REFUSALS: dict[str, errors.DriverError] = {
+    "another store": errors.Precondition("this is another store"),
+    "away": errors.Unavailable("it is away"),
+    "forbidden": errors.Denied("no"),
 }
 
 
@@ -81,3 +90,32 @@ def test_a_plane_that_fails_once_is_told_again(failure: Exception) -> None:
             return outcome.verdict, granted, plane.left, await disagreements(zone)
 
     assert run_inline(story()) == (Verdict.SUCCEEDED, 1, 0, [])
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_store_that_did_nothing_of_an_upload_is_left_nothing(
+    tmp_path: Path, refusal: errors.DriverError
+) -> None:
+    """Where the first call was refused, and the store refuses whatever comes: nothing is there to
+    be taken back.
+    """
+    image = str(write_image(tmp_path))
+
+    async def story() -> tuple[Verdict, set[str], list[str]]:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                store = await zone.add(orchestrator, "images", Role.IMAGE)
+                zone.faults.planned = Planned(
+                    call=len(zone.faults.calls) + 1, error=refusal, lasting=True
+                )
+                zone.faults.log.clear()
+                outcome = await orchestrator.run(
+                    register_template(name="t", store=store, path=image, size_bytes=IMAGE_BYTES)
+                )
+            return outcome.verdict, set(zone.faults.log), await disagreements(zone)
+
+    verdict, asked, wrong = run_inline(story())
+
+    assert verdict is Verdict.FAILED_CLEAN
+    assert asked == {"start_upload"}
+    assert wrong == []

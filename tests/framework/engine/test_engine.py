@@ -242,7 +242,7 @@ def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
             await script(props, 7)(orchestrator)
             before = len(zone.faults.calls)
             zone.faults.planned = Planned(
-                call=before + 1, error=errors.Exhausted("full"), verb="start_upload", lasting=True
+                call=before + 1, error=errors.Exhausted("full"), verb="upload_part", lasting=True
             )
             zone.faults.log.clear()
             with pytest.raises(OperationFailed):
@@ -260,6 +260,8 @@ def test_completed_steps_are_compensated_in_reverse(tmp_path: Path) -> None:
         "grant",
         "open",
         "start_upload",
+        "upload_part",
+        "abort_upload",  # by whoever sends the parts
         "abort_upload",
         "delete",
         "revoke",
