@@ -23,7 +23,7 @@ from holdfast.recovery import (
     Recovered,
     interrupted,
     not_recovered,
-    place_of,
+    places_of,
     read_plan,
     unreadable,
 )
@@ -34,7 +34,7 @@ from holdfast.stores import Opener, OpenStores, PluginOpener
 from holdfast.turns import Turns
 
 RECOVERIES_AT_ONCE = 8
-"""How many operations on one store are recovered at a time."""
+"""How many operations that work with the same stores are recovered at a time."""
 _OWNER = "catalogue"
 
 
@@ -166,7 +166,7 @@ class Orchestrator:
             told: is told of each operation as soon as it is known what became of it.
         """
         found = await interrupted(self.catalogue, self._active)
-        gates: dict[str, asyncio.Semaphore] = {}
+        gates: dict[frozenset[str], asyncio.Semaphore] = {}
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._recover_one(one, gates, told)) for one in found]
@@ -185,12 +185,12 @@ class Orchestrator:
     async def _recover_one(
         self,
         operation: Operation,
-        gates: dict[str, asyncio.Semaphore],
+        gates: dict[frozenset[str], asyncio.Semaphore],
         told: Callable[[Recovered], object] | None,
     ) -> Recovered:
         try:
             plan = read_plan(operation, self.engine.registry)
-            gate = gates.setdefault(place_of(plan), asyncio.Semaphore(RECOVERIES_AT_ONCE))
+            gate = gates.setdefault(places_of(plan), asyncio.Semaphore(RECOVERIES_AT_ONCE))
             # Its own id too: of two recoveries at once, the second finds what the first has ended.
             rows = _rows_of(operation)
             async with self._turns.take(rows), gate:

@@ -1,6 +1,6 @@
 """Recovery: what was interrupted, whether this program can finish it, and what became of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -70,10 +70,21 @@ def read_plan(operation: Operation, registry: Registry) -> Plan:
         ) from None
 
 
-def place_of(plan: Plan) -> str:
-    """The store that a plan begins with; what waits for one store delays no work on another."""
-    inputs = plan[0].inputs if plan else None
-    return str(getattr(inputs, "store", ""))
+def places_of(plan: Plan) -> frozenset[str]:
+    """The stores that a plan works with; what waits for one of them delays no work on others."""
+    return frozenset(store for step in plan for store in _stores_in(step.inputs))
+
+
+def _stores_in(inputs: object) -> Iterator[str]:
+    """What any struct in the inputs of a step calls its store."""
+    if not isinstance(inputs, msgspec.Struct):
+        return
+    for name in inputs.__struct_fields__:
+        value = getattr(inputs, name)
+        if name == "store" and isinstance(value, str):
+            yield value
+        else:
+            yield from _stores_in(value)
 
 
 def not_recovered(operation: Operation, failure: Exception) -> Recovered:

@@ -1,0 +1,55 @@
+"""Recovery drives each operation for itself, whatever the others wait for."""
+
+from pathlib import Path
+
+from holdfast.errors import Unknown
+from holdfast.journal import Verdict
+from holdfast.orchestrator import RECOVERIES_AT_ONCE
+from holdfast.recovery import Recovered
+from holdfast.requests import Role
+from holdfast.workflows import create_volume, create_volume_from_template, register_template
+from holdfast_simulator.loop import run_virtual
+from stories import IMAGE_BYTES, write_image
+from zones import Faults, Planned, memory_zone
+
+
+def test_work_that_waits_for_another_store_delays_no_recovery(tmp_path: Path) -> None:
+    """Many operations begin on one store and are stuck on a dead one: what needs only the first is
+    recovered before any of them is given up.
+    """
+    image = str(write_image(tmp_path))
+
+    async def story() -> tuple[list[str], set[Verdict]]:
+        told: list[Recovered] = []
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                primary = await zone.add(orchestrator, "primary", Role.PRIMARY)
+                images = await zone.add(orchestrator, "images", Role.IMAGE)
+                template = await orchestrator.run(
+                    register_template(name="t", store=images, path=image, size_bytes=IMAGE_BYTES)
+                )
+                zone.faults = Faults(Planned(call=1, error=Unknown("lost"), lasting=True))
+            async with zone.orchestrator() as orchestrator:
+                lost = [
+                    create_volume_from_template(
+                        name=f"w{n}", store=primary, template=template.subject
+                    )
+                    for n in range(2 * RECOVERIES_AT_ONCE)
+                ]
+                lost.append(create_volume(name="x", store=primary, size_bytes=8192))
+                found = [await orchestrator.run(one) for one in lost]
+                assert {one.verdict for one in found} == {Verdict.UNKNOWN}
+            zone.faults = Faults(Planned(call=1, hang=True, lasting=True, verb="open_object"))
+            zone.faults.asks = True
+            async with zone.orchestrator() as orchestrator:
+                await orchestrator.recover(told.append)
+            zone.faults = Faults()
+            async with zone.orchestrator() as orchestrator:
+                ended = {one.outcome.verdict for one in await orchestrator.recover()}
+        return [one.outcome.kind for one in told], ended
+
+    kinds, ended = run_virtual(story(), seed=1)
+
+    assert len(kinds) == 2 * RECOVERIES_AT_ONCE + 1
+    assert kinds[0] == "create_volume"
+    assert Verdict.UNKNOWN not in ended
