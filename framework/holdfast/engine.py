@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast import journal
 from holdfast.attempts import Attempts, Doubtful, Failed, Succeeded
-from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.catalogue.port import Catalogue, NotInCatalogue, Transaction
 from holdfast.errors import ErrorKind, ExitCode, HoldfastError
 from holdfast.journal import Running, StepEnd, Verdict, Workflow
 from holdfast.model.rows import Operation, Step
@@ -90,6 +90,7 @@ class Engine:
 
         Raises:
             UnknownStep: its plan needs what is not installed; nothing was touched.
+            NotInCatalogue: its steps are lost; nothing was touched.
         """
         plan = plan_from_json(operation.plan, self.registry)
 
@@ -98,6 +99,10 @@ class Engine:
 
         running = await self.catalogue.transact(read)
         steps = running.steps
+        if not steps:
+            raise NotInCatalogue(
+                "the catalogue has no step of it; restore the catalogue from a copy"
+            )
         results = [self._result(running, step) for step in steps if step.state is StepState.DONE]
         if running.operation.state in journal.VERDICT_OF:
             return _outcome(running, results)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from holdfast.catalogue.port import Transaction
 from holdfast.errors import Unknown
 from holdfast.journal import Verdict
+from holdfast.model.rows import Operation
 from holdfast.orchestrator import RECOVERIES_AT_ONCE
 from holdfast.recovery import Recovered
 from holdfast.requests import Role
@@ -53,3 +55,32 @@ def test_work_that_waits_for_another_store_delays_no_recovery(tmp_path: Path) ->
     assert len(kinds) == 2 * RECOVERIES_AT_ONCE + 1
     assert kinds[0] == "create_volume"
     assert Verdict.UNKNOWN not in ended
+
+
+def test_an_operation_without_its_steps_is_left_and_told() -> None:
+    """What became of it nobody can say: it stays as it is, and others are recovered."""
+
+    async def story() -> tuple[dict[str, Verdict], str]:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                primary = await zone.add(orchestrator, "primary", Role.PRIMARY)
+                zone.faults = Faults(Planned(call=1, error=Unknown("lost"), lasting=True))
+            async with zone.orchestrator() as orchestrator:
+                made = create_volume(name="v", store=primary, size_bytes=8192)
+                lost = await orchestrator.run(made)
+            zone.faults = Faults()
+
+            def without_steps(tx: Transaction) -> None:
+                plan = tx.get(Operation, lost.operation).plan
+                tx.insert(Operation(id="op-0", kind="k", subject="s", plan=plan))
+
+            await zone.catalogue.transact(without_steps)
+            async with zone.orchestrator() as orchestrator:
+                found = await orchestrator.recover()
+        told = {one.outcome.kind: one.outcome for one in found}
+        return {kind: one.verdict for kind, one in told.items()}, told["k"].error
+
+    verdicts, error = run_virtual(story(), seed=1)
+
+    assert verdicts == {"k": Verdict.UNKNOWN, "create_volume": Verdict.SUCCEEDED}
+    assert "has no step of it" in error
