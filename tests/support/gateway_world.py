@@ -45,6 +45,11 @@ class Container:
             method, url, content=data, headers={**said, **self._token}
         )
 
+    async def account(self, method: str) -> httpx.Response:
+        """One request about the account."""
+        url = self.url.rpartition("/")[0]
+        return await self._client.request(method, url, headers=self._token)
+
     def renew(self, token: str) -> None:
         """Ask with another token from now on."""
         self._token = {"x-auth-token": token}

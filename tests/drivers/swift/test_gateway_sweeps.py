@@ -21,7 +21,7 @@ from holdfast_drivers.swift.gateway.pipeline import Sweeping
 from holdfast_drivers.swift.gateway.server import answers
 
 OFTEN = Sweeping(interval_s=0.2, age_s=1.0)
-SWEEP_S = 60.0
+SWEEP_S = 300.0
 FORBIDDEN = frozenset({"threading", "concurrent", "queue", "multiprocessing", "asyncio", "_thread"})
 
 

@@ -14,14 +14,17 @@ import eventlet
 from eventlet.greenpool import GreenPool
 from eventlet.semaphore import Semaphore
 from swift.common import constraints
+from swift.common.http import is_server_error
 from swift.common.storage_policy import POLICIES
 from swift.common.swob import (
     HTTPException,
     HTTPInsufficientStorage,
     HTTPNotImplemented,
     HTTPServiceUnavailable,
+    str_to_wsgi,
 )
 from swift.proxy.controllers.account import AccountController
+from swift.proxy.controllers.base import Controller, get_account_info
 from swift.proxy.controllers.container import ContainerController
 from swift.proxy.controllers.obj import ReplicatedObjectController
 from swift.proxy.server import Application
@@ -86,7 +89,31 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class Accounts(AccountController):
+class LooksUp(Controller):
+    """Of a controller: tells what could not be looked up from what is not there.
+
+    Swift's own says 404 for both where it is the account, which a client takes for an answer.
+    """
+
+    def container_info(self, account: str, container: str, req: Any) -> Any:
+        """As Swift's; 503 where nobody knows."""
+        info = super().container_info(account, container, req)
+        # Without a status, the account was not found, for whatever reason.
+        known = info["status"] or self.account_info(account, req)[0] is None
+        if not known or is_server_error(info["status"]):
+            raise HTTPServiceUnavailable(request=req)
+        return info
+
+    def account_info(self, account: str, req: Any) -> Any:
+        """As Swift's; 503 where nobody knows. What is found is kept for the same request."""
+        req.environ.setdefault("swift.infocache", {})
+        asked = {**req.environ, "PATH_INFO": f"/v1/{str_to_wsgi(account)}"}
+        if is_server_error(get_account_info(asked, self.app)["status"]):
+            raise HTTPServiceUnavailable(request=req)
+        return super().account_info(account, req)
+
+
+class Accounts(LooksUp, AccountController):
     """Accounts over S3."""
 
     @answering
@@ -104,7 +131,7 @@ class Accounts(AccountController):
         return write_account(self.app.store, req, method, self.account_name, headers[0])
 
 
-class Containers(ContainerController):
+class Containers(LooksUp, ContainerController):
     """Containers over S3."""
 
     @answering
@@ -125,7 +152,7 @@ class Containers(ContainerController):
         return write_container(self.app.store, req, method, names, headers[0])
 
 
-class Objects(ReplicatedObjectController):
+class Objects(LooksUp, ReplicatedObjectController):
     """Objects over S3."""
 
     @property
