@@ -12,7 +12,7 @@ from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.errors import Unsupported
 from holdfast.testbed import Fault
 
-LONG_S = 10.0
+LONG_S = 300.0
 SHORT_S = 0.05
 
 
