@@ -1,10 +1,15 @@
 """What refers to a secret: a variable, a file, a command, or what is kept beside the catalogue."""
 
+import asyncio
 import enum
 import os
+import select
 import shlex
+import signal
 import stat
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -63,7 +68,8 @@ async def resolve(reference: Reference, keeper: SecretKeeper) -> str:
         case ReferenceKind.FILE:
             found = await runtime().run_blocking(_read, reference.target)
         case ReferenceKind.CMD:
-            found = await runtime().run_blocking(_asked, reference.target)
+            clock = asyncio.get_running_loop().time
+            found = await runtime().run_blocking(_asked, reference.target, clock)
         case ReferenceKind.KEPT:
             try:
                 found = await keeper.find(reference.target) or ""
@@ -93,26 +99,67 @@ def _read(path: str) -> str:
     return _text(data, path)
 
 
-def _asked(command: str) -> str:
+def _asked(command: str, clock: Callable[[], float]) -> str:
     try:
         words = shlex.split(command)
-        ended = subprocess.run(  # noqa: S603 - the command is the user's own, and no shell reads it
+        running = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # it may say the secret
-            timeout=_COMMAND_S,
-            check=False,
+            bufsize=0,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise SecretMissing(f"the command {_name(command)} gave no answer in time") from None
     except (OSError, ValueError, IndexError) as error:
         raise SecretMissing(
             f"the command {_name(command)} cannot be run: {type(error).__name__}"
         ) from None
-    if ended.returncode:
-        raise SecretMissing(f"the command {_name(command)} ended with status {ended.returncode}")
-    return _text(ended.stdout, f"the command {_name(command)}")
+    with running:  # its end waits for the process
+        try:
+            data = _said(running, clock)
+        except BaseException:
+            _end(running)
+            raise
+        if data is None:
+            _end(running)
+            raise SecretMissing(f"the command {_name(command)} gave no answer in time")
+    if len(data) <= SECRET_BYTES_MAX and running.returncode:
+        raise SecretMissing(f"the command {_name(command)} ended with status {running.returncode}")
+    return _text(data, f"the command {_name(command)}")
+
+
+def _said(running: "subprocess.Popen[bytes]", clock: Callable[[], float]) -> bytes | None:
+    """What a command says until it ends, or a little more than a secret may have, after which it is
+    ended; ``None`` where it does not end in time.
+
+    A child that it leaves behind may hold its output open; who waits for that has no answer either.
+    """
+    assert running.stdout is not None
+    said = bytearray()
+    until = clock() + _COMMAND_S
+    watched = select.poll()
+    watched.register(running.stdout, select.POLLIN)
+    while len(said) <= SECRET_BYTES_MAX:
+        if not watched.poll(max(0.0, until - clock()) * 1000):
+            return None
+        data = os.read(running.stdout.fileno(), SECRET_BYTES_MAX + 1 - len(said))
+        if not data:
+            break
+        said += data
+    else:
+        _end(running)
+    try:
+        running.wait(max(0.0, until - clock()))
+    except subprocess.TimeoutExpired:
+        return None
+    return bytes(said)
+
+
+def _end(running: "subprocess.Popen[bytes]") -> None:
+    """End a command with all that it has started; it was not waited for, so its number is its."""
+    if running.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def _name(command: str) -> str:

@@ -90,3 +90,64 @@ def test_a_fifo_and_an_endless_file_are_no_secrets(tmp_path: Path) -> None:
         found(f"file:{fifo}")
     with pytest.raises(SecretMissing, match="no secret"):
         found(f"file:{large}")
+
+
+def script(tmp_path: Path, *lines: str) -> tuple[str, Path]:
+    """A command that writes down who it is, and its child, and then does this."""
+    program, numbers = tmp_path / "asked", tmp_path / "numbers"
+    child = "sleep 600 & echo $$ $! > numbers.new; mv numbers.new numbers"
+    program.write_text("\n".join(("#!/bin/sh", f"cd '{tmp_path}'", child, *lines)))
+    program.chmod(0o700)
+    return f"cmd:{program}", numbers
+
+
+def wait_for_their_end(numbers: Path) -> None:
+    """Wait until none of these processes is there, but as a zombie."""
+    left = numbers.read_text().split()
+    while left:
+        status = Path(f"/proc/{left[0]}/stat")
+        try:
+            ended = status.read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            ended = True
+        if ended:
+            del left[0]
+
+
+def test_a_command_that_never_stops_talking_is_ended_at_the_limit(tmp_path: Path) -> None:
+    """No more of it is read than a secret may have; nothing that it started goes on."""
+    value, numbers = script(tmp_path, "exec cat /dev/zero")
+    with pytest.raises(SecretMissing, match="no secret"):
+        found(value)
+    wait_for_their_end(numbers)
+
+
+@pytest.mark.parametrize(
+    ("line", "says_something"),
+    [
+        ("exec sleep 600", False),
+        ("echo secret", False),
+        ("kill $!; exec >&-; exec sleep 600", True),
+    ],
+)
+def test_a_command_that_comes_to_no_end_is_ended_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, says_something: bool
+) -> None:
+    """Whether it goes on, or a child that holds its output: neither does after the deadline."""
+    value, numbers = script(tmp_path, line)
+
+    class NoMoreTime:
+        """Waits for a process's output until that is at work, and no longer."""
+
+        def register(self, *_: object) -> None: ...
+
+        def poll(self, _ms: float) -> list[object]:
+            while not numbers.exists():
+                os.sched_yield()
+            return [1] * says_something
+
+    monkeypatch.setattr("holdfast.credentials.references._COMMAND_S", 0.0)
+    monkeypatch.setattr("holdfast.credentials.references.select.poll", NoMoreTime)
+    with pytest.raises(SecretMissing, match="in time"):
+        found(value)
+    wait_for_their_end(numbers)
