@@ -6,6 +6,7 @@ becomes an escape that can be read. Everything the program says goes through ``t
 siblings; pages and files for other programs use ``visible``. A test allows no other way out.
 """
 
+import json
 import logging
 import re
 import sys
@@ -83,7 +84,10 @@ def complain(message: str) -> None:
 
 def tell_json(value: Any) -> None:
     """Print a value for machines; the escapes are JSON's own, so that it reads back unchanged."""
-    text = msgspec.json.encode(value).decode()
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a damaged row's id may be no text; its octets come as escapes
+        text = json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
     _put(_UNSEEN_IN_JSON.sub(_json_escaped, text) + "\n", sys.stdout)
 
 

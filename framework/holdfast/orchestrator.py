@@ -9,16 +9,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequ
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
-
 from holdfast.attempts import Attempts, Policy
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.credentials.stores import settle, settle_one
 from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
 from holdfast.journal import Draft, Workflow
+from holdfast.lease import LeaseDamaged, renew_lease, take_lease
 from holdfast.ledger_upgrade import upgrade_ledger
-from holdfast.model.rows import Lease, Operation
+from holdfast.model.rows import Operation
 from holdfast.recovery import (
     Recovered,
     interrupted,
@@ -35,7 +34,6 @@ from holdfast.turns import Turns
 
 RECOVERIES_AT_ONCE = 8
 """How many operations that work with the same stores are recovered at a time."""
-_OWNER = "catalogue"
 
 
 class _RolledBack(Exception):
@@ -61,12 +59,26 @@ class Orchestrator:
         self._background: set[asyncio.Task[None]] = set()
         self._active: set[str] = set()
         self._making: set[str] = set()
+        self._unfit: LeaseDamaged | None = None
         self._turns = Turns(engine.attempts.policy.patience_s)
 
     @property
     def active(self) -> Collection[str]:
         """The operations that somebody here is working on now."""
         return self._active
+
+    @property
+    def unfit(self) -> LeaseDamaged | None:
+        """Why no work is done, if none is."""
+        return self._unfit
+
+    def refuse_work(self, problem: LeaseDamaged) -> None:
+        """Do nothing in any store from now on; what only reads goes on."""
+        self._unfit = problem
+
+    def _check_fit(self) -> None:
+        if self._unfit is not None:
+            raise LeaseDamaged(str(self._unfit), self._unfit.row_id)
 
     async def run(self, workflow: Workflow) -> Outcome:
         """Run a workflow to its outcome; ``Outcome.expect`` turns failure into an exception.
@@ -76,7 +88,9 @@ class Orchestrator:
         Raises:
             HoldfastError: the workflow was refused before anything was written or done.
             Busy: so was it, because a call from before may still act on a row it holds.
+            LeaseDamaged: so is everything, until the lease is renewed.
         """
+        self._check_fit()
         operation = runtime().new_id("op")
         holds = workflow.holds
         async with self._turns.take(holds):
@@ -164,7 +178,11 @@ class Orchestrator:
 
         Args:
             told: is told of each operation as soon as it is known what became of it.
+
+        Raises:
+            LeaseDamaged: nothing was touched, and nothing can be until the lease is renewed.
         """
+        self._check_fit()
         found = await interrupted(self.catalogue, self._active)
         gates: dict[frozenset[str], asyncio.Semaphore] = {}
         try:
@@ -220,6 +238,7 @@ async def open_orchestrator(
     opener: Opener | None = None,
     registry: Registry | None = None,
     policy: Policy | None = None,
+    renewing_lease: bool = False,
 ) -> AsyncIterator[Orchestrator]:
     """Own a catalogue and run workflows on it.
 
@@ -228,20 +247,27 @@ async def open_orchestrator(
         opener: opens the stores' drivers; by default with the installed providers.
         registry: the kinds of step; by default those of the framework.
         policy: how long and how often steps are tried.
+        renewing_lease: make a new lease where the catalogue's cannot be read; without that, such a
+            catalogue is opened for what only reads.
     """
     runtime().adopt_loop()
     owner = runtime().new_id("orchestrator")
-    fence = await catalogue.transact(lambda tx: _next_fence(tx, owner))
+    if renewing_lease:
+        now_s = runtime().wall_clock()
+        await catalogue.transact(lambda tx: renew_lease(tx, now_s))
+    fence = await catalogue.transact(lambda tx: take_lease(tx, owner))
     await upgrade_ledger(catalogue)
     await settle(catalogue)
     stores = OpenStores(catalogue, opener or PluginOpener())
-    attempts = Attempts(stores, fence=fence, policy=policy)
+    attempts = Attempts(stores, fence=fence if isinstance(fence, int) else 0, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)
     failed: Exception | None = None
     async with _hosts():
         try:
             async with asyncio.TaskGroup() as tasks:
                 orchestrator = Orchestrator(engine, stores, tasks)
+                if isinstance(fence, LeaseDamaged):
+                    orchestrator.refuse_work(fence)
                 try:
                     yield orchestrator
                 except Exception as failure:  # noqa: BLE001 - raised below, not wrapped in a group
@@ -298,10 +324,3 @@ async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-def _next_fence(tx: Transaction, owner: str) -> int:
-    held = tx.find(Lease, _OWNER)
-    if held is None:
-        return tx.insert(Lease(id=_OWNER, owner=owner, fence=1)).fence
-    return tx.update(msgspec.structs.replace(held, owner=owner, fence=held.fence + 1)).fence

@@ -12,7 +12,8 @@ import msgspec
 from holdfast.catalogue.port import Catalogue, Damage, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import LedgerEntry, Operation, Scope, Step, Store, Volume, Zone
+from holdfast.lease import OWNER
+from holdfast.model.rows import Lease, LedgerEntry, Operation, Scope, Step, Store, Volume, Zone
 from holdfast.model.states import Event
 from holdfast.requests import Role, ScopeKind
 
@@ -50,6 +51,8 @@ def fill(tx: Transaction, first: int = 0, count: int = 60) -> None:
         done = tx.insert(Operation(id=f"op-{name}", kind="k", subject=volume.id, plan=plan))
         tx.insert(Step(id=f"op-{name}.000", operation=done.id, index=0))
         tx.fire(done, Event.OPERATION_SUCCEEDED)
+    if tx.find(Lease, OWNER) is None:
+        tx.insert(Lease(id=OWNER, owner="somebody", fence=1))
     tx.insert(
         Store(
             id=f"st-{first}",

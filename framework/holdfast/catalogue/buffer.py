@@ -198,6 +198,13 @@ class Buffer(Transaction):
         self._unchanged_since(row)
         self._own.setdefault(kind, {})[row.id] = None
 
+    def discard(self, kind: type[Row], row_id: str) -> None:
+        """Drop a row that is damaged."""
+        # Not looked up: what has become of its id may be no text.
+        if all(one.row_id != row_id for one in self._storage.damaged(kind, {})):
+            raise UsageError(f"{kind.__name__} {row_id} is not damaged, and is not discarded")
+        self._own.setdefault(kind, {})[row_id] = None
+
     def _unchanged_since(self, row: Row) -> None:
         """The stored row still has the version and the state that ``row`` was read with."""
         kind = type(row)

@@ -113,6 +113,13 @@ class Transaction(ABC):
         """
 
     @abstractmethod
+    def discard(self, kind: type[Row], row_id: str) -> None:
+        """Give up a row that is damaged, so that one of its id can be inserted.
+
+        ``UsageError`` for one that is not: only what cannot be read goes without its version.
+        """
+
+    @abstractmethod
     def remove(self, row: Row) -> None:
         """Drop a row that has no machine, or is in a terminal state of it.
 

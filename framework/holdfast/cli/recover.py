@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -31,14 +32,26 @@ def register(app: typer.Typer) -> None:
     app.command("recover")(run_recover)
 
 
-def run_recover(catalogue: CatalogueOption, as_json: JsonOption = False) -> None:
+def run_recover(
+    catalogue: CatalogueOption,
+    as_json: JsonOption = False,
+    renew_lease: Annotated[
+        bool,
+        typer.Option(
+            "--renew-lease",
+            help="Make a new lease where the catalogue's is damaged; no other Holdfast may be at "
+            "work on its stores.",
+        ),
+    ] = False,
+) -> None:
     """Finish or take back what was interrupted. Repeating it is harmless.
 
     Each operation is told of as it ends. One that cannot be driven on is left as it is, and stops
     no other. Exits with 1 while an operation has no certain outcome or left something behind, and
     with 3 where all that these want is outside Holdfast: a secret, space for the catalogue.
     """
-    told = asyncio.run(_recover(catalogue, _say_nothing if as_json else _say))
+    say = _say_nothing if as_json else _say
+    told = asyncio.run(_recover(catalogue, say, renewing_lease=renew_lease))
     rows = [_row(one) for one in told]
     if as_json:
         tell_json(rows)
@@ -73,8 +86,10 @@ def _say_nothing(_one: Recovered) -> None:
     """Machines get the whole answer at once."""
 
 
-async def _recover(path: Path, told: Callable[[Recovered], None]) -> tuple[Recovered, ...]:
-    async with open_zone(path) as orchestrator:
+async def _recover(
+    path: Path, told: Callable[[Recovered], None], *, renewing_lease: bool
+) -> tuple[Recovered, ...]:
+    async with open_zone(path, renewing_lease=renewing_lease) as orchestrator:
         return await orchestrator.recover(told)
 
 

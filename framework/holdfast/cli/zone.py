@@ -18,7 +18,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @asynccontextmanager
-async def open_zone(path: Path) -> AsyncIterator[Orchestrator]:
+async def open_zone(path: Path, *, renewing_lease: bool = False) -> AsyncIterator[Orchestrator]:
     """Own an existing catalogue.
 
     Raises:
@@ -26,7 +26,10 @@ async def open_zone(path: Path) -> AsyncIterator[Orchestrator]:
             catalogue, or another process holds it.
     """
     check_exists(path)
-    async with open_catalogue(path) as catalogue, open_orchestrator(catalogue) as orchestrator:
+    async with (
+        open_catalogue(path) as catalogue,
+        open_orchestrator(catalogue, renewing_lease=renewing_lease) as orchestrator,
+    ):
         yield orchestrator
 
 

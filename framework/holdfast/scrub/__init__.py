@@ -7,11 +7,10 @@ object fails for itself.
 """
 
 import asyncio
-import contextlib
 
 from holdfast import journal
 from holdfast.catalogue.port import Damage, RowDamaged, Transaction
-from holdfast.model.rows import Operation, Store
+from holdfast.model.rows import Lease, Operation, Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
 from holdfast.runtime import runtime
@@ -47,6 +46,9 @@ async def scrub(
     damage = await orchestrator.catalogue.check()
     damaged = frozenset(one.key for one in damage)
     findings = [_of_damage(one) for one in damage]
+    if orchestrator.unfit is not None and not any(one.what == Lease.__name__ for one in damage):
+        gone = Damage(what=Lease.__name__, key=orchestrator.unfit.row_id, detail="it is not there")
+        findings.append(_of_damage(gone))
     stores = await orchestrator.catalogue.transact(lambda tx: tx.intact(Store))
     served = [store for store in stores if store.state in (StoreState.UP, StoreState.MAINTENANCE)]
     if "" in damaged:
@@ -63,8 +65,7 @@ async def scrub(
     findings += await _interrupted(orchestrator)
     findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
     findings += [finding for one in looked for finding in one.found]
-    with contextlib.suppress(RowDamaged):  # it is among the findings already
-        findings += await ledger_findings(orchestrator.catalogue, damaged)
+    findings += await ledger_findings(orchestrator.catalogue, damaged)
     return ScrubReport(
         stores=len(served),
         things=sum(one.things for one in looked),
@@ -106,12 +107,15 @@ async def _compare(one: StoreScrub) -> None:
 
 
 def _of_damage(one: Damage) -> Finding:
+    remedy = "restore the catalogue from a copy. What needs this was not compared"
+    if one.what == Lease.__name__:
+        remedy = "nothing is done in any store until holdfast recover --renew-lease"
     return Finding(
         kind=FindingKind.DAMAGED,
         store="",
         what=one.what,
         key=one.key,
-        detail=f"{one.detail}; restore the catalogue from a copy. What needs this was not compared",
+        detail=f"{one.detail}; {remedy}",
     )
 
 

@@ -5,6 +5,7 @@ operation that still needs some, and no other. Where it does not, that is a find
 right: row by row, in the transaction that looks, so that running work never sees a wrong one.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -12,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from holdfast import journal, ledger
-from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.catalogue.port import Catalogue, RowDamaged, Transaction
 from holdfast.model.rows import (
     Capacity,
     LedgerEntry,
@@ -41,9 +42,16 @@ async def dirty_holders(catalogue: Catalogue, store: str) -> list[str]:
 
     def read(tx: Transaction) -> list[str]:
         dirty = tx.intact(Operation, state=OperationState.FAILED_DIRTY)
-        return [one.id for one in dirty if tx.find(LedgerEntry, ledger.entry_id(one.id, store))]
+        return [one.id for one in dirty if _holds(tx, one.id, store)]
 
     return await catalogue.transact(read)
+
+
+def _holds(tx: Transaction, holder: str, store: str) -> bool:
+    try:
+        return tx.find(LedgerEntry, ledger.entry_id(holder, store)) is not None
+    except RowDamaged:
+        return False  # a finding already; what it speaks for stays spoken for
 
 
 async def release_cleared(catalogue: Catalogue, store: str, holders: list[str]) -> None:
@@ -70,12 +78,17 @@ async def ledger_findings(
     """
     found: list[Finding] = []
     for account in await catalogue.transact(lambda tx: tx.intact(Capacity)):
-        store = account.id
-        for table, _ in HOLDERS:
-            page = partial(_rows, store=store, table=table, damaged=damaged)
-            found += await _walk(catalogue, page)
-        found += await _entries_and_sums(catalogue, store, damaged)
+        with contextlib.suppress(RowDamaged):  # a finding already, and one of this store alone
+            found += await _of_account(catalogue, account.id, damaged)
     return found
+
+
+async def _of_account(catalogue: Catalogue, store: str, damaged: frozenset[str]) -> list[Finding]:
+    found: list[Finding] = []
+    for table, _ in HOLDERS:
+        page = partial(_rows, store=store, table=table, damaged=damaged)
+        found += await _walk(catalogue, page)
+    return found + await _entries_and_sums(catalogue, store, damaged)
 
 
 async def _entries_and_sums(

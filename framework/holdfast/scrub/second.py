@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.model.rows import Quarantined, VolumeGrant
@@ -151,7 +151,11 @@ def _first_seen(
     if account.named:
         return now  # a damaged part of what a row has: that is no stranger, whatever its age
     row_id = quarantine_id(store, thing)
-    row = tx.find(Quarantined, row_id) or tx.insert(
+    try:
+        found = tx.find(Quarantined, row_id)
+    except RowDamaged:
+        return now  # a finding already, and no reason to say nothing of all the others
+    row = found or tx.insert(
         Quarantined(
             id=row_id,
             store=store,
