@@ -9,12 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from holdfast.catalogue.buffer import Storage, Writes, state_of
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Archived, Retention, RowDamaged
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import ROWS, Involved, LedgerEntry, Operation, Row, Step
+from holdfast.model.rows import ROWS, Involved, LedgerEntry, Operation, Row, Step, Store
 from holdfast.model.states import GrantState, ObjectState, OperationState, StoreState, VolumeState
 from holdfast.runtime import Lane, runtime
 
@@ -120,7 +122,7 @@ class History:
             for involved in operation.involved:
                 row = self._intact(involved)
                 if row is not None and row.id not in busy and self._has_ended(row, going):
-                    rows.append(row)
+                    rows.append(_without_settings(row))
             for row in rows:
                 found.setdefault((row.table, row.id), (operation.id, row))
         return list(found.values())
@@ -148,6 +150,15 @@ class History:
             return False
         about = self._storage.intact(Operation, {"subject": row.id})
         return all(operation.id in going for operation in about)
+
+
+def _without_settings(row: Row) -> Row:
+    """A row for the archive: nobody opens its store again, whose settings may hold a secret in a
+    catalogue from before those were kept apart.
+    """
+    return (
+        msgspec.structs.replace(row, config=msgspec.Raw(b"{}")) if isinstance(row, Store) else row
+    )
 
 
 class ArchivingCatalogue(GroupCommitCatalogue):

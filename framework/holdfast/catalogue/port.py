@@ -186,6 +186,22 @@ class Catalogue(ABC):
         """
         return ()
 
+    async def owe_erasure(self) -> bool:
+        """Remember durably that what rows hold now is to be erased, once it is out of them.
+
+        Said before the rows are changed, so that a crash after that forgets nothing. A catalogue in
+        memory owes nothing.
+        """
+        return False
+
+    async def erase(self) -> bool:
+        """Where that is owed, leave no byte of what rows held before; whether it was. Others wait.
+
+        Raises:
+            EnvironmentUnavailable: there is no room for it; it is owed still.
+        """
+        return False
+
     async def archive(
         self, retention: Retention | None = None, *, at_most: int | None = None
     ) -> int:

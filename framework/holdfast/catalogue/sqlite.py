@@ -25,6 +25,9 @@ from holdfast.errors import ConfigurationError, EnvironmentUnavailable, Holdfast
 from holdfast.runtime import Lane, runtime
 
 _BUSY_TIMEOUT_MS = 5_000
+_ERASED = 1
+"""SQLite's ``user_version`` of a catalogue that holds nothing but its rows; of one from before
+secrets were kept apart, and while an erasure is owed, it is 0."""
 
 
 @asynccontextmanager
@@ -68,6 +71,15 @@ class SqliteCatalogue(ArchivingCatalogue):
         free = await self._lane.run(self._opened.check_free_pages)
         return (*free, *await runtime().run_blocking(self._opened.check))
 
+    async def owe_erasure(self) -> bool:
+        """As the interface says."""
+        await self._lane.run(self._opened.owe_erasure)
+        return True
+
+    async def erase(self) -> bool:
+        """As the interface says."""
+        return await self._lane.run(self._opened.erase)
+
 
 class _Opened:
     """An owned, opened, current catalogue file; blocking."""
@@ -93,6 +105,7 @@ class _Opened:
             owned.watch_wal()
             self.archive = ArchiveFile(archive_of(owned.path), self._key)
             self.secrets = FileKeeper(secrets_beside(path))
+            self._path = path
         except BaseException:
             if self._engine is not None:
                 self._engine.dispose()
@@ -107,10 +120,41 @@ class _Opened:
         found = check_file(path, f"file:{name_of(path)}?mode=ro", self._key)
         return (*found, *self.archive.check())
 
-    def check_free_pages(self) -> tuple[Damage, ...]:
-        """What is wrong with pages that hold nothing; nobody else uses the connection meanwhile."""
+    def owe_erasure(self) -> None:
+        """Remember that an erasure is owed; between two transactions, as all below."""
+        observed(lambda: self._do("PRAGMA user_version=0"))
+
+    def erase(self) -> bool:
+        """Write everything anew where that is owed, and keep no WAL of what was there before."""
+        (owed,) = self._driver.execute("PRAGMA user_version").fetchone()
+        if owed == _ERASED:
+            return False
+        observed(lambda: self._do("VACUUM"))
+        self._do("PRAGMA wal_checkpoint(TRUNCATE)")
+        observed(lambda: self._do(f"PRAGMA user_version={_ERASED}"))
+        self._do("PRAGMA wal_checkpoint(TRUNCATE)")
+        return True
+
+    def _do(self, statement: str) -> None:
+        try:
+            found = self._driver.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(self._path, error, committing=False) from error
+        if found and found[0][0]:
+            raise EnvironmentUnavailable(
+                f"{self._path}: somebody reads it, so that what was in it before stays in its -wal "
+                "until it is opened again"
+            )
+
+    @property
+    def _driver(self) -> sqlite3.Connection:
         driver = self._connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
+        return driver
+
+    def check_free_pages(self) -> tuple[Damage, ...]:
+        """What is wrong with pages that hold nothing; nobody else uses the connection meanwhile."""
+        driver = self._driver
         try:
             busy, written, kept = driver.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         except UNREADABLE as error:
@@ -202,6 +246,8 @@ def _connect(
             if found.has_free_pages:
                 driver.execute("VACUUM")
             _upgrade(connection, driver, key, name)
+            if not found.revision:
+                driver.execute(f"PRAGMA user_version={_ERASED}")
         elif found.opened_as != name:
             _write_down(connection, lambda: _rename(connection, name))
         if found.revision != REVISION or found.opened_as != name:

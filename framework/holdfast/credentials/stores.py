@@ -118,6 +118,7 @@ async def keep_apart(catalogue: Catalogue) -> None:
         if kept and row.state is not StoreState.REMOVED:
             await catalogue.secrets.keep(kept)
         if kept:  # nobody opens a store that was removed: its secret is kept nowhere
+            await catalogue.owe_erasure()
             changed = msgspec.structs.replace(row, config=config)
             await catalogue.transact(partial(_update, changed))
 
@@ -143,14 +144,24 @@ async def forget_gone(catalogue: Catalogue, spared: Collection[str]) -> None:
 
 
 async def settle(catalogue: Catalogue) -> None:
-    """Both, at the opening of a catalogue. What cannot be done now is said, and done at a later
-    opening: it stops no store that needs nothing of it.
+    """All that, at the opening of a catalogue, and no trace of it in the catalogue's files.
+
+    What cannot be done now is said, and done at a later opening: it stops no store that needs
+    nothing of it.
     """
-    try:
-        await keep_apart(catalogue)
-        await forget_gone(catalogue, ())
-    except (ConfigurationError, EnvironmentUnavailable) as problem:
-        _log.warning("%s", problem)
+    for settling in (keep_apart, _forget_all_gone, _erase):
+        try:
+            await settling(catalogue)
+        except (ConfigurationError, EnvironmentUnavailable) as problem:
+            _log.warning("%s", problem)
+
+
+async def _forget_all_gone(catalogue: Catalogue) -> None:
+    await forget_gone(catalogue, ())
+
+
+async def _erase(catalogue: Catalogue) -> None:
+    await catalogue.erase()
 
 
 async def settle_one(catalogue: Catalogue, subject: str, spared: Collection[str]) -> None:
