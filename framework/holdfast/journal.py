@@ -36,6 +36,7 @@ from holdfast.model.states import (
     VolumeState,
 )
 from holdfast.plans import Plan, plan_to_json
+from holdfast.retirement import retire_lost
 from holdfast.steps.kind import RowChange
 
 NEW = "new"
@@ -280,6 +281,7 @@ def _end_stateful_row(
             ledger.release(tx, store=after.store, holder=after.id)
     elif isinstance(after, Store) and state in _GONE:
         ledger.close_account(tx, after.id)
+        retire_lost(tx, after.id)
     elif isinstance(after, VolumeGrant) and after.state is GrantState.REVOKED:
         # A volume may be granted thousands of times; the operations are the history of that.
         tx.remove(after)

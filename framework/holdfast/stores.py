@@ -23,6 +23,7 @@ from holdfast.requests import Role
 from holdfast.runtime import runtime, watching
 
 T = TypeVar("T")
+_PORTS = (*(role.value for role in Role), "life_cycle")
 
 
 def expected_store(store: Store) -> ExpectedStore:
@@ -187,17 +188,35 @@ class OpenStores:
         return opened
 
     async def forget(self, store: str) -> None:
-        """Close the drivers of a store that was given back; its life cycle may be asked again."""
-        for role in Role:
-            self._open.pop((store, role.value), None)
-            found = self._keepers.pop((store, role.value), None)
-            if found is not None:
-                closing = found.leave()
-                self._leaving.add(closing)
-                closing.add_done_callback(self._leaving.discard)
-                await asyncio.wait((closing,))
-                if not closing.cancelled():  # that it is cancelled is nothing to whoever closes it
-                    closing.result()
+        """Close all that is open of a store that was given back, and its lane after that.
+
+        Whoever asks for one of its ports again, as a recovery may, opens that anew.
+        """
+        lane = self._lanes.pop(store, None)
+        places = [(store, port) for port in _PORTS]
+        for place in places:
+            self._open.pop(place, None)
+        found = [keeper for place in places if (keeper := self._keepers.pop(place, None))]
+        closing = {keeper.leave() for keeper in found}
+        self._leaving.update(closing)
+        left = set(closing)
+
+        def closed(task: asyncio.Task[None]) -> None:
+            self._leaving.discard(task)
+            left.discard(task)
+            if not left and lane is not None:
+                lane.close()
+
+        if not closing:
+            if lane is not None:
+                lane.close()
+            return
+        for task in closing:
+            task.add_done_callback(closed)
+        await asyncio.wait(closing)
+        for task in closing:
+            if not task.cancelled():  # that it is cancelled is nothing to whoever closes it
+                task.result()
 
     async def aclose(self) -> None:
         """Close everything that is open, all at once: one that does not close stops no other."""

@@ -14,7 +14,7 @@ from holdfast.model.rows import Lease, Operation, Store
 from holdfast.model.states import StoreState
 from holdfast.orchestrator import Orchestrator
 from holdfast.runtime import runtime
-from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_cleared
+from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_cleared, retire_outlived
 from holdfast.scrub.comparison import StoreScrub
 from holdfast.scrub.contents import read_objects
 from holdfast.scrub.figures import refresh_figures
@@ -65,6 +65,7 @@ async def scrub(
     findings += await _interrupted(orchestrator)
     findings += [_in_error(store) for store in stores if store.state is StoreState.ERROR]
     findings += [finding for one in looked for finding in one.found]
+    await retire_outlived(orchestrator.catalogue, damaged)
     findings += await ledger_findings(orchestrator.catalogue, damaged)
     return ScrubReport(
         stores=len(served),

@@ -26,7 +26,8 @@ from holdfast.model.rows import (
     Volume,
 )
 from holdfast.model.states import OperationState
-from holdfast.scrub.accounts import GONE, HOLDERS, Holder
+from holdfast.retirement import HELD, OUTLIVING, outlived, retire
+from holdfast.scrub.accounts import GONE, HOLDERS, Holder, unfinished
 from holdfast.scrub.comparison import PAGE
 from holdfast.scrub.findings import Finding, FindingKind
 
@@ -81,6 +82,21 @@ async def ledger_findings(
         with contextlib.suppress(RowDamaged):  # a finding already, and one of this store alone
             found += await _of_account(catalogue, account.id, damaged)
     return found
+
+
+async def retire_outlived(catalogue: Catalogue, damaged: frozenset[str]) -> None:
+    """Drop rows that an earlier version left of stores that were removed; see ``retirement``."""
+
+    def commit(tx: Transaction) -> None:
+        busy = unfinished(tx, damaged).rows
+        for kind in HELD:
+            for state in OUTLIVING:
+                for row in tx.intact(kind, state=state):
+                    with contextlib.suppress(RowDamaged):
+                        if row.id not in busy and outlived(tx, row):
+                            retire(tx, row)
+
+    await catalogue.transact(commit)
 
 
 async def _of_account(catalogue: Catalogue, store: str, damaged: frozenset[str]) -> list[Finding]:
