@@ -11,7 +11,6 @@ import msgspec
 from holdfast.errors import ConfigurationError, NotFound
 from holdfast.foreign_text import shortened
 from holdfast.identity import ANY_STORE, ExpectedStore
-from holdfast.layers.calls import typed
 from holdfast.layers.guard import (
     ImageGuard,
     PrimaryGuard,
@@ -19,6 +18,7 @@ from holdfast.layers.guard import (
     guard_primary,
 )
 from holdfast.layers.life_cycle_guard import LifeCycleGuard, guard_life_cycle
+from holdfast.layers.typed_errors import typed
 from holdfast.ports import Provider
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime

@@ -14,6 +14,7 @@ from holdfast.errors import Conflict, DriverError, ErrorKind, Precondition, Unsu
 from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.infos import HealthState
 from holdfast.layers import ImageGuard, PrimaryGuard
+from holdfast.layers.checks import IMAGE_CHECKS, PRIMARY_CHECKS
 from holdfast.opening import open_image, open_life_cycle, open_primary
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
@@ -197,8 +198,9 @@ def _declared(driver: PrimaryDriver | ImageDriver, calls: Iterable[Request]) -> 
 
 
 def _admitted(driver: PrimaryGuard | ImageGuard, request: Request) -> bool:
+    checks = PRIMARY_CHECKS if isinstance(driver, PrimaryGuard) else IMAGE_CHECKS
     try:
-        driver.admit(request)
+        checks[type(request)](request, driver.capabilities)
     except Unsupported:
         return False
     return True

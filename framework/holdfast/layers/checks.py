@@ -290,9 +290,10 @@ def _check_image_stats(request: requests.GetStats, _: ImageCapabilities) -> None
         raise Unsupported("an image store has no figures of single volumes")
 
 
-Check = Callable[[Any, Any], None]
+Admission = Callable[[Any, Any], None]
+"""Refuses a request, from the capabilities that the store declares."""
 
-PRIMARY_CHECKS: Final[dict[type[requests.Request], Check]] = {
+PRIMARY_CHECKS: Final[dict[type[requests.Request], Admission]] = {
     requests.CreateVolume: _check_create_volume,
     requests.GetVolume: _check_key,
     requests.ListVolumes: _check_list_volumes,
@@ -314,7 +315,7 @@ PRIMARY_CHECKS: Final[dict[type[requests.Request], Check]] = {
     requests.EnumerateOwned: _nothing_to_check,
 }
 
-IMAGE_CHECKS: Final[dict[type[requests.Request], Check]] = {
+IMAGE_CHECKS: Final[dict[type[requests.Request], Admission]] = {
     requests.StartUpload: _check_start_upload,
     requests.UploadPart: _check_upload_part,
     requests.CompleteUpload: _check_complete_upload,

@@ -3,21 +3,68 @@ whatever else escapes into a typed error.
 """
 
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, Final
 
-from holdfast import infos, requests
+from holdfast import requests
 from holdfast.errors import Internal, NotFound
 from holdfast.identity import ExpectedStore
-from holdfast.layers.calls import answered, check_answer, subject_of, typed
+from holdfast.layers.answers import ANSWERS, answer_check, match_check
 from holdfast.layers.checks import check_life_cycle
+from holdfast.layers.layer import Call, GetStore, Layer
+from holdfast.layers.layered import LayeredLifeCycle
+from holdfast.layers.typed_errors import subject_of, typed
 from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext, verb_of
+from holdfast.requests import CallContext, LifeCycleRequest, Request
 
-A = TypeVar("A")
+_KINDS: Final = (*LifeCycleRequest.__args__, GetStore)
+_ANSWERS: Final = {kind: answer_check(ANSWERS[kind]) for kind in _KINDS}
+_MATCHES: Final = {kind: match_check(kind) for kind in _KINDS}
+
+_COMPARING: Final = (requests.InitializeStore, requests.AdoptStore, GetStore)
+"""To initialize and to adopt a place is to say which store it is, and those verbs compare; the last
+changes nothing, and tells what the place is.
+"""
 
 
-class LifeCycleGuard(LifeCycle):
-    """The guard of a store's life cycle; ``life_cycle`` is what it guards.
+class LifeCycleChecks(Layer):
+    """What is checked around every verb of a life cycle.
+
+    Args:
+        life_cycle: the guarded life cycle, which knows what is expected and is asked what is there.
+        secrets: the configuration's secrets, which no message may repeat.
+    """
+
+    def __init__(self, life_cycle: LifeCycle, secrets: tuple[str, ...]) -> None:
+        self._life_cycle = life_cycle
+        self._secrets = secrets
+
+    async def around(self, ctx: CallContext, request: Request, call: Call) -> Any:
+        kind, subject = type(request), subject_of(request)
+        with typed(call.verb, subject, self._secrets):
+            check_life_cycle(request)
+            if kind not in _COMPARING:
+                await self._recognize(ctx)
+            answer = await call(ctx, request)
+            _ANSWERS[kind](answer)
+            _MATCHES[kind](request, answer)
+            told = getattr(request, "identity", "")
+            if told and getattr(answer, "identity", "") != told:
+                raise Internal(
+                    "nonsense: the driver was given the store's identity and does not keep it"
+                )
+            return answer
+
+    async def _recognize(self, ctx: CallContext) -> None:
+        """Refuse to change a store that is not the one expected."""
+        expected = self._life_cycle.expected
+        if not expected.identities:
+            return
+        with suppress(NotFound):  # the verb itself says what that means
+            expected.check(await self._life_cycle.get(ctx))
+
+
+class LifeCycleGuard(LayeredLifeCycle):
+    """A store's life cycle under its guard.
 
     Args:
         life_cycle: what the provider opened.
@@ -25,76 +72,12 @@ class LifeCycleGuard(LifeCycle):
     """
 
     def __init__(self, life_cycle: LifeCycle, secrets: tuple[str, ...] = ()) -> None:
-        self.life_cycle = life_cycle
+        super().__init__(life_cycle, LifeCycleChecks(self, secrets))
         self._secrets = secrets
 
     def expect(self, store: ExpectedStore) -> None:
-        super().expect(store)
         with typed("open", "", self._secrets):
-            self.life_cycle.expect(store)
-
-    async def _call(self, ctx: CallContext, request: requests.Request, expected: type[A]) -> A:
-        verb = verb_of(request)
-        with typed(verb, subject_of(request)):
-            check_life_cycle(request)
-            await self._recognize(ctx, request)
-        answer: A = await answered(
-            request,
-            self._secrets,
-            lambda: getattr(self.life_cycle, verb)(ctx, request),
-            expected,
-        )
-        told = getattr(request, "identity", "")
-        if told and getattr(answer, "identity", "") != told:
-            raise Internal(
-                "nonsense: the driver was given the store's identity and does not keep it",
-                object=subject_of(request),
-                verb=verb,
-            )
-        return answer
-
-    async def _recognize(self, ctx: CallContext, request: requests.Request) -> None:
-        """Refuse to change a store that is not the one expected.
-
-        To initialize and to adopt a place is to say which store it is; those verbs compare.
-        """
-        if isinstance(request, requests.InitializeStore | requests.AdoptStore):
-            return
-        if not self.expected.identities:
-            return
-        with suppress(NotFound):  # the verb itself says what that means
-            self.expected.check(await self.get(ctx))
-
-    async def initialize(
-        self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
-        with typed("get", "", self._secrets):
-            answer = await self.life_cycle.get(ctx)
-            check_answer(answer, infos.StoreInfo)
-            return answer
-
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def cancel_maintenance(
-        self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
-        return await self._call(ctx, request, infos.StoreInfo)
-
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
-        return await self._call(ctx, request, infos.Gone)
+            super().expect(store)
 
 
 def guard_life_cycle(life_cycle: LifeCycle, secrets: tuple[str, ...] = ()) -> LifeCycleGuard:

@@ -18,6 +18,7 @@ from holdfast.capabilities import (
 )
 from holdfast.errors import Unsupported
 from holdfast.layers import ImageGuard, PrimaryGuard
+from holdfast.layers.guard import Guard, Rule
 from holdfast.ports import ImageDriver, PrimaryDriver
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
@@ -86,22 +87,12 @@ class DeclaresClonesAndRefusesThem(MemoryPrimaryDriver):
         return await super().create_volume(ctx, request)
 
 
-class _LeakyPrimaryGuard(PrimaryGuard):
+class _LeakyGuard(Guard):
     """A guard that lets the undeclared through."""
 
-    def admit(self, request: requests.Request) -> None:
+    def admit(self, rule: Rule, request: requests.Request) -> None:
         try:
-            super().admit(request)
-        except Unsupported:
-            return
-
-
-class _LeakyImageGuard(ImageGuard):
-    """A guard that lets the undeclared through."""
-
-    def admit(self, request: requests.Request) -> None:
-        try:
-            super().admit(request)
+            super().admit(rule, request)
         except Unsupported:
             return
 
@@ -134,7 +125,7 @@ class ShrinksAlthoughUndeclared(MemoryProvider):
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
         async with super().primary(config) as driver:
-            yield _LeakyPrimaryGuard(driver)
+            yield PrimaryGuard(driver, guard=_LeakyGuard)
 
 
 class ClonesAlthoughUndeclared(MemoryProvider):
@@ -145,7 +136,7 @@ class ClonesAlthoughUndeclared(MemoryProvider):
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
         async with super().primary(config) as driver:
-            yield _LeakyPrimaryGuard(driver)
+            yield PrimaryGuard(driver, guard=_LeakyGuard)
 
 
 class ReadsRangesAlthoughUndeclared(MemoryProvider):
@@ -156,7 +147,7 @@ class ReadsRangesAlthoughUndeclared(MemoryProvider):
     @asynccontextmanager
     async def image(self, config: msgspec.Struct) -> AsyncIterator[ImageDriver]:
         async with super().image(config) as driver:
-            yield _LeakyImageGuard(driver)
+            yield ImageGuard(driver, guard=_LeakyGuard)
 
 
 class HealthIsAlwaysUp(MemoryPrimaryDriver):
