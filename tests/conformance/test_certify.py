@@ -67,6 +67,17 @@ def test_an_image_store_that_can_do_little_is_certified(tmp_path: Path, provider
     assert report_in(tmp_path / "out").verdict.ok
 
 
+@pytest.mark.parametrize(
+    "provider", ["UnderDeadline", "UnderThrottle", "UnderRecorder", "UnderFaultsAndRetries"]
+)
+def test_a_driver_under_a_layer_is_certified(tmp_path: Path, provider: str) -> None:
+    """No layer takes anything from a driver: under each the reference driver reaches L1."""
+    done = certify(tmp_path / "out", f"layered_memory:{provider}")
+
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert report_in(tmp_path / "out").verdict.ok
+
+
 @pytest.mark.parametrize("driver", ["OnlyObject", "OnlyPass", "OnlyYes"])
 def test_a_hollow_driver_is_refused(tmp_path: Path, driver: str) -> None:
     """``object()``, a driver of ``pass`` and one that always says yes reach no level above L0."""

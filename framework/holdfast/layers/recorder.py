@@ -1,0 +1,87 @@
+"""Every call is told to somebody: what was asked, when it began and ended, and what came of it."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from holdfast import infos
+from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.requests import CallContext, Request
+from holdfast.runtime import runtime
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One call; times are seconds on the loop's clock.
+
+    ``verb`` is ``probe`` for a probe, whose request is the one that it asks about. ``error`` is
+    what the call raised, cancellation too. ``answer`` is ``None`` then, and for a stream, of which
+    ``things`` counts the items that it gave.
+    """
+
+    verb: str
+    ctx: CallContext
+    request: Request
+    began_s: float
+    ended_s: float
+    answer: Any = None
+    error: BaseException | None = None
+    things: int = 0
+
+
+class Recorder(Layer):
+    """Tells every call after its end.
+
+    Args:
+        tell: is given each record; it must not raise.
+    """
+
+    def __init__(self, tell: Callable[[CallRecord], None]) -> None:
+        self._tell = tell
+
+    async def around(self, ctx: CallContext, request: Request, call: Call) -> Any:
+        began_s = runtime().now()
+        answer, error = None, None
+        try:
+            answer = await call(ctx, request)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._tell(
+                CallRecord(
+                    verb=call.verb,
+                    ctx=ctx,
+                    request=request,
+                    began_s=began_s,
+                    ended_s=runtime().now(),
+                    answer=answer,
+                    error=error,
+                )
+            )
+        return answer
+
+    async def around_stream(
+        self, ctx: CallContext, request: Request, call: StreamCall
+    ) -> AsyncIterator[infos.OwnedThing]:
+        began_s = runtime().now()
+        error, things = None, 0
+        try:
+            async for thing in call.stream(ctx, request):
+                things += 1
+                yield thing
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._tell(
+                CallRecord(
+                    verb=call.verb,
+                    ctx=ctx,
+                    request=request,
+                    began_s=began_s,
+                    ended_s=runtime().now(),
+                    error=error,
+                    things=things,
+                )
+            )
