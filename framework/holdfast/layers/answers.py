@@ -119,7 +119,7 @@ def _plain_kind(declared: Any) -> type:
     if get_origin(declared) is Annotated:
         declared = declared.__origin__
     if declared in (str, int, bool) or isinstance(declared, enum.EnumMeta):
-        return declared  # type: ignore[no-any-return] # it is one of those
+        return declared  # type: ignore[no-any-return]  # it is one of those
     if NoneType in getattr(declared, "__args__", ()):
         return NoneType
     return _Unsure
@@ -171,7 +171,7 @@ def _can_be_reckoned(answer: object) -> bool:
 def well_formed(expected: type) -> Callable[[object], bool]:
     """What tells whether a struct of this type is what it claims; make it once and keep it."""
     plain, encodable = _plainly_right(expected), _encodable(expected)
-    return lambda value: plain(value) or encodable(value)
+    return lambda value: (type(value) is expected and plain(value)) or encodable(value)
 
 
 def answer_check(expected: Any) -> Check:
@@ -199,15 +199,13 @@ def _check_object_data(answer: object) -> None:
         and type(answer.data) is bytes
         and type(answer.offset_bytes) is int
         and 0 <= answer.offset_bytes <= BYTES_MAX
-        and isinstance(answer.object, infos.ObjectInfo)
-        and (_OBJECT_PLAIN(answer.object) or _OBJECT_ENCODABLE(answer.object))
+        and _is_object(answer.object)
     )
     if not right:
         raise _nonsense(answer, infos.ObjectData)
 
 
-_OBJECT_PLAIN: Final = _plainly_right(infos.ObjectInfo)
-_OBJECT_ENCODABLE: Final = _encodable(infos.ObjectInfo)
+_is_object: Final = well_formed(infos.ObjectInfo)
 
 
 def _nonsense(answer: object, expected: Any) -> Internal:

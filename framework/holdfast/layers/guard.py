@@ -40,7 +40,7 @@ class Rule:
 PRIMARY_RULES: Final = {kind: Rule(kind, admit) for kind, admit in PRIMARY_CHECKS.items()}
 IMAGE_RULES: Final = {kind: Rule(kind, admit) for kind, admit in IMAGE_CHECKS.items()}
 
-_PROBE_ANSWERS: Final = {
+_PROBE_ANSWERS: Final[dict[type, Check]] = {
     kind: answer_check(kind)
     for kind in (infos.Absent, infos.Partial, infos.Done, infos.Undetermined)
 }
@@ -118,7 +118,7 @@ class Guard(Layer):
         with typed(rule.verb, subject_of(request), self._secrets):
             self.admit(rule, request)
         with typed("probe", subject_of(request), self._hidden(request)):
-            answer = await call(ctx, request)
+            answer: object = await call(ctx, request)
             check = _PROBE_ANSWERS.get(type(answer))
             if check is None:
                 raise Internal(

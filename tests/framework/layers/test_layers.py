@@ -204,7 +204,11 @@ def test_a_fault_after_the_act_hides_the_answer_only() -> None:
     async def story() -> None:
         driver = Scripted(FULL, GONE)
         faults = [Fault(before=Busy("b")), Fault(delay_s=5.0, after=Unknown("lost")), None]
-        layered = under(driver, Faults(lambda *_: faults.pop(0)))
+
+        def planned(*_: object) -> Fault | None:
+            return faults.pop(0)
+
+        layered = under(driver, Faults(planned))
         began = asyncio.get_running_loop().time()
         with pytest.raises(Busy):
             await layered.delete_volume(ctx(), DELETE)
@@ -216,6 +220,10 @@ def test_a_fault_after_the_act_hides_the_answer_only() -> None:
         assert await layered.delete_volume(ctx(), DELETE) == GONE
 
     run_virtual(story(), seed=1)
+
+
+def _no_fault(*_: object) -> None:
+    """Everything goes well."""
 
 
 class Streaming(Scripted):
@@ -234,7 +242,7 @@ class Streaming(Scripted):
         Retries,
         lambda: Throttle(1),
         lambda: Recorder(lambda _: None),
-        lambda: Faults(lambda *_: None),
+        lambda: Faults(_no_fault),
     ],
 )
 def test_a_stream_passes_every_layer(layer: Callable[[], Layer]) -> None:
