@@ -144,15 +144,14 @@ class Bucket(Connection):
         for folder, group in folders.items():
             prefix = group[0] if len(group) == 1 else f"{folder}/"
             found = [one for one in await self.versions(call, prefix) if one.name in group]
-            await self.drop(call, found)
-            present -= {(one.name, one.id) for one in found}
-        await self.drop(
-            call,
-            [
+            listed = {(one.name, one.id) for one in found}
+            # With their folder: what the caller names last, an upload's row, goes after them.
+            others = [
                 Version(name=name, id=version, is_past=False, size_bytes=0)
-                for name, version in sorted(present)
-            ],
-        )
+                for name, version in sorted(present - listed)
+                if name in group
+            ]
+            await self.drop(call, [*others, *found])
 
     async def drop(self, call: Call, versions: Sequence[Version]) -> None:
         """Remove these versions, older ones first."""

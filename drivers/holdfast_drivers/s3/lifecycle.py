@@ -121,8 +121,8 @@ async def _take_down(bucket: Bucket, call: Call, row: StoreRow) -> None:
     versions = await all_versions(bucket, call)
     things = {entry.name for entry in entries}
     things |= {version.name for version in versions if not version.is_past}
-    things |= set(await unlisted(Uploads(bucket), call, entries))
-    _refuse_used(call, row, things, hosts=row.hosts)
+    _refuse_used(call, row, things, hosts=row.hosts)  # before a request for each thing in it
+    _refuse_used(call, row, await unlisted(Uploads(bucket), call, entries))
     targets = {"", *copied_names(entries)}
     for name, join in {one for each in targets for one in await bucket.joins(call, each)}:
         await bucket.drop_join(call, name, join)
