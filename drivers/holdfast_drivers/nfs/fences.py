@@ -9,6 +9,9 @@ looks at anything else, and compared once more right before it acts; whoever act
 in staging to its place is stopped between the two, too, since a later call removes that file after
 it has entered its own fence.
 
+Parts have buckets of their own, ``part-<bucket>``: of an upload they are many, and a completion
+must not lose its fence to those that others send while it joins.
+
 Nothing grows: a bucket has room for a few things, whether they exist or not. What is too much goes,
 the lowest first, and before that the floor rises to it: a call below the floor on something that
 the bucket does not know is told to come again, which it does with a higher fence if anybody still
@@ -29,6 +32,7 @@ _BUCKETS: Final = 128
 _KNOWN_MAX: Final = 15
 _DIGEST_BYTES: Final = 16
 _FLOOR: Final = "floor"
+_APART: Final = "part"
 
 
 def fenced(name: str, fence: int) -> str:
@@ -70,15 +74,18 @@ class Fences:
             return
         digest = _digest(kind, key)
         own = f"{self._bucket(digest)}/{fenced(digest, fence)}"
+        new = False
         with _whatever_is_full(frees):
             new = self._make(client, own)
-            try:
-                kept = self._compared(client, digest, kind, key, fence, new=new)
-            except BaseException:
-                if new:
-                    client.discard(own)
-                raise
-            self._trim(client, digest, fence, kept)
+        try:
+            kept = self._compared(client, digest, kind, key, fence, new=new)
+        except BaseException:
+            if new:
+                client.discard(own)
+            raise
+        if new or fence in kept.get(digest, ()):  # else nothing stands for the lower ones
+            with _whatever_is_full(frees):
+                self._trim(client, digest, fence, kept)
 
     def check(self, client: Client, kind: str, key: str, fence: int) -> None:
         """Refuse a call after which a later one has entered; as ``enter``, keeping nothing."""
@@ -92,7 +99,9 @@ class Fences:
         return max(names.get(digest) or names.get(_FLOOR) or [0])
 
     def _bucket(self, digest: str) -> str:
-        return f"{self._folder}/{int(digest[:8], 16) % _BUCKETS:02x}"
+        apart, _, number = digest.rpartition("-")
+        prefix = f"{apart}-" if apart else ""
+        return f"{self._folder}/{prefix}{int(number[:8], 16) % _BUCKETS:02x}"
 
     def _make(self, client: Client, path: str) -> bool:
         """Make an empty file, and the folders on its way; whether it is new."""
@@ -165,7 +174,8 @@ def refuse_late(fence: int, kept: int, key: str, *, what: str = "thing") -> None
 
 
 def _digest(kind: str, key: str) -> str:
-    return hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    digest = hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{_APART}-{digest}" if kind == _APART else digest
 
 
 @contextlib.contextmanager
