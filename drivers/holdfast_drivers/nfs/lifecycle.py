@@ -20,8 +20,9 @@ from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast_drivers.local.errors import FULL
 from holdfast_drivers.local.names import name_of
-from holdfast_drivers.nfs.fences import Fences, fence_in, fenced, refuse_late
+from holdfast_drivers.nfs.fences import Fences, fence_in, fenced
 from holdfast_drivers.nfs.libnfs import Client
+from holdfast_drivers.nfs.objects import settle_objects
 from holdfast_drivers.nfs.session import Session
 from holdfast_drivers.nfs.shelves import (
     FOLDERS,
@@ -34,7 +35,9 @@ from holdfast_drivers.nfs.shelves import (
     published,
     remove_tree,
     state_of,
+    taken_in,
 )
+from holdfast_drivers.nfs.uploads import settle_uploads
 
 _TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 _COMING: Final = ".image.coming."
@@ -87,8 +90,8 @@ class NfsImageLifeCycle(LifeCycle):
         for name in shelves.names(client, shelves.staging):
             path = f"{shelves.staging}/{name}"
             if name.startswith(_TAKEN_HOST):
-                _, host, taker = name.split(".")
-                if int(taker, 16) < fence:
+                host, _, taker = name.removeprefix(_TAKEN_HOST).partition(".")
+                if host and 0 < fence_in(f".{taker}") < fence:  # else nobody's, or not over
                     with contextlib.suppress(FileNotFoundError):
                         client.rename(path, f"{shelves.hosts}/{fenced(host, fence)}")
             elif name.startswith(_STAGED):
@@ -189,6 +192,7 @@ class NfsImageLifeCycle(LifeCycle):
         earlier = self._attached(client, host)
         while earlier and final not in earlier:
             # It takes the name of this call: one that is late removes names that it has seen.
+            self._shelves.fences.check(client, _STORE, "", fence)
             with contextlib.suppress(FileNotFoundError):
                 client.rename(earlier[-1], final)
             earlier = self._attached(client, host)
@@ -212,11 +216,16 @@ class NfsImageLifeCycle(LifeCycle):
     def _detach(self, client: Client, host: str, fence: int) -> StoreInfo:
         self._shelves.in_service(client)
         self._enter(client, fence)
-        for path in self._attached(client, host):
-            if not fence:
-                remove_tree(client, path)
-            elif fence_in(path.rpartition("/")[2]) <= fence:
-                self._take_host(client, path, fence)
+        while paths := [
+            path
+            for path in self._attached(client, host)
+            if not fence or fence_in(path.rpartition("/")[2]) <= fence
+        ]:  # again: an attachment that is late may have given it another name meanwhile
+            for path in paths:
+                if fence:
+                    self._take_host(client, path, fence)
+                else:
+                    remove_tree(client, path)
         return self._shelves.info(client)
 
     def _take_host(self, client: Client, path: str, fence: int) -> None:
@@ -225,13 +234,17 @@ class NfsImageLifeCycle(LifeCycle):
         taken = f"{self._shelves.staging}/{_TAKEN_HOST}{name}.{fence:016x}"
         with contextlib.suppress(FileNotFoundError):
             client.rename(path, taken)
+        late: Precondition | Busy | None = None
         with after_the_fact(name):
-            late = self._shelves.fences.highest(client, _STORE, "")
-            if fence < late:
+            try:
+                self._shelves.fences.check(client, _STORE, "", fence)
+            except (Precondition, Busy) as error:
+                late = error
                 with contextlib.suppress(FileNotFoundError):
                     client.rename(taken, path)
             client.discard(taken)
-        refuse_late(fence, late, name, what=_STORE)
+        if late is not None:
+            raise late
 
     async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> StoreInfo:
         return await self._session.run(ctx, "", self._become, MAINTENANCE, ctx.fence)
@@ -283,6 +296,8 @@ class NfsImageLifeCycle(LifeCycle):
         with contextlib.suppress(NotFound):
             row = self._shelves.row(client)
             self._enter(client, fence)
+            settle_objects(client, self._shelves)
+            settle_uploads(client, self._shelves)
             leaving = f"{self._shelves.namespace}/{_LEAVING}{fenced(fresh, fence)}"
             self._refuse_in_use(client, self._shelves.folder, row.name)
             with contextlib.suppress(FileNotFoundError):
@@ -300,12 +315,18 @@ class NfsImageLifeCycle(LifeCycle):
         return Gone(key="")
 
     def _holders(self, client: Client, folder: str) -> tuple[str, ...]:
-        """What is in a store; a host that is attached keeps it, too."""
+        """What is in a store; a host that is attached keeps it, too, and so does what a call that
+        may be late has taken.
+        """
         found: list[str] = []
         for shelf in ("objects", "uploads", "hosts"):
             with contextlib.suppress(FileNotFoundError):
                 names = sorted(client.entries(f"{folder}/{shelf}"))
                 found += [f"{shelf}/{name.partition('.')[0]}" for name in names]
+        with contextlib.suppress(FileNotFoundError):
+            staged = client.entries(f"{folder}/staging")
+            for kind in ("object", "upload"):
+                found += [f"{kind}s/{name}" for name in taken_in(staged, kind)]
         return tuple(found)
 
     def _refuse_in_use(self, client: Client, folder: str, name: str) -> None:
