@@ -124,20 +124,29 @@ class Objects:
 
     def look(self, client: Client, key: str) -> ObjectRow:
         """The record of the object under a key, or ``NotFound``."""
-        found = _settled_find(self, client, key)
-        if found is None and self._settle(client, key):
-            found = _settled_find(self, client, key)
+        found = self.current(client, key)
         if found is None:
             raise self._absent(client, key)
+        return found
+
+    def current(self, client: Client, key: str) -> ObjectRow | None:
+        """As ``find``, also where a late call has taken it; it may be back by the second look."""
+        found = _settled_find(self, client, key)
+        if found is None:
+            self._settle(client, key)
+            found = _settled_find(self, client, key)
         return found
 
     def exists(self, client: Client, key: str) -> bool:
         """Whether there is anything under a key, also where a late call is about to take it."""
         path = self.path(key)
-        return client.exists(path) or (self._settle(client, key) and client.exists(path))
+        if client.exists(path):
+            return True
+        self._settle(client, key)
+        return client.exists(path)
 
-    def _settle(self, client: Client, key: str) -> bool:
-        return self.shelves.settle(client, self.path(key), "object", key, own=_fence_of)
+    def _settle(self, client: Client, key: str) -> None:
+        self.shelves.settle(client, self.path(key), "object", key, own=_fence_of)
 
     def _absent(self, client: Client, key: str) -> NotFound:
         self.shelves.in_service(client)  # absent only where the store is there to say so
@@ -180,14 +189,13 @@ class Objects:
     def made_by(self, client: Client, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
         wanted = request.upload, request.size_bytes, request.sha256
-        return next(
-            (
-                row
-                for row in self.rows(client)
-                if (row.upload, row.size_bytes, row.sha256) == wanted
-            ),
-            None,
-        )
+        for last in (False, True):
+            for row in self.rows(client):
+                if (row.upload, row.size_bytes, row.sha256) == wanted:
+                    return row
+            if not last:
+                settle_objects(client, self.shelves)
+        return None
 
     def head(self, client: Client, request: requests.HeadObject) -> infos.ObjectInfo:
         """What is recorded of an object."""
@@ -223,11 +231,11 @@ class Objects:
 
     def get(self, client: Client, request: requests.GetObject) -> infos.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""
-        for _ in range(2):
+        for last in (False, True):
             with contextlib.suppress(NotFound):
                 return again(lambda: self._read(client, request), request.key, "object")
-            if not self._settle(client, request.key):
-                break
+            if not last:
+                self._settle(client, request.key)
         raise self._absent(client, request.key)
 
     def _read(self, client: Client, request: requests.GetObject) -> infos.ObjectData | None:
@@ -294,10 +302,20 @@ class Objects:
         )
 
 
+def settle_objects(client: Client, shelves: Shelves) -> None:
+    """End what calls began that took an object, of whatever key, and came no further."""
+    shelves.settle_all(client, "object", shelves.objects, own=_fence_of, whose=_key_of)
+
+
 def _fence_of(client: Client, path: str) -> int:
     """The fence of the call that made an object's file."""
     with client.open(path) as file:
         return _row_of(file, path).fence
+
+
+def _key_of(client: Client, path: str) -> str:
+    with client.open(path) as file:
+        return _row_of(file, path).key
 
 
 def _settled_find(objects: Objects, client: Client, key: str) -> ObjectRow | None:

@@ -99,7 +99,7 @@ def _probe_complete(
             return _left(left, Absent())
         left += shelves.leftovers(client, "object", made.key)
         return _left(left, Done(answer=made.info()))
-    made = objects.find(client, row.target)
+    made = objects.current(client, row.target)
     if made is not None and made.upload_id == row.id:
         return Partial(names=(f"uploads/{uploads.path(row.key).rpartition('/')[2]}",))
     return _left(shelves.leftovers(client, "object", row.target), Absent())

@@ -38,6 +38,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 Own = Callable[[Client, str], int]
 """The fence in which what has a path was made."""
+Whose = Callable[[Client, str], str]
+"""The key of what has a path."""
 
 FOLDERS: Final = ("hosts", "objects", "uploads", "parts", "staging")
 STORE: Final = "store.json"
@@ -204,13 +206,32 @@ class Shelves:
                     raise
                 remove_tree(client, path)  # no name can be made any more; what frees goes on
                 return
+            late: Precondition | Busy | None = None
             with after_the_fact(key):
                 made = _made_in(client, taken, own) if more else 0
-                made = max(made, self.fences.highest(client, kind, key))
+                try:
+                    self.fences.check(client, kind, key, fence)
+                except (Precondition, Busy) as error:
+                    late = error
                 more = self.settle(client, path, kind, key, own=own, until=fence) or more
             refuse_late(fence, made, key, what=kind)
+            if late is not None:
+                raise late
             if not more:  # nothing is left that another call could bring back
                 return
+
+    def settle_all(self, client: Client, kind: str, folder: str, *, own: Own, whose: Whose) -> None:
+        """As ``settle``, of all things of a kind, for who looks at all of them."""
+        for name in self.names(client, self.staging):
+            found, _, rest = name.partition(".")
+            if found != f"{_TAKEN}{kind}":
+                continue
+            plain = rest.partition(".")[0]
+            key = key_of(plain)
+            with contextlib.suppress(Corrupt, FileNotFoundError, Strange):
+                key = whose(client, f"{self.staging}/{name}") if key is None else key
+            if key is not None and name_of(key) == plain:
+                self.settle(client, f"{folder}/{plain}", kind, key, own=own)
 
     def settle(
         self, client: Client, path: str, kind: str, key: str, *, own: Own, until: int = 0
@@ -266,6 +287,12 @@ def apart(folder: str, name: str, look: Callable[[], T | None]) -> T | Unreadabl
                 return Unreadable(folder, name, str(error.strerror))
             if error.errno != errno.ESTALE:
                 raise
+
+
+def taken_in(names: Iterable[str], kind: str) -> list[str]:
+    """Among what is in staging, the names of the things of a kind that calls took."""
+    found = sorted(name.split(".") for name in names if name.startswith(f"{_TAKEN}{kind}."))
+    return [name for _, name, *_ in found]
 
 
 def is_resting(names: Iterable[str]) -> bool:

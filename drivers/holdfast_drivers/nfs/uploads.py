@@ -12,7 +12,7 @@ import xxhash
 
 from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound, Precondition
+from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound, Precondition, Unknown
 from holdfast.requests import PartReference
 from holdfast_drivers.local.names import name_of, shown
 from holdfast_drivers.nfs.fences import refuse_late
@@ -63,7 +63,8 @@ class Uploads:
         """The row of an open upload, or ``None``."""
         path = self.path(key)
         row = decoded(client, path, UploadRow)
-        if row is None and self.shelves.settle(client, path, "upload", key, own=_fence_of):
+        if row is None:
+            self.shelves.settle(client, path, "upload", key, own=_fence_of)
             row = decoded(client, path, UploadRow)
         if row is not None and row.key != key:
             raise Corrupt(f"{path} is of upload {row.key!r}", object=key)
@@ -243,7 +244,10 @@ class Uploads:
     def _remove(self, client: Client, key: str, fence: int) -> None:
         """Remove the row of an upload, and no later one's."""
         with contextlib.suppress(Precondition):  # that one is back, and this one was gone before
-            self._take(client, key, fence)
+            try:
+                self._take(client, key, fence)
+            except Busy as error:  # it is back, and the object is made
+                raise Unknown(error.cause, object=key) from error
 
     def _take(self, client: Client, key: str, fence: int) -> None:
         self.shelves.take(client, self.path(key), "upload", key, fence=fence, own=_fence_of)
@@ -341,10 +345,20 @@ def _not_of(row: UploadRow | None, parts: list[str]) -> list[str]:
     return [path for path in parts if not (own and own in path)]
 
 
+def settle_uploads(client: Client, shelves: Shelves) -> None:
+    """End what calls began that took an upload, of whatever key, and came no further."""
+    shelves.settle_all(client, "upload", shelves.uploads, own=_fence_of, whose=_key_of)
+
+
 def _fence_of(client: Client, path: str) -> int:
     """The fence of the call that opened the upload whose row has a path."""
     row = decoded(client, path, UploadRow)
     return 0 if row is None else row.fence
+
+
+def _key_of(client: Client, path: str) -> str:
+    row = decoded(client, path, UploadRow)
+    return "" if row is None else row.key
 
 
 def _object_of(
