@@ -296,8 +296,14 @@ class Bucket:
         query["max-keys"] = str(min(most, _PAGE))
         if after:
             query["start-after"] = after
-        _, data = self.ask("GET", "", query=query, again=True)
-        tree = _parsed(data)
+        tree = _parsed(self.ask("GET", "", query=query, again=True)[1])
+        # Nothing in a page is not the end of a list, and whoever asks takes it for that.
+        while _text(tree, "IsTruncated") == "true" and tree.find(f"{_PREFIX}Contents") is None:
+            token = _text(tree, "NextContinuationToken")
+            if token in {"", query.get("continuation-token")}:
+                raise S3Error(500, "NoEnd", "GET bucket")
+            query["continuation-token"] = token
+            tree = _parsed(self.ask("GET", "", query=query, again=True)[1])
         entries = tuple(
             Listed(
                 key=urllib.parse.unquote(_text(node, "Key")),
