@@ -24,6 +24,8 @@ class MemoryBucket(Bucket):
         self.kept: dict[str, tuple[bytes, float]] = {}
         """Bytes and when they were written, by key."""
         self.now = 0.0
+        self.unlisted = "nothing"
+        """What the keys begin with that no list has."""
         self.before_reading: Callable[[str], None] = lambda _: None
 
     def get(self, key: str) -> tuple[bytes, str]:
@@ -57,7 +59,8 @@ class MemoryBucket(Bucket):
 
     def page(self, prefix: str, after: str = "", most: int = 3) -> Page:
         """A few keys: pages end often."""
-        found = sorted(key for key in self.kept if key.startswith(prefix) and key > after)
+        listed = (key for key in self.kept if not key.startswith(self.unlisted))
+        found = sorted(key for key in listed if key.startswith(prefix) and key > after)
         return Page(tuple(map(self._listed, found[:most])), more=len(found) > most)
 
     def _listed(self, key: str) -> Listed:

@@ -116,7 +116,7 @@ def test_what_a_failing_write_may_put_back_is_not_swept() -> None:
     sweeper = Sweeper(store, AGE_S)
     before = placed(store, bucket, "before")
     key = keys.object_key(BOX.id, "o")
-    with store.new_data(BOX) as data, store.sparing() as spare:
+    with store.new_data(BOX, "a") as data, store.sparing() as spare:
         spare(before.data)
         bucket.put(data, b"y")
         record = store.change(Object, key, lambda _: an_object("o", data))
@@ -148,3 +148,34 @@ def test_what_is_read_is_not_swept() -> None:
     assert before.data in bucket.kept
     reading.end()
     assert before.data not in bucket.kept
+
+
+@pytest.mark.parametrize("hidden", ["c/", "o/"])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_no_list_has_is_not_swept(hidden: str, *, damaged: bool) -> None:
+    """An object stays whole while its container, or its record, is there and is never listed."""
+    store, bucket = memory_store()
+    place, key = keys.container_key("a", BOX.name), keys.object_key(BOX.id, "o")
+    bucket.put(place, packed(BOX))
+    with store.new_data(BOX, "o") as data:
+        bucket.put(data, b"x")
+        record = replace(an_object("o", data), container=place)
+        bucket.put(key, packed(record))
+    if damaged:
+        bucket.put(place if hidden == "c/" else key, b"{")
+    bucket.unlisted = hidden
+    swept(bucket, Sweeper(store, AGE_S))
+    assert {key, data} <= bucket.kept.keys()
+
+
+def test_what_is_lost_is_swept() -> None:
+    """An object of a container that was made anew, and bytes of a PUT that lost its record."""
+    store, bucket = memory_store()
+    place, key = keys.container_key("a", BOX.name), keys.object_key(BOX.id, "o")
+    bucket.put(place, packed(replace(BOX, id="1" * 32)))
+    with store.new_data(BOX, "o") as data, store.new_data(BOX, "o") as left:
+        bucket.put(data, b"x")
+        bucket.put(left, b"y")
+        bucket.put(key, packed(replace(an_object("o", data), container=place)))
+    swept(bucket, Sweeper(store, AGE_S))
+    assert set(bucket.kept) == {place}

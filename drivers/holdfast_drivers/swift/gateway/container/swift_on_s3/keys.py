@@ -105,6 +105,13 @@ def object_key(container_id: str, name: str) -> str:
     return objects_prefix(container_id) + leaf(name)
 
 
-def data_key(container_id: str, unique: str) -> str:
-    """The bytes of one version of an object, written once and never changed."""
-    return f"d/{container_id}/{unique}"
+def data_key(container_id: str, unique: str, name: str | None = None) -> str:
+    """The bytes of one version of an object, written once and never changed; it says of which."""
+    return f"d/{container_id}/{unique}" + ("" if name is None else f"-{leaf(name)}")
+
+
+def record_of(data: str) -> str | None:
+    """The key of the record that may name these bytes; None for those of an older gateway."""
+    _, container_id, rest = data.split("/", 2)
+    _, said, name = rest.partition("-")
+    return objects_prefix(container_id) + name if said else None

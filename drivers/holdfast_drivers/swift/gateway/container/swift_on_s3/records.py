@@ -75,6 +75,8 @@ class Object:
     """Headers that a POST replaces."""
     delete_at: int = 0
     """Seconds since 1970 from when on the object is no more; 0 for never."""
+    container: str = ""
+    """The key of its container's record, for where no list has that; empty of an older gateway."""
     write: str = ""
 
     def expired(self, now: float) -> bool:

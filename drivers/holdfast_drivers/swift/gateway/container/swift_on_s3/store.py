@@ -340,9 +340,9 @@ class Store:
             self.bucket.delete(data)
 
     @contextmanager
-    def new_data(self, container: Container) -> Iterator[str]:
+    def new_data(self, container: Container, name: str) -> Iterator[str]:
         """A key that nothing was ever written to; nobody sweeps it before its writer has ended."""
-        key = keys.data_key(container.id, uuid.uuid4().hex)
+        key = keys.data_key(container.id, uuid.uuid4().hex, name)
         with self.sparing() as spare:
             spare(key)
             yield key

@@ -3,13 +3,15 @@
 Bytes without a record are left when a gateway or the S3 server dies between the two. What is
 younger than the declared age may belong to a request that is under way. And nothing of it is
 removed that one look alone found: what a slow request names only now is named at the second.
+Servers were seen to leave things out of their lists for good, so what would name it is asked for by
+its key, too.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .keys import data_key
+from .keys import data_key, record_of
 from .records import Container, Object
 from .removal import forget, unmark
 from .s3 import Listed, Unfinished
@@ -55,7 +57,7 @@ class Sweeper:
         again = suspects & self._suspects
         self._suspects = suspects - again
         for key in again & unnamed:
-            if not self._store.needed(key):
+            if not self._store.needed(key) and not self._is_named(key):
                 self._store.bucket.delete(key)
         for key in again & found.lost:
             self._remove_lost(key)
@@ -106,8 +108,25 @@ class Sweeper:
     def _remove_lost(self, key: str) -> None:
         with self._store.alone(key):
             found = self._store.read(Object, key)
-            if found is not None:
+            if found is not None and not self._is_held(key, found[0]):
                 self._store.discard(key, *found)
+
+    def _is_named(self, data: str) -> bool:
+        """Whether a record that no list had names these bytes, or may do so."""
+        key = record_of(data)
+        try:
+            found = self._store.read(Object, key) if key else None
+        except Damaged:
+            return True
+        return found is not None and found[0].data == data
+
+    def _is_held(self, key: str, record: Object) -> bool:
+        """Whether the container of an object is there, or may be, though no list had it."""
+        try:
+            found = self._store.read(Container, record.container) if record.container else None
+        except Damaged:
+            return True
+        return found is not None and not found[0].deleted and found[0].id == key.split("/")[1]
 
     def _uploads(self, before: float) -> Iterator[Unfinished]:
         """Uploads in parts that nobody goes on with."""

@@ -171,7 +171,7 @@ def put_object(
     refusal = _early_refusal(store, req, place, name)
     if refusal is not None:
         return refusal
-    with store.new_data(place) as data:
+    with store.new_data(place, name) as data:
         received = _receive(store, req, data, _Timed(chunks, timeout_s))
         if not isinstance(received, Received):
             return received
@@ -229,6 +229,7 @@ def _commit(
 def _show(store: Store, req: Any, names: tuple[str, str], place: Container, record: Object) -> Any:
     """Write the record, and remove what it replaced once it is certain to stay."""
     key = _key(place, record.name)
+    record = replace(record, container=keys.container_key(*names))
     refused: Any = None
     before: Object | None = None
 
