@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import EnvironmentUnavailable
-from holdfast.model.rows import Lease, Operation
+from holdfast.model.rows import Capacity, Lease, Operation, Store
 
 OWNER: Final = "catalogue"
 _BEGIN_S: Final = 1 << 30
@@ -36,9 +36,16 @@ def take_lease(tx: Transaction, owner: str) -> int | LeaseDamaged:
         return tx.update(msgspec.structs.replace(held, owner=owner, fence=held.fence + 1)).fence
     if tx.damaged(Lease):
         return _damaged("is damaged")
-    if tx.page(Operation, limit=1):
+    if _is_used(tx):
         return _damaged("is not there")
     return tx.insert(Lease(id=OWNER, owner=owner, fence=1)).fence
+
+
+def _is_used(tx: Transaction) -> bool:
+    """Whether fences may have been given out: a damaged row tells it too, and so does a store, all
+    of whose operations may be in the archive.
+    """
+    return any(tx.page(kind, limit=1) or tx.damaged(kind) for kind in (Operation, Store))
 
 
 def _damaged(problem: str) -> LeaseDamaged:
@@ -62,7 +69,10 @@ def renew_lease(tx: Transaction, now_s: float) -> None:
     """
     if not isinstance(take_lease(tx, ""), LeaseDamaged):
         return
-    last_s = max((one.accepted_s for one in tx.intact(Operation)), default=0.0)
+    seen = [one.accepted_s for one in tx.intact(Operation)]
+    # Where all operations are in the archive, the figures of the stores are newer.
+    seen += [one.refreshed_s for one in tx.intact(Capacity)]
+    last_s = max(seen, default=0.0)
     if now_s < max(last_s, _BEGIN_S + 1):
         raise EnvironmentUnavailable(
             "the clock of this machine is behind the operations in the catalogue, and a new lease "

@@ -100,6 +100,29 @@ def test_a_zone_whose_lease_cannot_be_read_is_looked_at_and_not_changed(
     assert asyncio.run(fence_of(program.catalogue)) > max(before, runtime().wall_clock() / 4)
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DELETE FROM operations", "DELETE FROM steps"),  # as when all of them are in the archive
+        ("DELETE FROM stores", "UPDATE operations SET digest = digest + 1"),
+        ("DELETE FROM operations", "UPDATE stores SET digest = digest + 1"),
+    ],
+)
+def test_no_fence_begins_anew_where_some_were_given_out(
+    program: Program, statements: tuple[str, ...]
+) -> None:
+    """A zone that is not new has no first lease, whatever became of its operations."""
+    for statement in ("DELETE FROM leases", *statements):
+        change(program.catalogue, statement)
+
+    async def story() -> None:
+        async with open_catalogue(program.catalogue) as catalogue:
+            taken = await catalogue.transact(lambda tx: take_lease(tx, "me"))
+            assert isinstance(taken, LeaseDamaged)
+
+    asyncio.run(story())
+
+
 def test_a_lease_that_can_be_read_is_never_renewed(program: Program) -> None:
     """Its fence rises as at any opening, whoever asks for a new one."""
     before = asyncio.run(fence_of(program.catalogue))

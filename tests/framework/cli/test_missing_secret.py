@@ -13,6 +13,7 @@ from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.zone import open_zone
 from holdfast.errors import ExitCode, HoldfastError
+from holdfast.lease import take_lease
 from holdfast.model.rows import Scope, Snapshot, Store, Volume
 from holdfast.model.states import Event
 from holdfast.requests import Role, ScopeKind
@@ -45,6 +46,7 @@ def removed(_: pytest.MonkeyPatch, file: Path) -> None:
 
 def in_use(tx: Transaction, reference: str) -> None:
     """A store in service with a volume and its snapshot, as far as rows say."""
+    take_lease(tx, "")
     zone_rows(tx)
     row = Store(
         id="store-1",
