@@ -3,10 +3,11 @@
 Nothing can be done about such a row any more: its store cannot be opened, and has no bytes.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from holdfast import ledger
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.model.rows import (
     Backup,
     LedgerEntry,
@@ -33,8 +34,10 @@ def retire_lost(tx: Transaction, store: str) -> None:
     """Drop what was lost in a store that is given back now."""
     for kind in HELD:
         for row in tx.intact(kind, store=store):
-            if row.state.value == "Lost":
-                retire(tx, row)
+            # What it needs is damaged: scrub names that. The store is given back all the same.
+            with suppress(RowDamaged):
+                if row.state.value == "Lost":
+                    retire(tx, row)
 
 
 def outlived(tx: Transaction, row: Held) -> bool:
@@ -42,30 +45,36 @@ def outlived(tx: Transaction, row: Held) -> bool:
     if row.state.value not in OUTLIVING:
         return False
     store = tx.find(Store, row.store)
-    return store is None or store.state is StoreState.REMOVED
+    if store is None:
+        # One whose id is damaged may be the row's, and be in service.
+        return not tx.damaged(Store)
+    return store.state is StoreState.REMOVED
 
 
 def retire(tx: Transaction, row: Held) -> None:
-    """Drop one such row, with what is nothing without it."""
+    """Drop one such row, with what is nothing without it.
+
+    Raises:
+        RowDamaged: one of these is damaged; nothing was dropped.
+    """
+    # The account went with the store, or goes with it now.
+    removed: list[Row | None] = [tx.find(LedgerEntry, ledger.entry_id(row.id, row.store))]
+    if isinstance(row, StoredObject) and not _is_stored_elsewhere(tx, row):
+        # What is stored nowhere can be neither used nor deleted.
+        removed += [tx.find(Backup, row.owner), tx.find(Template, row.owner)]
     if isinstance(row, Volume):
         for grant in tx.intact(VolumeGrant, volume=row.id):
             if grant.state in _SETTLED:
                 _drop(tx, grant)
     _drop(tx, row)
-    entry = tx.find(LedgerEntry, ledger.entry_id(row.id, row.store))
-    if entry is not None:
-        # The account went with the store, or goes with it now.
-        tx.remove(entry)
-    if isinstance(row, StoredObject) and not _is_stored(tx, row.owner):
-        # What is stored nowhere can be neither used nor deleted.
-        for owner in (tx.find(Backup, row.owner), tx.find(Template, row.owner)):
-            if owner is not None:
-                tx.remove(owner)
+    for one in removed:
+        if one is not None:
+            tx.remove(one)
 
 
-def _is_stored(tx: Transaction, owner: str) -> bool:
-    copies = tx.select(StoredObject, owner=owner)
-    return any(copy.state is not ObjectState.EXPUNGED for copy in copies)
+def _is_stored_elsewhere(tx: Transaction, row: StoredObject) -> bool:
+    copies = tx.select(StoredObject, owner=row.owner)
+    return any(copy.state is not ObjectState.EXPUNGED for copy in copies if copy.id != row.id)
 
 
 def _drop(tx: Transaction, row: Row) -> None:

@@ -1,12 +1,16 @@
 """A store that was removed leaves nothing behind: no thread, no open port, no row of its own."""
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from holdfast import ledger
 from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.infos import OwnedKind
 from holdfast.model.rows import (
     Backup,
@@ -14,6 +18,7 @@ from holdfast.model.rows import (
     LedgerEntry,
     Row,
     Snapshot,
+    Store,
     StoredObject,
     Template,
     Volume,
@@ -34,6 +39,7 @@ from holdfast.runtime import runtime
 from holdfast.scrub import scrub
 from holdfast.workflows import attach_volume, remove_store
 from stories import Props, script, write_image
+from zone_program import Program, adding
 from zones import HOST, Zone, memory_zone, run_inline
 
 HELD: tuple[type[Row], ...] = (
@@ -163,3 +169,62 @@ def test_what_outlived_its_store_before_goes_at_the_next_scrub() -> None:
 
     left, wanted = run_inline(story())
     assert left == wanted
+
+
+def in_a_store(program: Program, ending: Event) -> str:
+    """A volume of a store of this program, in the state that this event makes of it; its store."""
+
+    async def story() -> str:
+        async with open_catalogue(program.catalogue) as catalogue:
+
+            def insert(tx: Transaction) -> str:
+                (store,) = tx.select(Store)
+                row = Volume(id="vol-1", name="v", store=store.id, key="k", size_bytes=4096)
+                made = tx.fire(tx.insert(row), Event.CREATE_REQUESTED)
+                if ending is Event.FOUND_LOST:
+                    made = tx.fire(made, Event.OPERATION_SUCCEEDED)
+                tx.fire(made, ending)
+                entry = ledger.entry_id(row.id, store.id)
+                tx.insert(LedgerEntry(id=entry, store=store.id, holder=row.id, amount_bytes=0))
+                return store.id
+
+            return await catalogue.transact(insert)
+
+    program.done("zone", "create", "zone-1")
+    program.done("host", "add", "host-1", "--zone", "zone-1")
+    program.done(*adding(program, "fast", "primary"))
+    return asyncio.run(story())
+
+
+def change(program: Program, statement: str) -> None:
+    with closing(sqlite3.connect(program.catalogue)) as database:
+        database.execute(statement)
+        database.commit()
+
+
+def volumes(program: Program) -> list[str]:
+    with closing(sqlite3.connect(program.catalogue)) as database:
+        return [row_id for (row_id,) in database.execute("SELECT id FROM volumes")]
+
+
+def test_damage_beside_a_lost_row_keeps_no_store_from_being_removed(tmp_path: Path) -> None:
+    """The operation ends; what cannot be read is scrub's to name, and the row waits for that."""
+    program = Program(tmp_path)
+    in_a_store(program, Event.FOUND_LOST)
+    change(program, "UPDATE ledger SET digest = digest + 1")
+
+    program.done("store", "remove", "fast")
+
+    assert volumes(program) == ["vol-1"]
+    assert "nothing to recover" in program.done("recover")
+
+
+def test_a_store_whose_id_is_damaged_was_not_removed(tmp_path: Path) -> None:
+    """What failed in it may have bytes there, and stays."""
+    program = Program(tmp_path)
+    in_a_store(program, Event.OPERATION_FAILED_DIRTY)
+    change(program, "UPDATE stores SET id = 'store-damaged'")
+
+    program("scrub")
+
+    assert volumes(program) == ["vol-1"]
