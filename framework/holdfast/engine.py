@@ -90,7 +90,7 @@ class Engine:
 
         Raises:
             UnknownStep: its plan needs what is not installed; nothing was touched.
-            NotInCatalogue: its steps are lost; nothing was touched.
+            NotInCatalogue: a step of it is lost; nothing was touched.
         """
         plan = plan_from_json(operation.plan, self.registry)
 
@@ -99,13 +99,13 @@ class Engine:
 
         running = await self.catalogue.transact(read)
         steps = running.steps
-        if not steps:
-            raise NotInCatalogue(
-                "the catalogue has no step of it; restore the catalogue from a copy"
-            )
         results = [self._result(running, step) for step in steps if step.state is StepState.DONE]
         if running.operation.state in journal.VERDICT_OF:
             return _outcome(running, results)
+        if lost := journal.lost_step(steps):
+            raise NotInCatalogue(
+                f"the catalogue has no step {lost} of it; restore the catalogue from a copy"
+            )
         if any(step.state is StepState.COMPENSATING for step in steps):
             return await self._backward(running, results)
         return await self._forward(running, results, ask_first=True)

@@ -320,6 +320,21 @@ def load(tx: Transaction, operation: Operation) -> tuple[Step, ...]:
     return tuple(tx.select(Step, operation=operation.id))
 
 
+def lost_step(steps: Sequence[Step]) -> int:
+    """The number, from 1, of a step that an operation without an outcome must have and has not.
+
+    The intent of each step is committed with the end of the one before it, so that the last one of
+    those that go forward has not ended: one that seems done hides that the next may have acted.
+    """
+    for index, step in enumerate(steps):
+        if step.index != index:
+            return index + 1
+    if any(step.state is StepState.COMPENSATING for step in steps):
+        return 0
+    goes_on = bool(steps) and steps[-1].state in (StepState.INTENDED, StepState.UNCERTAIN)
+    return 0 if goes_on else len(steps) + 1
+
+
 def unfinished(tx: Transaction) -> list[Operation]:
     """Every operation that has no outcome yet, oldest first; without one whose row is damaged."""
     found: list[Operation] = []

@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from holdfast.capabilities import ObjectKind
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import Unknown
-from holdfast.journal import Verdict
-from holdfast.model.rows import Operation
+from holdfast.infos import ObjectInfo
+from holdfast.journal import Verdict, lost_step
+from holdfast.model.rows import Operation, Step
+from holdfast.model.states import Event, StepState
 from holdfast.orchestrator import RECOVERIES_AT_ONCE
 from holdfast.recovery import Recovered
 from holdfast.requests import Role
+from holdfast.steps.contents import Saved
 from holdfast.workflows import create_volume, create_volume_from_template, register_template
 from holdfast_simulator.loop import run_virtual
 from stories import IMAGE_BYTES, write_image
@@ -57,6 +64,75 @@ def test_work_that_waits_for_another_store_delays_no_recovery(tmp_path: Path) ->
     assert Verdict.UNKNOWN not in ended
 
 
+@pytest.mark.parametrize(
+    ("kept", "lost"),
+    [
+        ((), 1),
+        ((StepState.INTENDED, None), 0),
+        ((StepState.DONE, StepState.UNCERTAIN), 0),
+        ((StepState.DONE, None), 2),
+        ((None, StepState.INTENDED), 1),
+        ((StepState.DONE, None, StepState.INTENDED), 2),
+        ((StepState.COMPENSATING, StepState.FAILED), 0),
+        ((StepState.COMPENSATING, None, StepState.FAILED), 2),
+    ],
+)
+def test_the_step_that_an_operation_lacks_is_known(
+    kept: tuple[StepState | None, ...], lost: int
+) -> None:
+    """Nobody takes the step before it for the one that was under way."""
+    steps = [
+        Step(id=f"op.{index:03d}", operation="op", index=index, state=state)
+        for index, state in enumerate(kept)
+        if state is not None
+    ]
+    assert lost_step(steps) == lost
+
+
+def test_a_step_that_is_lost_is_neither_repeated_nor_passed_over(tmp_path: Path) -> None:
+    """The step after it may have acted: no store is asked, and the operation stays as it is."""
+    image = str(write_image(tmp_path))
+
+    async def story() -> tuple[list[Verdict], str, list[str]]:
+        async with memory_zone() as zone:
+            async with zone.orchestrator() as orchestrator:
+                images = await zone.add(orchestrator, "images", Role.IMAGE)
+                made = register_template(name="t", store=images, path=image, size_bytes=IMAGE_BYTES)
+                running = await orchestrator.engine.accept(made, "op-0")
+
+                def without_second(tx: Transaction) -> None:
+                    (step,) = running.steps
+                    saved = Saved(
+                        object=ObjectInfo(
+                            key="k",
+                            id="i",
+                            kind=ObjectKind.TEMPLATE,
+                            content_type="",
+                            size_bytes=1,
+                            sha256="",
+                        ),
+                        content="",
+                    )
+                    result = msgspec.Raw(msgspec.json.encode(saved))
+                    tx.fire(step, Event.OPERATION_SUCCEEDED, result=result)
+
+                await zone.catalogue.transact(without_second)
+            zone.faults.log.clear()
+            async with zone.orchestrator() as orchestrator:
+                found = await orchestrator.recover()
+            return (
+                [one.outcome.verdict for one in found],
+                found[0].outcome.error,
+                list(zone.faults.log),
+            )
+
+    verdicts, error, asked = run_virtual(story(), seed=1)
+
+    assert verdicts == [Verdict.UNKNOWN]
+    assert "has no step 2 of it" in error
+    assert asked == []
+
+
 def test_an_operation_without_its_steps_is_left_and_told() -> None:
     """What became of it nobody can say: it stays as it is, and others are recovered."""
 
@@ -83,4 +159,4 @@ def test_an_operation_without_its_steps_is_left_and_told() -> None:
     verdicts, error = run_virtual(story(), seed=1)
 
     assert verdicts == {"k": Verdict.UNKNOWN, "create_volume": Verdict.SUCCEEDED}
-    assert "has no step of it" in error
+    assert "has no step 1 of it" in error
