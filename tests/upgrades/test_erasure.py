@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import pytest
 
 from holdfast.catalogue import observer
 from holdfast.catalogue.digests import digest_of, table_seed
+from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.zone import open_zone
 from holdfast.errors import EnvironmentUnavailable
-from holdfast.model.rows import Store
+from holdfast.model.rows import Store, Zone
 from holdfast.runtime import RealRuntime, use_runtime
 from upgrade_fixtures import CATALOGUE, names, unpack
 
@@ -160,3 +163,40 @@ def test_what_somebody_reads_stays_owed(tmp_path: Path) -> None:
             return await catalogue.erase()
 
     assert asyncio.run(story())
+
+
+def test_an_erasure_that_fills_the_disk_gives_its_space_back(tmp_path: Path) -> None:
+    """It is owed still, what it wrote in vain is gone from the WAL, and the zone works on."""
+    path = tmp_path / "zone.sqlite"
+
+    def rows(tx: Transaction) -> None:
+        for number in range(500):
+            tx.insert(Zone(id=f"zone-{number:03d}", name="n" * 2000))
+
+    async def story() -> bool:
+        async with open_catalogue(path) as catalogue:
+            await catalogue.transact(rows)
+            await catalogue.owe_erasure()
+            assert await catalogue.erase()  # so that it becomes no smaller below
+            await catalogue.owe_erasure()
+        async with open_catalogue(path) as catalogue:
+            # The new file fits, and the WAL of as many pages with a head each does not.
+            with files_of_at_most(path.stat().st_size + 1024):
+                with pytest.raises(EnvironmentUnavailable):
+                    await catalogue.erase()
+                assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+                await catalogue.transact(lambda tx: tx.insert(Zone(id="later", name="z")))
+            return await catalogue.erase()
+
+    assert asyncio.run(story())
+
+
+@contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """No file of this process grows beyond that, as on a disk that is full."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))

@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -126,25 +127,34 @@ class _Opened:
 
     def erase(self) -> bool:
         """Write everything anew where that is owed, and keep no WAL of what was there before."""
-        (owed,) = self._driver.execute("PRAGMA user_version").fetchone()
+        ((owed,),) = self._rows("PRAGMA user_version")
         if owed == _ERASED:
             return False
-        observed(lambda: self._do("VACUUM"))
+        try:
+            observed(lambda: self._do("VACUUM"))
+        except EnvironmentUnavailable:
+            # What it wrote in vain is as large as the catalogue, and may have filled the disk.
+            with suppress(HoldfastError):
+                self._do("PRAGMA wal_checkpoint(TRUNCATE)")
+            raise
         self._do("PRAGMA wal_checkpoint(TRUNCATE)")
         observed(lambda: self._do(f"PRAGMA user_version={_ERASED}"))
         self._do("PRAGMA wal_checkpoint(TRUNCATE)")
         return True
 
     def _do(self, statement: str) -> None:
-        try:
-            found = self._driver.execute(statement).fetchall()
-        except sqlite3.Error as error:
-            raise _explain(self._path, error, committing=False) from error
+        found = self._rows(statement)
         if found and found[0][0]:
             raise EnvironmentUnavailable(
                 f"{self._path}: somebody reads it, so that what was in it before stays in its -wal "
                 "until it is opened again"
             )
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._driver.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise _explain(self._path, error, committing=False) from error
 
     @property
     def _driver(self) -> sqlite3.Connection:
