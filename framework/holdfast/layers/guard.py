@@ -16,7 +16,7 @@ from holdfast.identity import ExpectedStore
 from holdfast.layers.answers import ANSWERS, Check, Match, answer_check, match_check
 from holdfast.layers.checks import IMAGE_CHECKS, MUTATING_VERBS, PRIMARY_CHECKS, Admission
 from holdfast.layers.entries import set_apart
-from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.layers.layer import Call, Layer, ProbeCall, StreamCall
 from holdfast.layers.layered import LayeredImage, LayeredPrimary
 from holdfast.layers.typed_errors import as_driver_error, subject_of, typed
 from holdfast.ports import ImageDriver, PrimaryDriver
@@ -68,9 +68,12 @@ class Guard(Layer):
         self._secrets = secrets
 
     async def around(self, ctx: CallContext, request: Request, call: Call) -> Any:
-        if call.probed:
+        if isinstance(call, ProbeCall):
             return await self._probe(ctx, request, call)
         rule = self._rule(request)
+        if rule.verb != call.verb:
+            # Admitted as what it is not, it could change what its own verb would only read.
+            raise Invalid(f"the request is of verb {rule.verb}, not {call.verb}", verb=call.verb)
         try:
             self.admit(rule, request)
             answer = await call(ctx, request)
@@ -119,12 +122,7 @@ class Guard(Layer):
             self.admit(rule, request)
         with typed("probe", subject_of(request), self._hidden(request)):
             answer: object = await call(ctx, request)
-            check = _PROBE_ANSWERS.get(type(answer))
-            if check is None:
-                raise Internal(
-                    f"nonsense: the driver answered a probe with a {type(answer).__name__}"
-                )
-            check(answer)
+            _check_of_probe(answer)(answer)
             if isinstance(answer, infos.Done):
                 rule.answer(answer.answer)
                 rule.match(request, answer.answer)
@@ -142,6 +140,15 @@ class Guard(Layer):
         """Everything secret that a foreign message may hold."""
         secret = getattr(request, "secret", "")
         return (*self._secrets, secret) if isinstance(secret, str) else self._secrets
+
+
+def _check_of_probe(answer: object) -> Check:
+    """The check for one answer to a probe; that of a class of the driver's own is its base's."""
+    for kind in type(answer).__mro__:
+        check = _PROBE_ANSWERS.get(kind)
+        if check is not None:
+            return check
+    raise Internal(f"nonsense: the driver answered a probe with a {type(answer).__name__}")
 
 
 def _sane(declared: C) -> C:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from holdfast import requests
-from holdfast.errors import Internal, NotFound
+from holdfast.errors import Internal, Invalid, NotFound
 from holdfast.identity import ExpectedStore
 from holdfast.layers.answers import ANSWERS, answer_check, match_check
 from holdfast.layers.checks import check_life_cycle
@@ -14,7 +14,7 @@ from holdfast.layers.layer import Call, GetStore, Layer
 from holdfast.layers.layered import LayeredLifeCycle
 from holdfast.layers.typed_errors import subject_of, typed
 from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext, LifeCycleRequest, Request
+from holdfast.requests import CallContext, LifeCycleRequest, Request, verb_of
 
 _KINDS: Final = (*LifeCycleRequest.__args__, GetStore)
 _ANSWERS: Final = {kind: answer_check(ANSWERS[kind]) for kind in _KINDS}
@@ -41,6 +41,8 @@ class LifeCycleChecks(Layer):
     async def around(self, ctx: CallContext, request: Request, call: Call) -> Any:
         kind, subject = type(request), subject_of(request)
         with typed(call.verb, subject, self._secrets):
+            if kind not in _ANSWERS or (kind is not GetStore and verb_of(request) != call.verb):
+                raise Invalid(f"a {kind.__name__} is no request to {call.verb}")
             check_life_cycle(request)
             if kind not in _COMPARING:
                 await self._recognize(ctx)

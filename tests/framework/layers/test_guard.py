@@ -300,6 +300,7 @@ def test_probes_are_checked_like_calls() -> None:
     wrong: list[tuple[type[DriverError], Any, str, Request]] = [
         (Invalid, gone, "get_volume", requests.GetVolume(key="v")),
         (Invalid, gone, "create_volume", delete),
+        (Invalid, gone, "", delete),
         (Unsupported, gone, "revert_volume", requests.RevertVolume(key="v", snapshot="s")),
         (Internal, infos.Done(answer=infos.Gone(key="w")), "delete_volume", delete),
         (Internal, None, "delete_volume", delete),
@@ -313,6 +314,44 @@ def test_probes_are_checked_like_calls() -> None:
     for error, answer, verb, request in wrong:
         with pytest.raises(error):
             asyncio.run(probe(answer, verb, request))
+
+
+class Finished(infos.Done, frozen=True, kw_only=True):
+    """An answer of a driver's own class."""
+
+
+def test_an_answer_may_be_of_a_drivers_own_class() -> None:
+    """It is what its base is, and is checked as that; a probe's too."""
+
+    class Erased(infos.Gone, frozen=True, kw_only=True):
+        """Gone, and more than that."""
+
+    delete = requests.DeleteVolume(key="v")
+    for gone in (infos.Gone(key="v"), Erased(key="v")):
+        assert call(primary(Scripted(FULL, gone)), delete) == gone
+        done = Finished(answer=gone)
+        driver = primary(Scripted(FULL, done))
+        assert asyncio.run(driver.probe(CTX, "delete_volume", delete)) == done
+    other = Finished(answer=infos.Gone(key="w"))
+    with pytest.raises(Internal, match="nonsense"):
+        asyncio.run(primary(Scripted(FULL, other)).probe(CTX, "delete_volume", delete))
+
+
+def test_a_verb_is_never_asked_with_the_request_of_another() -> None:
+    """What is checked as a look at an object deletes none, in no port."""
+    scripted: Any = Scripted(FULL, infos.Gone(key="v"))
+    pictures: Any = Scripted(FULL_IMAGE, infos.Gone(key="v"))
+    stores: Any = Scripted(None, infos.StoreInfo(id="1", name="s", state=infos.StoreState.UP))
+    guarded: list[tuple[Any, str, Request]] = [
+        (guard_primary(scripted), "delete_volume", requests.GetVolume(key="v")),
+        (guard_image(pictures), "delete", requests.HeadObject(key="v")),
+        (guard_life_cycle(stores), "attach", requests.DeleteStore()),
+        (guard_life_cycle(stores), "attach", requests.GetVolume(key="v")),
+    ]
+    for port, verb, request in guarded:
+        with pytest.raises(Invalid):
+            asyncio.run(getattr(port, verb)(CTX, request))
+    assert scripted.asked + pictures.asked + stores.asked == []
 
 
 def test_a_guard_is_not_guarded_again() -> None:
