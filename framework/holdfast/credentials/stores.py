@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -26,7 +26,9 @@ from holdfast.runtime import runtime
 _log = logging.getLogger("holdfast")
 
 
-_PASSWORD: Final = re.compile(r"https?://[^/?#]*@|[A-Za-z][\w+.-]*://[^/?#@]*:[^/?#]*@")
+_PASSWORD: Final = re.compile(
+    r"\s*(https?://[^/?#]*@|[a-z][\w+.-]*://[^/?#@]*:[^/?#]*@)", re.IGNORECASE
+)
 """An address that says who asks; there is no other use for it in one of HTTP than a password."""
 
 
@@ -38,13 +40,25 @@ def refuse_passwords(config: msgspec.Raw, provider: str) -> None:
     """
     secret_fields = _secret_fields(provider)
     for field, value in _settings(config).items():
-        if field in secret_fields or not isinstance(value, str) or not _PASSWORD.match(value):
+        if field in secret_fields or not any(map(_PASSWORD.match, _texts(value))):
             continue
         belongs = f"it belongs into {' or '.join(secret_fields)}" if secret_fields else "remove it"
         raise ConfigurationError(
             f"setting {field} is an address with a password in it, which everyone would see; "
             f"{belongs}"
         )
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a setting, which may hold several."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def split_config(store: str, config: msgspec.Raw, provider: str) -> tuple[msgspec.Raw, Withheld]:

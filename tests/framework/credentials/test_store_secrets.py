@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.capabilities import AccessMode
 from holdfast.catalogue.port import Transaction
+from holdfast.credentials.stores import refuse_passwords
 from holdfast.engine import OperationFailed
 from holdfast.errors import ConfigurationError, ExitCode
 from holdfast.journal import Verdict
@@ -55,6 +56,8 @@ def test_a_literal_secret_lies_beside_the_catalogue_alone_and_goes_with_the_stor
         ("endpoint", "http://user:canary@127.0.0.1:1"),
         ("endpoint", "https://canary@127.0.0.1:1/path"),
         ("ca_file", "ftp://user:canary@host"),
+        ("endpoint", "HTTPS://canary@127.0.0.1:1"),
+        ("endpoint", " http://user:canary@127.0.0.1:1"),
     ],
 )
 def test_an_address_with_a_password_is_refused_before_anything_is_written(
@@ -67,6 +70,14 @@ def test_an_address_with_a_password_is_refused_before_anything_is_written(
     scope = Scope(ScopeKind.ZONE, "zone-1")
     with pytest.raises(ConfigurationError, match=f"setting {setting} .* secret_key") as problem:
         add_store(name="s", role=Role.IMAGE, provider="s3", config=config, scope=scope)
+    assert "canary" not in str(problem.value)
+
+
+@pytest.mark.parametrize("value", [["x", "ftp://u:canary@h"], {"host-1": "http://canary@h"}])
+def test_a_password_in_one_of_several_addresses_is_refused(value: object) -> None:
+    config = msgspec.Raw(msgspec.json.encode({"hosts": value}))
+    with pytest.raises(ConfigurationError, match=r"setting hosts .* secret_key") as problem:
+        refuse_passwords(config, "s3")
     assert "canary" not in str(problem.value)
 
 
