@@ -6,7 +6,7 @@ from typing import Any
 
 from holdfast import infos
 from holdfast.errors import Unavailable, Unknown
-from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.layers.layer import Call, Layer, StreamCall, closing
 from holdfast.requests import CallContext, Request
 from holdfast.runtime import may_still_act, runtime
 
@@ -34,7 +34,12 @@ class Deadline(Layer):
                 thing = await self._until(ctx, call.verb, lambda: anext(things))
             except StopAsyncIteration:
                 return
-            yield thing
+            try:
+                yield thing
+            except GeneratorExit:
+                # Between two things nothing of it is under way; what was given up ends by itself.
+                async with closing(things):
+                    raise
 
     async def quiet(self) -> None:
         """Return when nothing that was given up can act any more."""

@@ -8,7 +8,7 @@ import msgspec
 
 from holdfast import infos
 from holdfast.errors import DriverError
-from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.layers.layer import Call, Layer, StreamCall, closing
 from holdfast.requests import CallContext, Request
 
 
@@ -47,8 +47,9 @@ class Faults(Layer):
     ) -> AsyncIterator[infos.OwnedThing]:
         fault = self._plan(ctx, request, call)
         await _strike(fault)
-        async for thing in call.stream(ctx, request):
-            yield thing
+        async with closing(call.stream(ctx, request)) as things:
+            async for thing in things:
+                yield thing
         if fault is not None and fault.after is not None:
             raise fault.after
 

@@ -16,7 +16,7 @@ from holdfast.identity import ExpectedStore
 from holdfast.layers.answers import ANSWERS, Check, Match, answer_check, match_check
 from holdfast.layers.checks import IMAGE_CHECKS, MUTATING_VERBS, PRIMARY_CHECKS, Admission
 from holdfast.layers.entries import set_apart
-from holdfast.layers.layer import Call, Layer, ProbeCall, StreamCall
+from holdfast.layers.layer import Call, Layer, ProbeCall, StreamCall, closing
 from holdfast.layers.layered import LayeredImage, LayeredPrimary
 from holdfast.layers.typed_errors import as_driver_error, subject_of, typed
 from holdfast.ports import ImageDriver, PrimaryDriver
@@ -97,14 +97,19 @@ class Guard(Layer):
         with typed(rule.verb, "", self._secrets):
             self.admit(rule, request)
             things = aiter(call.stream(ctx, request))
-        while True:
+        try:
+            while True:
+                with typed(rule.verb, "", self._secrets):
+                    try:
+                        thing = set_apart(await anext(things))
+                    except StopAsyncIteration:
+                        return
+                    rule.answer(thing)
+                yield thing
+        finally:
             with typed(rule.verb, "", self._secrets):
-                try:
-                    thing = set_apart(await anext(things))
-                except StopAsyncIteration:
-                    return
-                rule.answer(thing)
-            yield thing
+                async with closing(things):
+                    pass
 
     async def _probe(self, ctx: CallContext, request: Request, call: Call) -> Any:
         """Ask what became of a call; the answer must be one to that very call."""

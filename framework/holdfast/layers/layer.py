@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from holdfast import infos
@@ -75,6 +76,19 @@ class StreamCall(Call):
         return things
 
 
+@asynccontextmanager
+async def closing(
+    things: AsyncIterator[infos.OwnedThing],
+) -> AsyncIterator[AsyncIterator[infos.OwnedThing]]:
+    """A stream that is closed with the context: whoever closes a layer's closes those below it."""
+    try:
+        yield things
+    finally:
+        close = getattr(things, "aclose", None)  # what is no generator need not have it
+        if close is not None:
+            await close()
+
+
 class Layer(ABC):
     """A concern of every call, around one opened port; ``layered`` puts it there.
 
@@ -95,5 +109,6 @@ class Layer(ABC):
         self, ctx: CallContext, request: Request, call: StreamCall
     ) -> AsyncIterator[infos.OwnedThing]:
         """As ``around``, for ``enumerate``; by itself it passes the stream through."""
-        async for thing in call.stream(ctx, request):
-            yield thing
+        async with closing(call.stream(ctx, request)) as things:
+            async for thing in things:
+                yield thing

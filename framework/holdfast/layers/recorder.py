@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from holdfast import infos
-from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.layers.layer import Call, Layer, StreamCall, closing
 from holdfast.requests import CallContext, Request
 from holdfast.runtime import runtime
 
@@ -67,9 +67,10 @@ class Recorder(Layer):
         began_s = runtime().now()
         error, things = None, 0
         try:
-            async for thing in call.stream(ctx, request):
-                things += 1
-                yield thing
+            async with closing(call.stream(ctx, request)) as stream:
+                async for thing in stream:
+                    things += 1
+                    yield thing
         except BaseException as raised:
             error = raised
             raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast import infos
 from holdfast.errors import Busy
-from holdfast.layers.layer import Call, Layer, StreamCall
+from holdfast.layers.layer import Call, Layer, StreamCall, closing
 from holdfast.requests import CallContext, Request
 from holdfast.runtime import runtime
 
@@ -29,8 +29,8 @@ class Throttle(Layer):
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
     ) -> AsyncIterator[infos.OwnedThing]:
-        async with self._turn(ctx, call.verb):
-            async for thing in call.stream(ctx, request):
+        async with self._turn(ctx, call.verb), closing(call.stream(ctx, request)) as things:
+            async for thing in things:
                 yield thing
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from holdfast.layers import (
     Retries,
     Throttle,
 )
+from holdfast.layers.guard import PRIMARY_RULES, Guard
 from holdfast.requests import CallContext
 from holdfast.runtime import UnderWay, watching
 from holdfast_simulator.loop import run_virtual
@@ -252,6 +254,41 @@ def test_a_stream_passes_every_layer(layer: Callable[[], Layer]) -> None:
         driver = under(Streaming(FULL), layer())
         things = [thing.id async for thing in driver.enumerate(ctx(), requests.EnumerateOwned())]
         assert things == ["1", "2", "3"]
+
+    run_virtual(story(), seed=1)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Deadline,
+        Retries,
+        lambda: Throttle(1),
+        lambda: Recorder(lambda _: None),
+        lambda: Faults(_no_fault),
+        lambda: Guard(PRIMARY_RULES, FULL, ()),
+    ],
+)
+def test_who_closes_a_stream_closes_the_drivers(layer: Callable[[], Layer]) -> None:
+    """When the close has returned, nothing of the call is with the driver any more."""
+
+    async def story() -> None:
+        ended: list[str] = []
+
+        class Ending(Streaming):
+            async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+                try:
+                    async for thing in super().enumerate():
+                        yield thing
+                finally:
+                    await asyncio.sleep(1.0)
+                    ended.append("driver")
+
+        driver = under(Ending(FULL), layer())
+        stream: Any = driver.enumerate(ctx(), requests.EnumerateOwned())
+        async with aclosing(stream) as things:
+            await anext(things)
+        assert ended == ["driver"]
 
     run_virtual(story(), seed=1)
 
