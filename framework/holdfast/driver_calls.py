@@ -103,12 +103,18 @@ class CalledDriver:
         async def stream(*arguments: Any) -> AsyncIterator[Any]:
             with in_lane(self._lane):
                 iterator = aiter(found(*arguments))
-            while True:
-                with in_lane(self._lane):
-                    try:
-                        item = await anext(iterator)
-                    except StopAsyncIteration:
-                        return
-                yield item
+            try:
+                while True:
+                    with in_lane(self._lane):
+                        try:
+                            item = await anext(iterator)
+                        except StopAsyncIteration:
+                            return
+                    yield item
+            finally:
+                close = getattr(iterator, "aclose", None)
+                if close is not None:
+                    with in_lane(self._lane):
+                        await close()
 
         return stream

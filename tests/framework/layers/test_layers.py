@@ -9,6 +9,7 @@ import pytest
 
 from guarded import FULL, Scripted
 from holdfast import infos, requests
+from holdfast.driver_calls import CalledDriver
 from holdfast.errors import Busy, DriverError, Internal, NotFound, Unavailable, Unknown
 from holdfast.layers import (
     BackOff,
@@ -24,7 +25,7 @@ from holdfast.layers import (
 )
 from holdfast.layers.guard import PRIMARY_RULES, Guard
 from holdfast.requests import CallContext
-from holdfast.runtime import UnderWay, watching
+from holdfast.runtime import InlineLane, UnderWay, watching
 from holdfast_simulator.loop import run_virtual
 
 GONE = infos.Gone(key="v")
@@ -258,6 +259,20 @@ def test_a_stream_passes_every_layer(layer: Callable[[], Layer]) -> None:
     run_virtual(story(), seed=1)
 
 
+class Ending(Streaming):
+    """Takes a second to end an enumeration."""
+
+    ended = False
+
+    async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+        try:
+            async for thing in super().enumerate():
+                yield thing
+        finally:
+            await asyncio.sleep(1.0)
+            self.ended = True
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -273,22 +288,13 @@ def test_who_closes_a_stream_closes_the_drivers(layer: Callable[[], Layer]) -> N
     """When the close has returned, nothing of the call is with the driver any more."""
 
     async def story() -> None:
-        ended: list[str] = []
-
-        class Ending(Streaming):
-            async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
-                try:
-                    async for thing in super().enumerate():
-                        yield thing
-                finally:
-                    await asyncio.sleep(1.0)
-                    ended.append("driver")
-
-        driver = under(Ending(FULL), layer())
-        stream: Any = driver.enumerate(ctx(), requests.EnumerateOwned())
-        async with aclosing(stream) as things:
-            await anext(things)
-        assert ended == ["driver"]
+        below = Ending(FULL)
+        for driver in (under(below, layer()), CalledDriver(under(below, layer()), InlineLane())):
+            below.ended = False
+            stream: Any = driver.enumerate(ctx(), requests.EnumerateOwned())
+            async with aclosing(stream) as things:
+                await anext(things)
+            assert below.ended
 
     run_virtual(story(), seed=1)
 
