@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -54,10 +54,10 @@ def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for one in value.values():
+        for one in cast("dict[str, object]", value).values():
             yield from _texts(one)
     elif isinstance(value, list):
-        for one in value:
+        for one in cast("list[object]", value):
             yield from _texts(one)
 
 
