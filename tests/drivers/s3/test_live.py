@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_store_is_made_used_and_given_back_in_a_lent_bucket() -> None:
 
     async def story() -> None:
         provider = load_provider("s3")
-        async with embedded_testbed("live-lent") as lent:
+        async with embedded_testbed(f"live-lent-{os.getpid()}") as lent:
             start = provider.live_testbed(described(lent))
             async with start("run") as testbed:
                 assert testbed.kind is TestbedKind.LIVE
@@ -66,7 +67,7 @@ def test_an_inspector_that_is_not_let_in_is_told_before_anything_is_done() -> No
     """Wrong credentials of the inspector are the environment's fault, and are not repeated."""
 
     async def story() -> None:
-        async with embedded_testbed("live-shut") as lent:
+        async with embedded_testbed(f"live-shut-{os.getpid()}") as lent:
             start = load_provider("s3").live_testbed(described(lent, secret="canary-secret"))
             with pytest.raises(EnvironmentUnavailable, match="inspector cannot look") as refused:
                 await start("run").__aenter__()
