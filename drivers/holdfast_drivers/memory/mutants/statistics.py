@@ -68,9 +68,9 @@ class LastDeleteLeavesARemainder(MemoryPrimaryDriver):
 
 
 MUTANTS = (
-    planted("CST-01", EmptyStoreUsesLessThanNothing),
+    planted("CAP-01", EmptyStoreUsesLessThanNothing),
     planted("CST-01", TotalFallsToZero),
-    planted("CST-01", AllocatedGoesNegative),
+    planted("CAP-01", AllocatedGoesNegative),
     planted("CST-03", DeletedVolumesStayAllocated),
     planted("CST-03", LastDeleteLeavesARemainder),
 )
