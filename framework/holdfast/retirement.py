@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from holdfast import ledger
+from holdfast.catalogue.buffer import state_of
 from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.model.rows import (
     Backup,
@@ -80,8 +81,7 @@ def _is_stored_elsewhere(tx: Transaction, row: StoredObject) -> bool:
 def _drop(tx: Transaction, row: Row) -> None:
     machine = row.machine
     assert machine is not None
-    state = getattr(row, "state")  # noqa: B009 - Row itself has none
-    if state not in machine.terminal:
+    if state_of(row) not in machine.terminal:
         row = tx.fire(row, Event.EXPUNGE_REQUESTED)
         row = tx.fire(row, Event.OPERATION_SUCCEEDED)
     tx.remove(row)

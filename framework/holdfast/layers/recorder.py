@@ -41,48 +41,51 @@ class Recorder(Layer):
 
     async def around(self, ctx: CallContext, request: Request, call: Call) -> Any:
         began_s = runtime().now()
-        answer, error = None, None
         try:
             answer = await call(ctx, request)
         except BaseException as raised:
-            error = raised
+            self._tell(_record(ctx, request, call, began_s, error=raised))
             raise
-        finally:
-            self._tell(
-                CallRecord(
-                    verb=call.verb,
-                    ctx=ctx,
-                    request=request,
-                    began_s=began_s,
-                    ended_s=runtime().now(),
-                    answer=answer,
-                    error=error,
-                )
-            )
+        self._tell(_record(ctx, request, call, began_s, answer=answer))
         return answer
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
     ) -> AsyncIterator[infos.OwnedThing]:
         began_s = runtime().now()
-        error, things = None, 0
+        things = 0
         try:
             async with closing(call.stream(ctx, request)) as stream:
                 async for thing in stream:
                     things += 1
                     yield thing
-        except BaseException as raised:
-            error = raised
+        except GeneratorExit:  # whoever reads has seen enough
+            self._tell(_record(ctx, request, call, began_s, things=things))
             raise
-        finally:
-            self._tell(
-                CallRecord(
-                    verb=call.verb,
-                    ctx=ctx,
-                    request=request,
-                    began_s=began_s,
-                    ended_s=runtime().now(),
-                    error=error,
-                    things=things,
-                )
-            )
+        except BaseException as raised:
+            self._tell(_record(ctx, request, call, began_s, error=raised, things=things))
+            raise
+        self._tell(_record(ctx, request, call, began_s, things=things))
+
+
+def _record(
+    ctx: CallContext,
+    request: Request,
+    call: Call,
+    began_s: float,
+    *,
+    answer: Any = None,
+    error: BaseException | None = None,
+    things: int = 0,
+) -> CallRecord:
+    """The record of a call that ends now."""
+    return CallRecord(
+        verb=call.verb,
+        ctx=ctx,
+        request=request,
+        began_s=began_s,
+        ended_s=runtime().now(),
+        answer=answer,
+        error=error,
+        things=things,
+    )

@@ -1,9 +1,9 @@
 """What each layer makes of a call, in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -295,6 +295,20 @@ def test_who_closes_a_stream_closes_the_drivers(layer: Callable[[], Layer]) -> N
             async with aclosing(stream) as things:
                 await anext(things)
             assert below.ended
+
+    run_virtual(story(), seed=1)
+
+
+def test_who_has_seen_enough_of_a_stream_leaves_no_error_behind() -> None:
+    """A reader that stops early is recorded with what it got, and an error only where one came."""
+
+    async def story() -> None:
+        records: list[CallRecord] = []
+        driver = under(Streaming(FULL), Recorder(records.append))
+        things = driver.enumerate(ctx(), requests.EnumerateOwned())
+        async with aclosing(cast("AsyncGenerator[infos.OwnedThing, None]", things)) as reading:
+            assert (await anext(reading)).id == "1"
+        assert [(record.things, record.error) for record in records] == [(1, None)]
 
     run_virtual(story(), seed=1)
 
