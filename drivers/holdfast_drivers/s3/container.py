@@ -13,7 +13,12 @@ from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.fault_proxy import FaultProxy
 from holdfast.backends.minio_source import FoundMinio, find_minio
 from holdfast.backends.ownership import state_folder
-from holdfast.backends.seaweedfs import weed_container, weed_version
+from holdfast.backends.seaweedfs import (
+    restart_after_full,
+    weed_container,
+    weed_mount,
+    weed_version,
+)
 from holdfast.backends.servers import Server, run_server
 from holdfast.backends.specs import ServerSpec, Volume
 from holdfast.errors import Unsupported
@@ -120,9 +125,7 @@ class ContainerTestbed(S3Testbed):
         finally:
             await self._disk.free()
             if self.identity.vendor == _WEED:
-                # Its filer's database takes no write any more after one that found no space.
-                await self._server.kill()
-                await self._server.start()
+                await restart_after_full(self._server, self._disk)
             await answering(self._client)  # MinIO asks its disk only now and then
 
 
@@ -135,7 +138,8 @@ async def container_testbed(run: str) -> AsyncIterator[ContainerTestbed]:
     """
     admin, user = _credentials(run, "admin"), _credentials(run, "driver")
     found = await find_minio()
-    async with bounded_disk("s3", run, _DISK_BYTES) as disk:
+    tools = () if found.image else (weed_mount(),)
+    async with bounded_disk("s3", run, _DISK_BYTES, tools) as disk:
         volume = disk.at(_DATA)
         spec = _minio(found, volume, admin) if found.image else _weed(volume, admin, user)
         async with (

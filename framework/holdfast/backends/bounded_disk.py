@@ -1,6 +1,6 @@
 """A server's disk of a size of its own, which outlives the server and can be filled."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -9,13 +9,14 @@ from holdfast.backends.engine_volumes import remove_volume, volume_folder
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.ownership import container_name
 from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import ServerSpec, Volume
+from holdfast.backends.specs import Mount, ServerSpec, Volume
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 
-_DISK: Final = "/disk"
-_FULL: Final = f"{_DISK}/.full"
-_FILL: Final = f"fallocate -l $(df --output=avail -B1 {_DISK} | tail -n 1) {_FULL}"
+FOLDER: Final = "/disk"
+"""Where its keeper sees the disk."""
+_FULL: Final = f"{FOLDER}/.full"
+_FILL: Final = f"fallocate -l $(df --output=avail -B1 {FOLDER} | tail -n 1) {_FULL}"
 
 
 class BoundedDisk:
@@ -40,22 +41,35 @@ class BoundedDisk:
 
     async def fill(self) -> None:
         """Take all space that is left."""
-        await self._do(_FILL)
+        await self.run(("sh", "-c", _FILL))
 
     async def free(self) -> None:
         """Give back what ``fill`` took."""
-        await self._do(f"rm -f {_FULL}")
+        await self.run(("rm", "-f", _FULL))
 
-    async def _do(self, command: str) -> None:
-        done = await self._keeper.exec(("sh", "-c", command))
+    async def run(self, argv: Sequence[str]) -> None:
+        """Run a program beside the disk, which is at ``FOLDER`` there, also while no server runs.
+
+        Raises:
+            EnvironmentUnavailable: it fails.
+        """
+        done = await self._keeper.exec(argv)
         if done.status:
             said = done.stderr.decode(errors="replace").strip()
             raise EnvironmentUnavailable(f"the disk {self._keeper.name}: {said}")
 
 
 @asynccontextmanager
-async def bounded_disk(backend: str, run: str, size_bytes: int) -> AsyncIterator[BoundedDisk]:
+async def bounded_disk(
+    backend: str, run: str, size_bytes: int, tools: tuple[Mount, ...] = ()
+) -> AsyncIterator[BoundedDisk]:
     """A disk for a server of this run, or the one that the run has already; removed at the end.
+
+    Args:
+        backend: whose disk it is.
+        run: the run that it belongs to.
+        size_bytes: how much it holds.
+        tools: programs that its keeper needs for ``run``.
 
     Raises:
         EnvironmentUnavailable: there is no engine, or the base image was not built.
@@ -64,9 +78,10 @@ async def bounded_disk(backend: str, run: str, size_bytes: int) -> AsyncIterator
         backend=f"{backend}-disk",
         image=BASE_IMAGE,
         entrypoint=("sleep", "infinity"),
+        mounts=tools,
         volumes=(
             Volume(
-                name=container_name(f"{backend}-disk", run), size_bytes=size_bytes, target=_DISK
+                name=container_name(f"{backend}-disk", run), size_bytes=size_bytes, target=FOLDER
             ),
         ),
     )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from holdfast.backends.bounded_disk import FOLDER, BoundedDisk
 from holdfast.backends.images import BASE_IMAGE
 from holdfast.backends.servers import Server
 from holdfast.backends.specs import Mount, ServerFile, ServerSpec, Volume
@@ -48,6 +49,36 @@ def weed_users(*users: tuple[str, str]) -> bytes:
     return json.dumps({"identities": found}).encode()
 
 
+def weed_mount() -> Mount:
+    """The program, where containers have it.
+
+    Raises:
+        EnvironmentUnavailable: this machine has no SeaweedFS.
+    """
+    return Mount(source=weed_program(), target=_INSIDE)
+
+
+async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
+    """Start a server again whose disk ran full and has space again, with all that it acknowledged.
+
+    Its filer's database takes no write any more after one that found no space. And an index entry
+    of a volume is 17 bytes: one that met the last byte of a page is cut there, and the server then
+    serves nothing of that volume after its next start, objects of long ago included. Its own
+    ``weed fix`` writes the indexes anew from the data; a needle cut off at the data's end, which
+    was refused, makes it say an error.
+
+    Args:
+        server: the server, which is not waited for.
+        disk: what it keeps everything on, with ``weed_mount()`` among its tools.
+
+    Raises:
+        EnvironmentUnavailable: a volume cannot be repaired, or the server not be started.
+    """
+    await server.kill()
+    await disk.run((_INSIDE, "fix", "-ignoreError", FOLDER))
+    await server.start()
+
+
 async def weed_version(server: Server) -> str:
     """What the program in a running container says that it is."""
     told = (await server.exec((_PROGRAM, "version"))).stdout.decode(errors="replace")
@@ -88,7 +119,7 @@ def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, s
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
         ),
-        mounts=(Mount(source=weed_program(), target=_INSIDE),),
+        mounts=(weed_mount(),),
         volumes=(volume,),
         files=(ServerFile(path=_USERS, data=weed_users(*users), mode=0o600),),
     )

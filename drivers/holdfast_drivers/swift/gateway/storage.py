@@ -14,7 +14,12 @@ from holdfast.backends import run_folders
 from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
 from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.seaweedfs import weed_container, weed_version
+from holdfast.backends.seaweedfs import (
+    restart_after_full,
+    weed_container,
+    weed_mount,
+    weed_version,
+)
 from holdfast.backends.servers import (
     ReadyProbe,
     Server,
@@ -71,9 +76,8 @@ class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
         """
         await self.disk.free()
         if self.product == _WEED:
-            # Its filer's database takes no write any more after one that found no space.
-            await self.server.kill()
-            await self.start()
+            await restart_after_full(self.server, self.disk)
+            await until_ready(self.server, self.answers)
 
 
 @asynccontextmanager
@@ -147,7 +151,7 @@ async def seaweedfs(run: str) -> AsyncIterator[S3Storage]:
     """
     secret = kept_secret(run, "s3")
     ready = _serving(_WEED_PORT, secret)
-    async with bounded_disk(BACKEND, run, DISK_BYTES) as disk:
+    async with bounded_disk(BACKEND, run, DISK_BYTES, (weed_mount(),)) as disk:
         spec = weed_container(BACKEND, disk.at(_DATA), _WEED_PORT, (_USER, secret))
         async with run_server(spec, run, ready) as server:
             yield S3Storage(
