@@ -25,10 +25,10 @@ from holdfast.remote.service import Service
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.hosted import Agent
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.served import ServedStore, Server
 from holdfast_drivers.local.volumes import Volumes
+from holdfast_drivers.storage_host.agent import Agent
+from holdfast_drivers.storage_host.service import StoreService, VolumeServer
 
 ENTRY = "stuck_agents:entry"
 _held = contextlib.ExitStack()
@@ -46,7 +46,7 @@ class Told(msgspec.Struct, frozen=True):
     in_the_middle: bool = False
 
 
-class _Plain(Server):
+class _Plain(VolumeServer):
     """Nothing serves the files; before each verb it may be slow."""
 
     def __init__(self, place: Place, told: Told) -> None:
@@ -99,7 +99,7 @@ def entry(config: bytes) -> Service:
     if told.in_the_middle:
         _held.enter_context(files.observe(_Slow(Path(told.folder))))
     place = Place(LocalConfig(root=told.root, namespace="n"), Role.PRIMARY)
-    return ServedStore(place, Volumes(place), _Plain(place, told)).service()
+    return StoreService(place, Volumes(place), _Plain(place, told)).service()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from holdfast.errors import Invalid
 from holdfast.requests import Role
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.storage_host import StorageHostConfig
+from holdfast_drivers.storage_host.config import StorageHostConfig
 
 TGT_SOCKET: Final = "/var/run/tgtd/socket.0"
 

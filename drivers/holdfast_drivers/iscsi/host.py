@@ -14,9 +14,9 @@ from holdfast_drivers.iscsi.names import initiator_name, marker_name
 from holdfast_drivers.iscsi.tgt import Tgt, TgtRefused, TgtUnreachable, number_of
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.replaying import Granted, ReplayingServer
-from holdfast_drivers.local.served import ServedStore
 from holdfast_drivers.local.volumes import Volumes
+from holdfast_drivers.storage_host.grant_replay import Granted, ReplayedServer
+from holdfast_drivers.storage_host.service import StoreService
 
 ENTRY: Final = "holdfast_drivers.iscsi.host:entry"
 GRANTED: Final = "granted"
@@ -32,10 +32,10 @@ def entry(config: bytes) -> Service:
     )
     mutual = MutualAccount(user=told.mutual_user, secret=told.mutual_secret)
     server = TgtServer(place, Tgt(told.tgt_socket), mutual, told.portal)
-    return ServedStore(place, server.volumes, server).service()
+    return StoreService(place, server.volumes, server).service()
 
 
-class TgtServer(ReplayingServer[GrantRecord]):
+class TgtServer(ReplayedServer[GrantRecord]):
     """tgt, as far as it serves one store.
 
     Args:

@@ -24,8 +24,8 @@ from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import decoded
-from holdfast_drivers.local.replaying import Record, RecordKeeper, recorded
 from holdfast_drivers.local.volumes import VolumeRow
+from holdfast_drivers.storage_host.grant_replay import Record, RecordKeeper, recorded
 
 LUN: Final = 1
 TUNED: Final = (

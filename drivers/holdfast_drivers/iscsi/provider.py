@@ -12,11 +12,12 @@ from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.iscsi.config import IscsiConfig, host_config
 from holdfast_drivers.iscsi.host import ENTRY
-from holdfast_drivers.iscsi.lifecycle import IscsiLifeCycle
 from holdfast_drivers.iscsi.testbed import TGT, iscsi_testbed
-from holdfast_drivers.local.hosted import Agent, HostedPrimaryDriver
-from holdfast_drivers.local.reaching import ReplayingListener, open_agent
-from holdfast_drivers.local.storage_host import hosted_capabilities
+from holdfast_drivers.storage_host.agent import Agent
+from holdfast_drivers.storage_host.config import storage_host_capabilities
+from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
+from holdfast_drivers.storage_host.driver import StorageHostDriver
+from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
 
 
 class IscsiProvider(Provider):
@@ -32,7 +33,7 @@ class IscsiProvider(Provider):
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
         told = _iscsi(config)
         async with _agent(told) as agent:
-            yield HostedPrimaryDriver(agent, hosted_capabilities(told, await agent.features()))
+            yield StorageHostDriver(agent, storage_host_capabilities(told, await agent.features()))
 
     def life_cycle(
         self, config: msgspec.Struct, role: Role
@@ -41,7 +42,7 @@ class IscsiProvider(Provider):
 
     def host_listener(self, config: msgspec.Struct) -> HostListener:
         told = _iscsi(config)
-        return ReplayingListener(lambda: _agent(told))
+        return GrantReplay(lambda: _agent(told))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: iscsi_testbed}
@@ -57,7 +58,7 @@ def _agent(config: IscsiConfig) -> AbstractAsyncContextManager[Agent]:
 @asynccontextmanager
 async def _life_cycle(config: IscsiConfig) -> AsyncIterator[LifeCycle]:
     async with _agent(config) as agent:
-        yield IscsiLifeCycle(agent)
+        yield StorageHostLifeCycle(agent)
 
 
 def _iscsi(config: msgspec.Struct) -> IscsiConfig:

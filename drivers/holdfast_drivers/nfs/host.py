@@ -16,12 +16,12 @@ from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.errors import FULL
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import note, noted
-from holdfast_drivers.local.replaying import Granted, ReplayingServer
-from holdfast_drivers.local.served import ServedStore
 from holdfast_drivers.local.volumes import Volumes
 from holdfast_drivers.nfs.ganesha import Ganesha
 from holdfast_drivers.nfs.keeper import PSEUDO, VOLUME, GaneshaKeeper, GrantRecord
 from holdfast_drivers.nfs.primary_config import HostConfig
+from holdfast_drivers.storage_host.grant_replay import Granted, ReplayedServer
+from holdfast_drivers.storage_host.service import StoreService
 
 ENTRY: Final = "holdfast_drivers.nfs.host:entry"
 
@@ -41,10 +41,10 @@ def entry(config: bytes) -> Service:
             f"{qemu_img.PACKAGE} there"
         )
     server = GaneshaServer(place, told)
-    return ServedStore(place, server.volumes, server).service()
+    return StoreService(place, server.volumes, server).service()
 
 
-class GaneshaServer(ReplayingServer[GrantRecord]):
+class GaneshaServer(ReplayedServer[GrantRecord]):
     """nfs-ganesha, as far as it serves one store."""
 
     def __init__(self, place: Place, told: HostConfig) -> None:

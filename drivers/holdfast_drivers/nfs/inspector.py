@@ -1,20 +1,18 @@
 """Looks at stores from inside the storage host, by a process there that the driver never meets."""
 
-import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from holdfast.backends.exec_stream import ExecStream
 from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
 from holdfast.testbed import Inspected, Inspector, Inventory
 from holdfast_drivers.nfs.server import Storage
+from holdfast_drivers.storage_host.inside_process import InsideProcess
 
 _PARTS: Final = ("inside_disks.py", "inside.py")
 _LOOKS: Final = 50
@@ -28,28 +26,14 @@ def program() -> str:
 
 
 class Inside:
-    """A process inside the server's container that answers questions, one at a time."""
+    """The process inside the server's container, asked in words of its own."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server
-        self._stream: ExecStream | None = None
-        self._turn = asyncio.Lock()
+        self._process = InsideProcess(server, ("python3", "-P", "-u", "-c", program()))
 
     async def ask(self, **question: Any) -> Mapping[str, Any]:
-        """The answer to a question; the process is started again where it was killed."""
-        async with self._turn:
-            try:
-                return await self._asked(question)
-            except (EOFError, OSError):
-                await self.close()
-            return await self._asked(question)
-
-    async def _asked(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self._stream is None:
-            argv = ("python3", "-P", "-u", "-c", program())
-            self._stream = await self._server.connect(argv)
-        await self._stream.write(json.dumps(question).encode() + b"\n")
-        return dict(json.loads(await self._stream.read_line()))
+        """The answer to a question."""
+        return dict(await self._process.ask(question))
 
     async def storage(self) -> Storage:
         """Which file system is exported, and by which version of the server."""
@@ -57,9 +41,7 @@ class Inside:
 
     async def close(self) -> None:
         """End the process."""
-        if self._stream is not None:
-            await self._stream.close()
-        self._stream = None
+        await self._process.close()
 
 
 class NfsInspector(Inspector):

@@ -23,9 +23,9 @@ from holdfast_drivers.local.grants import GrantName
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import note, noted
-from holdfast_drivers.local.replaying import Record, RecordKeeper, recorded
 from holdfast_drivers.nfs.ganesha import Export, Ganesha, GaneshaRefused, GaneshaUnreachable
 from holdfast_drivers.nfs.primary_config import address_of
+from holdfast_drivers.storage_host.grant_replay import Record, RecordKeeper, recorded
 
 VOLUME: Final = "volume"
 PSEUDO: Final = "/holdfast"

@@ -7,7 +7,7 @@ import msgspec
 
 from holdfast.data.images import ImageFormat
 from holdfast.errors import Invalid
-from holdfast_drivers.local.storage_host import StorageHostConfig
+from holdfast_drivers.storage_host.config import StorageHostConfig
 
 _UNQUOTABLE: Final = frozenset('"\\')
 EXPORTS_FOLDER: Final = "/etc/ganesha/holdfast"

@@ -11,9 +11,6 @@ from holdfast.infos import StoreInfo
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import AttachHost, CallContext, Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
-from holdfast_drivers.local.hosted import Agent, HostedLifeCycle, HostedPrimaryDriver
-from holdfast_drivers.local.reaching import ReplayingListener, open_agent
-from holdfast_drivers.local.storage_host import hosted_capabilities
 from holdfast_drivers.nfs.config import check_setting
 from holdfast_drivers.nfs.host import ENTRY
 from holdfast_drivers.nfs.primary_config import (
@@ -23,6 +20,11 @@ from holdfast_drivers.nfs.primary_config import (
 )
 from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.testbed import nfs_testbed, qcow2_testbed
+from holdfast_drivers.storage_host.agent import Agent
+from holdfast_drivers.storage_host.config import storage_host_capabilities
+from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
+from holdfast_drivers.storage_host.driver import StorageHostDriver
+from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
 
 
 class NfsProvider(Provider):
@@ -38,7 +40,7 @@ class NfsProvider(Provider):
         told = _nfs(config)
         async with _agent(told) as agent:
             found = await agent.features()
-            yield HostedPrimaryDriver(agent, hosted_capabilities(told, found, told.format))
+            yield StorageHostDriver(agent, storage_host_capabilities(told, found, told.format))
 
     def life_cycle(
         self, config: msgspec.Struct, role: Role
@@ -47,7 +49,7 @@ class NfsProvider(Provider):
 
     def host_listener(self, config: msgspec.Struct) -> HostListener:
         told = _nfs(config)
-        return ReplayingListener(lambda: _agent(told))
+        return GrantReplay(lambda: _agent(told))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: nfs_testbed}
@@ -59,7 +61,7 @@ class NfsProvider(Provider):
         return (BACKEND,)
 
 
-class NfsLifeCycle(HostedLifeCycle):
+class NfsLifeCycle(StorageHostLifeCycle):
     """A folder of the storage host becomes a store; hosts are known to it by their addresses."""
 
     def __init__(self, agent: Agent, config: NfsConfig) -> None:

@@ -2,36 +2,23 @@
 and hosts that are network namespaces with an address of their own.
 """
 
-import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-import holdfast
-import holdfast_drivers
 from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.backends.network import host_places
 from holdfast.backends.run_folders import make_run_folder
 from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import Mount, ServerFile, ServerSpec
+from holdfast.backends.specs import ServerSpec
 from holdfast.data.images import ImageFormat
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
-from holdfast.testbed import (
-    BackendIdentity,
-    BadConfig,
-    Fault,
-    HostPlace,
-    Inspector,
-    Testbed,
-    TestbedKind,
-)
-from holdfast_drivers.iscsi.testbed import Keys
+from holdfast.testbed import BackendIdentity, Fault, HostPlace, Inspector
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.nfs.inspector import Inside, NfsInspector
 from holdfast_drivers.nfs.primary_config import NfsConfig
@@ -42,15 +29,21 @@ from holdfast_drivers.nfs.server import (
     server_spec,
     serves,
 )
+from holdfast_drivers.storage_host.keys import Keys
+from holdfast_drivers.storage_host.testbed import (
+    AUTHORIZED_KEYS,
+    SSH_PORT,
+    StorageHostTestbed,
+    WrongSetting,
+    has_agent,
+    package_mounts,
+    ssh_files,
+)
 
 _SIZE: Final = "1G"
 _FAULTS: Final = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
-_SSH_PORT: Final = 22
-_AUTHORIZED: Final = "/etc/ssh/authorized_keys"
-_HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
 _SANDBOX: Final = f"{EXPORT}/around"
 _ROOT: Final = f"{_SANDBOX}/outer/root"
-_AGENT = "/run/holdfast-agent.socket"
 _DECOYS: Final = (
     "store.json",
     "lock",
@@ -62,12 +55,11 @@ _DECOYS: Final = (
 )
 
 
-class NfsTestbed(Testbed):
-    """One storage host; all namespaces are beside each other in one folder of it."""
+class NfsTestbed(StorageHostTestbed):
+    """A storage host that serves volumes with nfs-ganesha."""
 
-    kind = TestbedKind.CONTAINER
     second_path = "the storage host's own files and ganesha's D-Bus, read inside the container"
-    data_plane = True
+    root = _ROOT
 
     def __init__(
         self,
@@ -80,6 +72,7 @@ class NfsTestbed(Testbed):
         storage: Storage,
         form: ImageFormat = ImageFormat.RAW,
     ) -> None:
+        super().__init__(server, proxy, keys)
         self.identity = BackendIdentity(
             vendor="nfs-ganesha",
             product="NFSv3",
@@ -88,17 +81,8 @@ class NfsTestbed(Testbed):
         )
         self._form = form
         self.faults = storage.faults(_FAULTS)
-        self.server = server
-        self.proxy = proxy
         self._inside = inside
-        self._keys = keys
         self._places = places
-        self._known_hosts = keys.known_hosts(proxy.address, "known_hosts", keys.host)
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """What the proxy runs."""
-        return self.proxy.tasks
 
     def place_of(self, host: str) -> HostPlace:
         """A network namespace with an address of its own."""
@@ -106,52 +90,24 @@ class NfsTestbed(Testbed):
 
     def config(self, role: Role, namespace: str) -> NfsConfig:
         """A configuration that reaches the storage host through the proxy."""
-        address, port = self.proxy.address
         return NfsConfig(
             server=self.server.address,
-            root=_ROOT,
-            namespace=namespace,
             hosts={host: place.address for host, place in self._places.items()},
-            ssh_host=address,
-            ssh_port=port,
-            key_file=str(self._keys.ours),
-            known_hosts_file=str(self._known_hosts),
-            agent_socket=_AGENT,
             exports_folder="/state/exports",
             format=self._form,
+            **self.reached(namespace),
         )
 
-    def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
-        """Wrong addresses, credentials, host keys and folders, each wrong in one setting."""
-        good = self.config(role, namespace)
-        stranger = self._keys.known_hosts(self.proxy.address, "strangers", self._keys.stranger)
-        away, invalid = (ErrorKind.UNAVAILABLE,), (ErrorKind.INVALID,)
-        unknown = (ErrorKind.UNAUTHENTICATED,)
-        rows: tuple[tuple[str, dict[str, object], tuple[ErrorKind, ...]], ...] = (
-            ("wrong address", {"ssh_host": "127.53.255.254"}, away),
-            ("wrong port", {"ssh_port": 1}, away),
-            ("wrong user", {"ssh_user": "nobody"}, unknown),
-            ("wrong key", {"key_file": str(self._keys.stranger)}, unknown),
-            ("missing key", {"key_file": str(self._keys.folder / "no")}, invalid),
-            ("no key", {"key_file": ""}, invalid),
-            ("wrong host key", {"known_hosts_file": str(stranger)}, (ErrorKind.DENIED,)),
-            ("missing python", {"agent_socket": "", "python": "/nowhere/python3"}, invalid),
-            ("wrong socket of the agent", {"agent_socket": "/run/no-agent"}, away),
-            ("missing root", {"root": f"{_ROOT}/missing"}, invalid),
-            ("a relative root", {"root": "relative"}, invalid),
-            ("a root that cannot be quoted", {"root": f'{_ROOT}"'}, invalid),
-            ("a file as root", {"root": f"{_SANDBOX}/outer/decoy"}, invalid),
-            ("a root that cannot be written", {"root": "/proc/self"}, invalid),
-            ("no capacity", {"capacity_bytes": 0}, invalid),
-            ("no server", {"server": ""}, invalid),
-            ("a host whose address is none", {"hosts": {"host-a": "nowhere"}}, invalid),
-            ("a missing folder of exports", {"exports_folder": "/state/none"}, invalid),
-            ("a server that does not run", {"pid_file": "/run/none.pid"}, away),
-        )
-        return tuple(
-            BadConfig(name=name, config=msgspec.structs.replace(good, **changes), expected=expected)
-            for name, changes, expected in rows
-        )
+    def wrong_settings(self) -> Iterator[WrongSetting]:
+        """Roots that cannot be exported, addresses that are none, and servers that do not run."""
+        invalid = (ErrorKind.INVALID,)
+        yield "a root that cannot be quoted", {"root": f'{_ROOT}"'}, invalid
+        yield "a file as root", {"root": f"{_SANDBOX}/outer/decoy"}, invalid
+        yield "a root that cannot be written", {"root": "/proc/self"}, invalid
+        yield "no server", {"server": ""}, invalid
+        yield "a host whose address is none", {"hosts": {"host-a": "nowhere"}}, invalid
+        yield "a missing folder of exports", {"exports_folder": "/state/none"}, invalid
+        yield "a server that does not run", {"pid_file": "/run/none.pid"}, (ErrorKind.UNAVAILABLE,)
 
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Looks at the namespace from inside the container."""
@@ -166,19 +122,15 @@ class NfsTestbed(Testbed):
             async with self.proxy.inject(fault):
                 yield
         elif fault is Fault.REVOKED:
-            await self._inside.ask(do="move", old=_AUTHORIZED, new=f"{_AUTHORIZED}.off")
+            await self._inside.ask(do="move", old=AUTHORIZED_KEYS, new=f"{AUTHORIZED_KEYS}.off")
             self.proxy.reset_now()
             try:
                 yield
             finally:
-                await self._inside.ask(do="move", old=f"{_AUTHORIZED}.off", new=_AUTHORIZED)
+                await self._inside.ask(do="move", old=f"{AUTHORIZED_KEYS}.off", new=AUTHORIZED_KEYS)
         else:
             async with fault_in_force(self.server, fault, is_ready):
                 yield
-
-    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
-        """The proxy sees every request, each in one piece."""
-        return self.proxy.next_request(count)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's folder and whatever ganesha serves of it."""
@@ -202,7 +154,7 @@ async def nfs_testbed(run: str, form: ImageFormat = ImageFormat.RAW) -> AsyncIte
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runtime().run_blocking, shutil.rmtree, state, ignore_errors=True)
         server = await stack.enter_async_context(run_server(_spec(keys), run, is_ready))
-        proxy = await stack.enter_async_context(FaultProxy(upstream=(server.address, _SSH_PORT)))
+        proxy = await stack.enter_async_context(FaultProxy(upstream=(server.address, SSH_PORT)))
         inside = Inside(server)
         stack.push_async_callback(inside.close)
         await inside.ask(do="make", sandbox=_SANDBOX, files=_DECOYS)
@@ -226,25 +178,10 @@ def qcow2_testbed(run: str) -> AbstractAsyncContextManager[NfsTestbed]:
 
 async def is_ready(server: Server) -> bool:
     """Whether NFS is served, and an agent waits for its clients."""
-    return await serves(server) and not (await server.exec(("test", "-S", _AGENT))).status
+    return await serves(server) and await has_agent(server)
 
 
 def _spec(keys: Keys) -> ServerSpec:
-    authorized = keys.ours.with_suffix(".pub").read_bytes()
-    spec = server_spec(
-        "nfs",
-        (
-            ServerFile(path=_AUTHORIZED, data=authorized, mode=0o600),
-            ServerFile(path=_HOST_KEY, data=keys.host.read_bytes(), mode=0o600),
-        ),
-        _SIZE,
+    return msgspec.structs.replace(
+        server_spec("nfs", ssh_files(keys), _SIZE), mounts=package_mounts()
     )
-    packages = (
-        Mount(source=_package(holdfast), target="/opt/holdfast/holdfast"),
-        Mount(source=_package(holdfast_drivers), target="/opt/holdfast/holdfast_drivers"),
-    )
-    return msgspec.structs.replace(spec, mounts=packages)
-
-
-def _package(module: object) -> Path:
-    return Path(str(getattr(module, "__file__", ""))).resolve().parent

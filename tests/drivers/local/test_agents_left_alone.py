@@ -20,7 +20,7 @@ from holdfast.infos import (
     Undetermined,
     VolumeInfo,
 )
-from holdfast_drivers.local.hosted import Agent
+from holdfast_drivers.storage_host.agent import Agent
 from stuck_agents import Told, agent, context
 
 pytestmark = pytest.mark.slow

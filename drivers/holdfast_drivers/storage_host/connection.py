@@ -14,8 +14,8 @@ from holdfast.ports import HostListener
 from holdfast.remote.client import RemoteClient
 from holdfast.remote.sharing import shared_client
 from holdfast.requests import CallContext, CheckHealth
-from holdfast_drivers.local.hosted import Agent
-from holdfast_drivers.local.storage_host import StorageHostConfig
+from holdfast_drivers.storage_host.agent import Agent
+from holdfast_drivers.storage_host.config import StorageHostConfig
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ def _channel(config: StorageHostConfig) -> Channel:
     )
 
 
-class ReplayingListener(HostListener):
+class GrantReplay(HostListener):
     """Has the server told of all grants again when a host comes, as every verb does."""
 
     def __init__(self, agent: Callable[[], AbstractAsyncContextManager[Agent]]) -> None:

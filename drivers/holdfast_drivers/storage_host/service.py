@@ -5,14 +5,10 @@ The caller gives ids with each call, so that this side needs no chance, and no c
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-import msgspec
+from typing import Any
 
 from holdfast import infos, requests
 from holdfast.errors import NotFound, Unavailable
-from holdfast.handles import BlockNodeHandle, FileHandle
-from holdfast.identity import ANY_STORE, ExpectedStore
 from holdfast.infos import HealthInfo, ProbeResult, StoreState
 from holdfast.remote.service import Service, Verb
 from holdfast.requests import Request, verb_of
@@ -26,29 +22,16 @@ from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.probing import probe_primary
 from holdfast_drivers.local.views import pools_of, snapshot_page, stats_of, volume_page
 from holdfast_drivers.local.volumes import Volumes
-
-Asked = requests.PrimaryRequest | requests.LifeCycleRequest
-ServedHandle = BlockNodeHandle | FileHandle
-
-FEATURES: Final = "features"
-GET_STORE: Final = "get_store"
-PROBE: Final = "probe"
-
-
-class ServedCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One call: the operation it is of, an id for what it may make, its fence, and the request.
-
-    ``expected`` is the store that the folder must be.
-    """
-
-    operation: str = ""
-    fresh: str = ""
-    fence: int = 0
-    request: Asked | None = None
-    expected: ExpectedStore = ANY_STORE
+from holdfast_drivers.storage_host.calls import (
+    FEATURES,
+    GET_STORE,
+    PROBE,
+    AgentCall,
+    GrantHandle,
+)
 
 
-class Server(ABC):
+class VolumeServer(ABC):
     """What lets hosts use the volumes: the part that storage hosts do not have in common."""
 
     @abstractmethod
@@ -60,7 +43,7 @@ class Server(ABC):
         """Whether the server serves."""
 
     @abstractmethod
-    def open(self, request: requests.Open) -> ServedHandle:
+    def open(self, request: requests.Open) -> GrantHandle:
         """The handle of a granted volume."""
 
     @abstractmethod
@@ -68,10 +51,10 @@ class Server(ABC):
         """The store is given back: leave nothing of it with the server."""
 
 
-class ServedStore:
+class StoreService:
     """The verbs of one store."""
 
-    def __init__(self, place: Place, volumes: Volumes, server: Server) -> None:
+    def __init__(self, place: Place, volumes: Volumes, server: VolumeServer) -> None:
         self._place = place
         self._volumes = volumes
         self._server = server
@@ -79,7 +62,7 @@ class ServedStore:
 
     def service(self) -> Service:
         """What the agent serves."""
-        verbs: dict[str, Callable[[ServedCall], object]] = {
+        verbs: dict[str, Callable[[AgentCall], object]] = {
             FEATURES: self._features,
             GET_STORE: lambda call: self._folder.get(call.fence),
             PROBE: self._probe,
@@ -87,9 +70,9 @@ class ServedStore:
         }
         for kind, verb in self._requests().items():
             verbs[str(kind.__struct_config__.tag)] = verb
-        return {name: Verb(ServedCall, _typed(verb)) for name, verb in verbs.items()}
+        return {name: Verb(AgentCall, _typed(verb)) for name, verb in verbs.items()}
 
-    def _requests(self) -> Mapping[type[Request], Callable[[ServedCall], object]]:
+    def _requests(self) -> Mapping[type[Request], Callable[[AgentCall], object]]:
         volumes, folder = self._volumes, self._folder
         reading: dict[type[Request], Callable[[Any], object]] = {
             requests.ListPools: lambda _: pools_of(volumes),
@@ -130,15 +113,15 @@ class ServedStore:
             **{kind: self._settled(_making(verb)) for kind, verb in making.items()},
         }
 
-    def _settled(self, verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:
-        def perform(call: ServedCall) -> object:
+    def _settled(self, verb: Callable[[AgentCall], object]) -> Callable[[AgentCall], object]:
+        def perform(call: AgentCall) -> object:
             self._recognize(call)
             self._server.settle()
             return verb(call)
 
         return perform
 
-    def _recognize(self, call: ServedCall) -> None:
+    def _recognize(self, call: AgentCall) -> None:
         """Refuse another store, before the server is told of what is granted in it."""
         if call.expected.identities:
             try:
@@ -155,16 +138,16 @@ class ServedStore:
             raise Unavailable(health.detail)
         return self._folder.initialize(asked, operation, fresh, fence)
 
-    def _features(self, _: ServedCall) -> Features:
+    def _features(self, _: AgentCall) -> Features:
         return find_features(self._place.root, self._place.lock)
 
-    def _probe(self, call: ServedCall) -> ProbeResult:
+    def _probe(self, call: AgentCall) -> ProbeResult:
         assert call.request is not None
         self._recognize(call)
         self._server.settle()
         return probe_primary(self._volumes, call.operation, call.request, call.fence)
 
-    def _health(self, call: ServedCall) -> HealthInfo:
+    def _health(self, call: AgentCall) -> HealthInfo:
         self._recognize(call)
         health = health_of(self._place)
         if health.state is infos.HealthState.DOWN:
@@ -178,22 +161,22 @@ class ServedStore:
         return gone
 
 
-def _reading(verb: Callable[[Any], object]) -> Callable[[ServedCall], object]:
+def _reading(verb: Callable[[Any], object]) -> Callable[[AgentCall], object]:
     return lambda call: verb(call.request)
 
 
-def _ending(verb: Callable[[Any, int], object]) -> Callable[[ServedCall], object]:
+def _ending(verb: Callable[[Any, int], object]) -> Callable[[AgentCall], object]:
     return lambda call: verb(call.request, call.fence)
 
 
-def _making(verb: Callable[[Any, str, str, int], object]) -> Callable[[ServedCall], object]:
+def _making(verb: Callable[[Any, str, str, int], object]) -> Callable[[AgentCall], object]:
     return lambda call: verb(call.request, call.operation, call.fresh, call.fence)
 
 
-def _typed(verb: Callable[[ServedCall], object]) -> Callable[[ServedCall], object]:
+def _typed(verb: Callable[[AgentCall], object]) -> Callable[[AgentCall], object]:
     """Let only driver errors out; ``None`` where space is being promised and the caller waits."""
 
-    def perform(call: ServedCall) -> object:
+    def perform(call: AgentCall) -> object:
         try:
             return attempt("", verb, call)
         except SpaceTaken:

@@ -54,7 +54,7 @@ class StorageHostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     agent_socket: str = ""
 
 
-def hosted_capabilities(
+def storage_host_capabilities(
     config: StorageHostConfig, features: Features, form: ImageFormat = ImageFormat.RAW
 ) -> PrimaryCapabilities:
     """What a store can do whose volumes a server lets hosts use.

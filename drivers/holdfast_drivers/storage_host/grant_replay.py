@@ -20,8 +20,8 @@ from holdfast_drivers.local.locks import Lock, LockKind
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import decoded
-from holdfast_drivers.local.served import Server
 from holdfast_drivers.local.volumes import VolumeRow, Volumes
+from holdfast_drivers.storage_host.service import VolumeServer
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,7 +66,7 @@ class Granted(NamedTuple, Generic[K]):
     record: K
 
 
-class ReplayingServer(Server, Generic[K]):
+class ReplayedServer(VolumeServer, Generic[K]):
     """What servers have in common that must be told of all grants whenever they start.
 
     Args:
