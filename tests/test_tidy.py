@@ -26,7 +26,7 @@ DRIVER_FILES = {
     "testbed.py",
     "inspector.py",
 }
-KITS = {"storage_host"}
+KITS = {"servers", "storage_host"}
 """Folders beside the drivers that are no storage systems."""
 FROM_A_KIT = {"iscsi": {"lifecycle.py"}}
 CLOCKS = {"time", "random", "uuid", "threading", "secrets"}

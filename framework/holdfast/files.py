@@ -2,7 +2,7 @@
 
 In production there is no observer and a function costs its system call. A crash test sets one with
 ``observe``; it is told before and after each mutation, may kill the process there, and may keep the
-record: from it :mod:`holdfast.power_cut` rebuilds what a power cut would have left. The rules are
+record: from it the suite's ``power_cut`` rebuilds what a power cut would have left. The rules are
 those of POSIX: the bytes of a file are durable after ``fsync_file``, its name after
 ``fsync_directory`` of the folder that holds it. Nothing here retries or translates an ``OSError``;
 each names its file. A :class:`~holdfast.trees.TreePath` is reached without following any link.

@@ -13,7 +13,6 @@ from typing import ClassVar
 import msgspec
 
 from holdfast import infos, requests
-from holdfast.backends.specs import BackendServer
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.errors import ConfigurationError, Unsupported
 from holdfast.handles import Handle
@@ -393,7 +392,3 @@ class Provider(ABC):
             f"provider {self.name} cannot be certified on a real store: nothing could look into it "
             "by another path than the driver's"
         )
-
-    def servers(self) -> tuple[BackendServer, ...]:
-        """What ``holdfast backends build`` makes for this provider's container testbed."""
-        return ()

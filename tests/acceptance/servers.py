@@ -12,10 +12,10 @@ from tests.acceptance.iscsi_suite import IscsiTarget
 from tests.acceptance.outcomes import Product
 from tests.acceptance.swift_suite import Login, Target
 
-from holdfast.backends.minio_source import find_minio
-from holdfast.backends.servers import Server, ServerFile, ServerSpec, run_server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast_drivers.iscsi.testbed import ISCSI_PORT, iscsi_testbed
+from holdfast_drivers.servers.minio_source import find_minio
+from holdfast_drivers.servers.servers import Server, ServerFile, ServerSpec, run_server
 from holdfast_drivers.swift.gateway.pipeline import PORT, User
 from holdfast_drivers.swift.gateway.server import gateway_server, swift_version
 from holdfast_drivers.swift.gateway.storage import (

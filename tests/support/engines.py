@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from holdfast.backends.engine_client import engine_answers, engine_client
-from holdfast.backends.images import BASE_IMAGE, image_id
-from holdfast.backends.network import host_obstacle
+from holdfast_drivers.servers.engine_client import engine_answers, engine_client
+from holdfast_drivers.servers.images import BASE_IMAGE, image_id
+from holdfast_drivers.servers.network import host_obstacle
 
 BUILD = "run: holdfast backends build"
 

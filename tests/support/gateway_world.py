@@ -10,10 +10,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.fault_requests import RequestFaults
-from holdfast.backends.minio_source import find_minio
-from holdfast.backends.servers import Server, until_ready
+from holdfast_drivers.servers.fault_proxy import FaultProxy
+from holdfast_drivers.servers.fault_requests import RequestFaults
+from holdfast_drivers.servers.minio_source import find_minio
+from holdfast_drivers.servers.servers import Server, until_ready
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
 from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from holdfast import infos, requests
-from holdfast.backends.servers import Server
 from holdfast.errors import Exhausted
 from holdfast.infos import HealthState, OwnedKind, StoreState
 from holdfast.ports import PrimaryDriver, Provider
 from holdfast.requests import CallContext, Role
 from holdfast.runtime import runtime
 from holdfast.testbed import Fault, Testbed
+from holdfast_drivers.servers.servers import Server
 
 MIB = 1 << 20
 NAMESPACE = "trouble"

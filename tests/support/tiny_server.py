@@ -9,12 +9,18 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.images import BASE_IMAGE, ImageRecipe
-from holdfast.backends.servers import BackendServer, Server, ServerFile, ServerSpec, run_server
 from holdfast.errors import Unsupported
 from holdfast.ports import LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import BackendIdentity, Inspector, Testbed, TestbedFactory, TestbedKind
+from holdfast_drivers.servers.images import BASE_IMAGE, ImageRecipe
+from holdfast_drivers.servers.servers import (
+    BackendServer,
+    Server,
+    ServerFile,
+    ServerSpec,
+    run_server,
+)
 
 PORT = 80
 _HERE = Path(__file__).parent

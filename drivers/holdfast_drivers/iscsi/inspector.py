@@ -2,8 +2,8 @@
 
 import msgspec
 
-from holdfast.backends.servers import Server
 from holdfast.testbed import Inspector, Inventory
+from holdfast_drivers.servers.servers import Server
 from holdfast_drivers.storage_host.inside_process import InsideProcess
 
 _COMMAND = (

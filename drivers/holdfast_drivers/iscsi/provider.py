@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.specs import BackendServer
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.iscsi.config import IscsiConfig, host_config
 from holdfast_drivers.iscsi.host import ENTRY
 from holdfast_drivers.iscsi.testbed import TGT, iscsi_testbed
+from holdfast_drivers.servers.specs import BackendServer
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.config import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent

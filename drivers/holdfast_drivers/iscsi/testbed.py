@@ -9,17 +9,17 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast.backends.loops import loop_devices, make_loop_devices
-from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import ImageRecipe, Mount, ServerSpec
 from holdfast.errors import EnvironmentUnavailable, ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, Inspector
 from holdfast_drivers.iscsi.config import IscsiConfig
 from holdfast_drivers.iscsi.inspector import IscsiInspector, inside_process
+from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast_drivers.servers.loops import loop_devices, make_loop_devices
+from holdfast_drivers.servers.run_folders import make_run_folder
+from holdfast_drivers.servers.servers import Server, run_server
+from holdfast_drivers.servers.specs import ImageRecipe, Mount, ServerSpec
 from holdfast_drivers.storage_host.inside_process import InsideProcess
 from holdfast_drivers.storage_host.keys import Keys
 from holdfast_drivers.storage_host.testbed import (

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.specs import BackendServer
 from holdfast.ports import ImageDriver, LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
@@ -19,6 +18,7 @@ from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.session import open_session
 from holdfast_drivers.nfs.shelves import Shelves
 from holdfast_drivers.nfs.uploads import Uploads
+from holdfast_drivers.servers.specs import BackendServer
 
 
 class NfsImageProvider(Provider):

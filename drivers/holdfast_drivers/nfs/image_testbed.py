@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends.servers import Server
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
@@ -23,6 +22,7 @@ from holdfast_drivers.nfs.server import (
     exports,
     fault_in_force,
 )
+from holdfast_drivers.servers.servers import Server
 
 _SIZE: Final = "768M"
 _MAKE_S: Final = 10.0

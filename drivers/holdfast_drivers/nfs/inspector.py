@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.infos import OwnedKind
 from holdfast.requests import Role
 from holdfast.testbed import Inspected, Inspector, Inventory
 from holdfast_drivers.nfs.server import Storage
+from holdfast_drivers.servers.servers import Server
 from holdfast_drivers.storage_host.inside_process import InsideProcess
 
 _PARTS: Final = ("inside_disks.py", "inside.py")

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.specs import BackendServer
 from holdfast.infos import StoreInfo
 from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
 from holdfast.requests import AttachHost, CallContext, Role, ScopeKind
@@ -20,6 +19,7 @@ from holdfast_drivers.nfs.primary_config import (
 )
 from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.testbed import nfs_testbed, qcow2_testbed
+from holdfast_drivers.servers.specs import BackendServer
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.config import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent

@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends.loops import loop_devices, make_loop_devices
-from holdfast.backends.servers import ReadyProbe, Server, ServerSpec, run_server
-from holdfast.backends.specs import BackendServer, ImageRecipe, ServerFile
 from holdfast.errors import EnvironmentUnavailable
 from holdfast.runtime import runtime
 from holdfast.testbed import Fault
 from holdfast_drivers.nfs.libnfs import Address, Client
+from holdfast_drivers.servers.loops import loop_devices, make_loop_devices
+from holdfast_drivers.servers.servers import ReadyProbe, Server, ServerSpec, run_server
+from holdfast_drivers.servers.specs import BackendServer, ImageRecipe, ServerFile
 
 RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).parent / "container")
 BACKEND: Final = BackendServer(name="nfs-ganesha", images=(RECIPE,))

@@ -9,11 +9,6 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast.backends.network import host_places
-from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import ServerSpec
 from holdfast.data.images import ImageFormat
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
@@ -29,6 +24,11 @@ from holdfast_drivers.nfs.server import (
     server_spec,
     serves,
 )
+from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast_drivers.servers.network import host_places
+from holdfast_drivers.servers.run_folders import make_run_folder
+from holdfast_drivers.servers.servers import Server, run_server
+from holdfast_drivers.servers.specs import ServerSpec
 from holdfast_drivers.storage_host.keys import Keys
 from holdfast_drivers.storage_host.testbed import (
     AUTHORIZED_KEYS,

@@ -9,18 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
-from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.minio_source import FoundMinio, find_minio
-from holdfast.backends.ownership import state_folder
-from holdfast.backends.seaweedfs import (
-    restart_after_full,
-    weed_container,
-    weed_mount,
-    weed_version,
-)
-from holdfast.backends.servers import Server, run_server
-from holdfast.backends.specs import ServerSpec, Volume
 from holdfast.errors import Unsupported
 from holdfast.requests import Role
 from holdfast.runtime import runtime
@@ -36,6 +24,18 @@ from holdfast_drivers.s3.testbed import (
     prepare,
     session_of,
 )
+from holdfast_drivers.servers.bounded_disk import BoundedDisk, bounded_disk
+from holdfast_drivers.servers.fault_proxy import FaultProxy
+from holdfast_drivers.servers.minio_source import FoundMinio, find_minio
+from holdfast_drivers.servers.ownership import state_folder
+from holdfast_drivers.servers.seaweedfs import (
+    restart_after_full,
+    weed_container,
+    weed_mount,
+    weed_version,
+)
+from holdfast_drivers.servers.servers import Server, run_server
+from holdfast_drivers.servers.specs import ServerSpec, Volume
 
 PORT: Final = 9000
 _DATA: Final = "/data"

@@ -15,9 +15,6 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.run_folders import claim_folder, sweep_run_folders
-from holdfast.backends.seaweedfs import weed_program, weed_users
 from holdfast.errors import EnvironmentUnavailable, Unsupported
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, Fault, TestbedKind
@@ -30,6 +27,9 @@ from holdfast_drivers.s3.testbed import (
     once_ready,
     prepare,
 )
+from holdfast_drivers.servers.fault_proxy import FaultProxy
+from holdfast_drivers.servers.run_folders import claim_folder, sweep_run_folders
+from holdfast_drivers.servers.seaweedfs import weed_program, weed_users
 
 _SOCKETS: Final = {"master": 1, "volume": 3, "filer": 5, "s3": 7}
 """Where no setting can put them elsewhere: by service, which of the ports they are named after."""

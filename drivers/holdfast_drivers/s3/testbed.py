@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast.errors import EnvironmentUnavailable, ErrorKind
 from holdfast.requests import Role
 from holdfast.runtime import runtime
@@ -28,6 +27,7 @@ from holdfast_drivers.s3.inspector import (
     list_bucket,
     list_past_versions,
 )
+from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
 
 T = TypeVar("T")
 _READY_S: Final = 60.0

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from holdfast.backends.exec_stream import ExecStream
-from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable
+from holdfast_drivers.servers.exec_stream import ExecStream
+from holdfast_drivers.servers.servers import Server
 
 
 class InsideProcess:

@@ -10,12 +10,12 @@ import msgspec
 
 import holdfast
 import holdfast_drivers
-from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.servers import Server
-from holdfast.backends.specs import Mount, ServerFile
 from holdfast.errors import ErrorKind
 from holdfast.requests import Role
 from holdfast.testbed import BadConfig, Testbed, TestbedKind
+from holdfast_drivers.servers.fault_proxy import FaultProxy
+from holdfast_drivers.servers.servers import Server
+from holdfast_drivers.servers.specs import Mount, ServerFile
 from holdfast_drivers.storage_host.keys import Keys
 
 SSH_PORT: Final = 22

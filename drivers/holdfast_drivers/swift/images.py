@@ -3,6 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-from holdfast.backends.specs import ImageRecipe
+from holdfast_drivers.servers.specs import ImageRecipe
 
 SWIFT_IMAGE: Final = ImageRecipe(name="holdfast/swift", folder=Path(__file__).parent / "container")

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.backends.specs import BackendServer
 from holdfast.ports import ImageDriver, LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast_drivers.servers.specs import BackendServer
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE

@@ -13,14 +13,14 @@ from typing import Final
 import httpx
 import msgspec
 
-from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
-from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast.backends.servers import Server, ServerSpec, run_server
-from holdfast.backends.specs import Mount
 from holdfast.errors import EnvironmentUnavailable, ErrorKind, Unsupported
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
+from holdfast_drivers.servers.bounded_disk import BoundedDisk, bounded_disk
+from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast_drivers.servers.servers import Server, ServerSpec, run_server
+from holdfast_drivers.servers.specs import Mount
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.images import SWIFT_IMAGE
 from holdfast_drivers.swift.inspector import Disk, SwiftInspector

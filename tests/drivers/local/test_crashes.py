@@ -21,10 +21,10 @@ from holdfast.errors import NotFound
 from holdfast.files import Mutation, observe
 from holdfast.infos import Absent, Done, OwnedKind, Partial, ProbeResult, StoreInfo
 from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.power_cut import PowerCut, Recorder
 from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
 from holdfast.runtime import InlineRuntime, use_runtime
 from holdfast.testbed import Inspected
+from holdfast_conformance.power_cut import PowerCut, Recorder
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.inspector import LocalInspector

@@ -33,8 +33,8 @@ from holdfast.data import open_block_io
 from holdfast.errors import NotFound
 from holdfast.files import Mutation, MutationKind, observe
 from holdfast.infos import Absent, Done, Undetermined
-from holdfast.power_cut import PowerCut, Recorder
 from holdfast.requests import CallContext, Request, verb_of
+from holdfast_conformance.power_cut import PowerCut, Recorder
 
 each_case = pytest.mark.parametrize(("before", "later", "late"), CASES.values(), ids=list(CASES))
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from holdfast.backends.fault_proxy import FaultProxy
-from holdfast.backends.fault_requests import http_answer, requests
 from holdfast_drivers.s3.testbed import Credentials, session_of
+from holdfast_drivers.servers.fault_proxy import FaultProxy
+from holdfast_drivers.servers.fault_requests import http_answer, requests
 
 pytestmark = pytest.mark.slow
 EARLY = http_answer(503, "XMinioServerNotInitialized")

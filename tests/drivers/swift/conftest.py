@@ -8,7 +8,7 @@ import pytest
 
 from engines import require_engine
 from gateway_world import NEVER, Running
-from holdfast.backends.minio_source import find_minio
+from holdfast_drivers.servers.minio_source import find_minio
 
 PRODUCTS = ("seaweedfs", "minio")
 

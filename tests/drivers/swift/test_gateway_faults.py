@@ -9,8 +9,8 @@ import pytest
 
 from fault_world import context
 from gateway_world import Container, Gateway, Running
-from holdfast.backends.fault_requests import Match, http_answer, requests
 from holdfast.errors import Busy
+from holdfast_drivers.servers.fault_requests import Match, http_answer, requests
 from holdfast_drivers.swift.connection import Call, open_connection
 from holdfast_drivers.swift.containers import Container as Stored
 from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Object

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway_world import Container, Running
-from holdfast.backends.fault_requests import Match, http_answer, requests
+from holdfast_drivers.servers.fault_requests import Match, http_answer, requests
 
 pytestmark = pytest.mark.slow
 CONTAINER = requests("GET", "/c/")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway_world import Container, Running
-from holdfast.backends.fault_requests import requests
+from holdfast_drivers.servers.fault_requests import requests
 
 pytestmark = pytest.mark.slow
 READS: dict[str, dict[str, str]] = {

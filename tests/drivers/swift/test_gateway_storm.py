@@ -6,7 +6,7 @@ import random
 import pytest
 
 from gateway_world import Container, Running
-from holdfast.backends.fault_requests import RequestFaults, http_answer
+from holdfast_drivers.servers.fault_requests import RequestFaults, http_answer
 
 pytestmark = pytest.mark.slow
 ROUNDS = 25

@@ -11,8 +11,8 @@ import pytest
 
 from engines import require_engine
 from gateway_world import Gateway, Running
-from holdfast.backends.fault_requests import http_answer, requests
-from holdfast.backends.servers import until_ready
+from holdfast_drivers.servers.fault_requests import http_answer, requests
+from holdfast_drivers.servers.servers import until_ready
 from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
 from holdfast_drivers.swift.gateway.container.swift_on_s3 import store as store_module
 from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Container as Record

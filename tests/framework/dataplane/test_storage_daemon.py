@@ -15,13 +15,13 @@ import pytest
 
 from daemons import make_image, require_plane
 from engines import require_engine
-from holdfast.backends.network import host_obstacle, host_places
 from holdfast.data import open_block_io
 from holdfast.dataplane import DataPlane, use_data_plane
 from holdfast.errors import Denied, EnvironmentUnavailable
 from holdfast.handles import BlockNodeHandle
 from holdfast.runtime import RealRuntime
 from holdfast.testbed import HostPlace
+from holdfast_drivers.servers.network import host_obstacle, host_places
 
 MIB = 1 << 20
 SECRET = "canary-of-a-granted-host"

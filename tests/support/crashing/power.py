@@ -21,8 +21,8 @@ from holdfast.demo import acknowledgement
 from holdfast.demo.acknowledgement import Promise
 from holdfast.demo.play import CATALOGUE
 from holdfast.files import Mutation, MutationKind
-from holdfast.power_cut import PowerCut
 from holdfast.runtime import RealRuntime, use_runtime
+from holdfast_conformance.power_cut import PowerCut
 
 _ENDINGS = ("", "-wal")
 

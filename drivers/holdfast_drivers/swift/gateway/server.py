@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from holdfast.backends.servers import Server, ServerFile, ServerSpec, run_server
-from holdfast.backends.specs import ImageRecipe
+from holdfast_drivers.servers.servers import Server, ServerFile, ServerSpec, run_server
+from holdfast_drivers.servers.specs import ImageRecipe
 from holdfast_drivers.swift.gateway.pipeline import (
     CONFIG_FILE,
     PORT,

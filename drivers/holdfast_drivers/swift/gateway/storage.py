@@ -10,17 +10,19 @@ from typing import Final
 
 import msgspec
 
-from holdfast.backends import run_folders
-from holdfast.backends.bounded_disk import BoundedDisk, bounded_disk
-from holdfast.backends.minio_source import FoundMinio, MinioSource, find_minio
-from holdfast.backends.run_folders import make_run_folder
-from holdfast.backends.seaweedfs import (
+from holdfast.errors import EnvironmentUnavailable
+from holdfast.runtime import runtime
+from holdfast_drivers.servers import run_folders
+from holdfast_drivers.servers.bounded_disk import BoundedDisk, bounded_disk
+from holdfast_drivers.servers.minio_source import FoundMinio, MinioSource, find_minio
+from holdfast_drivers.servers.run_folders import make_run_folder
+from holdfast_drivers.servers.seaweedfs import (
     restart_after_full,
     weed_container,
     weed_mount,
     weed_version,
 )
-from holdfast.backends.servers import (
+from holdfast_drivers.servers.servers import (
     ReadyProbe,
     Server,
     ServerFile,
@@ -29,8 +31,6 @@ from holdfast.backends.servers import (
     run_server,
     until_ready,
 )
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
 from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
 

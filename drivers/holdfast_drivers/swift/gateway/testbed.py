@@ -9,14 +9,14 @@ from typing import Final
 import httpx
 import msgspec
 
-from holdfast.backends.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast.backends.fault_requests import ALWAYS, Match
-from holdfast.backends.network import bridge_address
-from holdfast.backends.servers import Server
 from holdfast.errors import EnvironmentUnavailable, Unsupported
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
+from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast_drivers.servers.fault_requests import ALWAYS, Match
+from holdfast_drivers.servers.network import bridge_address
+from holdfast_drivers.servers.servers import Server
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
 from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials

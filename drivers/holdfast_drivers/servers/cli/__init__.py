@@ -1,0 +1,1 @@
+"""Commands of the servers' room: ``holdfast backends`` and ``holdfast doctor``."""
