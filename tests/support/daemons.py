@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -59,9 +60,12 @@ class NbdServer:
         os.kill(self._pid, number)
 
     def end(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill it, if it still runs; it is gone afterwards, and with it the lock of its pid file."""
         if self._pid:
+            process = os.pidfd_open(self._pid)
             self.send(signal.SIGKILL)
+            select.select([process], [], [])
+            os.close(process)
             self._pid = 0
 
 

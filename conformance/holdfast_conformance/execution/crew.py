@@ -12,6 +12,8 @@ Done = Callable[[PlanResult], bool]
 """Takes the result of each plan, one at a time; false when no further plan is to be begun."""
 
 _POLL_S = 0.2
+_KILLED_S = 1.0
+"""How long until workers of lanes that do not stop are killed again: one may just have begun."""
 
 
 class Crew:
@@ -34,18 +36,13 @@ class Crew:
         Those that were begun are a prefix of ``plans``, and all of them are finished.
         """
         work = _Work(plans, capabilities, traces, done)
-        futures = [self._threads.submit(work.share, lane) for lane in self.lanes]
         try:
+            futures = [self._threads.submit(work.share, lane) for lane in self.lanes]
             _wait_for(futures)
         except BaseException:
-            work.stop()
-            for lane in self.lanes:
-                lane.interrupt()
-            wait(futures, timeout=max(lane.patience_s for lane in self.lanes))
-            for lane, future in zip(self.lanes, futures, strict=True):
-                if not future.done():
-                    lane.abort()
-            wait(futures)
+            # Ctrl-C may come while the lanes are being set to work: those that were are not in
+            # ``futures`` yet, and whoever closes a lane must be alone with its worker.
+            _end(work, max(lane.patience_s for lane in self.lanes))
             raise
         for future in futures:
             future.result()
@@ -71,11 +68,20 @@ class _Work:
         self._traces = traces
         self._done = done
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._active: list[Campaign] = []
         self._stopped = False
 
-    def stop(self) -> None:
-        """Hand out no further plan."""
-        self._stopped = True
+    def stop(self) -> list[Campaign]:
+        """Hand out no further plan; the lanes that still execute one, and then no others."""
+        with self._lock:
+            self._stopped = True
+            return list(self._active)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether no lane executes a plan any more, after so many seconds at the most."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._active, timeout_s)
 
     def share(self, lane: Campaign) -> None:
         """Execute plans on one lane until none is left."""
@@ -86,14 +92,39 @@ class _Work:
                     if plan is None:
                         return
                     trace = self._traces.open(plan.role.value)
-                with trace as write:
-                    result = lane.execute(plan, self._capabilities, write)
+                    self._active.append(lane)
+                try:
+                    with trace as write:
+                        result = lane.execute(plan, self._capabilities, write)
+                finally:
+                    with self._changed:
+                        self._active.remove(lane)
+                        self._changed.notify_all()
                 with self._lock:
                     if not self._done(result):
                         self._stopped = True
         except BaseException:
             self._stopped = True
             raise
+
+
+def _end(work: _Work, patience_s: float) -> None:
+    """Have all lanes stop at their next step, and kill the workers of those that do not.
+
+    Ctrl-C meanwhile means that nobody is willing to wait.
+    """
+    while True:
+        try:
+            for lane in work.stop():
+                lane.interrupt()
+            if work.wait(patience_s):
+                return
+            for lane in work.stop():
+                lane.abort()
+            if work.wait(_KILLED_S):
+                return
+        except KeyboardInterrupt:
+            patience_s = 0.0
 
 
 def _wait_for(futures: Sequence[Future[None]]) -> None:

@@ -15,8 +15,16 @@ class Lane(msgspec.Struct, frozen=True):
     ledger: Ledger
 
     def close(self) -> bool:
-        """End the worker and the ledger; whether nothing is left behind."""
-        return self.ledger.close(clean=self.supervisor.close())
+        """End the worker and the ledger; whether nothing is left behind.
+
+        Ctrl-C meanwhile cuts the worker off; the ledger then says what it may have left.
+        """
+        try:
+            clean = self.supervisor.close()
+        except KeyboardInterrupt:
+            self.supervisor.kill()
+            clean = False
+        return self.ledger.close(clean=clean)
 
 
 def open_lane(provider: str, testbed: str, run: str, patience: Patience | None = None) -> Lane:

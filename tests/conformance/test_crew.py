@@ -1,0 +1,126 @@
+"""Lanes that share plans, when somebody presses Ctrl-C: who closes a lane is alone with it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from holdfast.capabilities import Capabilities
+from holdfast.requests import Role
+from holdfast_conformance.execution.campaign import Campaign, PlanResult, TraceFolder
+from holdfast_conformance.execution.crew import Crew
+from holdfast_conformance.plan import Plan
+
+CAPABILITIES = cast("Capabilities", None)
+
+
+class Traces:
+    """Keeps no trace."""
+
+    @contextmanager
+    def _nothing(self) -> Iterator[Callable[[bytes], None]]:
+        yield lambda _: None
+
+    def open(self, _: str) -> Any:
+        return self._nothing()
+
+
+class Lane:
+    """Executes a plan until it is told to stop, or until it is aborted where it does not listen."""
+
+    patience_s = 0.05
+
+    def __init__(self, *, listens: bool) -> None:
+        self.begun = threading.Event()
+        self.is_busy = False
+        self.was_aborted = False
+        self._listens = listens
+        self._told = threading.Event()
+
+    def execute(self, *_: object) -> PlanResult:
+        self.is_busy = True
+        self.begun.set()
+        self._told.wait()
+        self.is_busy = False
+        return cast("PlanResult", None)
+
+    def interrupt(self) -> None:
+        if self._listens:
+            self._told.set()
+
+    def abort(self) -> None:
+        self.was_aborted = True
+        self._told.set()
+
+
+class PlanOfNothing:
+    """Enough of a plan for a lane that does not look at it."""
+
+    role = Role.PRIMARY
+
+
+def execute(crew: Crew) -> None:
+    plans = [cast("Plan", PlanOfNothing())] * 100
+    crew.execute(plans, CAPABILITIES, cast("TraceFolder", Traces()), lambda _: True)
+
+
+def crew_of(*lanes: Lane) -> Crew:
+    return Crew([cast("Campaign", lane) for lane in lanes])
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_ctrl_c_while_lanes_are_set_to_work_leaves_none_at_work(
+    listens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lane executes already when Ctrl-C comes before the second was told to begin."""
+    first, second = Lane(listens=listens), Lane(listens=listens)
+    crew = crew_of(first, second)
+    submit = crew._threads.submit
+
+    def interrupted(function: Callable[..., object], lane: Lane) -> Future[object]:
+        if lane is second:
+            first.begun.wait()
+            raise KeyboardInterrupt
+        return submit(function, lane)
+
+    monkeypatch.setattr(crew._threads, "submit", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(crew)
+
+    assert (first.is_busy, second.is_busy, first.was_aborted) == (False, False, not listens)
+    crew.close()
+
+
+def test_a_second_ctrl_c_hastens_the_end_and_leaves_none_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pressed again while a lane takes its time, it kills that lane's worker."""
+    lanes = [Lane(listens=False), Lane(listens=False)]
+    crew = crew_of(*lanes)
+    pressed = iter((KeyboardInterrupt, KeyboardInterrupt))
+    wait_for = threading.Condition.wait_for
+
+    def interrupted(_: object) -> None:
+        for lane in lanes:
+            lane.begun.wait()
+        raise next(pressed)
+
+    def waiting(condition: threading.Condition, *arguments: Any) -> bool:
+        again = next(pressed, None)
+        if again is not None:
+            raise again
+        return bool(wait_for(condition, *arguments))
+
+    monkeypatch.setattr("holdfast_conformance.execution.crew._wait_for", interrupted)
+    monkeypatch.setattr(threading.Condition, "wait_for", waiting)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(crew)
+
+    assert [lane.is_busy for lane in lanes] == [False, False]
+    assert all(lane.was_aborted for lane in lanes)
+    crew.close()
