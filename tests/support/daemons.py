@@ -60,7 +60,7 @@ class NbdServer:
         os.kill(self._pid, number)
 
     def end(self) -> None:
-        """Kill it, if it still runs; it is gone afterwards, and with it the lock of its pid file."""
+        """Kill it, if it still runs; afterwards it is gone, and its pid file locked no more."""
         if self._pid:
             process = os.pidfd_open(self._pid)
             self.send(signal.SIGKILL)
