@@ -13,7 +13,7 @@ from holdfast.requests import CallContext, Role
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.testbed import S3Testbed
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 from races import Interruptible
 from running_testbeds import Running
 

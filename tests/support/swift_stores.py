@@ -12,8 +12,9 @@ from holdfast.errors import Unknown
 from holdfast.infos import ObjectInfo, OwnedKind
 from holdfast.requests import CallContext, PartReference, Role
 from holdfast.testbed import Inspected
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
+from holdfast_drivers.swift.connection import Answer, Connection, open_connection
 from holdfast_drivers.swift.image import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from races import KEY, Interruptible

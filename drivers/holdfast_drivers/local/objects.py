@@ -8,12 +8,13 @@ from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, OutOfRange
 from holdfast.handles import FileHandle
 from holdfast.trees import TreePath
+from holdfast_drivers.listing import key_page
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.locks import LockKind
-from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.promises import Promises
 from holdfast_drivers.local.shelf import Row, Shelf, Unreadable
+from holdfast_drivers.reported import object_info
 
 
 class ObjectRow(Row, frozen=True, kw_only=True):
@@ -28,14 +29,7 @@ class ObjectRow(Row, frozen=True, kw_only=True):
 
     def info(self) -> infos.ObjectInfo:
         """What is reported of the object."""
-        return infos.ObjectInfo(
-            key=self.key,
-            id=self.id,
-            kind=self.kind,
-            content_type=self.content_type,
-            size_bytes=self.size_bytes,
-            sha256=self.sha256,
-        )
+        return object_info(self)
 
 
 class Objects:
@@ -133,15 +127,10 @@ class Objects:
     def list(self, request: requests.ListObjects) -> infos.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = self.place.row()
-        found = [key for key in self.shelf.all_keys() if key.startswith(request.prefix)]
-        names = sorted({_folded(key, request) for key in found}, key=str.encode)
-        scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
-        page = page_of(names, scope, token=request.token, limit=request.limit)
-        keys = set(found)
-        wanted = [name for name in page.names if name in keys and not _is_folded(name, request)]
+        page = key_page(self.shelf.all_keys(), store.id, request)
         return infos.ObjectPage(
-            items=tuple(self.shelf.describe_all(wanted, ObjectRow.info)),
-            prefixes=tuple(name for name in page.names if _is_folded(name, request)),
+            items=tuple(self.shelf.describe_all(page.keys, ObjectRow.info)),
+            prefixes=page.prefixes,
             token=page.token,
         )
 
@@ -152,14 +141,3 @@ class Objects:
             self.promises.give(held, self.size_of(request.key))
             self.shelf.remove(request.key)
             return infos.Gone(key=request.key)
-
-
-def _folded(key: str, request: requests.ListObjects) -> str:
-    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
-    head, delimiter, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
-    return f"{request.prefix}{head}{delimiter}" if request.delimiter else key
-
-
-def _is_folded(name: str, request: requests.ListObjects) -> bool:
-    tail = name[len(request.prefix) :]
-    return bool(request.delimiter) and request.delimiter in tail

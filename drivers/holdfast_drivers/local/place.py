@@ -26,6 +26,7 @@ from holdfast_drivers.local.fences import Fences
 from holdfast_drivers.local.locks import STORE_ALONE, STORE_SHARED, Lock, Locks, open_locks
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.local.records import decoded, replaced
+from holdfast_drivers.reported import store_info
 
 
 class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,13 +41,7 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def info(self) -> StoreInfo:
         """What is reported of the store."""
-        return StoreInfo(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            hosts=self.hosts,
-            identity=self.identity,
-        )
+        return store_info(self)
 
 
 class Place:

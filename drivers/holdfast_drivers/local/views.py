@@ -1,8 +1,8 @@
 """What a primary store shows of itself: pages of volumes and snapshots, and figures. Blocking."""
 
 from holdfast import infos, requests
+from holdfast_drivers.listing import page_of
 from holdfast_drivers.local.figures import space_of
-from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.local.volumes import Volumes
 
 

@@ -19,6 +19,7 @@ from holdfast.handles import ExtentHandle, Handle
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext, PartReference, Role
 from holdfast.runtime import runtime
+from holdfast_drivers.listing import folded, page_of
 from holdfast_drivers.memory.backend import (
     Backend,
     Part,
@@ -30,7 +31,6 @@ from holdfast_drivers.memory.backend import (
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.enumeration import owned_things
 from holdfast_drivers.memory.fences import Fenced
-from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_image
 from holdfast_drivers.memory.rows import health_of, store_in
 
@@ -243,10 +243,7 @@ class MemoryImageDriver(ImageDriver):
 
     def folded(self, key: str, request: requests.ListObjects) -> tuple[str, bool]:
         """The name a key is listed under, and whether it is a common prefix up to the delimiter."""
-        if not request.delimiter:
-            return key, False
-        head, found, _ = key[len(request.prefix) :].partition(request.delimiter)
-        return (f"{request.prefix}{head}{found}", True) if found else (key, False)
+        return folded(key, request)
 
     def names(self, store: Store, request: requests.ListObjects) -> list[tuple[str, bool]]:
         """What is listed, in byte order: each name, and whether it is a common prefix."""
@@ -262,11 +259,13 @@ class MemoryImageDriver(ImageDriver):
         named = dict(self.names(store, request))
         scope = f"{store.id} objects {request.prefix!r} {request.delimiter!r}"
         limit = min(request.limit, IMAGE_CAPABILITIES.list.page_max)
-        page, token = page_of(list(named), scope, request.token, limit)
+        page = page_of(list(named), scope, token=request.token, limit=limit)
         return infos.ObjectPage(
-            items=tuple(self.info(self.stored(store, name)) for name in page if not named[name]),
-            prefixes=tuple(name for name in page if named[name]),
-            token=token,
+            items=tuple(
+                self.info(self.stored(store, name)) for name in page.names if not named[name]
+            ),
+            prefixes=tuple(name for name in page.names if named[name]),
+            token=page.token,
         )
 
     def remove(self, store: Store, key: str) -> None:

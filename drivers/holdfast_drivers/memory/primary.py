@@ -7,12 +7,12 @@ from holdfast.data import open_block_io
 from holdfast.errors import Conflict, Exhausted, InUse, Invalid, OutOfRange
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast_drivers.listing import page_of
 from holdfast_drivers.memory.access import AccessVerbs
 from holdfast_drivers.memory.backend import Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, TOTAL_BYTES
 from holdfast_drivers.memory.content import Content, content_of
 from holdfast_drivers.memory.fences import Fenced
-from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.probing import probe_primary
 from holdfast_drivers.memory.snapshots import SnapshotVerbs
 
@@ -112,7 +112,8 @@ class MemoryPrimaryDriver(SnapshotVerbs, AccessVerbs):
         self, rows: dict[str, Volume], scope: str, token: str, limit: int
     ) -> tuple[list[str], str]:
         """One page of keys in byte order, and the next page's token."""
-        return page_of(sorted(rows), scope, token, limit)
+        page = page_of(sorted(rows), scope, token=token, limit=limit)
+        return list(page.names), page.token
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes

@@ -4,11 +4,11 @@ from holdfast import infos, requests
 from holdfast.errors import Conflict, Exhausted, Invalid
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
+from holdfast_drivers.listing import page_of
 from holdfast_drivers.memory.backend import Snapshot, Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.fences import Fenced
-from holdfast_drivers.memory.pages import page_of
 from holdfast_drivers.memory.rows import PrimaryRows
 
 
@@ -79,9 +79,10 @@ class SnapshotVerbs(PrimaryRows):
         rows = store.snapshots.values()
         names = sorted(row.key for row in rows if request.volume in ("", row.volume))
         scope = f"{store.id} snapshots {request.volume}"
-        keys, token = page_of(names, scope, request.token, request.limit)
+        page = page_of(names, scope, token=request.token, limit=request.limit)
         return infos.SnapshotPage(
-            items=tuple(self.snapshot_info(store.snapshots[key]) for key in keys), token=token
+            items=tuple(self.snapshot_info(store.snapshots[key]) for key in page.names),
+            token=page.token,
         )
 
     def remove_snapshot(self, store: Store, key: str) -> None:

@@ -20,13 +20,14 @@ from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt, NotFound, OutOfRange
 from holdfast.handles import BlockNodeHandle, FileHandle, Handle
 from holdfast.trees import Strange
+from holdfast_drivers.listing import key_page
 from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.local.names import key_of, name_of, shown
-from holdfast_drivers.local.pages import page_of
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.fences import refuse_late
 from holdfast_drivers.nfs.libnfs import Client, File
 from holdfast_drivers.nfs.shelves import Shelves, Unreadable, again, apart
+from holdfast_drivers.reported import object_info
 
 SECTOR_BYTES: Final = 512
 _FOOTER: Final = struct.Struct("<Q8s")
@@ -52,14 +53,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def info(self) -> infos.ObjectInfo:
         """What is reported of the object."""
-        return infos.ObjectInfo(
-            key=self.key,
-            id=self.id,
-            kind=self.kind,
-            content_type=self.content_type,
-            size_bytes=self.size_bytes,
-            sha256=self.sha256,
-        )
+        return object_info(self)
 
 
 def sealed(row: ObjectRow) -> bytes:
@@ -254,19 +248,11 @@ class Objects:
     def list(self, client: Client, request: requests.ListObjects) -> infos.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = self.shelves.row(client)
-        found = [key for key in self.all_keys(client) if key.startswith(request.prefix)]
-        names = sorted({_folded(key, request) for key in found}, key=str.encode)
-        scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
-        page = page_of(names, scope, token=request.token, limit=request.limit)
-        keys = set(found)
-        rows = (
-            self._apart(client, name_of(name))
-            for name in page.names
-            if name in keys and not _is_folded(name, request)
-        )
+        page = key_page(self.all_keys(client), store.id, request)
+        rows = (self._apart(client, name_of(key)) for key in page.keys)
         return infos.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
-            prefixes=tuple(name for name in page.names if _is_folded(name, request)),
+            prefixes=page.prefixes,
             token=page.token,
         )
 
@@ -337,13 +323,3 @@ def _range(row: ObjectRow, request: requests.GetObject) -> tuple[int, int]:
         raise OutOfRange(f"offset {offset} is past the end at {row.size_bytes}", object=row.key)
     left = row.size_bytes - offset
     return offset, left if request.length_bytes is None else min(left, request.length_bytes)
-
-
-def _folded(key: str, request: requests.ListObjects) -> str:
-    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
-    head, delimiter, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
-    return f"{request.prefix}{head}{delimiter}" if request.delimiter else key
-
-
-def _is_folded(name: str, request: requests.ListObjects) -> bool:
-    return bool(request.delimiter) and request.delimiter in name[len(request.prefix) :]

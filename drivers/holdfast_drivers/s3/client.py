@@ -10,7 +10,6 @@ from holdfast_drivers.s3.connection import ABSENT, RACED, Connection
 from holdfast_drivers.s3.errors import code_of
 from holdfast_drivers.s3.library import exceptions as botocore
 from holdfast_drivers.s3.values import (
-    Call,
     Content,
     Description,
     Entry,
@@ -21,6 +20,7 @@ from holdfast_drivers.s3.values import (
     md5_of,
     versions_of,
 )
+from holdfast_drivers.server_call import Call
 
 _DELETES_MAX: Final = 1000
 _AT_ONCE: Final = 16

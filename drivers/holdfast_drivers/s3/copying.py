@@ -13,7 +13,8 @@ from holdfast_drivers.s3.joining import INLINE_BYTES, Piece, drop_copy, publish
 from holdfast_drivers.s3.objects import absent, check_whole, found_object
 from holdfast_drivers.s3.rows import ObjectRow, copy_name, object_name, object_of
 from holdfast_drivers.s3.store import check_allocating, store_row
-from holdfast_drivers.s3.values import Call, Entry
+from holdfast_drivers.s3.values import Entry
+from holdfast_drivers.server_call import Call
 
 SPAN_BYTES: Final = 512 << 20
 """How much of a large object one request copies. Not every server makes its own request for a copy

@@ -19,7 +19,7 @@ from holdfast_drivers.s3.probing import probe_image
 from holdfast_drivers.s3.rows import OBJECTS, PARTS, STORE
 from holdfast_drivers.s3.store import found_store, no_store, store_row
 from holdfast_drivers.s3.uploads import Uploads
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from holdfast.runtime import runtime
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import JOIN_MIN_BYTES
 from holdfast_drivers.s3.rows import copy_name, object_name
-from holdfast_drivers.s3.values import Call, Description, Entry
+from holdfast_drivers.s3.values import Description, Entry
+from holdfast_drivers.server_call import Call
 
 INLINE_BYTES: Final = 8 << 20
 """Objects up to this size are written from memory in one request, since they were read anyway."""

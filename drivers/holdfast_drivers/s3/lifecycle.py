@@ -18,7 +18,7 @@ from holdfast_drivers.s3.owned import all_versions, copied_names, unlisted
 from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
 from holdfast_drivers.s3.store import change_store, found_store, no_store
 from holdfast_drivers.s3.uploads import Uploads
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 
 
 class S3LifeCycle(LifeCycle):

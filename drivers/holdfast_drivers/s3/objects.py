@@ -11,6 +11,7 @@ from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange
 from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
+from holdfast_drivers.listing import folded, name_in_token, page_token
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import URL_MAX_S
 from holdfast_drivers.s3.joining import drop_copy
@@ -26,8 +27,8 @@ from holdfast_drivers.s3.rows import (
     settled_name,
 )
 from holdfast_drivers.s3.store import store_row
-from holdfast_drivers.s3.tokens import opened, sealed
-from holdfast_drivers.s3.values import Call, Content
+from holdfast_drivers.s3.values import Content
+from holdfast_drivers.server_call import Call
 
 _AT_ONCE: Final = 16
 _ATTEMPTS: Final = 8
@@ -126,14 +127,14 @@ class Objects:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = await store_row(self.bucket, call)
         scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
-        last = opened(scope, request.token) if request.token else ""
+        last = name_in_token(scope, request.token) if request.token else ""
         names, more = await _names(self.bucket, call, request, last)
         keys = [name for name, folded in names if not folded]
         rows = await all_found(self.bucket, call, keys)
         return infos.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in names if folded),
-            token=sealed(scope, names[-1][0]) if more else "",
+            token=page_token(scope, names[-1][0]) if more else "",
         )
 
     async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
@@ -182,9 +183,9 @@ async def _names(
                 continue
             if len(names) == request.limit:
                 return names, True
-            name, folded = _folded(key, request)
-            names.append((name, folded))
-            after = _after(name, request) if folded else entry.name
+            name, is_prefix = folded(key, request)
+            names.append((name, is_prefix))
+            after = _after(name, request) if is_prefix else entry.name
         if entries and entries[-1].name > after:
             after = entries[-1].name
     return names, False
@@ -207,17 +208,9 @@ async def all_found(
     return await several(keys, look, at_once=_AT_ONCE)
 
 
-def _folded(key: str, request: requests.ListObjects) -> tuple[str, bool]:
-    """The key, or its prefix up to the delimiter after the prefix that was asked for."""
-    if not request.delimiter:
-        return key, False
-    head, found, _ = key[len(request.prefix) :].partition(request.delimiter)
-    return (f"{request.prefix}{head}{found}", True) if found else (key, False)
-
-
 def _after(name: str, request: requests.ListObjects) -> str:
     """Where a listing goes on after a key, or after all keys that are folded into a prefix."""
-    if _folded(name, request)[1]:
+    if folded(name, request)[1]:
         return f"{OBJECTS}{after_all_of(name)}"
     return object_name(name)
 

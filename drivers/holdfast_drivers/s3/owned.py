@@ -28,7 +28,8 @@ from holdfast_drivers.s3.rows import (
 )
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads
-from holdfast_drivers.s3.values import Call, Entry, Version
+from holdfast_drivers.s3.values import Entry, Version
+from holdfast_drivers.server_call import Call
 
 
 async def owned(uploads: Uploads, call: Call) -> AsyncIterator[OwnedThing]:

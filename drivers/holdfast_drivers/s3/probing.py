@@ -8,7 +8,7 @@ from holdfast_drivers.s3.objects import found_object
 from holdfast_drivers.s3.rows import object_name, part_name, settled_name, upload_name
 from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.uploads import Uploads, is_same_upload, tag_of
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 
 
 async def probe_image(uploads: Uploads, call: Call, request: requests.Request) -> ProbeResult:

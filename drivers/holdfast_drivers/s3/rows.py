@@ -9,6 +9,7 @@ from holdfast import infos
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt
 from holdfast.infos import StoreInfo, StoreState
+from holdfast_drivers.reported import object_info, store_info
 from holdfast_drivers.s3.names import encoded
 from holdfast_drivers.s3.values import Description, Head
 
@@ -36,13 +37,7 @@ class StoreRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def info(self) -> StoreInfo:
         """What is reported of it."""
-        return StoreInfo(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            hosts=self.hosts,
-            identity=self.identity,
-        )
+        return store_info(self)
 
 
 class Damaged(msgspec.Struct, frozen=True):
@@ -93,14 +88,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def info(self) -> infos.ObjectInfo:
         """What is reported of it."""
-        return infos.ObjectInfo(
-            key=self.key,
-            id=self.id,
-            kind=self.kind,
-            content_type=self.content_type,
-            size_bytes=self.size_bytes,
-            sha256=self.sha256,
-        )
+        return object_info(self)
 
     def description(self) -> Description:
         """How it is stored beside the bytes."""

@@ -9,7 +9,7 @@ from holdfast.errors import Busy, NotFound, Precondition
 from holdfast.infos import StoreState
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.rows import STORE, StoreRow, row_of
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 
 _ATTEMPTS: Final = 8
 

@@ -28,7 +28,8 @@ from holdfast_drivers.s3.rows import (
     upload_name,
 )
 from holdfast_drivers.s3.store import check_allocating, store_row
-from holdfast_drivers.s3.values import Call, Entry, Head
+from holdfast_drivers.s3.values import Entry, Head
+from holdfast_drivers.server_call import Call
 
 _ATTEMPTS: Final = 8
 _LOOKED_FOR: Final = 16

@@ -23,41 +23,18 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.requests import CallContext
 from holdfast.runtime import runtime
 from holdfast.tls import handshake_refusal, trusting
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig, check_config
 from holdfast_drivers.swift.errors import refusal
 
-MARGIN_S: Final = 1.0
-"""How long before its deadline a call gives up, so that its error arrives in time."""
-_MARGIN_PART: Final = 10
 _CONNECT_S: Final = 5.0
 _CONNECTIONS: Final = 16
 _READS: Final = frozenset({"GET", "HEAD"})
 _SENDING: Final = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _UNAUTHORIZED: Final = 401
 _BULK_MAX: Final = 1000
-
-
-class Call:
-    """One verb's call: until when, about what, and whether it has changed anything yet."""
-
-    def __init__(self, ctx: CallContext, subject: str = "") -> None:
-        left_s = max(0.0, ctx.deadline - runtime().now())
-        self.until = ctx.deadline - min(MARGIN_S, left_s / _MARGIN_PART)
-        self.subject = subject
-        self.operation = ctx.operation
-        self.changed = False
-
-    def failed(self, error: DriverError) -> DriverError:
-        """The error to raise: once something was changed, no final one may promise otherwise."""
-        error.object = self.subject
-        if self.changed and error.final:
-            return Unknown(
-                f"{error.cause}; a part of the call was done before", object=self.subject
-            )
-        return error
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

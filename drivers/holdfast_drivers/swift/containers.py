@@ -9,7 +9,8 @@ import msgspec
 
 from holdfast.errors import Busy, Corrupt, DriverError, Internal, Unknown
 from holdfast.fan_out import several
-from holdfast_drivers.swift.connection import Answer, Call, Connection
+from holdfast_drivers.server_call import Call
+from holdfast_drivers.swift.connection import Answer, Connection
 
 META: Final = "x-object-meta-"
 LIST_MAX: Final = 10_000

@@ -16,7 +16,7 @@ from holdfast.errors import Busy, Conflict, Corrupt, DriverError, Unknown
 from holdfast.fan_out import several
 from holdfast.infos import Absent, Done, Partial, ProbeResult
 from holdfast.runtime import runtime
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.containers import Segment
 from holdfast_drivers.swift.objects import Objects
 from holdfast_drivers.swift.publishing import is_whole, publish

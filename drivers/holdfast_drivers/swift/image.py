@@ -10,8 +10,9 @@ from holdfast.handles import Handle
 from holdfast.infos import HealthInfo, HealthState
 from holdfast.ports import ImageDriver
 from holdfast.requests import CallContext
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import capabilities_of
-from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.swift.connection import Connection
 from holdfast_drivers.swift.copying import Copies
 from holdfast_drivers.swift.objects import Objects
 from holdfast_drivers.swift.owned import owned_by

@@ -12,7 +12,8 @@ from holdfast.infos import Gone, StoreInfo, StoreState
 from holdfast.ports import LifeCycle
 from holdfast.requests import CallContext
 from holdfast.runtime import runtime
-from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.server_call import Call
+from holdfast_drivers.swift.connection import Connection
 from holdfast_drivers.swift.containers import Container, Entry
 from holdfast_drivers.swift.names import PARTS_AREA
 from holdfast_drivers.swift.rows import decoded, encoded

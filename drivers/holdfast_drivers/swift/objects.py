@@ -12,7 +12,8 @@ from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange, Unknown
 from holdfast.fan_out import several
 from holdfast.handles import HttpHandle
 from holdfast.runtime import runtime
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.listing import folded, name_in_token, page_token
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.containers import LIST_MAX, Entry
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.rows import (
@@ -25,7 +26,6 @@ from holdfast_drivers.swift.rows import (
     row_name_of_group,
 )
 from holdfast_drivers.swift.store import Store
-from holdfast_drivers.swift.tokens import opened, sealed
 
 _INLINE_BYTES: Final = 1 << 20
 HANDLE_S: Final = 3600
@@ -106,7 +106,7 @@ class Objects:
     async def listed(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         scope = f"{self.store.config.namespace}\0{request.prefix}\0{request.delimiter}"
-        after = opened(scope, request.token) if request.token else ""
+        after = name_in_token(scope, request.token) if request.token else ""
         names = [
             name
             async for name in self._names(call, request, after, min(request.limit + 1, LIST_MAX))
@@ -118,7 +118,7 @@ class Objects:
         return infos.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in page if folded),
-            token=sealed(scope, page[-1][0]) if more else "",
+            token=page_token(scope, page[-1][0]) if more else "",
         )
 
     async def _names(
@@ -257,5 +257,4 @@ def _folded(entry: Entry, request: requests.ListObjects) -> tuple[str, bool]:
     key = key_of(entry.name)
     if key is None or entry.folded:
         return key or "", entry.folded
-    head, found, _ = key[len(request.prefix) :].partition(request.delimiter or "\0")
-    return (f"{request.prefix}{head}{found}", True) if found and request.delimiter else (key, False)
+    return folded(key, request)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from holdfast.errors import Corrupt
 from holdfast.fan_out import several
 from holdfast.infos import OwnedKind, OwnedThing
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.containers import Entry
 from holdfast_drivers.swift.names import key_of, name_of
 from holdfast_drivers.swift.rows import Damaged, ObjectRow, UploadRow, group_of

@@ -6,7 +6,7 @@ from holdfast import infos, requests
 from holdfast.errors import DriverError
 from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast.requests import PartReference
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.copying import Copies
 from holdfast_drivers.swift.rows import part_name
 from holdfast_drivers.swift.uploads import Uploads, digests_of

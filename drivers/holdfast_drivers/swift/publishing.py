@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast.fan_out import several
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.rows import ObjectRow, object_name
 from holdfast_drivers.swift.store import Store

@@ -9,6 +9,7 @@ import msgspec
 from holdfast import infos, requests
 from holdfast.capabilities import ObjectKind
 from holdfast.errors import Corrupt
+from holdfast_drivers.reported import object_info
 from holdfast_drivers.swift.containers import Found
 from holdfast_drivers.swift.names import digest_of, name_of
 
@@ -177,14 +178,7 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
 
     def info(self) -> infos.ObjectInfo:
         """What is reported of the object."""
-        return infos.ObjectInfo(
-            key=self.key,
-            id=self.id,
-            kind=self.kind,
-            content_type=self.content_type,
-            size_bytes=self.size_bytes,
-            sha256=self.sha256,
-        )
+        return object_info(self)
 
 
 def row_name(upload: str) -> str:

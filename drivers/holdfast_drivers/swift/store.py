@@ -14,7 +14,9 @@ import msgspec
 from holdfast.errors import NotFound, Precondition
 from holdfast.infos import StoreInfo, StoreState
 from holdfast.runtime import runtime
-from holdfast_drivers.swift.connection import Call, Connection
+from holdfast_drivers.reported import store_info
+from holdfast_drivers.server_call import Call
+from holdfast_drivers.swift.connection import Connection
 from holdfast_drivers.swift.containers import Container
 from holdfast_drivers.swift.names import KEYS_AFTER, PARTS_AREA, digest_of
 from holdfast_drivers.swift.rows import decoded, encoded
@@ -76,13 +78,7 @@ class StoreRow(msgspec.Struct, frozen=True, kw_only=True):
 
     def info(self) -> StoreInfo:
         """What is reported of the store."""
-        return StoreInfo(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            hosts=self.hosts,
-            identity=self.identity,
-        )
+        return store_info(self)
 
 
 class Store:

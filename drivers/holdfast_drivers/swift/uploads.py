@@ -11,7 +11,7 @@ from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
 from holdfast.fan_out import several
 from holdfast.requests import PartReference
 from holdfast.runtime import runtime
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.objects import Objects, sha256_of
 from holdfast_drivers.swift.publishing import is_whole, publish, segment_of

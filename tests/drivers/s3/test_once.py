@@ -9,7 +9,7 @@ from holdfast.errors import Unknown
 from holdfast.requests import CallContext
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 
 _ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 

@@ -16,7 +16,8 @@ from holdfast.requests import Role
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.rows import object_name
-from holdfast_drivers.s3.values import Call, Description
+from holdfast_drivers.s3.values import Description
+from holdfast_drivers.server_call import Call
 from running_testbeds import Backend, Running, running
 from s3_stores import KINDS, context, get, in_store, put
 

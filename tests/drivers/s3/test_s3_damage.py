@@ -13,7 +13,7 @@ from holdfast.requests import Role
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.rows import object_name, upload_name
-from holdfast_drivers.s3.values import Call
+from holdfast_drivers.server_call import Call
 from running_testbeds import Backend, Running, running
 from s3_stores import context, get, in_store, put
 

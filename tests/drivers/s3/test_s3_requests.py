@@ -19,7 +19,8 @@ from holdfast_drivers.s3.rows import (
     part_name,
     upload_name,
 )
-from holdfast_drivers.s3.values import Call, Content, Entry, Head, Version
+from holdfast_drivers.s3.values import Content, Entry, Head, Version
+from holdfast_drivers.server_call import Call
 
 MANY = 1000
 

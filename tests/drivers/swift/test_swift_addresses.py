@@ -11,8 +11,9 @@ from engines import require_engine
 from holdfast import requests
 from holdfast.errors import NotFound, Precondition
 from holdfast.requests import Role
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.connection import Call, open_connection
+from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.image import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.store import URL_KEY

@@ -10,7 +10,7 @@ from engines import require_engine
 from holdfast import requests
 from holdfast.errors import Corrupt
 from holdfast.infos import OwnedKind
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.rows import object_name
 from running_testbeds import Backend, Running, running
 from swift_stores import Store, context, on_a_store

@@ -9,8 +9,9 @@ from engines import require_engine
 from holdfast import requests
 from holdfast.errors import Corrupt
 from holdfast.requests import Role
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.connection import Answer, Call, Connection, open_connection
+from holdfast_drivers.swift.connection import Answer, Connection, open_connection
 from holdfast_drivers.swift.containers import Container
 from races import KEY
 from running_testbeds import Backend, Running, running

@@ -13,7 +13,7 @@ from engines import require_engine
 from holdfast import requests
 from holdfast.errors import InUse
 from holdfast.infos import OwnedKind
-from holdfast_drivers.swift.connection import Call
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.inspector import HASH_PREFIX, HASH_SUFFIX
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.rows import row_name

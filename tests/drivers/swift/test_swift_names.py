@@ -19,11 +19,11 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
+from holdfast_drivers.listing import name_in_token, page_token
 from holdfast_drivers.swift.config import SwiftConfig, capabilities_of, check_config
 from holdfast_drivers.swift.errors import refusal
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.testbed import container_name
-from holdfast_drivers.swift.tokens import opened, sealed
 
 GOOD = SwiftConfig(
     auth_url="http://127.0.0.1:8080/auth/v1.0", user="test:tester", key="k", namespace="images"
@@ -78,11 +78,11 @@ def test_what_is_no_name_has_no_key(name: str) -> None:
 
 def test_page_tokens_belong_to_one_list() -> None:
     """A token that was changed, or issued for another list, is refused."""
-    token = sealed("list", "a/é")
-    assert opened("list", token) == "a/é"
+    token = page_token("list", "a/é")
+    assert name_in_token("list", token) == "a/é"
     for scope, changed in (("other", token), ("list", token[:-4]), ("list", "never"), ("list", "")):
         with pytest.raises(Invalid):
-            opened(scope, changed)
+            name_in_token(scope, changed)
 
 
 @pytest.mark.parametrize(

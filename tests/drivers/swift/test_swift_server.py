@@ -15,8 +15,9 @@ from holdfast.handles import HttpHandle
 from holdfast.infos import Done, ObjectInfo, OwnedKind, Partial
 from holdfast.requests import Role
 from holdfast.testbed import Fault
+from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.connection import Call, open_connection
+from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from races import KEY
 from running_testbeds import Backend, Running, running

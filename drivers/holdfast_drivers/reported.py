@@ -1,0 +1,57 @@
+"""What several drivers report of a row of theirs, however each stores it."""
+
+from typing import Protocol
+
+from holdfast.capabilities import ObjectKind
+from holdfast.infos import ObjectInfo, StoreInfo, StoreState
+
+
+class StoreFacts(Protocol):
+    """What a row says of a store."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> StoreState: ...
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    @property
+    def identity(self) -> str: ...
+
+
+class ObjectFacts(Protocol):
+    """What a row says of a complete object."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> ObjectKind: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+def store_info(row: StoreFacts) -> StoreInfo:
+    """What is reported of a store."""
+    return StoreInfo(
+        id=row.id, name=row.name, state=row.state, hosts=row.hosts, identity=row.identity
+    )
+
+
+def object_info(row: ObjectFacts) -> ObjectInfo:
+    """What is reported of an object."""
+    return ObjectInfo(
+        key=row.key,
+        id=row.id,
+        kind=row.kind,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+    )
