@@ -1,5 +1,6 @@
 """What tests of several packages share: the wheel, built once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from skips import not_run
+
+# Before the framework is imported, here and in the processes that tests start.
+os.environ["HOLDFAST_READ_BACK_ROWS"] = "1"
 
 TOP = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
-from holdfast.catalogue.codec import Written, checked, column_type
+from holdfast.catalogue.codec import Written, column_type
 from holdfast.catalogue.port import (
     AlreadyInCatalogue,
     NotInCatalogue,
@@ -34,6 +34,10 @@ _ID = "id"
 
 class Storage(Protocol):
     """Committed rows, and a way to commit more; used by one thread at a time."""
+
+    def written(self, row: Row) -> Written:
+        """What it will keep of a row; ``UsageError`` when a field holds what it may not."""
+        ...
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         """The committed row of this id."""
@@ -223,7 +227,7 @@ class Buffer(Transaction):
             )
 
     def _write(self, row: RowT) -> RowT:
-        written = checked(row)
+        written = self._storage.written(row)
         self._own.setdefault(type(row), {})[row.id] = written
         return written.row  # type: ignore[return-value]  # a row is read back as what it was
 

@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from holdfast.catalogue.buffer import Buffer, Storage, Writes
 from holdfast.catalogue.observer import observed
-from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.catalogue.port import Catalogue, StaleVersion, Transaction
 from holdfast.errors import EnvironmentUnavailable, HoldfastError, UsageError
 from holdfast.runtime import Lane, watching
 
 T = TypeVar("T")
 Function = Callable[[Transaction], Any]
+
+_AGAIN_MAX: Final = 16
+"""How often a function is run again because another program changed what it had read."""
 
 BATCH_MAX = 256
 """Transactions in one commit; bounds how long the first of them waits for the last."""
@@ -60,8 +63,21 @@ class BatchCommitter:
         """The outcome of each function, after its commit.
 
         When the commit of several fails, all of them are run again, each in a commit of its own: no
-        function suffers from another's. When not even leaving the storage succeeds, nobody's
-        outcome can be trusted, and each is told so.
+        function suffers from another's. One that is alone is run again where another program was
+        faster: it had read what is no longer so. When not even leaving the storage succeeds,
+        nobody's outcome can be trusted, and each is told so.
+        """
+        if len(functions) > 1:
+            return self._attempt(functions) or [self.run([function])[0] for function in functions]
+        for _ in range(_AGAIN_MAX):
+            outcomes = self._attempt(functions)
+            if outcomes:
+                return outcomes
+        return [Outcome(error=StaleVersion("other programs change the catalogue all the time"))]
+
+    def _attempt(self, functions: list[Function]) -> list[Outcome]:
+        """The outcomes of one commit; none where they are to be run again, in commits of their own
+        or after what they read was forgotten.
         """
         writes: Writes = {}
         outcomes: list[Outcome] = []
@@ -69,13 +85,15 @@ class BatchCommitter:
             outcomes = [self._run_one(function, writes) for function in functions]
             if writes:
                 observed(lambda: self._storage.commit(writes))
+        except StaleVersion:
+            outcomes = []  # what the functions themselves raise is in their outcomes
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to have it
             outcomes = [Outcome(error=error)] if len(functions) == 1 else []
         try:
             self._storage.end()
         except Exception as error:  # noqa: BLE001 - as above
             return self._without_end(functions, outcomes, error)
-        return outcomes or [self.run([function])[0] for function in functions]
+        return outcomes
 
     def _without_end(
         self, functions: list[Function], outcomes: list[Outcome], error: Exception

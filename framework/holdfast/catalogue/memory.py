@@ -6,6 +6,7 @@ from itertools import islice
 
 from holdfast.catalogue.archive import MemoryArchive
 from holdfast.catalogue.buffer import Writes
+from holdfast.catalogue.codec import Written, as_row
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.port import RowDamaged
 from holdfast.model.rows import Operation, Row
@@ -26,6 +27,9 @@ class _Rows:
         self._rows: dict[type[Row], dict[str, Row]] = {}
         self._ids: dict[type[Row], list[str]] = {}
         self._indexes: dict[type[Row], dict[str, _Index]] = {Operation: {"state": {}}}
+
+    def written(self, row: Row) -> Written:
+        return as_row(row)
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         return self._rows.get(kind, {}).get(row_id)

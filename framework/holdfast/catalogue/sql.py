@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.codec import Written
+from holdfast.catalogue.codec import Written, as_document
 from holdfast.catalogue.digests import text_of
 from holdfast.catalogue.port import RowDamaged, StaleVersion
 from holdfast.catalogue.statements import Parameters, Statement, Statements, Writing
@@ -23,8 +23,18 @@ class CommitUncertain(HoldfastError):
     """A commit failed in a way that leaves open whether it will be there after a restart."""
 
 
+class Kept(NamedTuple):
+    """A decoded row, and the digest of the document that it is."""
+
+    row: Row
+    digest: object
+
+
 class SqlStorage:
-    """Committed rows in SQL, for ``GroupCommitCatalogue``; this process is their only writer.
+    """Committed rows in SQL, for ``GroupCommitCatalogue``.
+
+    Another program may write to them too: each write names the version that it replaces, and what
+    is fetched is decoded again where it is another document than the one that was kept.
 
     Args:
         connection: open, outside any transaction; everything goes through it. Its text comes as
@@ -54,29 +64,37 @@ class SqlStorage:
         self._statements = {
             kind: Statements(kind, table, dialect, key) for kind, table in tables.items()
         }
-        self._kept: dict[type[Row], dict[str, Row]] = {kind: {} for kind in tables}
+        self._kept: dict[type[Row], dict[str, Kept]] = {kind: {} for kind in tables}
         self._spoiled: dict[type[Row], set[str]] = {kind: set() for kind in tables}
         self._transaction: sa.RootTransaction | None = None
         self._cursor: Any = None
         self._uncertain = ""
 
+    def written(self, row: Row) -> Written:
+        """A row with its document."""
+        return as_document(row)
+
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         """The committed row of this id."""
-        kept = self._kept[kind]
-        row = kept.get(row_id)
-        if row is None:
-            statements = self._statements[kind]
-            found = self._fetch(statements.find, {"row_id": row_id})
-            if found:
-                row = kept[row_id] = self._row(kind, row_id, *found[0])
-        return row
+        kept = self._kept[kind].get(row_id)
+        if kept is not None:
+            return kept.row
+        found = self._fetch(self._statements[kind].find, {"row_id": row_id})
+        return self._row(kind, row_id, *found[0]) if found else None
 
     def _row(self, kind: type[Row], row_id: str, body: object, digest: object) -> Row:
+        """The row of a document that was fetched, which is kept."""
+        kept = self._kept[kind].get(row_id)
+        if kept is not None and kept.digest == digest:
+            return kept.row
         try:
-            return self._statements[kind].row(row_id, body, digest)
+            row = self._statements[kind].row(row_id, body, digest)
         except RowDamaged:
+            self._kept[kind].pop(row_id, None)
             self._spoiled[kind].add(row_id)
             raise
+        self._kept[kind][row_id] = Kept(row, digest)
+        return row
 
     def select(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
         """The committed rows whose columns equal these values; ``RowDamaged`` for one of them."""
@@ -115,19 +133,13 @@ class SqlStorage:
         self, kind: type[Row], fetched: Iterable[tuple[Any, ...]]
     ) -> tuple[list[Row], list[RowDamaged]]:
         """The rows that were fetched, which are kept, and what is wrong with the others."""
-        kept = self._kept[kind]
         rows: list[Row] = []
         damaged: list[RowDamaged] = []
         for stored, body, digest in fetched:
-            row_id = text_of(stored)
-            row = kept.get(row_id)
-            if row is None:
-                try:
-                    row = kept[row_id] = self._row(kind, row_id, body, digest)
-                except RowDamaged as problem:
-                    damaged.append(problem)
-                    continue
-            rows.append(row)
+            try:
+                rows.append(self._row(kind, text_of(stored), body, digest))
+            except RowDamaged as problem:
+                damaged.append(problem)
         return rows, damaged
 
     def page(
@@ -151,16 +163,21 @@ class SqlStorage:
         kept, statements = self._kept[kind], self._statements[kind]
         for stored, body, digest in fetched:
             row_id = text_of(stored)
+            one = kept.get(row_id)
+            if one is not None and one.digest == digest:
+                yield one.row
+                continue
             with contextlib.suppress(RowDamaged):
-                yield kept.get(row_id) or statements.row(row_id, body, digest)
+                yield statements.row(row_id, body, digest)
 
     def commit(self, writes: Writes) -> None:
         """Write everything in one durable commit, or nothing."""
         self._watch()
         transaction = self._begin()
+        digests: dict[type[Row], dict[str, object]] = {}
         try:
             for kind, rows in writes.items():
-                self._write(kind, rows)
+                digests[kind] = self._write(kind, rows)
         except Exception as error:
             self._forget()
             raise self._told(error) from error
@@ -180,7 +197,7 @@ class SqlStorage:
                 if written is None:
                     kept.pop(row_id, None)
                 else:
-                    kept[row_id] = written.row
+                    kept[row_id] = Kept(written.row, digests[kind][row_id])
 
     def end(self) -> None:
         """Leave the read transaction, and keep only so many rows."""
@@ -216,12 +233,17 @@ class SqlStorage:
             raise self._told(error) from error
         return found
 
-    def _write(self, kind: type[Row], rows: Mapping[str, Written | None]) -> None:
-        """Bring one table from what was committed to ``rows``: at most three statements."""
+    def _write(self, kind: type[Row], rows: Mapping[str, Written | None]) -> dict[str, object]:
+        """Bring one table from what was committed to ``rows``: at most three statements.
+
+        Returns:
+            The digest of each document that was written.
+        """
         statements, kept = self._statements[kind], self._kept[kind]
         insert: list[Parameters] = []
         update: list[Parameters] = []
         delete: list[Parameters] = []
+        digests: dict[str, object] = {}
         spoiled = self._spoiled[kind].intersection(rows)
         for row_id in spoiled:  # one that is damaged is written over only when it was given up
             stored = {"stored": row_id.encode(errors="surrogateescape")}
@@ -231,15 +253,21 @@ class SqlStorage:
             base = kept.get(row_id)
             if written is None:
                 if base is not None:
-                    old = {"row_id": row_id, "old_version": base.version}
+                    old = {"row_id": row_id, "old_version": base.row.version}
                     delete.append(statements.delete.bind(old))
-            elif base is None:
-                insert.append(statements.insert.bind(statements.values(written, 0)))
+                continue
+            digests[row_id] = statements.digest(written)
+            values = statements.values(
+                written, digests[row_id], 0 if base is None else base.row.version
+            )
+            if base is None:
+                insert.append(statements.insert.bind(values))
             else:
-                update.append(statements.update.bind(statements.values(written, base.version)))
+                update.append(statements.update.bind(values))
         self._execute_many(statements.delete, delete)
         self._execute_many(statements.insert, insert)
         self._execute_many(statements.update, update)
+        return digests
 
     def _execute_many(
         self, statement: Statement | Writing, parameters: Sequence[Parameters]

@@ -133,7 +133,11 @@ class Statements:
             found = self._pages[columns] = Statement(statement, self._dialect)
         return found
 
-    def values(self, written: Written, old_version: int) -> list[Any]:
+    def digest(self, written: Written) -> object:
+        """The digest of a row's document."""
+        return digest_of(written.body, self._seed)
+
+    def values(self, written: Written, digest: object, old_version: int) -> list[Any]:
         """A row as the values of ``insert`` and ``update``."""
         row, body = written.row, written.body
         values: list[Any] = [row.id, row.version]
@@ -141,7 +145,7 @@ class Statements:
             value = getattr(row, name)
             # An enumeration is bound as the text it is.
             values.append(str(value) if isinstance(value, str) else value)
-        values += (body.decode(), digest_of(body, self._seed), old_version)
+        values += (body.decode(), digest, old_version)
         return values
 
     def row(self, row_id: str, body: object, digest: object) -> Row:

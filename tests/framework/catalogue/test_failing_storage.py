@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from holdfast.catalogue.buffer import Writes
+from holdfast.catalogue.codec import Written, as_row
 from holdfast.catalogue.committer import CatalogueFailed, GroupCommitCatalogue
 from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import UsageError
@@ -19,6 +20,9 @@ class Rows:
         self.rows: dict[tuple[type[Row], str], Row] = {}
         self.at_end: BaseException | None = None
         self.in_commit: BaseException | None = None
+
+    def written(self, row: Row) -> Written:
+        return as_row(row)
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         return self.rows.get((kind, row_id))
