@@ -6,7 +6,6 @@ alone writes operations and steps, so the versions it holds are the stored ones.
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -20,19 +19,20 @@ from holdfast.model.rows import (
     Operation,
     Row,
     Snapshot,
+    StatefulRow,
     Step,
     Store,
     StoredObject,
     Volume,
     VolumeGrant,
 )
+from holdfast.model.state_sets import GONE, UNCERTAIN, UNFINISHED
 from holdfast.model.states import (
     Event,
     GrantState,
     ObjectState,
     OperationState,
     StepState,
-    StoreState,
     VolumeState,
 )
 from holdfast.plans import Plan, plan_to_json
@@ -49,7 +49,6 @@ TEMPORARY = "temporary"
 TABLES: dict[str, type[Row]] = {row.table: row for row in ROWS}
 
 _encode = msgspec.json.Encoder().encode
-_GONE = frozenset({str(VolumeState.EXPUNGED), str(ObjectState.EXPUNGED), str(StoreState.REMOVED)})
 _HOLDERS = (Volume, Snapshot, StoredObject)
 
 
@@ -223,7 +222,7 @@ def suspend(running: Running, index: int, error: str) -> Callable[[Transaction],
         operation = tx.fire(running.operation, Event.OUTCOME_UNKNOWN, error=reason)
         for involved in operation.involved:
             kind = TABLES[involved.table]
-            if kind.machine is not None:
+            if issubclass(kind, StatefulRow):
                 tx.fire(tx.get(kind, involved.id), Event.OUTCOME_UNKNOWN)
         return Running(operation, running.plan, tuple(steps))
 
@@ -242,10 +241,10 @@ def _conclude(
     """End an operation: every row it holds leaves its transitional state, and capacity settles."""
     for involved in operation.involved:
         kind = TABLES[involved.table]
-        if kind.machine is None:
-            _end_plain_row(tx, kind, involved, verdict)
-        else:
+        if issubclass(kind, StatefulRow):
             _end_stateful_row(tx, kind, involved, verdict)
+        else:
+            _end_plain_row(tx, kind, involved, verdict)
     return tx.fire(operation, EVENT_OF[verdict], error=error, left=left, ended_s=ended_s)
 
 
@@ -266,20 +265,19 @@ def _end_plain_row(tx: Transaction, kind: type[Row], involved: Involved, verdict
 
 
 def _end_stateful_row(
-    tx: Transaction, kind: type[Row], involved: Involved, verdict: Verdict
+    tx: Transaction, kind: type[StatefulRow], involved: Involved, verdict: Verdict
 ) -> None:
     row = tx.get(kind, involved.id)
     if verdict is Verdict.FAILED_DIRTY and not involved.principal:
         verdict = Verdict.FAILED_CLEAN
     after = tx.fire(row, _ending_event(row, involved, verdict))
-    state = _state(after)
     if isinstance(after, _HOLDERS):
-        if state == VolumeState.READY:
+        if after.state in (VolumeState.READY, ObjectState.READY):
             promised = ledger.promised_bytes(tx, after)
             ledger.settle(tx, store=after.store, holder=after.id, amount_bytes=promised)
-        elif state in _GONE:
+        elif after.state in GONE:
             ledger.release(tx, store=after.store, holder=after.id)
-    elif isinstance(after, Store) and state in _GONE:
+    elif isinstance(after, Store) and after.state in GONE:
         ledger.close_account(tx, after.id)
         retire_lost(tx, after.id)
     elif isinstance(after, VolumeGrant) and after.state is GrantState.REVOKED:
@@ -287,32 +285,23 @@ def _end_stateful_row(
         tx.remove(after)
 
 
-def _ending_event(row: Row, involved: Involved, verdict: Verdict) -> Event:
+def _ending_event(row: StatefulRow, involved: Involved, verdict: Verdict) -> Event:
     """The event that ends a row's part; a row left Uncertain gets its counterpart of recovery."""
     if verdict is Verdict.FAILED_CLEAN and not involved.sound:
         verdict = Verdict.FAILED_DIRTY
     event = EVENT_OF[verdict]
-    if _state(row) != "Uncertain":
+    if row.state not in UNCERTAIN:
         return event
-    assert row.machine is not None
-    target = row.machine.next(type(_enum(row))(involved.begun), event)
+    target = row.machine.next(type(row.state)(involved.begun), event)
     for recovered in (
         Event.RECOVERED_READY,
         Event.RECOVERED_ABSENT,
         Event.RECOVERED_MAINTENANCE,
         Event.RECOVERED_DIRTY,
     ):
-        if row.machine.table.get((_enum(row), recovered)) == target:
+        if row.machine.table.get((row.state, recovered)) == target:
             return recovered
     return Event.RECOVERED_DIRTY
-
-
-def _enum(row: Row) -> Any:
-    return getattr(row, "state")  # noqa: B009 - Row itself has none
-
-
-def _state(row: Row) -> str:
-    return str(_enum(row))
 
 
 def load(tx: Transaction, operation: Operation) -> tuple[Step, ...]:
@@ -338,7 +327,7 @@ def lost_step(steps: Sequence[Step]) -> int:
 def unfinished(tx: Transaction) -> list[Operation]:
     """Every operation that has no outcome yet, oldest first; without one whose row is damaged."""
     found: list[Operation] = []
-    for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN):
+    for state in UNFINISHED:
         found += tx.intact(Operation, state=state.value)
     return sorted(found, key=lambda operation: (operation.accepted_s, operation.id))
 
@@ -347,7 +336,7 @@ def unreadable(tx: Transaction) -> list[tuple[OperationState, RowDamaged]]:
     """Operations that had no outcome yet when they were written, and cannot be read now."""
     return [
         (state, problem)
-        for state in (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN)
+        for state in UNFINISHED
         for problem in tx.damaged(Operation, state=state.value)
     ]
 

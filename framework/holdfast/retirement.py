@@ -7,27 +7,24 @@ from contextlib import suppress
 from typing import Final
 
 from holdfast import ledger
-from holdfast.catalogue.buffer import state_of
 from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.model.rows import (
     Backup,
     LedgerEntry,
     Row,
     Snapshot,
+    StatefulRow,
     Store,
     StoredObject,
     Template,
     Volume,
     VolumeGrant,
 )
-from holdfast.model.states import Event, GrantState, ObjectState, StoreState
+from holdfast.model.state_sets import UNSOUND
+from holdfast.model.states import Event, GrantState, ObjectState, StoreState, VolumeState
 
 Held = Volume | Snapshot | StoredObject
 HELD: Final[tuple[type[Held], ...]] = (Snapshot, Volume, StoredObject)
-OUTLIVING: Final = ("Lost", "Error")
-"""States of a row that keep no store from being removed, or that an operation left in one that was
-removed meanwhile."""
-
 _SETTLED: Final = (GrantState.GRANTED, GrantState.ERROR, GrantState.REVOKED)
 
 
@@ -37,13 +34,14 @@ def retire_lost(tx: Transaction, store: str) -> None:
         for row in tx.intact(kind, store=store):
             # What it needs is damaged: scrub names that. The store is given back all the same.
             with suppress(RowDamaged):
-                if row.state.value == "Lost":
+                if row.state in (VolumeState.LOST, ObjectState.LOST):
                     retire(tx, row)
 
 
 def outlived(tx: Transaction, row: Held) -> bool:
     """Whether a row is of no use to anybody, since its store was removed."""
-    if row.state.value not in OUTLIVING:
+    # Such a state keeps no store from being removed, or is left in one that was removed meanwhile.
+    if row.state not in UNSOUND:
         return False
     store = tx.find(Store, row.store)
     if store is None:
@@ -78,10 +76,8 @@ def _is_stored_elsewhere(tx: Transaction, row: StoredObject) -> bool:
     return any(copy.state is not ObjectState.EXPUNGED for copy in copies if copy.id != row.id)
 
 
-def _drop(tx: Transaction, row: Row) -> None:
-    machine = row.machine
-    assert machine is not None
-    if state_of(row) not in machine.terminal:
+def _drop(tx: Transaction, row: StatefulRow) -> None:
+    if row.state not in row.machine.terminal:
         row = tx.fire(row, Event.EXPUNGE_REQUESTED)
         row = tx.fire(row, Event.OPERATION_SUCCEEDED)
     tx.remove(row)

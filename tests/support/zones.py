@@ -22,6 +22,7 @@ from holdfast.model.rows import (
     Row,
     Scope,
     Snapshot,
+    StatefulRow,
     Store,
     StoredObject,
     Volume,
@@ -328,12 +329,11 @@ async def disagreements(zone: Zone) -> list[str]:
         for row in await zone.catalogue.transact(unfinished)
     ]
     for kind in ROWS:
-        machine = kind.machine
-        if machine is not None and kind.table != "steps":
+        if issubclass(kind, StatefulRow) and kind.table != "steps":
             wrong += [
                 f"{kind.__name__} {row.id} {row.state}"
                 for row in await zone.rows(kind)
-                if row.state in machine.transitional
+                if row.state in kind.machine.transitional
             ]
     wrong += [
         f"ledger entry of {row.holder} {row.entry}"

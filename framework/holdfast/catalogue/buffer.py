@@ -20,7 +20,7 @@ from holdfast.catalogue.port import (
 )
 from holdfast.errors import UsageError
 from holdfast.model.machine import UndefinedTransition
-from holdfast.model.rows import Row
+from holdfast.model.rows import Row, StatefulRow
 from holdfast.model.states import Event
 
 RowT = TypeVar("RowT", bound=Row)
@@ -74,11 +74,6 @@ class Storage(Protocol):
     def end(self) -> None:
         """No more reads before the next commit; what a storage held for them may go."""
         ...
-
-
-def state_of(row: Row) -> str | None:
-    """The state of a row that has a machine."""
-    return None if row.machine is None else cast("str", getattr(row, "state"))  # noqa: B009 - Row itself has none
 
 
 class Buffer(Transaction):
@@ -167,9 +162,9 @@ class Buffer(Transaction):
         kind = type(row)
         if self.find(kind, row.id) is not None:
             raise AlreadyInCatalogue(f"the catalogue already has a {kind.__name__} {row.id}")
-        if kind.machine is not None and state_of(row) != kind.machine.initial:
+        if isinstance(row, StatefulRow) and row.state != row.machine.initial:
             raise StateWithoutEvent(
-                f"a new {kind.machine.name} is {kind.machine.initial}, not {state_of(row)}"
+                f"a new {row.machine.name} is {row.machine.initial}, not {row.state}"
             )
         return self._write(msgspec.structs.replace(row, version=1))
 
@@ -180,27 +175,26 @@ class Buffer(Transaction):
 
     def fire(self, row: RowT, event: Event, **changes: Any) -> RowT:
         """Move a row by an event; ``row`` may carry changes of its own beside ``changes``."""
-        kind = type(row)
-        if kind.machine is None:
-            raise UndefinedTransition(f"a {kind.__name__} has no states; {event} means nothing")
+        if not isinstance(row, StatefulRow):
+            kind = type(row).__name__
+            raise UndefinedTransition(f"a {kind} has no states; {event} means nothing")
         if not changes.keys().isdisjoint(("id", "version", "state")):
             raise UsageError("an event sets state and version itself, and an id never changes")
         self._unchanged_since(row)
-        after = kind.machine.next(getattr(row, "state"), event)  # noqa: B009 - Row itself has none
+        after = row.machine.next(row.state, event)
         return self._write(
             msgspec.structs.replace(row, version=row.version + 1, state=after, **changes)
         )
 
     def remove(self, row: Row) -> None:
         """Drop a row that has no states, or has come to its last one."""
-        kind = type(row)
-        if kind.machine is not None and state_of(row) not in kind.machine.terminal:
+        if isinstance(row, StatefulRow) and row.state not in row.machine.terminal:
             raise StateWithoutEvent(
-                f"a {kind.machine.name} that is {state_of(row)} is not removed; "
+                f"a {row.machine.name} that is {row.state} is not removed; "
                 "an event brings it to its last state first"
             )
         self._unchanged_since(row)
-        self._own.setdefault(kind, {})[row.id] = None
+        self._own.setdefault(type(row), {})[row.id] = None
 
     def discard(self, kind: type[Row], row_id: str) -> None:
         """Drop a row that is damaged."""
@@ -220,10 +214,13 @@ class Buffer(Transaction):
                 f"{kind.__name__} {row.id} was changed since it was read "
                 f"(version {row.version}, now {stored.version}); read it again"
             )
-        if state_of(stored) != state_of(row):
+        if (
+            isinstance(row, StatefulRow)
+            and isinstance(stored, StatefulRow)
+            and stored.state != row.state
+        ):
             raise StateWithoutEvent(
-                f"{kind.__name__} {row.id} is {state_of(stored)}; "
-                f"only an event makes it {state_of(row)}"
+                f"{kind.__name__} {row.id} is {stored.state}; only an event makes it {row.state}"
             )
 
     def _write(self, row: RowT) -> RowT:

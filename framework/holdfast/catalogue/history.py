@@ -11,13 +11,22 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.catalogue.buffer import Storage, Writes, state_of
+from holdfast.catalogue.buffer import Storage, Writes
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Archived, Retention, RowDamaged
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import ROWS, Involved, LedgerEntry, Operation, Row, Step, Store
-from holdfast.model.states import GrantState, ObjectState, OperationState, StoreState, VolumeState
+from holdfast.model.rows import (
+    ROWS,
+    Involved,
+    LedgerEntry,
+    Operation,
+    Row,
+    StatefulRow,
+    Step,
+    Store,
+)
+from holdfast.model.state_sets import ENDED, GONE, UNFINISHED
 from holdfast.runtime import Lane, runtime
 
 AT_ONCE = 200
@@ -25,16 +34,6 @@ AT_ONCE = 200
 AT_OPENING = 2000
 """Operations that an opening moves at most."""
 
-_ENDED = (OperationState.SUCCEEDED, OperationState.FAILED_CLEAN, OperationState.FAILED_DIRTY)
-_UNFINISHED = (OperationState.RUNNING, OperationState.COMPENSATING, OperationState.UNCERTAIN)
-_GONE = frozenset(
-    {
-        str(VolumeState.EXPUNGED),
-        str(ObjectState.EXPUNGED),
-        str(StoreState.REMOVED),
-        str(GrantState.REVOKED),
-    }
-)
 _TABLES = {kind.table: kind for kind in ROWS}
 _log = logging.getLogger("holdfast")
 
@@ -92,14 +91,14 @@ class History:
         skipped = 0
         while page := self._storage.oldest(Operation, skipped, 1 if spare is None else AT_ONCE):
             if spare is None:
-                ended = sum(self._storage.count(Operation, {"state": s.value}) for s in _ENDED)
+                ended = sum(self._storage.count(Operation, {"state": s.value}) for s in ENDED)
                 spare = min(limit, ended - retention.at_least)
             for row in page:
                 if not isinstance(row, Operation):
                     continue
                 if row.accepted_s > before_s or len(chosen) >= spare:
                     return chosen
-                if row.state in _ENDED and row.ended_s <= before_s and not self._is_owed(row):
+                if row.state in ENDED and row.ended_s <= before_s and not self._is_owed(row):
                     chosen.append(row)
             skipped += len(page)
         return chosen
@@ -138,7 +137,7 @@ class History:
     def _busy(self) -> frozenset[str]:
         return frozenset(
             involved.id
-            for state in _UNFINISHED
+            for state in UNFINISHED
             for row in self._storage.intact(Operation, {"state": state.value})
             if isinstance(row, Operation)
             for involved in row.involved
@@ -146,7 +145,7 @@ class History:
 
     def _has_ended(self, row: Row, going: set[str]) -> bool:
         """Whether a row is gone, and no operation about it stays."""
-        if state_of(row) not in _GONE:
+        if not isinstance(row, StatefulRow) or row.state not in GONE:
             return False
         about = self._storage.intact(Operation, {"subject": row.id})
         return all(operation.id in going for operation in about)

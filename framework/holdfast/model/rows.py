@@ -1,8 +1,7 @@
 """What the catalogue holds: one frozen struct per kind of row; sizes in bytes, ids opaque.
 
-``version`` is the optimistic version: a write names the version it read. Rows with a ``state``
-change it only through an event of their machine. ``columns`` are the fields a catalogue can select
-by.
+``version`` is the optimistic version: a write names the version it read. A stateful row changes its
+state only through an event of its machine. ``columns`` are the fields a catalogue can select by.
 """
 
 import enum
@@ -21,10 +20,17 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     table: ClassVar[str]
     columns: ClassVar[tuple[str, ...]] = ()
-    machine: ClassVar[Machine[Any, states.Event] | None] = None
 
     id: str
     version: int = 0
+
+
+class StatefulRow(Row, frozen=True, kw_only=True):
+    """A row whose state changes by events of its machine alone."""
+
+    machine: ClassVar[Machine[Any, states.Event]]
+
+    state: enum.StrEnum
 
 
 class Zone(Row, frozen=True, kw_only=True):
@@ -53,7 +59,7 @@ class Cluster(Row, frozen=True, kw_only=True):
     name: str
 
 
-class Host(Row, frozen=True, kw_only=True):
+class Host(StatefulRow, frozen=True, kw_only=True):
     """A host that uses volumes."""
 
     table = "hosts"
@@ -71,7 +77,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
 
 
-class Store(Row, frozen=True, kw_only=True):
+class Store(StatefulRow, frozen=True, kw_only=True):
     """A primary or image store.
 
     ``config`` and ``capabilities`` are JSON documents: the provider's configuration, and what the
@@ -114,7 +120,7 @@ class VolumeKind(enum.StrEnum):
     DATA = "data"
 
 
-class Volume(Row, frozen=True, kw_only=True):
+class Volume(StatefulRow, frozen=True, kw_only=True):
     """A disk. It keeps its id when it moves; ``key`` names it in its store's driver."""
 
     table = "volumes"
@@ -131,7 +137,7 @@ class Volume(Row, frozen=True, kw_only=True):
     state: states.VolumeState = states.VolumeState.ALLOCATED
 
 
-class Snapshot(Row, frozen=True, kw_only=True):
+class Snapshot(StatefulRow, frozen=True, kw_only=True):
     """A point in time of a volume, on its primary store."""
 
     table = "snapshots"
@@ -175,7 +181,7 @@ class Backup(Row, frozen=True, kw_only=True):
     content: str = ""
 
 
-class StoredObject(Row, frozen=True, kw_only=True):
+class StoredObject(StatefulRow, frozen=True, kw_only=True):
     """A template or backup as located in one image store; ``owner`` is the template's or backup's
     id.
     """
@@ -193,7 +199,7 @@ class StoredObject(Row, frozen=True, kw_only=True):
     state: states.ObjectState = states.ObjectState.ALLOCATED
 
 
-class VolumeGrant(Row, frozen=True, kw_only=True):
+class VolumeGrant(StatefulRow, frozen=True, kw_only=True):
     """A host's right to use a volume."""
 
     table = "volume_grants"
@@ -266,7 +272,7 @@ class Involved(msgspec.Struct, frozen=True, array_like=True):
     sound: bool = True
 
 
-class Operation(Row, frozen=True, kw_only=True):
+class Operation(StatefulRow, frozen=True, kw_only=True):
     """One accepted piece of work; with its steps it is the journal.
 
     ``plan`` is the frozen plan as JSON (see ``holdfast.plans``), ``subject`` the row it is about.
@@ -288,7 +294,7 @@ class Operation(Row, frozen=True, kw_only=True):
     state: states.OperationState = states.OperationState.RUNNING
 
 
-class Step(Row, frozen=True, kw_only=True):
+class Step(StatefulRow, frozen=True, kw_only=True):
     """One step of an operation: its intent when inserted, its outcome (as JSON) when updated.
 
     ``id`` is the operation's followed by the step's number, so that steps sort in their order.

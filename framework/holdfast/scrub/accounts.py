@@ -21,10 +21,8 @@ from holdfast.model.rows import (
     Volume,
     VolumeGrant,
 )
+from holdfast.model.state_sets import NOT_THERE
 from holdfast.model.states import GrantState
-
-GONE = frozenset({"Allocated", "Expunged"})
-"""States of a row that has no bytes in its store."""
 
 Holder = Volume | Snapshot | StoredObject
 
@@ -142,7 +140,7 @@ def _is_of(row: Row, store: str, key: str) -> bool:
     return (
         isinstance(row, Volume | Snapshot | StoredObject)
         and (row.store, row.key) == (store, key)
-        and row.state.value not in GONE
+        and row.state not in NOT_THERE
     )
 
 

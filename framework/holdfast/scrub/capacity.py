@@ -25,17 +25,15 @@ from holdfast.model.rows import (
     StoredObject,
     Volume,
 )
+from holdfast.model.state_sets import NOT_THERE, SETTLED, UNSOUND
 from holdfast.model.states import OperationState
-from holdfast.retirement import HELD, OUTLIVING, outlived, retire
-from holdfast.scrub.accounts import GONE, HOLDERS, Holder, unfinished
+from holdfast.retirement import HELD, outlived, retire
+from holdfast.scrub.accounts import HOLDERS, Holder, unfinished
 from holdfast.scrub.comparison import PAGE
 from holdfast.scrub.findings import Finding, FindingKind
 
 RowT = TypeVar("RowT", bound=Row)
 T = TypeVar("T")
-
-_SETTLED = frozenset({"Ready", "Lost"})
-"""States in which a row's entry is exact; in all others it may be on its way."""
 
 
 async def dirty_holders(catalogue: Catalogue, store: str) -> list[str]:
@@ -90,7 +88,7 @@ async def retire_outlived(catalogue: Catalogue, damaged: frozenset[str]) -> None
     def commit(tx: Transaction) -> None:
         busy = unfinished(tx, damaged).rows
         for kind in HELD:
-            for state in OUTLIVING:
+            for state in sorted(set(map(str, UNSOUND))):
                 for row in tx.intact(kind, state=state):
                     with contextlib.suppress(RowDamaged):
                         if row.id not in busy and outlived(tx, row):
@@ -172,8 +170,8 @@ def _of_entry(tx: Transaction, entry: LedgerEntry, row: Holder | None) -> str:
             OperationState.FAILED_CLEAN,
         ):
             return ""
-    elif row.state.value not in GONE:
-        if row.state.value not in _SETTLED or row.store != entry.store:
+    elif row.state not in NOT_THERE:
+        if row.state not in SETTLED or row.store != entry.store:
             return _elsewhere(tx, row, entry)
         promised = ledger.promised_bytes(tx, row)
         if (entry.entry, entry.amount_bytes) == (LedgerState.COMMITTED, promised):
@@ -187,7 +185,7 @@ def _of_entry(tx: Transaction, entry: LedgerEntry, row: Holder | None) -> str:
 
 def _elsewhere(tx: Transaction, row: Holder, entry: LedgerEntry) -> str:
     """A row has an entry in another store only while an operation moves it."""
-    if row.store == entry.store or row.state.value not in _SETTLED:
+    if row.store == entry.store or row.state not in SETTLED:
         return ""
     if any(row.id == involved.id for one in journal.unfinished(tx) for involved in one.involved):
         return ""
@@ -200,7 +198,7 @@ def _rows(
 ) -> tuple[str, list[Finding]]:
     """Rows that have, or may have, bytes in the store and no entry."""
     page = tx.page(table, after=after, limit=PAGE, store=store)
-    ids = {row.id: ledger.entry_id(row.id, store) for row in page if row.state.value not in GONE}
+    ids = {row.id: ledger.entry_id(row.id, store) for row in page if row.state not in NOT_THERE}
     entries = _among(tx, LedgerEntry, store, list(ids.values()))
     found: list[Finding] = []
     for row in page:

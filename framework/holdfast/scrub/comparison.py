@@ -16,12 +16,13 @@ from holdfast.catalogue.port import Transaction
 from holdfast.errors import Precondition
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.model.rows import Store, VolumeGrant
-from holdfast.model.states import GrantState
+from holdfast.model.state_sets import NOT_THERE, UNSOUND
+from holdfast.model.states import GrantState, ObjectState, VolumeState
 from holdfast.orchestrator import Orchestrator
 from holdfast.ports import ImageDriver, PrimaryDriver
 from holdfast.requests import CallContext, EnumerateOwned, Role
 from holdfast.runtime import Lane, runtime
-from holdfast.scrub.accounts import GONE, HOLDERS, Holder
+from holdfast.scrub.accounts import HOLDERS, Holder
 from holdfast.scrub.findings import FindingKind, Findings
 from holdfast.scrub.scratch import Scratch
 
@@ -155,19 +156,20 @@ class StoreScrub:
     async def _compare(
         self, lane: Lane, scratch: Scratch, kind: OwnedKind, page: list[Holder], doubts: Doubts
     ) -> None:
-        rows = [row for row in page if row.state.value not in GONE]
+        rows = [row for row in page if row.state not in NOT_THERE]
         self.findings.rows += len(rows)
         sizes = await lane.run(scratch.match, kind, [row.key for row in rows])
         for row, size_bytes in zip(rows, sizes, strict=True):
-            state = row.state.value
-            if state == "Error" or (state == "Lost" and size_bytes is None):
+            is_lost = row.state in (VolumeState.LOST, ObjectState.LOST)
+            is_ready = row.state in (VolumeState.READY, ObjectState.READY)
+            if row.state in UNSOUND and not (is_lost and size_bytes is not None):
                 self.findings.add(
-                    FindingKind.LOST if state == "Lost" else FindingKind.DIFFERS,
+                    FindingKind.LOST if is_lost else FindingKind.DIFFERS,
                     kind.value,
                     row.key,
-                    f"the row is {state}; delete it",
+                    f"the row is {row.state}; delete it",
                 )
-            elif state == "Lost" or (state == "Ready" and size_bytes != row.size_bytes):
+            elif is_lost or (is_ready and size_bytes != row.size_bytes):
                 doubts.rows.append(Doubt(kind, row, size_bytes is not None))
         if kind is OwnedKind.VOLUME:
             await self._compare_grants(lane, scratch, rows, doubts)

@@ -14,7 +14,7 @@ from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import HoldfastError, NotFound
 from holdfast.infos import OwnedKind, OwnedThing
 from holdfast.model.rows import Quarantined, VolumeGrant
-from holdfast.model.states import Event
+from holdfast.model.states import Event, ObjectState, VolumeState
 from holdfast.requests import GetSnapshot, GetVolume, HeadObject
 from holdfast.runtime import runtime
 from holdfast.scrub.accounts import Account, Holder, Mark, account_of, unfinished
@@ -40,7 +40,11 @@ class _Seen(msgspec.Struct, frozen=True):
 async def second_look(one: StoreScrub, doubts: Doubts) -> None:
     """Settle what is in doubt: findings, marks in the rows, and the quarantine."""
     strangers, moving = await _still_strange(one, doubts.strangers)
-    rows = [doubt for doubt in doubts.rows if doubt.is_there or doubt.row.state.value == "Ready"]
+    rows = [
+        doubt
+        for doubt in doubts.rows
+        if doubt.is_there or doubt.row.state in (VolumeState.READY, ObjectState.READY)
+    ]
     seen = _Seen({}, set(), set())
     if strangers or rows or doubts.grants:
         seen = await _seen_again(one, strangers, Doubts(rows, doubts.grants, []))
@@ -196,7 +200,7 @@ async def _leave_quarantine(one: StoreScrub, stays: set[str]) -> None:
 async def _settle(one: StoreScrub, doubt: Doubt, seen: _Seen) -> None:
     row, kind = doubt.row, doubt.kind
     size_bytes = seen.sizes.get((kind, row.key))
-    if row.state.value == "Lost":
+    if row.state in (VolumeState.LOST, ObjectState.LOST):
         if size_bytes is not None and await _unchanged(one, row, Event.RECOVERED_READY):
             one.findings.add(FindingKind.FOUND_AGAIN, kind.value, row.key, "its bytes are back")
     elif size_bytes is None:

@@ -1,5 +1,6 @@
 """Taking hold of rows for an operation: checks that read well, and the events that begin it."""
 
+import enum
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,7 +9,8 @@ from holdfast.capabilities import AccessMode, Capabilities, ImageCapabilities, P
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import HoldfastError
 from holdfast.model.machine import UndefinedTransition
-from holdfast.model.rows import Involved, Row, Store
+from holdfast.model.rows import Involved, Row, StatefulRow, Store
+from holdfast.model.state_sets import UNSOUND
 from holdfast.model.states import Event, StoreState
 from holdfast.plans import PlannedStep
 from holdfast.requests import Role, verb_of
@@ -18,7 +20,6 @@ from holdfast.workflows.names import insert_named
 
 RowT = TypeVar("RowT", bound=Row)
 
-_UNSOUND = frozenset({"Error", "Lost"})
 _capabilities = msgspec.json.Decoder(Capabilities)
 
 
@@ -26,35 +27,34 @@ class Refused(HoldfastError):
     """The catalogue does not allow this now; nothing was written or done."""
 
 
-def begin(tx: Transaction, row: Row, event: Event, *, principal: bool = True) -> Involved:
+def begin(tx: Transaction, row: StatefulRow, event: Event, *, principal: bool = True) -> Involved:
     """Move a row by the event that begins an operation on it.
 
     Raises:
         Refused: its state does not allow that.
     """
-    state = state_of(row)
     try:
         after = tx.fire(row, event)
     except UndefinedTransition:
         noun = type(row).__name__.lower()
         raise Refused(
-            f"{noun} {name_of(row)} is {state} and cannot take {event} now; wait for the operation "
-            "that works on it, or run recover"
+            f"{noun} {name_of(row)} is {row.state} and cannot take {event} now; "
+            "wait for the operation that works on it, or run recover"
         ) from None
-    return Involved(row.table, row.id, state_of(after), principal, state not in _UNSOUND)
+    return Involved(row.table, row.id, after.state, principal, row.state not in UNSOUND)
 
 
-def create(tx: Transaction, row: Row) -> Involved:
+def create(tx: Transaction, row: StatefulRow) -> Involved:
     """Insert a row whose creation begins; what has a name keeps to the rule for names."""
     stored = insert_named(tx, row) if hasattr(row, "name") else tx.insert(row)
     return begin(tx, stored, Event.CREATE_REQUESTED)
 
 
-def require(row: Row, *states: str) -> None:
+def require(row: StatefulRow, *states: enum.StrEnum) -> None:
     """``Refused`` unless the row is in one of these states."""
-    if state_of(row) not in states:
+    if row.state not in states:
         raise Refused(
-            f"{type(row).__name__.lower()} {name_of(row)} is {state_of(row)}, "
+            f"{type(row).__name__.lower()} {name_of(row)} is {row.state}, "
             f"and this needs it {' or '.join(states)}"
         )
 
@@ -132,11 +132,6 @@ def life_cycle_step(store: str, request: Any, *, undo: Any = None) -> PlannedSte
     """A planned call of a store's life cycle."""
     inputs = LifeCycleInputs(store=store, request=request, undo=undo)
     return PlannedStep(f"life_cycle.{verb_of(request)}", 1, inputs)
-
-
-def state_of(row: Row) -> str:
-    """The state of a row with a machine, as text."""
-    return str(getattr(row, "state"))  # noqa: B009 - Row itself has none
 
 
 def name_of(row: Row) -> str:

@@ -11,18 +11,18 @@ from holdfast.model.rows import (
     Pod,
     Row,
     Snapshot,
+    StatefulRow,
     Store,
     StoredObject,
     Template,
     Volume,
     Zone,
 )
+from holdfast.model.state_sets import NOT_THERE
 from holdfast.naming import check_name
 from holdfast.requests import ScopeKind
 
 RowT = TypeVar("RowT", bound=Row)
-
-_NEVER_OR_NO_MORE = frozenset({"Allocated", "Expunged", "Removed"})
 
 
 class NameTaken(HoldfastError):
@@ -51,7 +51,7 @@ def insert_named(tx: Transaction, row: RowT) -> RowT:
 
 def is_living(row: Row) -> bool:
     """Whether a row stands for something: it was not made in vain, and is not gone."""
-    return str(getattr(row, "state", "")) not in _NEVER_OR_NO_MORE
+    return not isinstance(row, StatefulRow) or row.state not in NOT_THERE
 
 
 def _of_name(tx: Transaction, row: Row, name: str) -> list[Row]:

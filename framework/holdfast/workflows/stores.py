@@ -7,6 +7,7 @@ from holdfast.catalogue.port import Transaction
 from holdfast.credentials.stores import refuse_passwords, split_config
 from holdfast.journal import Draft, Workflow
 from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
+from holdfast.model.state_sets import WITHOUT_BYTES
 from holdfast.model.states import Event, StoreState
 from holdfast.plans import PlannedStep
 from holdfast.plugins import load_provider
@@ -30,11 +31,8 @@ from holdfast.workflows.holding import (
     life_cycle_step,
     name_of,
     require,
-    state_of,
 )
 from holdfast.workflows.references import check_hosts, check_scope
-
-_NO_BYTES = frozenset({"Expunged", "Lost"})
 
 
 def add_store(
@@ -106,7 +104,7 @@ def remove_store(store: str) -> Workflow:
             name_of(held)
             for kind in (Volume, Snapshot, StoredObject)
             for held in tx.select(kind, store=store)
-            if state_of(held) not in _NO_BYTES
+            if held.state not in WITHOUT_BYTES
         ]
         if inside:
             raise Refused(

@@ -33,9 +33,7 @@ def writer(path: Path) -> Iterator[BatchCommitter]:
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.text_factory = bytes
-        yield BatchCommitter(
-            SqlStorage(connection, TABLES, explain, key=KEY, watch=lambda: None)
-        )
+        yield BatchCommitter(SqlStorage(connection, TABLES, explain, key=KEY, watch=lambda: None))
     engine.dispose()
 
 

@@ -18,7 +18,17 @@ from holdfast.cli.scrub import run_scrub
 from holdfast.demo.acknowledgement import Promise, Promised
 from holdfast.demo.play import CATALOGUE
 from holdfast.infos import OwnedKind
-from holdfast.model.rows import ROWS, Backup, Row, Snapshot, Store, StoredObject, Template, Volume
+from holdfast.model.rows import (
+    ROWS,
+    Backup,
+    Row,
+    Snapshot,
+    StatefulRow,
+    Store,
+    StoredObject,
+    Template,
+    Volume,
+)
 from holdfast.requests import Role
 from holdfast.testbed import Inspected
 from holdfast_drivers.local.inspector import LocalInspector, raw_digest
@@ -73,9 +83,9 @@ async def look(folder: Path, kept: dict[str, Promise]) -> list[str]:
         rows = await catalogue.transact(_all_rows)
     by_id = {(type(row), row.id): row for row in rows}
     problems = [
-        f"{type(row).__name__} {row.id} is still {getattr(row, 'state')}"  # noqa: B009 - only kinds with a machine have it
+        f"{type(row).__name__} {row.id} is still {row.state}"
         for row in rows
-        if row.machine is not None and getattr(row, "state") in row.machine.transitional  # noqa: B009 - likewise
+        if isinstance(row, StatefulRow) and row.state in row.machine.transitional
     ]
     for store in rows:
         if isinstance(store, Store) and store.state == "Up":
