@@ -9,8 +9,8 @@ from pathlib import Path
 
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES, gate_text
 from holdfast_conformance.judgement.registry import Property, all_properties
+from holdfast_conformance.planted import planted_by_property
 from holdfast_conformance.report.schema import SCHEMA_NAME, encode_schema
-from holdfast_conformance.strength.planted import planted_by_property
 
 PROPERTIES_NAME = "properties.md"
 

@@ -10,7 +10,7 @@ import pytest
 
 from engines import require_engine
 from holdfast_conformance.execution.ledger import ledger_folder
-from holdfast_conformance.execution.processes import children
+from holdfast_conformance.processes import children
 from holdfast_drivers.servers.engine_client import LABEL_OWNER, engine_client
 from holdfast_drivers.servers.engine_volumes import volume_owners
 from running_testbeds import Backend, backends

@@ -16,9 +16,9 @@ from holdfast.errors import EnvironmentUnavailable, ExitCode
 from holdfast.requests import GetStats, Role
 from holdfast_conformance.execution.ledger import LANE, ledger_folder
 from holdfast_conformance.execution.places import writing
-from holdfast_conformance.execution.processes import processes_of
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduction.repro import Repro, encode_repro
+from holdfast_conformance.processes import processes_of
+from holdfast_conformance.replay_file import Repro, encode_repro
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
 from holdfast_conformance.verdict import Status
 

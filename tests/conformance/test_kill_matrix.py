@@ -6,9 +6,9 @@
 import pytest
 
 from holdfast.mutant import Mutant
+from holdfast_conformance.planted import planted_mutants
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.strength.mutant_run import MutantTask, run_mutant
-from holdfast_conformance.strength.planted import planted_mutants
 
 pytestmark = pytest.mark.slow
 

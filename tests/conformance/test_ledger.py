@@ -15,7 +15,7 @@ from holdfast_conformance.execution.ledger import (
     ledgers_of,
     read_ledger,
 )
-from holdfast_conformance.execution.processes import RUN_VARIABLE, processes_of
+from holdfast_conformance.processes import RUN_VARIABLE, processes_of
 
 ODD_PROVIDER = "odd_driver:OddProvider"
 

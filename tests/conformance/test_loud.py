@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import ExitCode
+from holdfast_conformance.certification.run import Certified, CertifyRequest, certify
 from holdfast_conformance.execution.progress import Silent
-from holdfast_conformance.execution.run import Certified, CertifyRequest, certify
 from holdfast_conformance.profiles import PROFILES
 from holdfast_conformance.report.verify import Standing, verify
 from holdfast_conformance.verdict import Level, Status

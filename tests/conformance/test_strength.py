@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 from holdfast.cli import build_app
 from holdfast.errors import ConfigurationError, ExitCode
 from holdfast.mutant import Mutant
+from holdfast_conformance.judgement.registry import find_property
+from holdfast_conformance.planted import planted_mutants
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.strength.matrix import Matrix, chosen_mutants, matrix_of
 from holdfast_conformance.strength.mutant_run import MutantRun
-from holdfast_conformance.strength.planted import find_property, planted_mutants
 
 
 def run(name: str, target: str, *, killed: bool = True) -> MutantRun:

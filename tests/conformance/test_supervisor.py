@@ -12,9 +12,9 @@ from holdfast.capabilities import AccessMode
 from holdfast.errors import ConfigurationError, ErrorKind
 from holdfast.requests import Role
 from holdfast_conformance import plan as plans
-from holdfast_conformance.execution.processes import children, processes_of
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience, Supervisor
 from holdfast_conformance.plan import Plan
+from holdfast_conformance.processes import children, processes_of
 from holdfast_conformance.trace import (
     Broken,
     BrokenKind,

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES
 from holdfast_conformance.judgement.registry import Property, all_properties
-from holdfast_conformance.strength.planted import planted_by_property, planted_mutants
+from holdfast_conformance.planted import planted_by_property, planted_mutants
 from holdfast_conformance.tables import tables, write_tables
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

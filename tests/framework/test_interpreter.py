@@ -10,7 +10,7 @@ import pytest
 from holdfast.interpreter import python_command, python_environment
 from holdfast.requests import GetStats, Role
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduction.repro import Repro, encode_repro
+from holdfast_conformance.replay_file import Repro, encode_repro
 
 SHADOWED = ("msgspec", "typer", "jinja2", "hypothesis", "pwn", "holdfast_drivers")
 """Names that programs of ours import, and one that a file asks for."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast_conformance.certification.run import CertifyRequest, certify
 from holdfast_conformance.execution.progress import Silent
-from holdfast_conformance.execution.run import CertifyRequest, certify
 from holdfast_conformance.profiles import Profile
-from holdfast_conformance.reduction.repro import read_repro, replay_command
+from holdfast_conformance.replay_file import read_repro, replay_command
 from holdfast_conformance.report.document import (
     REPORT_NAME,
     Failure,

@@ -10,16 +10,16 @@ import typer
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.foreign_text import complain, tell, tell_json
 from holdfast.opening import nearest_names
-from holdfast_conformance.cli.durations import duration_s
-from holdfast_conformance.execution.cleanup import clean_up
-from holdfast_conformance.execution.progress import watcher
-from holdfast_conformance.execution.run import (
+from holdfast_conformance.certification.run import (
     JOBS,
     JOBS_MAX,
     CertifyRequest,
     RunInterrupted,
     certify,
 )
+from holdfast_conformance.cli.durations import duration_s
+from holdfast_conformance.execution.cleanup import clean_up
+from holdfast_conformance.execution.progress import watcher
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.report.document import Report
 from holdfast_conformance.report.plan_check import SEED_MAX

@@ -7,8 +7,8 @@ import typer
 
 from holdfast.foreign_text import tell, tell_json
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES, gate_text
-from holdfast_conformance.judgement.registry import Property
-from holdfast_conformance.strength.planted import find_property, planted_mutants
+from holdfast_conformance.judgement.registry import Property, find_property
+from holdfast_conformance.planted import planted_mutants
 
 
 class PlantedDefect(msgspec.Struct, frozen=True, kw_only=True):

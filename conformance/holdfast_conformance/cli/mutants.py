@@ -9,6 +9,7 @@ import typer
 from holdfast.errors import ExitCode
 from holdfast.foreign_text import tell, tell_json, tell_table
 from holdfast_conformance.execution.progress import watcher
+from holdfast_conformance.planted import planted_mutants
 from holdfast_conformance.profiles import Profile, find_profile
 from holdfast_conformance.report.plan_check import SEED_MAX
 from holdfast_conformance.strength.matrix import (
@@ -20,7 +21,6 @@ from holdfast_conformance.strength.matrix import (
     tasks_of,
 )
 from holdfast_conformance.strength.mutant_run import MutantRun, MutantTask, run_mutants
-from holdfast_conformance.strength.planted import planted_mutants
 
 
 def register(app: typer.Typer) -> None:

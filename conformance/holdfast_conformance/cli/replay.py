@@ -9,7 +9,7 @@ from holdfast.errors import ExitCode
 from holdfast.foreign_text import tell
 from holdfast_conformance.cli.named import BackendOption, DriverOption, driver_named
 from holdfast_conformance.reduction.replay import replay
-from holdfast_conformance.reduction.repro import read_repro
+from holdfast_conformance.replay_file import read_repro
 from holdfast_conformance.report.wording import describe_step
 
 

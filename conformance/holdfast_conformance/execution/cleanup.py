@@ -6,8 +6,8 @@ import msgspec
 
 from holdfast.errors import UsageError
 from holdfast_conformance.execution.ledger import forget_ledger, ledgers_of, read_ledger
-from holdfast_conformance.execution.processes import RUN_VARIABLE, end_processes
 from holdfast_conformance.execution.supervisor import DriverRefused, Supervisor
+from holdfast_conformance.processes import RUN_VARIABLE, end_processes
 
 
 class Cleaned(msgspec.Struct, frozen=True, kw_only=True):

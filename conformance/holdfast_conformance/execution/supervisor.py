@@ -14,9 +14,7 @@ from holdfast.errors import (
 from holdfast.requests import Role
 from holdfast_conformance import plan as plans
 from holdfast_conformance.execution.worker_process import WorkerLost, WorkerProcess
-from holdfast_conformance.trace import Broken, BrokenKind, Loaded, Observed, Stepped, TraceRecord
-from holdfast_conformance.trace_lines import decode_record, encode_record
-from holdfast_conformance.worker.protocol import (
+from holdfast_conformance.protocol import (
     Blame,
     Execute,
     Finished,
@@ -29,6 +27,8 @@ from holdfast_conformance.worker.protocol import (
     Shown,
     Stop,
 )
+from holdfast_conformance.trace import Broken, BrokenKind, Loaded, Observed, Stepped, TraceRecord
+from holdfast_conformance.trace_lines import decode_record, encode_record
 
 R = TypeVar("R", bound=Message)
 Sink = Callable[[TraceRecord, bytes], bool]

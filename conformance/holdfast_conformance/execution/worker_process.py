@@ -11,16 +11,14 @@ import msgspec
 
 from holdfast.interpreter import python_command, python_environment
 from holdfast_conformance.canary import without_canaries
-from holdfast_conformance.execution.processes import (
+from holdfast_conformance.processes import (
     RUN_VARIABLE,
     adopt_orphans,
     children,
     end_adopted,
     end_processes,
 )
-from holdfast_conformance.trace import BrokenKind
-from holdfast_conformance.worker.capture import enlarge_pipe
-from holdfast_conformance.worker.protocol import (
+from holdfast_conformance.protocol import (
     REPORT_MAX_BYTES,
     Channel,
     Command,
@@ -30,7 +28,9 @@ from holdfast_conformance.worker.protocol import (
     Stop,
     decode_report,
     encode,
+    enlarge_pipe,
 )
+from holdfast_conformance.trace import BrokenKind
 
 _WORKERS: set[int] = set()
 _STARTING = threading.Lock()

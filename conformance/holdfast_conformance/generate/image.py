@@ -17,7 +17,6 @@ from holdfast.requests import (
     OpenObject,
     StartUpload,
 )
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.image_limits import large_bytes, object_max_bytes, page_items
 from holdfast_conformance.model.image_address import LASTING_S
 from holdfast_conformance.model.image_state import ImageState, UploadModel
@@ -29,6 +28,7 @@ from holdfast_conformance.plan import (
     Step,
     WalkObjects,
 )
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image_script import HOSTILE_KEYS, Script
 
 _PLAIN_KEYS = ("a", "a/b", "b", "a/c")

@@ -11,13 +11,13 @@ import msgspec
 from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
 from holdfast.requests import Role
 from holdfast.testbed import Fault
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.generate.random_image import random_image
 from holdfast_conformance.generate.random_primary import random_primary
 from holdfast_conformance.plan import InjectFault, Plan, encode_plan
 from holdfast_conformance.plan_limits import excess_of_work
 from holdfast_conformance.profiles import Profile
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image import image_scenario, image_stories
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
 

@@ -4,10 +4,10 @@ import msgspec
 
 from holdfast.capabilities import ImageCapabilities
 from holdfast.requests import Role
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.generate.image import ImageChance
 from holdfast_conformance.model.image import ImageModel
 from holdfast_conformance.plan import Plan, Step, preparation
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image_script import HOST
 
 

@@ -34,7 +34,6 @@ from holdfast.requests import (
     SnapshotSource,
     VolumeSource,
 )
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.primary import PrimaryModel
 from holdfast_conformance.model.primary_state import PrimaryState
@@ -47,6 +46,7 @@ from holdfast_conformance.plan import (
     WriteBlocks,
     preparation,
 )
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
 
 VOLUMES_MAX = 6

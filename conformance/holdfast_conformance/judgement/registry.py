@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from holdfast.errors import ConfigurationError
+from holdfast.opening import nearest_names
 from holdfast.requests import Role
 from holdfast_conformance.judgement.evidence import Capabilities, Judgement, Moment, StepMoment
 from holdfast_conformance.verdict import Level
@@ -172,3 +174,14 @@ def _add(found: Property) -> None:
     if found.id in _registered:
         raise ValueError(f"property {found.id} is registered twice")
     _registered[found.id] = found
+
+
+def find_property(identifier: str) -> Property:
+    """The property of this id, in either case; ``ConfigurationError`` when there is none."""
+    properties = {found.id: found for found in all_properties()}
+    found = properties.get(identifier.upper())
+    if found is None:
+        raise ConfigurationError(
+            f"no property {identifier!r}; {nearest_names(identifier.upper(), list(properties))}"
+        )
+    return found

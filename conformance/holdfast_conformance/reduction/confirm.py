@@ -11,7 +11,7 @@ from holdfast.requests import Role
 from holdfast_conformance.execution.campaign import Campaign, PlanResult, unwritten
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.reduction.reduce import OPS_MAX, Budget, reduce_plan
-from holdfast_conformance.reduction.repro import Repro
+from holdfast_conformance.replay_file import Repro
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Finding
 

@@ -13,14 +13,13 @@ from holdfast.runtime import runtime
 from holdfast_conformance.execution.lane import open_lane
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.judgement.judge import PlanJudge
-from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.judgement.registry import all_properties, find_property
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.plan_limits import excess_of
 from holdfast_conformance.reduction.confirm import Origin, Reducer
-from holdfast_conformance.reduction.repro import Repro, read_repro
+from holdfast_conformance.replay_file import Repro, read_repro
 from holdfast_conformance.report.folder import TRACE_MAX_BYTES
 from holdfast_conformance.stranger_files import read_given
-from holdfast_conformance.strength.planted import find_property
 from holdfast_conformance.trace import Started, TraceRecord
 from holdfast_conformance.trace_lines import records_in
 from holdfast_conformance.verdict import Finding

@@ -10,10 +10,9 @@ from holdfast_conformance.execution.lane import open_lane
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience
 from holdfast_conformance.judgement.attribution import answers_for
 from holdfast_conformance.judgement.judge import PlanJudge
-from holdfast_conformance.judgement.registry import Property, all_properties
+from holdfast_conformance.judgement.registry import Property, all_properties, find_property
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduction.repro import Repro
-from holdfast_conformance.strength.planted import find_property
+from holdfast_conformance.replay_file import Repro
 from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from holdfast.errors import UsageError
-from holdfast_conformance.reduction.repro import REPRO_MAX_BYTES
+from holdfast_conformance.replay_file import REPRO_MAX_BYTES
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,

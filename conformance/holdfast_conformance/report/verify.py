@@ -16,7 +16,7 @@ import msgspec
 from holdfast.errors import HoldfastError, UsageError
 from holdfast_conformance.judgement.judge import Judging
 from holdfast_conformance.judgement.registry import all_properties
-from holdfast_conformance.reduction.repro import Repro
+from holdfast_conformance.replay_file import Repro
 from holdfast_conformance.report.compose import composed, inputs_of
 from holdfast_conformance.report.document import (
     HTML_NAME,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from holdfast.capabilities import ImageCapabilities
 from holdfast.requests import Role
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.plan import Plan, Step
 from holdfast_conformance.scenarios import (
     image_addresses,
@@ -13,6 +12,7 @@ from holdfast_conformance.scenarios import (
     image_stores,
     image_uploads,
 )
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image_script import HOST, Script
 
 Story = Callable[[Script], Iterator[Step]]

@@ -2,9 +2,9 @@
 
 from holdfast.capabilities import ImageCapabilities, ObjectKind
 from holdfast.requests import KEY_MAX_BYTES, StartUpload
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.image_limits import can_join, page_items, part_bytes
 from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
+from holdfast_conformance.scenarios.choices import Choices
 
 HOST = "host-a"
 """The host that a ready plan attaches."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from holdfast.capabilities import PrimaryCapabilities
 from holdfast.requests import Role
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.plan import Plan, Step
 from holdfast_conformance.scenarios import (
     access,
@@ -16,6 +15,7 @@ from holdfast_conformance.scenarios import (
     stores,
     volumes,
 )
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.script import Script
 
 Story = Callable[[Script], Iterator[Step]]

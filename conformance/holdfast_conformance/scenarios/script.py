@@ -6,8 +6,8 @@ from math import lcm
 from holdfast.capabilities import AccessMode, PrimaryCapabilities
 from holdfast.data import BLOCK_BYTES
 from holdfast.requests import CreateSnapshot, CreateVolume, Grant, Revoke
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.plan import ReadBlocks, Step, WriteBlocks
+from holdfast_conformance.scenarios.choices import Choices
 
 ALL_HOSTS = ("host-a", "host-b", "host-c")
 STRANGER = "host-unknown"

@@ -19,11 +19,11 @@ from holdfast_conformance.execution.lane import open_lane
 from holdfast_conformance.execution.supervisor import DriverRefused, Patience, Supervisor
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.judgement.registry import Property, all_properties
+from holdfast_conformance.mutants import MUTANT_PREFIX
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.reduction.confirm import Origin, Reducer
-from holdfast_conformance.reduction.repro import Repro
-from holdfast_conformance.strength.mutants import MUTANT_PREFIX
+from holdfast_conformance.replay_file import Repro
 from holdfast_conformance.verdict import Finding, Level
 
 _PATIENCE = Patience(deadline_s=3.0, grace_s=2.0)

@@ -2,9 +2,9 @@
 
 import sys
 
-from holdfast_conformance.execution.processes import adopt_orphans, die_with_parent
+from holdfast_conformance.processes import adopt_orphans, die_with_parent
+from holdfast_conformance.protocol import Channel
 from holdfast_conformance.worker.main import Worker
-from holdfast_conformance.worker.protocol import Channel
 
 
 def main(arguments: list[str]) -> None:

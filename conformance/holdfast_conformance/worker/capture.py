@@ -1,6 +1,5 @@
 """What a driver does beside answering: prints, logs, forks, starts programs."""
 
-import fcntl
 import logging
 import os
 import select
@@ -12,7 +11,6 @@ from typing import Any
 Scan = Callable[[str, bytes | str], None]
 KEPT_BYTES = 2048
 """How much of one step's output is kept; all of it is scanned."""
-_PIPE_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 _OVERLAP_BYTES = 256
 _PROCESS_EVENTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.spawn")
@@ -155,11 +153,3 @@ def _words(arguments: Iterable[Any]) -> Iterable[str]:
 def _leave() -> None:
     """End a forked copy of the worker at once: it shares the pipes and would speak in our name."""
     os._exit(0)
-
-
-def enlarge_pipe(fd: int) -> None:
-    """Let the pipe hold more, so that a chatty step need not wait for the drain."""
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        return  # Over the user's limit; the drain alone will do.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import thread as pools
 from pathlib import Path
 
-from holdfast_conformance.execution.processes import children
+from holdfast_conformance.processes import children
 
 _LOOKS = 20
 _LOOK_S = 0.05

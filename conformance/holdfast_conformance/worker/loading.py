@@ -11,9 +11,9 @@ from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsen
 from holdfast.foreign_text import capped
 from holdfast.opening import open_life_cycle
 from holdfast.requests import AttachHost, CallContext, InitializeStore, Role
+from holdfast_conformance.protocol import Shown
 from holdfast_conformance.worker.caps import DEFECTS_MAX, DOCUMENT_MAX_BYTES, ERROR_MAX
 from holdfast_conformance.worker.containment import Failed, described, writable
-from holdfast_conformance.worker.protocol import Shown
 from holdfast_conformance.worker.session import Session
 from holdfast_conformance.worker.signatures import DRIVER_PORTS, defects_of, life_cycle_defects
 

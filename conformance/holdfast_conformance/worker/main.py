@@ -9,16 +9,7 @@ from typing import NoReturn
 
 from holdfast.ports import Provider
 from holdfast.testbed import Testbed
-from holdfast_conformance.trace import Broken, BrokenKind, Record
-from holdfast_conformance.worker.canaries import Canaries
-from holdfast_conformance.worker.caps import ERROR_MAX, IDENTITY_MAX, bounded_line, cut_texts
-from holdfast_conformance.worker.capture import Capture
-from holdfast_conformance.worker.clock import Clock
-from holdfast_conformance.worker.containment import Containment, DriverBroke, described
-from holdfast_conformance.worker.executor import Execution
-from holdfast_conformance.worker.loading import Loading
-from holdfast_conformance.worker.origin import Origin, origin_of
-from holdfast_conformance.worker.protocol import (
+from holdfast_conformance.protocol import (
     Blame,
     Channel,
     Command,
@@ -38,6 +29,15 @@ from holdfast_conformance.worker.protocol import (
     decode_report,
     encode,
 )
+from holdfast_conformance.trace import Broken, BrokenKind, Record
+from holdfast_conformance.worker.canaries import Canaries
+from holdfast_conformance.worker.caps import ERROR_MAX, IDENTITY_MAX, bounded_line, cut_texts
+from holdfast_conformance.worker.capture import Capture
+from holdfast_conformance.worker.clock import Clock
+from holdfast_conformance.worker.containment import Containment, DriverBroke, described
+from holdfast_conformance.worker.executor import Execution
+from holdfast_conformance.worker.loading import Loading
+from holdfast_conformance.worker.origin import Origin, origin_of
 from holdfast_conformance.worker.session import (
     Session,
     Stopped,

@@ -14,12 +14,12 @@ from holdfast.ports import Provider
 from holdfast.requests import Role
 from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedFactory
 from holdfast.testbed_choice import choose_testbed, offered_testbeds
-from holdfast_conformance.strength.mutants import MUTANT_PREFIX, find_mutant
+from holdfast_conformance.mutants import MUTANT_PREFIX, find_mutant
+from holdfast_conformance.protocol import Blame, Refused, Setup
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
 from holdfast_conformance.worker.containment import Containment, described, writable
 from holdfast_conformance.worker.hosts import Hosts
-from holdfast_conformance.worker.protocol import Blame, Refused, Setup
 
 
 class Stopped(Exception):

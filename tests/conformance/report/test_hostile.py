@@ -19,7 +19,7 @@ from holdfast.errors import ConfigurationError, ExitCode, UsageError
 from holdfast.foreign_text import complain
 from holdfast.testbed import BackendIdentity
 from holdfast_conformance.plan import PutObject, WriteBlocks
-from holdfast_conformance.reduction.repro import Repro, encode_repro, read_repro
+from holdfast_conformance.replay_file import Repro, encode_repro, read_repro
 from holdfast_conformance.report.compose import scope_of
 from holdfast_conformance.report.document import REPORT_NAME
 from holdfast_conformance.report.verify import Standing, verify

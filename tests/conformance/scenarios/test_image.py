@@ -16,7 +16,6 @@ from holdfast.capabilities import (
 )
 from holdfast.requests import CopyObject, Role, TemporaryUrl
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.model.image import ImageModel
 from holdfast_conformance.model.image_state import ImageSituation
 from holdfast_conformance.plan import (
@@ -29,6 +28,7 @@ from holdfast_conformance.plan import (
     preparation,
 )
 from holdfast_conformance.profiles import Profile
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image import image_scenario, image_stories
 
 RICH = ImageCapabilities(

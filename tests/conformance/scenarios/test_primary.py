@@ -15,13 +15,13 @@ from holdfast.capabilities import (
     VolumeCapabilities,
 )
 from holdfast.requests import CreateVolume
-from holdfast_conformance.generate.choices import Choices
 from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.model.features import declared_features, features_of
 from holdfast_conformance.model.life_cycle import LifeCycleSituation
 from holdfast_conformance.model.primary import PrimaryModel
 from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.plan import Plan, preparation
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.names import PATHS, TWINS
 from holdfast_conformance.scenarios.primary import PRIMARY_STORIES, primary_scenario
 

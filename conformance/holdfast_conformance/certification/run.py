@@ -27,8 +27,9 @@ from holdfast_conformance.judgement.judge import PlanJudge
 from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.profiles import Profile
+from holdfast_conformance.protocol import Opened
 from holdfast_conformance.reduction.confirm import Origin, Reducer
-from holdfast_conformance.reduction.repro import Repro, encode_repro
+from holdfast_conformance.replay_file import Repro, encode_repro
 from holdfast_conformance.report.compose import ReportInputs
 from holdfast_conformance.report.document import (
     REPRO_NAME,
@@ -42,7 +43,6 @@ from holdfast_conformance.report.write import write_report
 from holdfast_conformance.trace import Loaded
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.verdict import Finding, Level, Status, Verdict
-from holdfast_conformance.worker.protocol import Opened
 
 DIVERGED_MAX = 100
 """After so many plans that left the model's paths, a role is known to be wrong."""

@@ -5,6 +5,7 @@ bytes that go into the trace file, so that what is judged and what is written ca
 """
 
 import enum
+import fcntl
 import os
 import struct
 
@@ -15,6 +16,7 @@ from holdfast.testbed import BackendIdentity
 from holdfast_conformance.plan import Plan
 
 _HEADER = struct.Struct(">IB")
+_PIPE_BYTES = 1 << 20
 FRAME_MAX_BYTES = 256 << 20
 REPORT_MAX_BYTES = 8 << 20
 """How long a frame of a worker may be, in which a driver runs."""
@@ -187,3 +189,11 @@ def decode_command(payload: bytes) -> Command:
 def decode_report(payload: bytes) -> Report:
     """The report in a frame."""
     return _REPORTS.decode(payload)
+
+
+def enlarge_pipe(fd: int) -> None:
+    """Let the pipe hold more, so that a chatty step need not wait for the drain."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        return  # Over the user's limit; the drain alone will do.

@@ -2,9 +2,8 @@
 
 from holdfast.errors import ConfigurationError
 from holdfast.mutant import Mutant
-from holdfast.opening import nearest_names
-from holdfast_conformance.judgement.registry import Property, all_properties
-from holdfast_conformance.strength.mutants import installed_mutants
+from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.mutants import installed_mutants
 
 
 def planted_mutants() -> tuple[Mutant, ...]:
@@ -30,14 +29,3 @@ def planted_by_property() -> dict[str, tuple[str, ...]]:
     for mutant in planted_mutants():
         names[mutant.property] = (*names.get(mutant.property, ()), mutant.name)
     return names
-
-
-def find_property(identifier: str) -> Property:
-    """The property of this id, in either case; ``ConfigurationError`` when there is none."""
-    properties = {found.id: found for found in all_properties()}
-    found = properties.get(identifier.upper())
-    if found is None:
-        raise ConfigurationError(
-            f"no property {identifier!r}; {nearest_names(identifier.upper(), list(properties))}"
-        )
-    return found

@@ -1,0 +1,1 @@
+"""One certification from loading to the report."""
