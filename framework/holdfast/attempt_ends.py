@@ -1,10 +1,11 @@
 """How one attempt at a step, and the step itself, can end, and the limits in which it is tried."""
 
+import enum
 from typing import Any
 
 import msgspec
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import Conflict, HoldfastError
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +62,31 @@ class Missed(msgspec.Struct, frozen=True):
 
     error: HoldfastError
     uncertain: bool
+
+
+class Effect(enum.IntEnum):
+    """What earlier attempts at a step may have done, from the least to the most.
+
+    It only grows: what one attempt may have done, no later attempt's error takes back.
+    """
+
+    NONE = 0
+    """Each was refused before it did anything."""
+    PARTS = 1
+    """Of several calls one acted before another was refused."""
+    WHOLE = 2
+    """One had no answer: it may have done everything, and is asked about before it is repeated."""
+    LATE = 3
+    """Likewise, and its request may still act behind the driver, where nobody sees it: not even an
+    absent effect says that it will not."""
+
+    def then_refused(self, error: HoldfastError) -> Failed | Doubtful:
+        """How the step ends when the backend refuses it for good now."""
+        match self:
+            case Effect.NONE:
+                return Failed(error)
+            case Effect.PARTS | Effect.WHOLE:
+                # What another holds under the name is not this step's to take away.
+                return Failed(error, touched=not isinstance(error, Conflict))
+            case Effect.LATE:
+                return Doubtful(error)

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast.attempt_ends import Doubtful, Ended, Failed, Missed, Policy, Succeeded
+from holdfast.attempt_ends import Doubtful, Effect, Ended, Failed, Missed, Policy, Succeeded
 from holdfast.driver_calls import StepCalls
-from holdfast.errors import Conflict, DriverError, HoldfastError, Retry, Unknown
+from holdfast.errors import DriverError, HoldfastError, Retry, Unknown
 from holdfast.one_step import OneStep
 from holdfast.plans import PlannedStep
 from holdfast.requests import CallContext
@@ -63,33 +63,25 @@ class Attempts:
     async def _until_known(
         self, one: OneStep, planned: PlannedStep, kind: AnyKind, *, ask_first: bool
     ) -> Ended:
+        """The table of decision 9, row by row: succeeded, refused, or asked and tried again."""
         error: HoldfastError = Unknown("the step was interrupted")
-        touched = ask_first
-        # Once an attempt had no answer its request may still be under way behind the driver, where
-        # nobody sees it: neither an absent effect nor a later attempt's error says it will not act.
-        lingers = False
+        effect = Effect.WHOLE if ask_first else Effect.NONE
         for attempt in range(1, self._policy.attempts + 1):
             ended: Succeeded | Doubtful | Missed | None = None
-            if ask_first:
+            if effect >= Effect.WHOLE:
                 ended = await one.learn(attempt, error if attempt > 1 else None)
             if ended is None:
                 ended = await one.try_once(attempt)
             if not isinstance(ended, Missed):
                 return ended
             error = ended.error
-            # Of several calls one may have acted before another was refused.
-            touched = touched or ended.uncertain or (kind.several_calls and one.calls.acted)
-            ask_first = ask_first or ended.uncertain
-            lingers = lingers or (ended.uncertain and kind.lingers(planned.inputs))
+            effect = max(effect, _effect_of(ended, one, planned, kind))
             if not ended.uncertain and not _backs_off(error):
-                if lingers:
-                    return Doubtful(error)
-                # What another holds under the name is not this step's to take away.
-                return Failed(error, touched and not isinstance(error, Conflict))
+                return effect.then_refused(error)
             if runtime().now() >= one.deadline:
                 break
             await one.back_off(attempt)
-        return await one.give_up(error, ask_first=ask_first, touched=touched)
+        return await one.give_up(error, effect)
 
     async def compensate(
         self,
@@ -163,6 +155,13 @@ class Attempts:
     def stores(self) -> Stores:
         """The drivers."""
         return self._stores
+
+
+def _effect_of(missed: Missed, one: OneStep, planned: PlannedStep, kind: AnyKind) -> Effect:
+    """What an attempt that did not get there may have done."""
+    if missed.uncertain:
+        return Effect.LATE if kind.lingers(planned.inputs) else Effect.WHOLE
+    return Effect.PARTS if kind.several_calls and one.calls.acted else Effect.NONE
 
 
 def _backs_off(error: HoldfastError) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from holdfast.attempt_ends import Doubtful, Ended, Failed, Missed, Policy, Succeeded
+from holdfast.attempt_ends import Doubtful, Effect, Ended, Failed, Missed, Policy, Succeeded
 from holdfast.driver_calls import StepCalls
 from holdfast.errors import (
     DriverError,
@@ -189,9 +189,10 @@ class OneStep:
                 await self.back_off(probe)
         return Undetermined(reason=reason or "the backend cannot tell")
 
-    async def give_up(self, error: HoldfastError, *, ask_first: bool, touched: bool) -> Ended:
-        """The attempts are used up: one last question where an attempt may have acted."""
-        if not ask_first:
+    async def give_up(self, error: HoldfastError, effect: Effect) -> Ended:
+        """The attempts are used up: one last question where one may have done everything."""
+        touched = effect >= Effect.PARTS
+        if effect < Effect.WHOLE:
             return Failed(error, touched)
         answer = await self.ask(self._policy.attempts)
         match answer:
