@@ -251,13 +251,7 @@ async def open_orchestrator(
             catalogue is opened for what only reads.
     """
     runtime().adopt_loop()
-    owner = runtime().new_id("orchestrator")
-    if renewing_lease:
-        now_s = runtime().wall_clock()
-        await catalogue.transact(lambda tx: renew_lease(tx, now_s))
-    fence = await catalogue.transact(lambda tx: take_lease(tx, owner))
-    await upgrade_ledger(catalogue)
-    await settle(catalogue)
+    fence = await _owned(catalogue, renewing_lease=renewing_lease)
     stores = OpenStores(catalogue, opener or PluginOpener())
     attempts = Attempts(stores, fence=fence if isinstance(fence, int) else 0, policy=policy)
     engine = Engine(catalogue, registry or builtin_registry(), attempts)
@@ -284,6 +278,22 @@ async def open_orchestrator(
                         raise
     if failed is not None:
         raise failed
+
+
+async def _owned(catalogue: Catalogue, *, renewing_lease: bool) -> int | LeaseDamaged:
+    """Become a catalogue's owner, and finish what an earlier version or owner left half done in it.
+
+    Returns:
+        The owner's fence, or why there is none.
+    """
+    owner = runtime().new_id("orchestrator")
+    if renewing_lease:
+        now_s = runtime().wall_clock()
+        await catalogue.transact(lambda tx: renew_lease(tx, now_s))
+    fence = await catalogue.transact(lambda tx: take_lease(tx, owner))
+    await upgrade_ledger(catalogue)
+    await settle(catalogue)
+    return fence
 
 
 @asynccontextmanager

@@ -27,6 +27,29 @@ from holdfast_conformance.verdict import Level, PropertyResult, Status
 
 _OUT = Path("holdfast-report")
 
+DriverArgument = Annotated[str, typer.Argument(help="An installed driver's name, or module:Class.")]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="embedded, container or sim, KIND:VARIANT, or live:FILE (a file that describes a "
+        "real store); by default the driver's first."
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Fixes the plans.", min=0, max=SEED_MAX)]
+TimeBudgetOption = Annotated[
+    str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
+]
+JobsOption = Annotated[
+    int, typer.Option(help="How many workers share the plans.", min=1, max=JOBS_MAX)
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="The report's folder; must not exist or be empty.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")]
+CleanUpOption = Annotated[
+    str, typer.Option(metavar="RUN", help="Remove what a killed run left, and do nothing else.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add ``holdfast certify``."""
@@ -34,34 +57,16 @@ def register(app: typer.Typer) -> None:
 
 
 def run_certify(  # noqa: PLR0917 - typer makes options of parameters
-    driver: Annotated[
-        str, typer.Argument(help="An installed driver's name, or module:Class.")
-    ] = "",
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="embedded, container or sim, KIND:VARIANT, or live:FILE (a file that describes a "
-            "real store); by default the driver's first."
-        ),
-    ] = "",
+    driver: DriverArgument = "",
+    backend: BackendOption = "",
     profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",
     level: Annotated[str, typer.Option(help="The level to reach: L0 to L4.")] = "L1",
-    seed: Annotated[int, typer.Option(help="Fixes the plans.", min=0, max=SEED_MAX)] = 0,
-    time_budget: Annotated[
-        str, typer.Option(help="Start no further plan after this long: 90s, 10m, 2h.")
-    ] = "",
-    jobs: Annotated[
-        int, typer.Option(help="How many workers share the plans.", min=1, max=JOBS_MAX)
-    ] = JOBS,
-    out: Annotated[
-        Path | None, typer.Option(help="The report's folder; must not exist or be empty.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the verdict for machines.")
-    ] = False,
-    cleanup: Annotated[
-        str, typer.Option(metavar="RUN", help="Remove what a killed run left, and do nothing else.")
-    ] = "",
+    seed: SeedOption = 0,
+    time_budget: TimeBudgetOption = "",
+    jobs: JobsOption = JOBS,
+    out: OutOption = None,
+    as_json: JsonOption = False,
+    cleanup: CleanUpOption = "",
 ) -> None:
     """Certify a driver: execute the suite's plans on it, judge every step, write a report.
 

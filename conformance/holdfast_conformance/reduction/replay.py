@@ -66,14 +66,7 @@ def replay(
     except DriverRefused as refused:
         if repro.plan is not None:
             raise UsageError(f"{provider} cannot be loaded: {refused}") from refused
-        finding = Finding(
-            property=repro.property,
-            plan="load",
-            index=0,
-            expected="a driver that can be loaded",
-            observed=str(refused),
-        )
-        return Replayed(failed=times, times=times, finding=finding)
+        return Replayed(failed=times, times=times, finding=_not_loaded(repro, refused))
     finally:
         lane.close()
     findings = [each for each in seen if isinstance(each, Finding)]
@@ -83,6 +76,17 @@ def replay(
         times=times,
         finding=findings[-1] if findings else None,
         unreached=reasons[-1] if reasons else "",
+    )
+
+
+def _not_loaded(repro: Repro, refused: DriverRefused) -> Finding:
+    """The failure of a property that loading alone puts to the test."""
+    return Finding(
+        property=repro.property,
+        plan="load",
+        index=0,
+        expected="a driver that can be loaded",
+        observed=str(refused),
     )
 
 

@@ -75,22 +75,22 @@ def add_store(
         )
         involved = create(tx, row)
         ledger.open_account(tx, store)
-        attach = [
-            life_cycle_step(store, AttachHost(host=host), undo=DetachHost(host=host))
-            for host in hosts
-        ]
-        return Draft(
-            plan=(
-                life_cycle_step(
-                    store, InitializeStore(name=name, identity=store), undo=DeleteStore()
-                ),
-                *attach,
-                PlannedStep("store.describe", 1, StoreToDescribe(store=store, role=role)),
-            ),
-            involved=(involved,),
-        )
+        return Draft(plan=_adding(row, hosts), involved=(involved,))
 
     return Workflow(kind="add_store", subject=store, secrets=secrets, draft=draft)
+
+
+def _adding(store: Store, hosts: tuple[str, ...]) -> tuple[PlannedStep, ...]:
+    """Make the place, attach it to its hosts, and ask what it declares."""
+    initialize = InitializeStore(name=store.name, identity=store.id)
+    return (
+        life_cycle_step(store.id, initialize, undo=DeleteStore()),
+        *(
+            life_cycle_step(store.id, AttachHost(host=host), undo=DetachHost(host=host))
+            for host in hosts
+        ),
+        PlannedStep("store.describe", 1, StoreToDescribe(store=store.id, role=store.role)),
+    )
 
 
 def remove_store(store: str) -> Workflow:
