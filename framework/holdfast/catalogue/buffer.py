@@ -5,11 +5,11 @@ nothing but its buffer.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 
-from holdfast.catalogue.codec import Written, column_type
+from holdfast.catalogue.codec import Document, column_type
 from holdfast.catalogue.port import (
     AlreadyInCatalogue,
     NotInCatalogue,
@@ -25,8 +25,28 @@ from holdfast.model.states import Event
 
 RowT = TypeVar("RowT", bound=Row)
 
-Writes = dict[type[Row], dict[str, Written | None]]
-"""What a commit changes: the row of each id, or ``None`` where it is removed."""
+NOTHING: Final = 0
+"""What a ``Write`` replaces where there was no row."""
+DAMAGED: Final = -1
+"""What a ``Write`` replaces where the row cannot be read and was given up."""
+
+
+class Write(msgspec.Struct, frozen=True, gc=False):
+    """What a commit does to one row.
+
+    Args:
+        document: the row that there will be; ``None`` where it is removed.
+        replaces: the version that there is, as the first transaction of the commit that writes to
+            the row read it, or ``NOTHING`` or ``DAMAGED``: where another program has written
+            meanwhile, nothing is committed.
+    """
+
+    document: Document | None
+    replaces: int
+
+
+Writes = dict[type[Row], dict[str, Write]]
+"""What a commit changes, by the rows' ids."""
 
 
 _ID = "id"
@@ -35,7 +55,7 @@ _ID = "id"
 class Storage(Protocol):
     """Committed rows, and a way to commit more; used by one thread at a time."""
 
-    def written(self, row: Row) -> Written:
+    def document(self, row: Row) -> Document:
         """What it will keep of a row; ``UsageError`` when a field holds what it may not."""
         ...
 
@@ -94,8 +114,8 @@ class Buffer(Transaction):
         for writes in (self._own, self._earlier):
             rows = writes.get(kind)
             if rows is not None and row_id in rows:
-                written = rows[row_id]
-                return None if written is None else written.row  # type: ignore[return-value]  # the rows of a kind are of it
+                document = rows[row_id].document
+                return None if document is None else document.row  # type: ignore[return-value]  # the rows of a kind are of it
         return self._storage.find(kind, row_id)  # type: ignore[return-value]  # likewise
 
     def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
@@ -120,10 +140,10 @@ class Buffer(Transaction):
         found = {row.id: row for row in committed}
         (column, value), *others = equals.items() or ((_ID, None),)
         for writes in (self._earlier, self._own):
-            for row_id, written in writes.get(kind, {}).items():
+            for row_id, write in writes.get(kind, {}).items():
                 # Most rows of a batch differ in the first column already: a create looks for its
                 # name among all that are made with it.
-                row = None if written is None else written.row
+                row = None if write.document is None else write.document.row
                 if row is not None and (
                     value is None
                     or (getattr(row, column) == value and (not others or _is_equal(row, equals)))
@@ -145,12 +165,13 @@ class Buffer(Transaction):
             last = stored[-1].id if len(stored) == limit else None
             found = {row.id: row for row in stored}
             for writes in (self._earlier, self._own):
-                for row_id, written in writes.get(kind, {}).items():
+                for row_id, write in writes.get(kind, {}).items():
                     # What comes after a full page belongs to a later one.
                     if row_id <= after or (last is not None and row_id > last):
                         continue
-                    if written is not None and _is_equal(written.row, equals):
-                        found[row_id] = written.row
+                    document = write.document
+                    if document is not None and _is_equal(document.row, equals):
+                        found[row_id] = document.row
                     else:
                         found.pop(row_id, None)
             if found or last is None:
@@ -166,12 +187,13 @@ class Buffer(Transaction):
             raise StateWithoutEvent(
                 f"a new {row.machine.name} is {row.machine.initial}, not {row.state}"
             )
-        return self._write(msgspec.structs.replace(row, version=1))
+        return self._write(msgspec.structs.replace(row, version=1), NOTHING)
 
     def update(self, row: RowT) -> RowT:
         """Replace a row whose version and state are the stored ones."""
         self._unchanged_since(row)
-        return self._write(msgspec.structs.replace(row, version=row.version + 1))
+        changed = msgspec.structs.replace(row, version=row.version + 1)
+        return self._write(changed, row.version)
 
     def fire(self, row: RowT, event: Event, **changes: Any) -> RowT:
         """Move a row by an event; ``row`` may carry changes of its own beside ``changes``."""
@@ -182,9 +204,8 @@ class Buffer(Transaction):
             raise UsageError("an event sets state and version itself, and an id never changes")
         self._unchanged_since(row)
         after = row.machine.next(row.state, event)
-        return self._write(
-            msgspec.structs.replace(row, version=row.version + 1, state=after, **changes)
-        )
+        moved = msgspec.structs.replace(row, version=row.version + 1, state=after, **changes)
+        return self._write(moved, row.version)
 
     def remove(self, row: Row) -> None:
         """Drop a row that has no states, or has come to its last one."""
@@ -194,14 +215,14 @@ class Buffer(Transaction):
                 "an event brings it to its last state first"
             )
         self._unchanged_since(row)
-        self._own.setdefault(type(row), {})[row.id] = None
+        self._put(type(row), row.id, None, row.version)
 
     def discard(self, kind: type[Row], row_id: str) -> None:
         """Drop a row that is damaged."""
         # Not looked up: what has become of its id may be no text.
         if all(one.row_id != row_id for one in self._storage.damaged(kind, {})):
             raise UsageError(f"{kind.__name__} {row_id} is not damaged, and is not discarded")
-        self._own.setdefault(kind, {})[row_id] = None
+        self._put(kind, row_id, None, DAMAGED)
 
     def _unchanged_since(self, row: Row) -> None:
         """The stored row still has the version and the state that ``row`` was read with."""
@@ -223,10 +244,19 @@ class Buffer(Transaction):
                 f"{kind.__name__} {row.id} is {stored.state}; only an event makes it {row.state}"
             )
 
-    def _write(self, row: RowT) -> RowT:
-        written = self._storage.written(row)
-        self._own.setdefault(type(row), {})[row.id] = written
-        return written.row  # type: ignore[return-value]  # a row is read back as what it was
+    def _write(self, row: RowT, replaces: int) -> RowT:
+        document = self._storage.document(row)
+        self._put(type(row), row.id, document, replaces)
+        return document.row  # type: ignore[return-value]  # a row is read back as what it was
+
+    def _put(self, kind: type[Row], row_id: str, document: Document | None, replaces: int) -> None:
+        """Write over what this transaction sees; the first of a commit knows what is committed."""
+        for writes in (self._own, self._earlier):
+            before = writes.get(kind, {}).get(row_id)
+            if before is not None:
+                replaces = before.replaces
+                break
+        self._own.setdefault(kind, {})[row_id] = Write(document, replaces)
 
 
 def _check_columns(kind: type[Row], equals: Mapping[str, str | int]) -> None:

@@ -13,9 +13,8 @@ from holdfast.model.rows import Row
 RowT = TypeVar("RowT", bound=Row)
 
 READ_BACK: Final = os.environ.get("HOLDFAST_READ_BACK_ROWS") == "1"
-"""Whether every row that is written is read back at once. Tests set it: what a field holds beside
-its type, which only types keep out of it, is then an error where it is written, and not damage when
-it is read one day. In production it would cost a third of an operation.
+"""Whether a row that is written to memory is read back at once, as one in SQL always is. Tests set
+it: there, what a field holds beside its type is an error. A simulation need not pay for that.
 """
 
 _encoder = msgspec.json.Encoder()
@@ -38,23 +37,27 @@ def _decoder_of(kind: type[Row]) -> msgspec.json.Decoder[Row]:
     return decoder
 
 
-class Written(msgspec.Struct, frozen=True, gc=False):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """A row as it will be read back, and its JSON document where the storage keeps documents."""
 
     row: Row
     body: bytes
 
 
-def as_row(row: Row) -> Written:
-    """What a storage of rows keeps; ``UsageError`` when a field holds what it may not."""
-    return as_document(row) if READ_BACK else Written(row, b"")
+def as_row(row: Row) -> Document:
+    """What a storage of rows keeps, which is looked at in tests alone: nothing outlives it."""
+    return as_document(row) if READ_BACK else Document(row, b"")
 
 
-def as_document(row: Row) -> Written:
-    """What a storage of documents keeps; ``UsageError`` when a field holds what it may not."""
+def as_document(row: Row) -> Document:
+    """What a storage of documents keeps; ``UsageError`` when a field holds what it may not.
+
+    It is read back at once, in production too: a document that cannot be read is damage for good,
+    and would be found after a restart.
+    """
     try:
         body = _encoder.encode(row)
-        return Written(decode(type(row), body) if READ_BACK else row, body)
+        return Document(decode(type(row), body), body)
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise UsageError(f"{type(row).__name__} {row.id} cannot be stored: {error}") from error
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.catalogue.buffer import Storage, Writes
+from holdfast.catalogue.buffer import Storage, Write, Writes
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Archived, Retention, RowDamaged
@@ -78,7 +78,7 @@ class History:
                 observed(lambda: self._archive.put(rows, now_s))
                 writes: Writes = {}
                 for _, row in rows:
-                    writes.setdefault(type(row), {})[row.id] = None
+                    writes.setdefault(type(row), {})[row.id] = Write(None, row.version)
                 observed(lambda: self._storage.commit(writes))
             return len(chosen)
         finally:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from holdfast.catalogue.archive import MemoryArchive
 from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.codec import Written, as_row
+from holdfast.catalogue.codec import Document, as_row
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.port import RowDamaged
 from holdfast.model.rows import Operation, Row
@@ -28,7 +28,7 @@ class _Rows:
         self._ids: dict[type[Row], list[str]] = {}
         self._indexes: dict[type[Row], dict[str, _Index]] = {Operation: {"state": {}}}
 
-    def written(self, row: Row) -> Written:
+    def document(self, row: Row) -> Document:
         return as_row(row)
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
@@ -90,9 +90,9 @@ class _Rows:
         for kind, rows in writes.items():
             held = self._rows.setdefault(kind, {})
             indexes = self._indexes.get(kind)
-            for row_id, written in rows.items():
+            for row_id, write in rows.items():
                 before = held.get(row_id)
-                after = None if written is None else written.row
+                after = None if write.document is None else write.document.row
                 if before is None or after is None:
                     self._ids.pop(kind, None)
                 if after is None:

@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
-from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.codec import Written, as_document
+from holdfast.catalogue.buffer import DAMAGED, NOTHING, Write, Writes
+from holdfast.catalogue.codec import Document, as_document
 from holdfast.catalogue.digests import text_of
 from holdfast.catalogue.port import RowDamaged, StaleVersion
 from holdfast.catalogue.statements import Parameters, Statement, Statements, Writing
@@ -23,18 +23,12 @@ class CommitUncertain(HoldfastError):
     """A commit failed in a way that leaves open whether it will be there after a restart."""
 
 
-class Kept(NamedTuple):
-    """A decoded row, and the digest of the document that it is."""
-
-    row: Row
-    digest: object
-
-
 class SqlStorage:
     """Committed rows in SQL, for ``GroupCommitCatalogue``.
 
-    Another program may write to them too: each write names the version that it replaces, and what
-    is fetched is decoded again where it is another document than the one that was kept.
+    Another program may write to them too. What is kept of them goes at the beginning of the next
+    transaction, all reads of one transaction are of one moment, and each write names the version
+    that it replaces.
 
     Args:
         connection: open, outside any transaction; everything goes through it. Its text comes as
@@ -44,6 +38,8 @@ class SqlStorage:
         explain: turns an error of the database's driver into one for people; told whether it came
             from the commit itself, it answers ``CommitUncertain`` where that may have succeeded.
         watch: asked before each commit; what it raises, the commit does.
+        changed: asked first in each transaction: whether another program has committed since the
+            last one began.
     """
 
     def __init__(
@@ -54,46 +50,37 @@ class SqlStorage:
         *,
         key: int,
         watch: Callable[[], None],
+        changed: Callable[[], bool],
     ) -> None:
         dialect = connection.dialect
         self._connection = connection
         self._explain = explain
         self._watch = watch
+        self._changed = changed
         # The driver's own base of all its errors.
         self._failure: type[Exception] = dialect.loaded_dbapi.Error
         self._statements = {
             kind: Statements(kind, table, dialect, key) for kind, table in tables.items()
         }
-        self._kept: dict[type[Row], dict[str, Kept]] = {kind: {} for kind in tables}
-        self._spoiled: dict[type[Row], set[str]] = {kind: set() for kind in tables}
+        self._kept: dict[type[Row], dict[str, Row]] = {kind: {} for kind in tables}
         self._transaction: sa.RootTransaction | None = None
         self._cursor: Any = None
         self._uncertain = ""
 
-    def written(self, row: Row) -> Written:
+    def document(self, row: Row) -> Document:
         """A row with its document."""
         return as_document(row)
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         """The committed row of this id."""
-        kept = self._kept[kind].get(row_id)
-        if kept is not None:
-            return kept.row
-        found = self._fetch(self._statements[kind].find, {"row_id": row_id})
-        return self._row(kind, row_id, *found[0]) if found else None
-
-    def _row(self, kind: type[Row], row_id: str, body: object, digest: object) -> Row:
-        """The row of a document that was fetched, which is kept."""
-        kept = self._kept[kind].get(row_id)
-        if kept is not None and kept.digest == digest:
-            return kept.row
-        try:
-            row = self._statements[kind].row(row_id, body, digest)
-        except RowDamaged:
-            self._kept[kind].pop(row_id, None)
-            self._spoiled[kind].add(row_id)
-            raise
-        self._kept[kind][row_id] = Kept(row, digest)
+        self._begin()
+        kept = self._kept[kind]
+        row = kept.get(row_id)
+        if row is None:
+            statements = self._statements[kind]
+            found = self._fetch(statements.find, {"row_id": row_id})
+            if found:
+                row = kept[row_id] = statements.row(row_id, *found[0])
         return row
 
     def select(self, kind: type[Row], equals: Mapping[str, str | int]) -> list[Row]:
@@ -133,13 +120,19 @@ class SqlStorage:
         self, kind: type[Row], fetched: Iterable[tuple[Any, ...]]
     ) -> tuple[list[Row], list[RowDamaged]]:
         """The rows that were fetched, which are kept, and what is wrong with the others."""
+        kept = self._kept[kind]
         rows: list[Row] = []
         damaged: list[RowDamaged] = []
         for stored, body, digest in fetched:
-            try:
-                rows.append(self._row(kind, text_of(stored), body, digest))
-            except RowDamaged as problem:
-                damaged.append(problem)
+            row_id = text_of(stored)
+            row = kept.get(row_id)
+            if row is None:
+                try:
+                    row = kept[row_id] = self._statements[kind].row(row_id, body, digest)
+                except RowDamaged as problem:
+                    damaged.append(problem)
+                    continue
+            rows.append(row)
         return rows, damaged
 
     def page(
@@ -163,21 +156,16 @@ class SqlStorage:
         kept, statements = self._kept[kind], self._statements[kind]
         for stored, body, digest in fetched:
             row_id = text_of(stored)
-            one = kept.get(row_id)
-            if one is not None and one.digest == digest:
-                yield one.row
-                continue
             with contextlib.suppress(RowDamaged):
-                yield statements.row(row_id, body, digest)
+                yield kept.get(row_id) or statements.row(row_id, body, digest)
 
     def commit(self, writes: Writes) -> None:
         """Write everything in one durable commit, or nothing."""
         self._watch()
         transaction = self._begin()
-        digests: dict[type[Row], dict[str, object]] = {}
         try:
             for kind, rows in writes.items():
-                digests[kind] = self._write(kind, rows)
+                self._write(kind, rows)
         except Exception as error:
             self._forget()
             raise self._told(error) from error
@@ -192,12 +180,11 @@ class SqlStorage:
         self._transaction = None
         for kind, rows in writes.items():
             kept = self._kept[kind]
-            self._spoiled[kind].difference_update(rows)
-            for row_id, written in rows.items():
-                if written is None:
+            for row_id, write in rows.items():
+                if write.document is None:
                     kept.pop(row_id, None)
                 else:
-                    kept[row_id] = Kept(written.row, digests[kind][row_id])
+                    kept[row_id] = write.document.row
 
     def end(self) -> None:
         """Leave the read transaction, and keep only so many rows."""
@@ -220,6 +207,8 @@ class SqlStorage:
             try:
                 self._transaction = self._connection.begin()
                 self._cursor = self._connection.connection.cursor()
+                if self._changed():
+                    self._forget()
             except Exception as error:
                 raise self._told(error) from error
         return self._transaction
@@ -233,41 +222,32 @@ class SqlStorage:
             raise self._told(error) from error
         return found
 
-    def _write(self, kind: type[Row], rows: Mapping[str, Written | None]) -> dict[str, object]:
-        """Bring one table from what was committed to ``rows``: at most three statements.
-
-        Returns:
-            The digest of each document that was written.
+    def _write(self, kind: type[Row], rows: Mapping[str, Write]) -> None:
+        """Bring one table from what was committed to ``rows``: three statements, and one for each
+        row that was given up.
         """
-        statements, kept = self._statements[kind], self._kept[kind]
+        statements = self._statements[kind]
         insert: list[Parameters] = []
         update: list[Parameters] = []
         delete: list[Parameters] = []
-        digests: dict[str, object] = {}
-        spoiled = self._spoiled[kind].intersection(rows)
-        for row_id in spoiled:  # one that is damaged is written over only when it was given up
-            stored = {"stored": row_id.encode(errors="surrogateescape")}
-            self._cursor.execute(statements.discard.sql, statements.discard.bind(stored))
-        for row_id, written in rows.items():
-            # ``find`` or ``select`` has kept the committed row; when there is none, none is kept.
-            base = kept.get(row_id)
-            if written is None:
-                if base is not None:
-                    old = {"row_id": row_id, "old_version": base.row.version}
+        for row_id, write in rows.items():
+            is_new = write.replaces in (NOTHING, DAMAGED)
+            if write.replaces == DAMAGED:
+                stored = {"stored": row_id.encode(errors="surrogateescape")}
+                self._cursor.execute(statements.discard.sql, statements.discard.bind(stored))
+            if write.document is None:
+                if not is_new:
+                    old = {"row_id": row_id, "old_version": write.replaces}
                     delete.append(statements.delete.bind(old))
                 continue
-            digests[row_id] = statements.digest(written)
-            values = statements.values(
-                written, digests[row_id], 0 if base is None else base.row.version
-            )
-            if base is None:
+            values = statements.values(write.document, 0 if is_new else write.replaces)
+            if is_new:
                 insert.append(statements.insert.bind(values))
             else:
                 update.append(statements.update.bind(values))
         self._execute_many(statements.delete, delete)
         self._execute_many(statements.insert, insert)
         self._execute_many(statements.update, update)
-        return digests
 
     def _execute_many(
         self, statement: Statement | Writing, parameters: Sequence[Parameters]

@@ -17,7 +17,13 @@ from holdfast.catalogue.examination import Examined, examine, name_of
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.ownership import Ownership, check_place
-from holdfast.catalogue.port import Catalogue, CatalogueDamaged, CatalogueHeld, Damage
+from holdfast.catalogue.port import (
+    Catalogue,
+    CatalogueDamaged,
+    CatalogueHeld,
+    Damage,
+    StaleVersion,
+)
 from holdfast.catalogue.schema import CATALOGUE, REVISION, TABLES
 from holdfast.catalogue.sql import CommitUncertain, SqlStorage
 from holdfast.credentials.file import FileKeeper, secrets_beside
@@ -96,12 +102,14 @@ class _Opened:
             found = _examined(owned, path)
             self._engine = _engine(owned.path)
             self._connection, self._key = _connect(self._engine, owned, path, found)
+            self._data_version = 0
             self.storage = SqlStorage(
                 self._connection,
                 TABLES,
                 partial(_explain, path),
                 key=self._key,
                 watch=owned.still_there,
+                changed=self._changed,
             )
             owned.watch_wal()
             self.archive = ArchiveFile(archive_of(owned.path), self._key)
@@ -141,6 +149,12 @@ class _Opened:
         observed(lambda: self._do(f"PRAGMA user_version={_ERASED}"))
         self._do("PRAGMA wal_checkpoint(TRUNCATE)")
         return True
+
+    def _changed(self) -> bool:
+        """Whether another connection has committed since this was asked last."""
+        before = self._data_version
+        ((self._data_version,),) = self._driver.execute("PRAGMA data_version").fetchall()
+        return before != self._data_version
 
     def _do(self, statement: str) -> None:
         found = self._rows(statement)
@@ -301,6 +315,8 @@ def _explain(path: Path, error: BaseException, committing: bool) -> HoldfastErro
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL"):
         return EnvironmentUnavailable(f"{path}: the disk is full; free space, then try again")
+    if name == "SQLITE_BUSY_SNAPSHOT":
+        return StaleVersion(f"{path}: another program wrote to the catalogue; read again")
     if name.startswith("SQLITE_BUSY"):
         return CatalogueHeld(f"{path}: another program has the database locked; let it finish")
     unreadable = isinstance(error, UnicodeDecodeError)

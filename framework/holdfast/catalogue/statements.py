@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from holdfast.catalogue.codec import Written
+from holdfast.catalogue.codec import Document
 from holdfast.catalogue.digests import damage_of, digest_of, table_seed
 from holdfast.catalogue.port import RowDamaged
 from holdfast.model.rows import Row
@@ -133,19 +133,15 @@ class Statements:
             found = self._pages[columns] = Statement(statement, self._dialect)
         return found
 
-    def digest(self, written: Written) -> object:
-        """The digest of a row's document."""
-        return digest_of(written.body, self._seed)
-
-    def values(self, written: Written, digest: object, old_version: int) -> list[Any]:
+    def values(self, document: Document, old_version: int) -> list[Any]:
         """A row as the values of ``insert`` and ``update``."""
-        row, body = written.row, written.body
+        row, body = document.row, document.body
         values: list[Any] = [row.id, row.version]
         for name in self._kind.columns:
             value = getattr(row, name)
             # An enumeration is bound as the text it is.
             values.append(str(value) if isinstance(value, str) else value)
-        values += (body.decode(), digest, old_version)
+        values += (body.decode(), digest_of(body, self._seed), old_version)
         return values
 
     def row(self, row_id: str, body: object, digest: object) -> Row:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from holdfast.catalogue.buffer import Writes
-from holdfast.catalogue.codec import Written, as_row
+from holdfast.catalogue.codec import Document, as_row
 from holdfast.catalogue.committer import CatalogueFailed, GroupCommitCatalogue
 from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.errors import UsageError
@@ -21,7 +21,7 @@ class Rows:
         self.at_end: BaseException | None = None
         self.in_commit: BaseException | None = None
 
-    def written(self, row: Row) -> Written:
+    def document(self, row: Row) -> Document:
         return as_row(row)
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
@@ -49,9 +49,9 @@ class Rows:
         if failure is not None:
             raise failure
         for kind, rows in writes.items():
-            for row_id, written in rows.items():
-                if written is not None:
-                    self.rows[kind, row_id] = written.row
+            for row_id, write in rows.items():
+                if write.document is not None:
+                    self.rows[kind, row_id] = write.document.row
 
     def end(self) -> None:
         failure, self.at_end = self.at_end, None

@@ -15,13 +15,27 @@ from holdfast.catalogue.port import StaleVersion, Transaction
 from holdfast.catalogue.schema import METADATA, TABLES
 from holdfast.catalogue.sql import SqlStorage
 from holdfast.errors import HoldfastError
-from holdfast.model.rows import Volume
+from holdfast.model.rows import LedgerEntry, Volume
 
 KEY = 7
 
 
 def explain(error: Exception, committing: bool) -> HoldfastError:
-    raise AssertionError(f"{error} (committing: {committing})")
+    assert getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY_SNAPSHOT", (error, committing)
+    return StaleVersion(str(error))
+
+
+class DataVersion:
+    """What a connection knows of the commits of others."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+        self._known = 0
+
+    def changed(self) -> bool:
+        before = self._known
+        ((self._known,),) = self._driver.execute("PRAGMA data_version").fetchall()
+        return before != self._known
 
 
 @contextmanager
@@ -33,7 +47,11 @@ def writer(path: Path) -> Iterator[BatchCommitter]:
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.text_factory = bytes
-        yield BatchCommitter(SqlStorage(connection, TABLES, explain, key=KEY, watch=lambda: None))
+        changed = DataVersion(driver).changed
+        storage = SqlStorage(
+            connection, TABLES, explain, key=KEY, watch=lambda: None, changed=changed
+        )
+        yield BatchCommitter(storage)
     engine.dispose()
 
 
@@ -42,6 +60,8 @@ def writers(tmp_path: Path) -> Iterator[tuple[BatchCommitter, BatchCommitter]]:
     """Two of them, on one file that holds one volume, which both have read."""
     path = tmp_path / "rows.db"
     engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     METADATA.create_all(engine)
     engine.dispose()
     with ExitStack() as stack:
@@ -104,6 +124,75 @@ def test_a_batch_with_one_that_read_what_is_no_longer_so_is_run_again_one_by_one
     outcomes = one.run([grow, size, grow])
 
     assert [outcome.value for outcome in outcomes] == [100, 100, 1000]
+
+
+def look_then_grow(tx: Transaction) -> int:
+    """Read a row twice, by its id and by a column, and write what the first told."""
+    volume = tx.get(Volume, "v")
+    assert tx.select(Volume, store="s") == [volume]
+    return tx.update(msgspec.structs.replace(volume, size_bytes=volume.size_bytes * 10)).size_bytes
+
+
+def grow_then_look(tx: Transaction) -> int:
+    grown = grow(tx)
+    assert [row.size_bytes for row in tx.select(Volume, store="s")] == [grown]
+    return grown
+
+
+@pytest.mark.parametrize("function", [grow, look_then_grow, grow_then_look])
+def test_nothing_is_lost_however_a_function_reads(
+    writers: tuple[BatchCommitter, BatchCommitter], function: Callable[[Transaction], int]
+) -> None:
+    """What one program keeps in memory is of the moment at which its transaction began."""
+    one, other = writers
+    answer(other, grow)
+
+    assert (answer(one, function), answer(other, size)) == (100, 100)
+
+
+@pytest.mark.parametrize("function", [grow, look_then_grow, grow_then_look])
+def test_nothing_is_lost_that_is_written_in_the_middle(
+    writers: tuple[BatchCommitter, BatchCommitter], function: Callable[[Transaction], int]
+) -> None:
+    """Another program commits after a function has read and before it is committed."""
+    one, other = writers
+    others = iter([grow])
+
+    def disturbed(tx: Transaction) -> int:
+        grown = function(tx)
+        for write in others:
+            answer(other, write)
+        return grown
+
+    assert (answer(one, disturbed), answer(other, size)) == (100, 100)
+
+
+def raise_to_99(tx: Transaction) -> LedgerEntry:
+    return tx.update(msgspec.structs.replace(tx.get(LedgerEntry, "e"), amount_bytes=99))
+
+
+def test_a_row_that_another_program_changed_is_not_removed(
+    writers: tuple[BatchCommitter, BatchCommitter],
+) -> None:
+    """What was to be dropped is looked at again; here it is worth keeping now."""
+    one, other = writers
+    entry = LedgerEntry(id="e", store="s", holder="h", amount_bytes=1)
+    answer(one, lambda tx: tx.insert(entry))
+    answer(other, lambda tx: tx.get(LedgerEntry, "e"))
+    others = iter([raise_to_99])
+
+    def drop_if_small(tx: Transaction) -> bool:
+        found = tx.get(LedgerEntry, "e")
+        if found.amount_bytes > 1:
+            return False
+        tx.remove(found)
+        for change in others:
+            answer(other, change)
+        tx.select(LedgerEntry, store="s")
+        return True
+
+    assert answer(one, drop_if_small) is False
+    assert answer(other, lambda tx: tx.get(LedgerEntry, "e")).amount_bytes == 99
 
 
 def test_a_row_that_was_read_in_an_earlier_transaction_is_refused_as_before(
