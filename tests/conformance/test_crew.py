@@ -4,15 +4,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from holdfast.capabilities import Capabilities
 from holdfast.requests import Role
+from holdfast_conformance.certification import run
 from holdfast_conformance.execution.campaign import Campaign, PlanResult, TraceFolder
 from holdfast_conformance.execution.crew import Crew
+from holdfast_conformance.execution.progress import Watcher
 from holdfast_conformance.plan import Plan
+from holdfast_conformance.profiles import find_profile
+from holdfast_conformance.verdict import Level
 
 CAPABILITIES = cast("Capabilities", None)
 
@@ -124,3 +129,75 @@ def test_a_second_ctrl_c_hastens_the_end_and_leaves_none_at_work(
     assert [lane.is_busy for lane in lanes] == [False, False]
     assert all(lane.was_aborted for lane in lanes)
     crew.close()
+
+
+def test_a_third_ctrl_c_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that not even an abort ends keeps nobody who does not want to wait."""
+    lane = Lane(listens=False)
+    crew = crew_of(lane)
+    monkeypatch.setattr(lane, "abort", lambda: None)
+    pressed = [KeyboardInterrupt] * 3
+
+    def pressing(*_: object) -> bool:
+        lane.begun.wait()
+        raise pressed.pop()
+
+    monkeypatch.setattr("holdfast_conformance.execution.crew._wait_for", pressing)
+    monkeypatch.setattr(threading.Condition, "wait_for", pressing)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(crew)
+    left = (len(pressed), lane.is_busy)
+    monkeypatch.undo()
+    lane.abort()
+    crew.close()
+
+    assert left == (0, True)
+
+
+class Closing:
+    """A lane that is closed once; Ctrl-C may come meanwhile."""
+
+    def __init__(self, *, interrupted: bool) -> None:
+        self.campaign = Lane(listens=True)
+        self.times = 0
+        self._interrupted = interrupted
+
+    def close(self) -> bool:
+        self.times += 1
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return True
+
+
+def test_ctrl_c_while_a_good_run_closes_is_not_called_a_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every lane is closed all the same, and what may be left is said."""
+    lanes = [Closing(interrupted=True), Closing(interrupted=False)]
+    opened = iter(lanes)
+
+    class Done:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def run(self) -> str:
+            return "certified"
+
+    monkeypatch.setattr(run, "open_lane", lambda *_: next(opened))
+    monkeypatch.setattr(run, "_Certification", Done)
+    request = run.CertifyRequest(
+        provider="memory",
+        testbed="",
+        profile=find_profile("smoke"),
+        level=Level.L1,
+        seed=0,
+        jobs=2,
+        out=Path("nowhere"),
+    )
+
+    with pytest.raises(run.RunInterrupted) as interrupted:
+        run.certify(request, cast("Watcher", None))
+
+    assert interrupted.value.clean is False
+    assert [lane.times for lane in lanes] == [1, 1]

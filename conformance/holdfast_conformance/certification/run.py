@@ -105,23 +105,32 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
         crew = Crew([lane.campaign for lane in lanes])
         certified = _Certification(request, watcher, crew, lanes[0], run).run()
     except BaseException as problem:
-        clean = _close(lanes, crew)
+        clean, again = _close(lanes, crew)
         with suppress(OSError):  # which is why there is none
             for name in names[len(lanes) :]:
                 forget_ledger(name)  # written, perhaps, and nothing was done under it
-        if isinstance(problem, KeyboardInterrupt):
+        if again or isinstance(problem, KeyboardInterrupt):
             raise RunInterrupted(run, clean=clean) from problem
         raise
-    _close(lanes, crew)
+    clean, interrupted = _close(lanes, crew)
+    if interrupted:
+        raise RunInterrupted(run, clean=clean)
     return certified
 
 
-def _close(lanes: Sequence[Lane], crew: Crew | None) -> bool:
-    """End all lanes; whether nothing is left behind."""
-    closed = [lane.close() for lane in lanes]
+def _close(lanes: Sequence[Lane], crew: Crew | None) -> tuple[bool, bool]:
+    """End all lanes, however often Ctrl-C is pressed; whether nothing is left behind, and whether
+    it was pressed.
+    """
+    clean, interrupted = True, False
+    for lane in lanes:
+        try:
+            clean = lane.close() and clean
+        except KeyboardInterrupt:
+            clean, interrupted = False, True
     if crew is not None:
         crew.close()
-    return all(closed)
+    return clean, interrupted
 
 
 class _Certification:

@@ -93,6 +93,7 @@ class _Work:
                         return
                     trace = self._traces.open(plan.role.value)
                     self._active.append(lane)
+                result: PlanResult | None = None
                 try:
                     with trace as write:
                         result = lane.execute(plan, self._capabilities, write)
@@ -100,9 +101,8 @@ class _Work:
                     with self._changed:
                         self._active.remove(lane)
                         self._changed.notify_all()
-                with self._lock:
-                    if not self._done(result):
-                        self._stopped = True
+                        if result is not None and not self._done(result):
+                            self._stopped = True
         except BaseException:
             self._stopped = True
             raise
@@ -111,20 +111,23 @@ class _Work:
 def _end(work: _Work, patience_s: float) -> None:
     """Have all lanes stop at their next step, and kill the workers of those that do not.
 
-    Ctrl-C meanwhile means that nobody is willing to wait.
+    Ctrl-C meanwhile means that nobody is willing to wait, and pressed once more, that nobody waits
+    for what does not even end when it is killed.
     """
-    while True:
+    for is_last in (False, True):
         try:
             for lane in work.stop():
                 lane.interrupt()
-            if work.wait(patience_s):
-                return
-            for lane in work.stop():
-                lane.abort()
-            if work.wait(_KILLED_S):
-                return
+            while not work.wait(patience_s):
+                for lane in work.stop():
+                    lane.abort()
+                patience_s = _KILLED_S
         except KeyboardInterrupt:
+            if is_last:
+                raise
             patience_s = 0.0
+        else:
+            return
 
 
 def _wait_for(futures: Sequence[Future[None]]) -> None:

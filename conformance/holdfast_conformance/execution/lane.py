@@ -17,14 +17,14 @@ class Lane(msgspec.Struct, frozen=True):
     def close(self) -> bool:
         """End the worker and the ledger; whether nothing is left behind.
 
-        Ctrl-C meanwhile cuts the worker off; the ledger then says what it may have left.
+        Ctrl-C meanwhile cuts the worker off; the ledger then stays and says what it may have left.
         """
+        clean = False
         try:
             clean = self.supervisor.close()
-        except KeyboardInterrupt:
-            self.supervisor.kill()
-            clean = False
-        return self.ledger.close(clean=clean)
+        finally:
+            self.ledger.close(clean=clean)
+        return clean
 
 
 def open_lane(provider: str, testbed: str, run: str, patience: Patience | None = None) -> Lane:

@@ -269,11 +269,12 @@ class Supervisor:
 
         One that still starts its testbed is cancelled, so that it leaves nothing behind.
         """
-        starting = self._starting
+        # Read once each: the other thread takes them away meanwhile.
+        starting, worker = self._starting, self._worker
         if starting is not None:
             starting.cancel()
-        elif self._worker is not None:
-            self._worker.abort()
+        elif worker is not None:
+            worker.abort()
 
     def kill(self) -> None:
         """End the worker and its processes at once."""
