@@ -21,6 +21,7 @@ from holdfast_drivers.servers.servers import (
     ServerSpec,
     run_server,
 )
+from holdfast_drivers.servers.specs import NeedsServers
 
 PORT = 80
 _HERE = Path(__file__).parent
@@ -98,7 +99,7 @@ async def tiny_testbed(run: str) -> AsyncIterator[Testbed]:
         yield TinyTestbed(server)
 
 
-class TinyProvider(Provider):
+class TinyProvider(Provider, NeedsServers):
     """A provider with a container testbed and no driver."""
 
     name: ClassVar[str] = "tiny"

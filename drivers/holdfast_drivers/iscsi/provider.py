@@ -12,7 +12,7 @@ from holdfast.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.iscsi.config import IscsiConfig, host_config
 from holdfast_drivers.iscsi.host import ENTRY
 from holdfast_drivers.iscsi.testbed import TGT, iscsi_testbed
-from holdfast_drivers.servers.specs import BackendServer
+from holdfast_drivers.servers.specs import BackendServer, NeedsServers
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.config import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
@@ -20,7 +20,7 @@ from holdfast_drivers.storage_host.driver import StorageHostDriver
 from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
 
 
-class IscsiProvider(Provider):
+class IscsiProvider(Provider, NeedsServers):
     """Volumes on a storage host, used over iSCSI."""
 
     name: ClassVar[str] = "iscsi"

@@ -18,10 +18,10 @@ from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.session import open_session
 from holdfast_drivers.nfs.shelves import Shelves
 from holdfast_drivers.nfs.uploads import Uploads
-from holdfast_drivers.servers.specs import BackendServer
+from holdfast_drivers.servers.specs import BackendServer, NeedsServers
 
 
-class NfsImageProvider(Provider):
+class NfsImageProvider(Provider, NeedsServers):
     """Objects in a folder of an NFS export, without a kernel mount."""
 
     name: ClassVar[str] = "nfs-image"

@@ -19,7 +19,7 @@ from holdfast_drivers.nfs.primary_config import (
 )
 from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.testbed import nfs_testbed, qcow2_testbed
-from holdfast_drivers.servers.specs import BackendServer
+from holdfast_drivers.servers.specs import BackendServer, NeedsServers
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.config import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
@@ -27,7 +27,7 @@ from holdfast_drivers.storage_host.driver import StorageHostDriver
 from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
 
 
-class NfsProvider(Provider):
+class NfsProvider(Provider, NeedsServers):
     """Volumes as files on a storage host, each grant an export of nfs-ganesha."""
 
     name: ClassVar[str] = "nfs"

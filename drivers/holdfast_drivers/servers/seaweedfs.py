@@ -59,13 +59,13 @@ def weed_mount() -> Mount:
 
 
 async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
-    """Start a server again whose disk ran full and has space again, with all that it acknowledged.
+    """Give the disk that ran full its space back, with all that the server acknowledged on it.
 
     Its filer's database takes no write any more after one that found no space. And an index entry
     of a volume is 17 bytes: one that met the last byte of a page is cut there, and the server then
     serves nothing of that volume after its next start, objects of long ago included. Its own
-    ``weed fix`` writes the indexes anew from the data; a needle cut off at the data's end, which
-    was refused, makes it say an error.
+    ``weed fix`` writes the indexes anew from the data, while the server is down: it must not write
+    behind what was cut.
 
     Args:
         server: the server, which is not waited for.
@@ -75,8 +75,11 @@ async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
         EnvironmentUnavailable: a volume cannot be repaired, or the server not be started.
     """
     await server.kill()
-    await disk.run((_INSIDE, "fix", "-ignoreError", FOLDER))
-    await server.start()
+    await disk.free()
+    try:
+        await disk.run((_INSIDE, "fix", FOLDER))
+    finally:
+        await server.start()
 
 
 async def weed_version(server: Server) -> str:

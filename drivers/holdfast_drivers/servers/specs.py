@@ -1,7 +1,7 @@
 """What a testbed says about the servers it needs: images, containers, mounts and files."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -75,10 +75,9 @@ class BackendServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     images: tuple[ImageRecipe, ...]
 
 
-@runtime_checkable
-class NeedsServers(Protocol):
-    """A provider whose container testbed starts servers of images that must be built first."""
+class NeedsServers(ABC):
+    """A provider, too, whose container testbed needs images that must be built first."""
 
+    @abstractmethod
     def servers(self) -> tuple[BackendServer, ...]:
         """What ``holdfast backends build`` makes for it."""
-        ...

@@ -39,11 +39,9 @@ class InsideProcess:
             # Its container may have been killed since the last question: then it is started again.
             with contextlib.suppress(EOFError, OSError):
                 return await self._asked(question)
-            await self._drop()
             try:
                 return await self._asked(question)
             except (EOFError, OSError) as error:
-                await self._drop()
                 raise EnvironmentUnavailable(
                     f"the inspector in {self._server.name} failed at {question}: {error}"
                 ) from error
@@ -51,8 +49,13 @@ class InsideProcess:
     async def _asked(self, question: object) -> Any:
         if self._stream is None:
             self._stream = await self._server.connect(self._argv)
-        await self._stream.write(msgspec.json.encode(question) + b"\n")
-        return msgspec.json.decode(await self._stream.read_line())
+        try:
+            await self._stream.write(msgspec.json.encode(question) + b"\n")
+            return msgspec.json.decode(await self._stream.read_line())
+        except BaseException:
+            # Whoever asks next must not have the answer to this question.
+            await self._drop()
+            raise
 
     async def _drop(self) -> None:
         stream, self._stream = self._stream, None

@@ -9,7 +9,7 @@ import msgspec
 from holdfast.ports import ImageDriver, LifeCycle, Provider
 from holdfast.requests import Role, ScopeKind
 from holdfast.testbed import TestbedFactory, TestbedKind
-from holdfast_drivers.servers.specs import BackendServer
+from holdfast_drivers.servers.specs import BackendServer, NeedsServers
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE
@@ -20,7 +20,7 @@ from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.testbed import swift_testbed
 
 
-class SwiftProvider(Provider):
+class SwiftProvider(Provider, NeedsServers):
     """Objects in an account of OpenStack Swift, or of anything that speaks as it does."""
 
     name: ClassVar[str] = "swift"

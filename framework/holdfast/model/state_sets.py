@@ -1,6 +1,6 @@
 """Sets of states that mean the same for rows of several kinds.
 
-A set is asked with a member of an enumeration, never with its text: a member's hash is another.
+States of two machines with one text are equal, so that each set holds each text once.
 """
 
 import enum

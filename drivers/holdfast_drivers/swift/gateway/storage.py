@@ -74,10 +74,11 @@ class S3Storage(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             EnvironmentUnavailable: it does not become ready in time.
         """
-        await self.disk.free()
-        if self.product == _WEED:
-            await restart_after_full(self.server, self.disk)
-            await until_ready(self.server, self.answers)
+        if self.product != _WEED:
+            await self.disk.free()
+            return
+        await restart_after_full(self.server, self.disk)
+        await until_ready(self.server, self.answers)
 
 
 @asynccontextmanager
