@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.catalogue import codec
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue
 from holdfast.catalogue.sqlite import open_catalogue
@@ -21,14 +22,16 @@ async def open_memory() -> AsyncIterator[Catalogue]:
     yield MemoryCatalogue()
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite inline"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+@pytest.fixture(params=["memory", "memory in production", "sqlite", "sqlite inline"])
+def run(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a check on a new catalogue of each kind."""
+    in_memory = request.param.startswith("memory")
+    if request.param == "memory in production":
+        monkeypatch.setattr(codec, "READ_BACK", False)
 
     async def opened(check: Check) -> None:
-        kind: str = request.param
         async with (
-            open_memory() if kind == "memory" else open_catalogue(tmp_path / "zone.db")
+            open_memory() if in_memory else open_catalogue(tmp_path / "zone.db")
         ) as catalogue:
             await check(catalogue)
 

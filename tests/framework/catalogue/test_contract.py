@@ -189,6 +189,7 @@ def test_a_row_without_a_machine_knows_no_event(run: Run) -> None:
     run(check)
 
 
+@pytest.mark.parametrize("run", ["memory", "sqlite", "sqlite inline"], indirect=True)
 def test_a_field_of_the_wrong_type_is_refused_when_written(run: Run) -> None:
     """What could not be read back is refused, with the field's name; nothing is stored."""
     wrong: list[Row] = [
