@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -83,15 +83,17 @@ def test_ctrl_c_while_lanes_are_set_to_work_leaves_none_at_work(
     """One lane executes already when Ctrl-C comes before the second was told to begin."""
     first, second = Lane(listens=listens), Lane(listens=listens)
     crew = crew_of(first, second)
-    submit = crew._threads.submit
+    submit = ThreadPoolExecutor.submit
 
-    def interrupted(function: Callable[..., object], lane: Lane) -> Future[object]:
+    def interrupted(
+        threads: ThreadPoolExecutor, function: Callable[[Lane], object], lane: Lane
+    ) -> Future[object]:
         if lane is second:
             first.begun.wait()
             raise KeyboardInterrupt
-        return submit(function, lane)
+        return submit(threads, function, lane)
 
-    monkeypatch.setattr(crew._threads, "submit", interrupted)
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         execute(crew)
@@ -184,7 +186,10 @@ def test_ctrl_c_while_a_good_run_closes_is_not_called_a_certificate(
         def run(self) -> str:
             return "certified"
 
-    monkeypatch.setattr(run, "open_lane", lambda *_: next(opened))
+    def open_next(*_: object) -> Closing:
+        return next(opened)
+
+    monkeypatch.setattr(run, "open_lane", open_next)
     monkeypatch.setattr(run, "_Certification", Done)
     request = run.CertifyRequest(
         provider="memory",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from holdfast.catalogue.committer import BatchCommitter
 from holdfast.catalogue.port import StaleVersion, Transaction
@@ -38,11 +39,15 @@ class DataVersion:
         return before != self._known
 
 
+def begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
 @contextmanager
 def writer(path: Path) -> Iterator[BatchCommitter]:
     """A program with a connection, and rows in memory, of its own."""
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", begin)
     with engine.connect() as connection:
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
