@@ -11,7 +11,7 @@ def test_each_backend_that_was_not_run_is_told_in_one_line_with_the_reason() -> 
         ("tests/drivers/nfs/test_exports.py::test_one", NO_ENGINE),
         ("tests/backends/test_faults.py::test_two[nfs-container:qcow2-primary]", NO_ENGINE),
         ("tests/backends/test_faults.py::test_two[nfs-image-container-image]", NO_ENGINE),
-        ("tests/drivers/servers/test_servers.py::test_three", "Skipped: it is Tuesday"),
+        ("tests/servers/test_servers.py::test_three", "Skipped: it is Tuesday"),
     )
 
     assert not_run(skips) == [
