@@ -46,6 +46,10 @@ GOING = "going"
 TEMPORARY = "temporary"
 """``Involved.begun`` of a plain row that both success and a clean failure drop."""
 
+SHARED = "shared"
+"""``Involved.begun`` of a row that the operation only reads: its end changes nothing of it, and
+until then nobody has it alone (``holding.begin_alone``)."""
+
 TABLES: dict[str, type[Row]] = {row.table: row for row in ROWS}
 
 _encode = msgspec.json.Encoder().encode
@@ -86,13 +90,15 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     ``draft`` runs inside the accepting transaction, with the operation's id: it checks, reserves,
     moves rows by their events and returns the plan. It is pure, and may be run again or rolled back
-    (``--dry-run``). ``holds`` are the ids of existing rows it needs for itself: work on the same
-    row waits its turn. ``secrets`` are kept apart from rows and plan, before anything is written.
+    (``--dry-run``). ``holds`` are the ids of existing rows it needs for itself, ``shares`` of those
+    that it only reads: work on the same row waits its turn, but that those who share a row do so at
+    once. ``secrets`` are kept apart from rows and plan, before anything is written.
     """
 
     kind: str
     subject: str
     holds: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
     secrets: Withheld = msgspec.field(default_factory=Withheld)
     draft: Callable[[Transaction, str], Draft]
 
@@ -222,7 +228,7 @@ def suspend(running: Running, index: int, error: str) -> Callable[[Transaction],
         operation = tx.fire(running.operation, Event.OUTCOME_UNKNOWN, error=reason)
         for involved in operation.involved:
             kind = TABLES[involved.table]
-            if issubclass(kind, StatefulRow):
+            if involved.begun != SHARED and issubclass(kind, StatefulRow):
                 tx.fire(tx.get(kind, involved.id), Event.OUTCOME_UNKNOWN)
         return Running(operation, running.plan, tuple(steps))
 
@@ -241,6 +247,8 @@ def _conclude(
     """End an operation: every row it holds leaves its transitional state, and capacity settles."""
     for involved in operation.involved:
         kind = TABLES[involved.table]
+        if involved.begun == SHARED:
+            continue
         if issubclass(kind, StatefulRow):
             _end_stateful_row(tx, kind, involved, verdict)
         else:

@@ -14,7 +14,7 @@ from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.credentials.stores import settle, settle_one
 from holdfast.dataplane import DataPlane, data_plane, use_data_plane
 from holdfast.engine import Engine, Outcome
-from holdfast.journal import Draft, Workflow
+from holdfast.journal import SHARED, Draft, Workflow
 from holdfast.lease import LeaseDamaged, renew_lease, take_lease
 from holdfast.ledger_upgrade import upgrade_ledger
 from holdfast.model.rows import Operation
@@ -30,7 +30,7 @@ from holdfast.runtime import runtime
 from holdfast.steps.builtin import builtin_registry
 from holdfast.steps.registry import Registry
 from holdfast.stores import Opener, OpenStores, PluginOpener
-from holdfast.turns import Turns
+from holdfast.turns import Hold, Turns
 
 RECOVERIES_AT_ONCE = 8
 """How many operations that work with the same stores are recovered at a time."""
@@ -92,7 +92,10 @@ class Orchestrator:
         """
         self._check_fit()
         operation = runtime().new_id("op")
-        holds = workflow.holds
+        holds = (
+            *(Hold(row) for row in workflow.holds),
+            *(Hold(row, shared=True) for row in workflow.shares),
+        )
         async with self._turns.take(holds):
             self._active.add(operation)
             try:
@@ -115,7 +118,7 @@ class Orchestrator:
         self._making.discard(subject)
         await settle_one(self.catalogue, subject, self._making)
 
-    def _give_back(self, operation: str, holds: Sequence[str]) -> None:
+    def _give_back(self, operation: str, holds: Sequence[Hold]) -> None:
         """The turns end now, or with the operation's calls that may still act."""
         late = self.engine.attempts.late(operation)
         if late:
@@ -226,9 +229,10 @@ class Orchestrator:
         return recovered
 
 
-def _rows_of(operation: Operation) -> tuple[str, ...]:
-    """The ids of what an operation works on: itself, and the rows it involves."""
-    return (operation.id, *(involved.id for involved in operation.involved))
+def _rows_of(operation: Operation) -> tuple[Hold, ...]:
+    """What an operation works on or reads: itself, and the rows it involves."""
+    involved = (Hold(one.id, shared=one.begun == SHARED) for one in operation.involved)
+    return (Hold(operation.id), *involved)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from holdfast.workflows import (
     create_volume_from_template,
     delete_backup,
     delete_snapshot,
+    delete_template,
     delete_volume,
     detach_volume,
     maintain_store,
@@ -105,6 +106,7 @@ ACTS: tuple[tuple[str, str, Act], ...] = (
     ("gone backup", "delete_backup", lambda p: delete_backup(p.ids["backup"])),
     ("gone snapshot", "delete_snapshot", lambda p: delete_snapshot(p.ids["snapshot"])),
     ("gone volume", "delete_volume", lambda p: delete_volume(p.ids["restored"])),
+    ("gone template", "delete_template", lambda p: delete_template(p.ids["template"])),
     ("gone store", "remove_store", lambda p: remove_store(p.ids["second"])),
 )
 """Every workflow once, in an order in which each finds what it needs."""

@@ -11,7 +11,11 @@ from holdfast.workflows.stores import (
     maintain_store,
     remove_store,
 )
-from holdfast.workflows.templates import create_volume_from_template, register_template
+from holdfast.workflows.templates import (
+    create_volume_from_template,
+    delete_template,
+    register_template,
+)
 from holdfast.workflows.volumes import create_volume, delete_volume, resize_volume
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "create_volume_from_template",
     "delete_backup",
     "delete_snapshot",
+    "delete_template",
     "delete_volume",
     "detach_volume",
     "maintain_store",

@@ -3,7 +3,7 @@
 from holdfast import ledger
 from holdfast.capabilities import ObjectKind
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import GOING, NEW, TEMPORARY, Draft, Workflow
+from holdfast.journal import NEW, TEMPORARY, Draft, Workflow
 from holdfast.model.rows import (
     Backup,
     Involved,
@@ -12,11 +12,10 @@ from holdfast.model.rows import (
     StoredObject,
     Volume,
 )
-from holdfast.model.states import Event, ObjectState
+from holdfast.model.states import Event
 from holdfast.plans import PlannedStep
 from holdfast.requests import (
     CreateVolume,
-    DeleteObject,
     DeleteVolume,
     Grant,
     Revoke,
@@ -25,16 +24,16 @@ from holdfast.requests import (
 )
 from holdfast.runtime import runtime
 from holdfast.steps.contents import GrantedVolume, ImageObject, SaveInputs, VerifyObjectInputs
-from holdfast.workflows.from_object import located, volume_from_object
+from holdfast.workflows.from_object import deletion, located, volume_from_object
 from holdfast.workflows.holding import (
     Refused,
     begin,
     create,
     endpoint,
-    image_step,
     primary_capabilities,
     primary_step,
     reading_mode,
+    share,
     store_in_service,
 )
 from holdfast.workflows.names import insert_named
@@ -142,15 +141,14 @@ def restore_backup(backup: str, *, name: str, store: str) -> Workflow:
         del operation
         kept = tx.get(Backup, backup)
         copy = located(tx, backup)
-        borrowed = begin(tx, copy, Event.COPY_REQUESTED, principal=False)
         row = Volume(id=volume, name=name, store=store, key=volume, size_bytes=kept.size_bytes)
         source = ImageObject(
             store=copy.store, key=copy.key, size_bytes=kept.size_bytes, content=kept.content
         )
         plan, involved = volume_from_object(tx, row, source)
-        return Draft(plan=plan, involved=(involved, borrowed))
+        return Draft(plan=plan, involved=(involved, share(copy)))
 
-    return Workflow(kind="restore_backup", subject=volume, holds=(backup,), draft=draft)
+    return Workflow(kind="restore_backup", subject=volume, shares=(backup,), draft=draft)
 
 
 def delete_backup(backup: str) -> Workflow:
@@ -158,18 +156,6 @@ def delete_backup(backup: str) -> Workflow:
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
-        tx.get(Backup, backup)
-        copies = [
-            row
-            for row in tx.select(StoredObject, owner=backup)
-            if row.state is not ObjectState.EXPUNGED
-        ]
-        if not copies:
-            raise Refused(f"backup {backup} is stored nowhere")
-        involved = [begin(tx, row, Event.EXPUNGE_REQUESTED) for row in copies]
-        return Draft(
-            plan=tuple(image_step(row.store, DeleteObject(key=row.key)) for row in copies),
-            involved=(*involved, Involved(Backup.table, backup, GOING)),
-        )
+        return deletion(tx, tx.get(Backup, backup))
 
     return Workflow(kind="delete_backup", subject=backup, holds=(backup,), draft=draft)

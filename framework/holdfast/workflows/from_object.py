@@ -1,11 +1,12 @@
-"""The plan that makes a volume from an object of an image store: for templates and for backups."""
+"""What templates and backups have in common: a volume is made from one, and one is deleted."""
 
 from holdfast import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.model.rows import Involved, StoredObject, Volume
-from holdfast.model.states import ObjectState
+from holdfast.journal import GOING, Draft
+from holdfast.model.rows import Backup, Involved, StoredObject, Template, Volume
+from holdfast.model.states import Event, ObjectState
 from holdfast.plans import Plan, PlannedStep
-from holdfast.requests import CreateVolume, DeleteVolume, Grant, Revoke, Role
+from holdfast.requests import CreateVolume, DeleteObject, DeleteVolume, Grant, Revoke, Role
 from holdfast.steps.contents import (
     CloneObjectInputs,
     FillInputs,
@@ -15,8 +16,10 @@ from holdfast.steps.contents import (
 )
 from holdfast.workflows.holding import (
     Refused,
+    begin_alone,
     create,
     endpoint,
+    image_step,
     primary_capabilities,
     primary_step,
     store_in_service,
@@ -32,6 +35,26 @@ def located(tx: Transaction, owner: str) -> StoredObject:
             return row
     states = ", ".join(f"{row.state} in {row.store}" for row in found) or "in no store"
     raise Refused(f"no copy of {owner} can be read now ({states})")
+
+
+def deletion(tx: Transaction, owner: Template | Backup) -> Draft:
+    """Delete a template or backup wherever it is stored, and the row with the last copy.
+
+    Raises:
+        Refused: an operation without an outcome reads a copy, or works on it; or there is none.
+    """
+    copies = [
+        row
+        for row in tx.select(StoredObject, owner=owner.id)
+        if row.state is not ObjectState.EXPUNGED
+    ]
+    if not copies:
+        raise Refused(f"{type(owner).__name__.lower()} {owner.name} is stored nowhere")
+    involved = [begin_alone(tx, row, Event.EXPUNGE_REQUESTED) for row in copies]
+    return Draft(
+        plan=tuple(image_step(row.store, DeleteObject(key=row.key)) for row in copies),
+        involved=(*involved, Involved(owner.table, owner.id, GOING)),
+    )
 
 
 def volume_from_object(

@@ -8,6 +8,7 @@ import msgspec
 from holdfast.capabilities import AccessMode, Capabilities, ImageCapabilities, PrimaryCapabilities
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import HoldfastError
+from holdfast.journal import SHARED, unfinished
 from holdfast.model.machine import UndefinedTransition
 from holdfast.model.rows import Involved, Row, StatefulRow, Store
 from holdfast.model.state_sets import UNSOUND
@@ -42,6 +43,26 @@ def begin(tx: Transaction, row: StatefulRow, event: Event, *, principal: bool = 
             "wait for the operation that works on it, or run recover"
         ) from None
     return Involved(row.table, row.id, after.state, principal, row.state not in UNSOUND)
+
+
+def begin_alone(tx: Transaction, row: StatefulRow, event: Event) -> Involved:
+    """As ``begin``, for a row that others may read meanwhile (``share``): none of them does.
+
+    Raises:
+        Refused: an operation without an outcome reads it, or its state does not allow the event.
+    """
+    for operation in unfinished(tx):
+        if any(one.id == row.id and one.begun == SHARED for one in operation.involved):
+            raise Refused(
+                f"{type(row).__name__.lower()} {name_of(row)} is read by operation {operation.id} "
+                f"({operation.kind}, {operation.state}); wait for it, or run recover"
+            )
+    return begin(tx, row, event)
+
+
+def share(row: StatefulRow) -> Involved:
+    """Hold a row that an operation only reads, beside all others that do: nobody deletes it."""
+    return Involved(row.table, row.id, SHARED, principal=False)
 
 
 def create(tx: Transaction, row: StatefulRow) -> Involved:

@@ -1,4 +1,4 @@
-"""Templates: register a raw disk image, and create volumes from it."""
+"""Templates: register a raw disk image, create volumes from it, delete it."""
 
 from holdfast import ledger
 from holdfast.capabilities import ObjectKind
@@ -9,8 +9,8 @@ from holdfast.plans import PlannedStep
 from holdfast.requests import Role
 from holdfast.runtime import runtime
 from holdfast.steps.contents import ImageObject, SaveInputs, VerifyObjectInputs
-from holdfast.workflows.from_object import located, volume_from_object
-from holdfast.workflows.holding import Refused, create, store_in_service
+from holdfast.workflows.from_object import deletion, located, volume_from_object
+from holdfast.workflows.holding import Refused, create, share, store_in_service
 from holdfast.workflows.names import insert_named
 
 
@@ -89,6 +89,18 @@ def create_volume_from_template(
                 content=image.content,
             ),
         )
-        return Draft(plan=plan, involved=(involved,))
+        return Draft(plan=plan, involved=(involved, share(source)))
 
-    return Workflow(kind="create_volume_from_template", subject=volume, draft=draft)
+    return Workflow(
+        kind="create_volume_from_template", subject=volume, shares=(template,), draft=draft
+    )
+
+
+def delete_template(template: str) -> Workflow:
+    """Delete a template wherever it is stored, once no volume is being made from it any more."""
+
+    def draft(tx: Transaction, operation: str) -> Draft:
+        del operation
+        return deletion(tx, tx.get(Template, template))
+
+    return Workflow(kind="delete_template", subject=template, holds=(template,), draft=draft)
