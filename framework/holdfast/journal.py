@@ -48,7 +48,7 @@ TEMPORARY = "temporary"
 
 SHARED = "shared"
 """``Involved.begun`` of a row that the operation only reads: its end changes nothing of it, and
-until then nobody has it alone (``holding.begin_alone``)."""
+until then nobody deletes it (``holding.check_unread``)."""
 
 TABLES: dict[str, type[Row]] = {row.table: row for row in ROWS}
 

@@ -149,34 +149,31 @@ def test_a_third_ctrl_c_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(KeyboardInterrupt):
         execute(crew)
-    left = (len(pressed), lane.is_busy)
     monkeypatch.undo()
-    lane.abort()
     crew.close()
+    left = (len(pressed), lane.is_busy, crew.abandoned)
+    lane.abort()
 
-    assert left == (0, True)
+    assert left == (0, True, True)
 
 
 class Closing:
-    """A lane that is closed once; Ctrl-C may come meanwhile."""
+    """A lane that is closed once; Ctrl-C may come meanwhile, or it may fail."""
 
-    def __init__(self, *, interrupted: bool) -> None:
+    def __init__(self, ending: BaseException | None = None) -> None:
         self.campaign = Lane(listens=True)
         self.times = 0
-        self._interrupted = interrupted
+        self._ending = ending
 
     def close(self) -> bool:
         self.times += 1
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._ending is not None:
+            raise self._ending
         return True
 
 
-def test_ctrl_c_while_a_good_run_closes_is_not_called_a_certificate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Every lane is closed all the same, and what may be left is said."""
-    lanes = [Closing(interrupted=True), Closing(interrupted=False)]
+def certified(lanes: list[Closing], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on these lanes that goes well until they are closed."""
     opened = iter(lanes)
 
     class Done:
@@ -197,12 +194,30 @@ def test_ctrl_c_while_a_good_run_closes_is_not_called_a_certificate(
         profile=find_profile("smoke"),
         level=Level.L1,
         seed=0,
-        jobs=2,
+        jobs=len(lanes),
         out=Path("nowhere"),
     )
+    run.certify(request, cast("Watcher", None))
+
+
+def test_ctrl_c_while_a_good_run_closes_is_not_called_a_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every lane is closed all the same, and what may be left is said."""
+    lanes = [Closing(KeyboardInterrupt()), Closing()]
 
     with pytest.raises(run.RunInterrupted) as interrupted:
-        run.certify(request, cast("Watcher", None))
+        certified(lanes, monkeypatch)
 
     assert interrupted.value.clean is False
     assert [lane.times for lane in lanes] == [1, 1]
+
+
+def test_a_lane_that_fails_to_close_leaves_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure is told after all are closed."""
+    lanes = [Closing(OSError("the ledger's disk")), Closing(), Closing()]
+
+    with pytest.raises(OSError, match="the ledger's disk"):
+        certified(lanes, monkeypatch)
+
+    assert [lane.times for lane in lanes] == [1, 1, 1]

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -123,13 +123,22 @@ def _close(lanes: Sequence[Lane], crew: Crew | None) -> tuple[bool, bool]:
     it was pressed.
     """
     clean, interrupted = True, False
-    for lane in lanes:
+    failures: list[Exception] = []
+    abandoned = crew is not None and crew.abandoned
+    closings: list[Callable[[], bool | None]] = [
+        lane.abandon if abandoned else lane.close for lane in lanes
+    ]
+    if crew is not None:
+        closings.append(crew.close)
+    for close in closings:
         try:
-            clean = lane.close() and clean
+            clean = close() is not False and clean
         except KeyboardInterrupt:
             clean, interrupted = False, True
-    if crew is not None:
-        crew.close()
+        except Exception as failure:  # noqa: BLE001 - raised below, after all others are closed
+            failures.append(failure)
+    if failures:
+        raise failures[0]
     return clean, interrupted
 
 

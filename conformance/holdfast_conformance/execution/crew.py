@@ -27,6 +27,8 @@ class Crew:
         self.lanes = tuple(lanes)
         # A worker dies with the thread that started it, so the threads live as long as the crew.
         self._threads = ThreadPoolExecutor(len(self.lanes), thread_name_prefix="lane")
+        self.abandoned = False
+        """Whether somebody did not want to wait for lanes that did not end: they may still work."""
 
     def execute(
         self, plans: Iterable[Plan], capabilities: Capabilities, traces: TraceFolder, done: Done
@@ -42,7 +44,10 @@ class Crew:
         except BaseException:
             # Ctrl-C may come while the lanes are being set to work: those that were are not in
             # ``futures`` yet, and whoever closes a lane must be alone with its worker.
-            _end(work, max(lane.patience_s for lane in self.lanes))
+            try:
+                _end(work, max(lane.patience_s for lane in self.lanes))
+            except KeyboardInterrupt:
+                self.abandoned = True
             raise
         for future in futures:
             future.result()
@@ -53,8 +58,8 @@ class Crew:
         return sum(lane.steps for lane in self.lanes)
 
     def close(self) -> None:
-        """End the threads; the workers must be closed before."""
-        self._threads.shutdown()
+        """End the threads; the workers must be closed before. What was abandoned ends by itself."""
+        self._threads.shutdown(wait=not self.abandoned, cancel_futures=True)
 
 
 class _Work:

@@ -26,6 +26,11 @@ class Lane(msgspec.Struct, frozen=True):
             self.ledger.close(clean=clean)
         return clean
 
+    def abandon(self) -> bool:
+        """Kill a worker that a thread of ours may still listen to; the ledger says what it left."""
+        self.supervisor.abort()
+        return self.ledger.close(clean=False)
+
 
 def open_lane(provider: str, testbed: str, run: str, patience: Patience | None = None) -> Lane:
     """A lane that is a run of its own: nothing of it is shared with another one."""

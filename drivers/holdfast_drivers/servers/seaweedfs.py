@@ -75,8 +75,8 @@ async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
         EnvironmentUnavailable: a volume cannot be repaired, or the server not be started.
     """
     await server.kill()
-    await disk.free()
     try:
+        await disk.free()
         await disk.run((_INSIDE, "fix", FOLDER))
     finally:
         await server.start()

@@ -60,7 +60,7 @@ class InsideProcess:
     async def _drop(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 await stream.close()
 
     async def close(self) -> None:

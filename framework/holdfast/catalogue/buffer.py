@@ -129,9 +129,10 @@ class Buffer(Transaction):
         return self._over(kind, equals, self._storage.intact(kind, equals))
 
     def damaged(self, kind: type[Row], **equals: str | int) -> list[RowDamaged]:
-        """What is damaged among those rows; nothing that is written is."""
+        """What is damaged among those rows; nothing that is written, or given up, is."""
         _check_columns(kind, equals)
-        return self._storage.damaged(kind, equals)
+        changed = {*self._earlier.get(kind, ()), *self._own.get(kind, ())}
+        return [one for one in self._storage.damaged(kind, equals) if one.row_id not in changed]
 
     def _over(
         self, kind: type[RowT], equals: Mapping[str, str | int], committed: list[Row]
@@ -220,7 +221,7 @@ class Buffer(Transaction):
     def discard(self, kind: type[Row], row_id: str) -> None:
         """Drop a row that is damaged."""
         # Not looked up: what has become of its id may be no text.
-        if all(one.row_id != row_id for one in self._storage.damaged(kind, {})):
+        if all(one.row_id != row_id for one in self.damaged(kind)):
             raise UsageError(f"{kind.__name__} {row_id} is not damaged, and is not discarded")
         self._put(kind, row_id, None, DAMAGED)
 

@@ -204,14 +204,26 @@ class SqlStorage:
         if self._transaction is None:
             if self._uncertain:
                 raise CommitUncertain(self._uncertain)
-            try:
-                self._transaction = self._connection.begin()
-                self._cursor = self._connection.connection.cursor()
-                if self._changed():
-                    self._forget()
-            except Exception as error:
-                raise self._told(error) from error
+            self._transaction = self._begun()
         return self._transaction
+
+    def _begun(self) -> sa.RootTransaction:
+        """A transaction whose reads are of one moment, also those of what is kept."""
+        transaction: sa.RootTransaction | None = None
+        try:
+            transaction = self._connection.begin()
+            self._cursor = self._connection.connection.cursor()
+            if self._changed():
+                self._forget()
+        except Exception as error:
+            # Nobody may go on with what is kept where it was not seen to be of this moment.
+            self._forget()
+            self._cursor = None
+            with contextlib.suppress(Exception):
+                if transaction is not None:
+                    transaction.rollback()
+            raise self._told(error) from error
+        return transaction
 
     def _fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         self._begin()

@@ -260,7 +260,8 @@ class Involved(msgspec.Struct, frozen=True, array_like=True):
     """A row that an operation holds until it ends.
 
     ``begun`` is the state its machine was put in when the operation was accepted; for a row without
-    a machine it is ``new`` (the operation made it) or ``going`` (the operation removes it). What a
+    a machine it is ``new`` (the operation made it), ``going`` (the operation removes it) or
+    ``temporary`` (both), and for a row that is only read ``shared``. What a
     failure left behind is charged to the ``principal`` rows; the others are only borrowed. A row
     that was not ``sound`` before is not made so by a clean failure.
     """

@@ -66,7 +66,13 @@ def unfinished(tx: Transaction, damaged: frozenset[str]) -> Unfinished:
     found = journal.unfinished(tx)
     return Unfinished(
         damaged.union(operation.id for operation in found),
-        damaged.union(involved.id for operation in found for involved in operation.involved),
+        damaged.union(
+            involved.id
+            for operation in found
+            for involved in operation.involved
+            # Who only reads a row makes nothing under its name.
+            if involved.begun != journal.SHARED
+        ),
     )
 
 

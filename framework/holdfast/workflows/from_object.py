@@ -16,7 +16,8 @@ from holdfast.steps.contents import (
 )
 from holdfast.workflows.holding import (
     Refused,
-    begin_alone,
+    begin,
+    check_unread,
     create,
     endpoint,
     image_step,
@@ -50,7 +51,8 @@ def deletion(tx: Transaction, owner: Template | Backup) -> Draft:
     ]
     if not copies:
         raise Refused(f"{type(owner).__name__.lower()} {owner.name} is stored nowhere")
-    involved = [begin_alone(tx, row, Event.EXPUNGE_REQUESTED) for row in copies]
+    check_unread(tx, owner, copies)
+    involved = [begin(tx, row, Event.EXPUNGE_REQUESTED) for row in copies]
     return Draft(
         plan=tuple(image_step(row.store, DeleteObject(key=row.key)) for row in copies),
         involved=(*involved, Involved(owner.table, owner.id, GOING)),

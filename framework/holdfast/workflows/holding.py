@@ -1,6 +1,7 @@
 """Taking hold of rows for an operation: checks that read well, and the events that begin it."""
 
 import enum
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from holdfast.capabilities import AccessMode, Capabilities, ImageCapabilities, PrimaryCapabilities
 from holdfast.catalogue.port import Transaction
 from holdfast.errors import HoldfastError
-from holdfast.journal import SHARED, unfinished
+from holdfast.journal import SHARED, unfinished, unreadable
 from holdfast.model.machine import UndefinedTransition
 from holdfast.model.rows import Involved, Row, StatefulRow, Store
 from holdfast.model.state_sets import UNSOUND
@@ -45,19 +46,21 @@ def begin(tx: Transaction, row: StatefulRow, event: Event, *, principal: bool = 
     return Involved(row.table, row.id, after.state, principal, row.state not in UNSOUND)
 
 
-def begin_alone(tx: Transaction, row: StatefulRow, event: Event) -> Involved:
-    """As ``begin``, for a row that others may read meanwhile (``share``): none of them does.
+def check_unread(tx: Transaction, owner: Row, rows: Sequence[Row]) -> None:
+    """``Refused`` while an operation without an outcome reads (``share``) one of an owner's rows.
 
-    Raises:
-        Refused: an operation without an outcome reads it, or its state does not allow the event.
+    One whose own row cannot be read may read any of them.
     """
+    noun = f"{type(owner).__name__.lower()} {name_of(owner)}"
+    for _, problem in unreadable(tx):
+        raise Refused(f"{noun} may be read by operation {problem.row_id}; {problem}")
+    ids = {row.id for row in rows}
     for operation in unfinished(tx):
-        if any(one.id == row.id and one.begun == SHARED for one in operation.involved):
+        if any(one.id in ids and one.begun == SHARED for one in operation.involved):
             raise Refused(
-                f"{type(row).__name__.lower()} {name_of(row)} is read by operation {operation.id} "
-                f"({operation.kind}, {operation.state}); wait for it, or run recover"
+                f"{noun} is read by operation {operation.id} ({operation.kind}, "
+                f"{operation.state}); wait for it, or run recover"
             )
-    return begin(tx, row, event)
 
 
 def share(row: StatefulRow) -> Involved:

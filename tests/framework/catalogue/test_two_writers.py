@@ -32,8 +32,12 @@ class DataVersion:
     def __init__(self, driver: sqlite3.Connection) -> None:
         self._driver = driver
         self._known = 0
+        self.fails = False
 
     def changed(self) -> bool:
+        if self.fails:
+            self.fails = False
+            raise OSError("nobody can be asked")
         before = self._known
         ((self._known,),) = self._driver.execute("PRAGMA data_version").fetchall()
         return before != self._known
@@ -43,8 +47,16 @@ def begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
+class Program(BatchCommitter):
+    """One of them, and what it knows of the other."""
+
+    def __init__(self, storage: SqlStorage, version: DataVersion) -> None:
+        super().__init__(storage)
+        self.version = version
+
+
 @contextmanager
-def writer(path: Path) -> Iterator[BatchCommitter]:
+def writer(path: Path) -> Iterator[Program]:
     """A program with a connection, and rows in memory, of its own."""
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
     event.listen(engine, "begin", begin)
@@ -52,16 +64,16 @@ def writer(path: Path) -> Iterator[BatchCommitter]:
         driver = connection.connection.dbapi_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.text_factory = bytes
-        changed = DataVersion(driver).changed
+        version = DataVersion(driver)
         storage = SqlStorage(
-            connection, TABLES, explain, key=KEY, watch=lambda: None, changed=changed
+            connection, TABLES, explain, key=KEY, watch=lambda: None, changed=version.changed
         )
-        yield BatchCommitter(storage)
+        yield Program(storage, version)
     engine.dispose()
 
 
 @pytest.fixture
-def writers(tmp_path: Path) -> Iterator[tuple[BatchCommitter, BatchCommitter]]:
+def writers(tmp_path: Path) -> Iterator[tuple[Program, Program]]:
     """Two of them, on one file that holds one volume, which both have read."""
     path = tmp_path / "rows.db"
     engine = sa.create_engine(f"sqlite:///{path}")
@@ -97,7 +109,7 @@ def grow(tx: Transaction) -> int:
 
 
 def test_a_select_shows_what_another_program_wrote(
-    writers: tuple[BatchCommitter, BatchCommitter],
+    writers: tuple[Program, Program],
 ) -> None:
     """A row that was fetched anew is not the one that was kept."""
     one, other = writers
@@ -109,7 +121,7 @@ def test_a_select_shows_what_another_program_wrote(
 
 
 def test_a_function_that_read_what_is_no_longer_so_is_run_again(
-    writers: tuple[BatchCommitter, BatchCommitter],
+    writers: tuple[Program, Program],
 ) -> None:
     """Whoever is second builds on what the first wrote; nothing is lost, nobody is told."""
     one, other = writers
@@ -120,7 +132,7 @@ def test_a_function_that_read_what_is_no_longer_so_is_run_again(
 
 
 def test_a_batch_with_one_that_read_what_is_no_longer_so_is_run_again_one_by_one(
-    writers: tuple[BatchCommitter, BatchCommitter],
+    writers: tuple[Program, Program],
 ) -> None:
     """The others of its commit do not suffer."""
     one, other = writers
@@ -146,7 +158,7 @@ def grow_then_look(tx: Transaction) -> int:
 
 @pytest.mark.parametrize("function", [grow, look_then_grow, grow_then_look])
 def test_nothing_is_lost_however_a_function_reads(
-    writers: tuple[BatchCommitter, BatchCommitter], function: Callable[[Transaction], int]
+    writers: tuple[Program, Program], function: Callable[[Transaction], int]
 ) -> None:
     """What one program keeps in memory is of the moment at which its transaction began."""
     one, other = writers
@@ -157,7 +169,7 @@ def test_nothing_is_lost_however_a_function_reads(
 
 @pytest.mark.parametrize("function", [grow, look_then_grow, grow_then_look])
 def test_nothing_is_lost_that_is_written_in_the_middle(
-    writers: tuple[BatchCommitter, BatchCommitter], function: Callable[[Transaction], int]
+    writers: tuple[Program, Program], function: Callable[[Transaction], int]
 ) -> None:
     """Another program commits after a function has read and before it is committed."""
     one, other = writers
@@ -177,7 +189,7 @@ def raise_to_99(tx: Transaction) -> LedgerEntry:
 
 
 def test_a_row_that_another_program_changed_is_not_removed(
-    writers: tuple[BatchCommitter, BatchCommitter],
+    writers: tuple[Program, Program],
 ) -> None:
     """What was to be dropped is looked at again; here it is worth keeping now."""
     one, other = writers
@@ -201,7 +213,7 @@ def test_a_row_that_another_program_changed_is_not_removed(
 
 
 def test_a_row_that_was_read_in_an_earlier_transaction_is_refused_as_before(
-    writers: tuple[BatchCommitter, BatchCommitter],
+    writers: tuple[Program, Program],
 ) -> None:
     """A decision on old knowledge is not made again by us."""
     one, other = writers
@@ -211,3 +223,16 @@ def test_a_row_that_was_read_in_an_earlier_transaction_is_refused_as_before(
 
     with pytest.raises(StaleVersion):
         answer(one, lambda tx: tx.update(volume))
+
+
+def test_a_batch_that_cannot_see_what_changed_reads_nothing_that_was_kept(
+    writers: tuple[Program, Program],
+) -> None:
+    """The first function is told; the second begins anew, and sees what is there."""
+    one, other = writers
+    answer(other, grow)
+    one.version.fails = True
+
+    failed, seen = one.run([size, size])
+
+    assert (type(failed.error), seen.value, answer(one, size)) == (OSError, 10, 10)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.catalogue.port import RowDamaged, Transaction
 from holdfast.engine import Outcome
 from holdfast.journal import Verdict, Workflow
 from holdfast.model.rows import StoredObject, Template, Volume
-from holdfast.model.states import ObjectState
+from holdfast.model.states import ObjectState, OperationState
 from holdfast.orchestrator import Orchestrator
 from holdfast.requests import Role
 from holdfast.workflows import (
@@ -19,6 +20,7 @@ from holdfast.workflows import (
     create_volume_from_template,
     delete_backup,
     delete_template,
+    holding,
     register_template,
     restore_backup,
 )
@@ -146,3 +148,25 @@ def test_a_template_is_gone_with_its_last_copy_and_its_volumes_stay(tmp_path: Pa
         ["Ready"],
         Verdict.SUCCEEDED,
     )
+
+
+def test_nothing_is_deleted_while_a_damaged_operation_may_read_it(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an operation reads stands in its own row alone; one that cannot be read is named."""
+
+    async def story() -> Verdict:
+        async with memory_zone() as zone, zone.orchestrator() as orchestrator:
+            source = await source_of(zone, orchestrator, write_image(tmp_path), kind)
+
+            def unreadable(_: Transaction) -> list[tuple[OperationState, RowDamaged]]:
+                problem = RowDamaged("Operation op-1 is damaged in the catalogue", "op-1")
+                return [(OperationState.UNCERTAIN, problem)]
+
+            with monkeypatch.context() as patched:
+                patched.setattr(holding, "unreadable", unreadable)
+                with pytest.raises(Refused, match="may be read by operation op-1; Operation op-1"):
+                    await orchestrator.run(source.deleting)
+            return (await orchestrator.run(source.deleting)).verdict
+
+    assert run_virtual(story(), seed=1) is Verdict.SUCCEEDED
