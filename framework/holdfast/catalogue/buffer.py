@@ -252,12 +252,13 @@ class Buffer(Transaction):
 
     def _put(self, kind: type[Row], row_id: str, document: Document | None, replaces: int) -> None:
         """Write over what this transaction sees; the first of a commit knows what is committed."""
-        for writes in (self._own, self._earlier):
-            before = writes.get(kind, {}).get(row_id)
-            if before is not None:
-                replaces = before.replaces
-                break
-        self._own.setdefault(kind, {})[row_id] = Write(document, replaces)
+        own = self._own.get(kind)
+        if own is None:
+            own = self._own[kind] = {}
+        before = own.get(row_id)
+        if before is None and (earlier := self._earlier.get(kind)) is not None:
+            before = earlier.get(row_id)
+        own[row_id] = Write(document, replaces if before is None else before.replaces)
 
 
 def _check_columns(kind: type[Row], equals: Mapping[str, str | int]) -> None:

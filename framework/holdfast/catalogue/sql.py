@@ -73,7 +73,8 @@ class SqlStorage:
 
     def find(self, kind: type[Row], row_id: str) -> Row | None:
         """The committed row of this id."""
-        self._begin()
+        if self._transaction is None:
+            self._begin()
         kept = self._kept[kind]
         row = kept.get(row_id)
         if row is None:
