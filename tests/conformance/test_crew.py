@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from holdfast.capabilities import Capabilities
+from holdfast.errors import EnvironmentUnavailable
 from holdfast.requests import Role
 from holdfast_conformance.certification import run
 from holdfast_conformance.execution.campaign import Campaign, PlanResult, TraceFolder
@@ -172,8 +173,10 @@ class Closing:
         return True
 
 
-def certified(lanes: list[Closing], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run on these lanes that goes well until they are closed."""
+def certified(
+    lanes: list[Closing], monkeypatch: pytest.MonkeyPatch, ending: BaseException | None = None
+) -> None:
+    """A run on these lanes that goes well until they are closed, or ends so."""
     opened = iter(lanes)
 
     class Done:
@@ -181,6 +184,8 @@ def certified(lanes: list[Closing], monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
         def run(self) -> str:
+            if ending is not None:
+                raise ending
             return "certified"
 
     def open_next(*_: object) -> Closing:
@@ -221,3 +226,24 @@ def test_a_lane_that_fails_to_close_leaves_no_other_open(monkeypatch: pytest.Mon
         certified(lanes, monkeypatch)
 
     assert [lane.times for lane in lanes] == [1, 1, 1]
+
+
+def test_a_lane_that_fails_to_close_hides_no_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who interrupted is told how to remove what is left, and not what failed on the way out."""
+    lanes = [Closing(OSError("the ledger's disk")), Closing()]
+
+    with pytest.raises(run.RunInterrupted) as interrupted:
+        certified(lanes, monkeypatch, KeyboardInterrupt())
+
+    assert interrupted.value.clean is False
+    assert [lane.times for lane in lanes] == [1, 1]
+
+
+def test_a_lane_that_fails_to_close_hides_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong first is what is told."""
+    lanes = [Closing(OSError("the ledger's disk")), Closing()]
+
+    with pytest.raises(EnvironmentUnavailable, match="no engine"):
+        certified(lanes, monkeypatch, EnvironmentUnavailable("no engine"))
+
+    assert [lane.times for lane in lanes] == [1, 1]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -105,23 +106,32 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
         crew = Crew([lane.campaign for lane in lanes])
         certified = _Certification(request, watcher, crew, lanes[0], run).run()
     except BaseException as problem:
-        clean, again = _close(lanes, crew)
+        # What fails while they are closed left something; why they are closed is what is told.
+        closed = _close(lanes, crew)
         with suppress(OSError):  # which is why there is none
             for name in names[len(lanes) :]:
                 forget_ledger(name)  # written, perhaps, and nothing was done under it
-        if again or isinstance(problem, KeyboardInterrupt):
-            raise RunInterrupted(run, clean=clean) from problem
+        if closed.interrupted or isinstance(problem, KeyboardInterrupt):
+            raise RunInterrupted(run, clean=closed.clean) from problem
         raise
-    clean, interrupted = _close(lanes, crew)
-    if interrupted:
-        raise RunInterrupted(run, clean=clean)
+    closed = _close(lanes, crew)
+    if closed.interrupted:
+        raise RunInterrupted(run, clean=closed.clean)
+    if closed.failures:
+        raise closed.failures[0]
     return certified
 
 
-def _close(lanes: Sequence[Lane], crew: Crew | None) -> tuple[bool, bool]:
-    """End all lanes, however often Ctrl-C is pressed; whether nothing is left behind, and whether
-    it was pressed.
-    """
+class _Closed(NamedTuple):
+    """How lanes ended: whether nothing is left behind, whether Ctrl-C came, and what failed."""
+
+    clean: bool
+    interrupted: bool
+    failures: list[Exception]
+
+
+def _close(lanes: Sequence[Lane], crew: Crew | None) -> _Closed:
+    """End all lanes, however often Ctrl-C is pressed and whatever fails."""
     clean, interrupted = True, False
     failures: list[Exception] = []
     abandoned = crew is not None and crew.abandoned
@@ -135,11 +145,10 @@ def _close(lanes: Sequence[Lane], crew: Crew | None) -> tuple[bool, bool]:
             clean = close() is not False and clean
         except KeyboardInterrupt:
             clean, interrupted = False, True
-        except Exception as failure:  # noqa: BLE001 - raised below, after all others are closed
+        except Exception as failure:  # noqa: BLE001 - the caller has it once all others are closed
+            clean = False
             failures.append(failure)
-    if failures:
-        raise failures[0]
-    return clean, interrupted
+    return _Closed(clean, interrupted, failures)
 
 
 class _Certification:
