@@ -67,13 +67,16 @@ class BatchCommitter:
         faster: it had read what is no longer so. When not even leaving the storage succeeds,
         nobody's outcome can be trusted, and each is told so.
         """
-        if len(functions) > 1:
-            return self._attempt(functions) or [self.run([function])[0] for function in functions]
+        if len(functions) == 1:
+            return [self._run_alone(functions[0])]
+        return self._attempt(functions) or [self._run_alone(function) for function in functions]
+
+    def _run_alone(self, function: Function) -> Outcome:
+        """The outcome of a function in a commit of its own."""
         for _ in range(_AGAIN_MAX):
-            outcomes = self._attempt(functions)
-            if outcomes:
-                return outcomes
-        return [Outcome(error=StaleVersion("other programs change the catalogue all the time"))]
+            for outcome in self._attempt([function]):
+                return outcome
+        return Outcome(error=StaleVersion("other programs change the catalogue all the time"))
 
     def _attempt(self, functions: list[Function]) -> list[Outcome]:
         """The outcomes of one commit; none where they are to be run again, in commits of their own

@@ -1,6 +1,7 @@
 """A storage that fails: everybody who waits is told, and nobody else is harmed."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from functools import partial
 
@@ -127,3 +128,30 @@ def test_who_is_cancelled_while_closing_cancels_no_commit() -> None:
         return [await asked, [row.id for row in storage.rows.values()]]
 
     assert asyncio.run(story()) == ["z1", ["z1"]]
+
+
+def test_when_all_who_wait_give_up_nothing_is_committed_and_nothing_breaks() -> None:
+    """The commit that finds nobody left ends quietly, and serves whoever comes meanwhile."""
+
+    async def story() -> tuple[list[object], list[dict[str, object]]]:
+        problems: list[dict[str, object]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, problem: problems.append(problem))
+        catalogue = GroupCommitCatalogue(Rows(), InlineLane())
+        asked = [
+            asyncio.ensure_future(catalogue.transact(partial(insert, number=number)))
+            for number in (0, 1)
+        ]
+        await asyncio.sleep(0)
+        for one in asked:
+            one.cancel()
+        later = asyncio.ensure_future(catalogue.transact(partial(insert, number=9)))
+        found: list[object] = list(await asyncio.gather(*asked, later, return_exceptions=True))
+        await catalogue.aclose()
+        gc.collect()
+        return found, problems
+
+    found, problems = asyncio.run(story())
+
+    assert kinds(found) == ["CancelledError", "CancelledError", "z9"]
+    assert problems == []
