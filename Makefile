@@ -24,7 +24,8 @@ certify: $(STAMP)  ## certify DRIVER (default: local) under PROFILE (default: sm
 	@$(BIN)/holdfast certify $(DRIVER) $(if $(BACKEND),--backend $(BACKEND)) --profile $(PROFILE) --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 test: $(STAMP)  ## run every test
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@# Thousands of programs are started: compiled once, whatever the environment says.
+	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/pycache $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 acceptance: $(STAMP)  ## run the third-party suites against every server, in full
 	@$(BIN)/python tools/acceptance $(ARGS)

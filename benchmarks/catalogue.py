@@ -18,7 +18,7 @@ import msgspec
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.model.rows import LedgerEntry, Operation, Step, Volume
-from holdfast.model.states import Event
+from holdfast.model.state_tables import Event
 
 STEPS = 3
 PLAN = msgspec.Raw(b'[{"kind":"noop","version":1,"inputs":{"n":1}}]')

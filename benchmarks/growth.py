@@ -14,19 +14,19 @@ from pathlib import Path
 
 import msgspec
 from benchmarks.null_store import NullOpener
-from benchmarks.operations import HOST, ZONE, NullConfig
+from benchmarks.operations import HOST, add_null_store
 
-from holdfast import ledger, requests
+from holdfast.assembly import open_orchestrator
+from holdfast.capacity import ledger
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.model.rows import Scope, Volume
-from holdfast.model.states import Event
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.requests import CallContext, CreateVolume, InitializeStore, Role, ScopeKind
+from holdfast.contract import requests
+from holdfast.contract.requests import CallContext, CreateVolume, InitializeStore, Role
+from holdfast.model.rows import Volume
+from holdfast.model.state_tables import Event
 from holdfast.scrub import scrub
-from holdfast.workflows import add_store, attach_volume, create_volume, detach_volume
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows import attach_volume, create_volume, detach_volume
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 
@@ -80,7 +80,7 @@ async def _scrub_cost(folder: Path, volumes: int) -> tuple[float, int]:
         open_catalogue(folder / f"scrub-{volumes}.sqlite") as catalogue,
         open_orchestrator(catalogue, opener=opener) as orchestrator,
     ):
-        store = await _null_store(orchestrator)
+        store = await add_null_store(orchestrator)
         for start in range(0, volumes, _PAGE):
             names = [f"vol-{number:08d}" for number in range(start, start + _PAGE)]
             await catalogue.transact(partial(_enter, store=store, names=names))
@@ -155,28 +155,15 @@ async def _create_in_bounded_folder(folder: Path) -> Growth:
     )
 
 
-async def _null_store(orchestrator: Orchestrator) -> str:
-    added = add_store(
-        name="null",
-        role=Role.PRIMARY,
-        provider="null",
-        config=NullConfig(),
-        scope=Scope(ScopeKind.ZONE, ZONE),
-        hosts=(HOST,),
-        scopes=(ScopeKind.ZONE,),
-    )
-    await orchestrator.catalogue.transact(
-        lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE))
-    )
-    return (await orchestrator.run(added)).expect().subject
-
-
 async def _create_beside_others() -> Growth:
     """The framework alone: what an orchestrated create costs beside so many volumes."""
     small, large, creates = 200, 5_000, 100
     costs: list[float] = []
-    async with open_orchestrator(MemoryCatalogue(), opener=NullOpener()) as orchestrator:
-        store = await _null_store(orchestrator)
+    async with (
+        MemoryCatalogue().opened() as catalogue,
+        open_orchestrator(catalogue, opener=NullOpener()) as orchestrator,
+    ):
+        store = await add_null_store(orchestrator)
         made = 0
 
         async def create() -> None:
@@ -207,7 +194,7 @@ async def _grants(folder: Path) -> Growth:
         open_catalogue(folder / "grants.sqlite") as catalogue,
         open_orchestrator(catalogue, opener=NullOpener()) as orchestrator,
     ):
-        store = await _null_store(orchestrator)
+        store = await add_null_store(orchestrator)
         made = create_volume(name="v", store=store, size_bytes=4096)
         volume = (await orchestrator.run(made)).expect().subject
         done = 0

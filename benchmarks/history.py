@@ -1,22 +1,20 @@
 """What history costs: an idle recovery beside ever more ended operations, and moving them away."""
 
 import asyncio
-import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from benchmarks.null_store import NullOpener
 
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue, Retention, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.model.rows import Operation, Step
-from holdfast.model.states import Event
-from holdfast.orchestrator import open_orchestrator
+from holdfast.model.state_tables import Event
 
 FEW = 1_000
 MANY = 16_000
@@ -43,11 +41,6 @@ def _ended(tx: Transaction, first: int) -> None:
         tx.fire(row, Event.OPERATION_SUCCEEDED, ended_s=1.0)
 
 
-@contextlib.asynccontextmanager
-async def _in_memory() -> AsyncIterator[Catalogue]:
-    yield MemoryCatalogue()
-
-
 async def _idle_us(catalogue: Catalogue) -> float:
     async with open_orchestrator(catalogue, opener=NullOpener()) as orchestrator:
         await orchestrator.recover()
@@ -59,7 +52,8 @@ async def _idle_us(catalogue: Catalogue) -> float:
 
 async def measure(path: Path | None) -> Costs:
     """Fill a catalogue with ended operations, and move them away again."""
-    async with _in_memory() if path is None else open_catalogue(path) as catalogue:
+    opened = MemoryCatalogue().opened() if path is None else open_catalogue(path)
+    async with opened as catalogue:
         for first in range(0, FEW, 100):
             await catalogue.transact(partial(_ended, first=first))
         few = await _idle_us(catalogue)

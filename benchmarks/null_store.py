@@ -3,14 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from holdfast import infos, requests
-from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
-from holdfast.errors import Unsupported
-from holdfast.handles import Handle
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import (
+    AccessCapabilities,
+    PrimaryCapabilities,
+    VolumeCapabilities,
+)
+from holdfast.contract.errors import Unsupported
+from holdfast.contract.handles import Handle
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext
 from holdfast.layers.guard import guard_primary
 from holdfast.model.rows import Store
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext
 
 _CAPABILITIES = PrimaryCapabilities(
     volume=VolumeCapabilities(size_min_bytes=0, size_max_bytes=1 << 50, size_granularity_bytes=1),
@@ -25,50 +29,50 @@ class NullDriver(PrimaryDriver):
     def capabilities(self) -> PrimaryCapabilities:
         return _CAPABILITIES
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        return infos.StatsInfo(total_bytes=1 << 60, used_bytes=0, allocated_bytes=0, objects=0)
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
+        return answers.StatsInfo(total_bytes=1 << 60, used_bytes=0, allocated_bytes=0, objects=0)
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return infos.HealthInfo(state=infos.HealthState.UP)
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
+        return answers.HealthInfo(state=answers.HealthState.UP)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
-        return infos.Absent()
+    ) -> answers.ProbeResult:
+        return answers.Absent()
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
-        nothing: tuple[infos.OwnedThing, ...] = ()
+    ) -> AsyncIterator[answers.OwnedThing]:
+        nothing: tuple[answers.OwnedThing, ...] = ()
         for thing in nothing:
             yield thing
 
-    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
-        return infos.PoolList(items=())
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> answers.PoolList:
+        return answers.PoolList(items=())
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
-        return infos.VolumeInfo(key=request.key, id=request.key, size_bytes=request.size_bytes)
+    ) -> answers.VolumeInfo:
+        return answers.VolumeInfo(key=request.key, id=request.key, size_bytes=request.size_bytes)
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
-        return infos.VolumeInfo(key=request.key, id=request.key, size_bytes=0)
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
+        return answers.VolumeInfo(key=request.key, id=request.key, size_bytes=0)
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
-    ) -> infos.VolumePage:
-        return infos.VolumePage(items=())
+    ) -> answers.VolumePage:
+        return answers.VolumePage(items=())
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
-        return infos.Gone(key=request.key)
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
+        return answers.Gone(key=request.key)
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
-        return infos.GrantInfo(
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
+        return answers.GrantInfo(
             id=request.volume, volume=request.volume, host=request.host, mode=request.mode
         )
 
-    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
-        return infos.Gone(key=request.volume)
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> answers.Gone:
+        return answers.Gone(key=request.volume)
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
         raise Unsupported("there are no bytes behind a null store", object=request.volume)
@@ -82,16 +86,16 @@ class KeepingDriver(NullDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         self._volumes[request.key] = request.size_bytes
         return await super().create_volume(ctx, request)
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         for key, size_bytes in self._volumes.items():
-            yield infos.OwnedThing(
-                kind=infos.OwnedKind.VOLUME, id=key, key=key, size_bytes=size_bytes
+            yield answers.OwnedThing(
+                kind=answers.OwnedKind.VOLUME, id=key, key=key, size_bytes=size_bytes
             )
 
 
@@ -101,33 +105,35 @@ class NullLifeCycle(LifeCycle):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def _info(self, state: infos.StoreState = infos.StoreState.UP) -> infos.StoreInfo:
-        return infos.StoreInfo(id=self._name, name=self._name, state=state, hosts=("host-1",))
+    def _info(self, state: answers.StoreState = answers.StoreState.UP) -> answers.StoreInfo:
+        return answers.StoreInfo(id=self._name, name=self._name, state=state, hosts=("host-1",))
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         return self._info()
 
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
+    async def get(self, ctx: CallContext) -> answers.StoreInfo:
         return self._info()
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         return self._info()
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         return self._info()
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
-        return self._info(infos.StoreState.MAINTENANCE)
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
+        return self._info(answers.StoreState.MAINTENANCE)
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         return self._info()
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
-        return infos.Gone(key=self._name)
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
+        return answers.Gone(key=self._name)
 
 
 class NullOpener:

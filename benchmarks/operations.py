@@ -9,17 +9,18 @@ from pathlib import Path
 import msgspec
 from benchmarks.null_store import NullOpener
 
-from holdfast import ledger
+from holdfast.assembly import open_orchestrator
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.journal import Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import CreateVolume, DeleteVolume, Grant, Revoke, Role, ScopeKind
 from holdfast.model.rows import Scope, Volume
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.requests import CreateVolume, DeleteVolume, Grant, Revoke, Role, ScopeKind
-from holdfast.runtime import runtime
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Draft, Workflow
 from holdfast.workflows import add_store
-from holdfast.workflows.holding import create, primary_step, store_in_service
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows.row_holds import create, primary_step, store_in_service
+from holdfast.workflows.zones_and_hosts import make_host, make_zone
 
 HOST = "host-1"
 ZONE = "zone-1"
@@ -69,26 +70,33 @@ def three_steps(store: str) -> Workflow:
     return Workflow(kind="three_steps", subject=volume, draft=draft)
 
 
+async def add_null_store(orchestrator: Orchestrator) -> str:
+    """Make a zone with a host and a null store that serves it; the store's id."""
+    added = add_store(
+        name="null",
+        role=Role.PRIMARY,
+        provider="null",
+        config=NullConfig(),
+        scope=Scope(ScopeKind.ZONE, ZONE),
+        hosts=(HOST,),
+        scopes=(ScopeKind.ZONE,),
+    )
+    await orchestrator.catalogue.transact(
+        lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE))
+    )
+    return (await orchestrator.run(added)).expect().subject
+
+
 async def measure(folder: Path, *, clients: int, operations: int) -> Rate:
     """Run ``operations`` operations from ``clients`` concurrent clients."""
     async with (
         open_catalogue(folder / f"operations-{clients}.sqlite") as catalogue,
         open_orchestrator(catalogue, opener=NullOpener()) as orchestrator,
     ):
-        added = add_store(
-            name="null",
-            role=Role.PRIMARY,
-            provider="null",
-            config=NullConfig(),
-            scope=Scope(ScopeKind.ZONE, ZONE),
-            hosts=(HOST,),
-            scopes=(ScopeKind.ZONE,),
-        )
-        await catalogue.transact(lambda tx: (make_zone(tx, ZONE), make_host(tx, HOST, zone=ZONE)))
-        (await orchestrator.run(added)).expect()
-        await _clients(orchestrator, added.subject, clients, operations=clients * 2)
+        store = await add_null_store(orchestrator)
+        await _clients(orchestrator, store, clients, operations=clients * 2)
         cpu, start = time.process_time(), time.perf_counter()
-        await _clients(orchestrator, added.subject, clients, operations=operations)
+        await _clients(orchestrator, store, clients, operations=operations)
         elapsed, spent = time.perf_counter() - start, time.process_time() - cpu
     return Rate(
         clients=clients,

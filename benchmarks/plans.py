@@ -2,7 +2,7 @@
 
 import time
 
-from holdfast.requests import Role
+from holdfast.contract.requests import Role
 from holdfast_conformance.generate.plans import generate_plans
 from holdfast_conformance.profiles import find_profile
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, PRIMARY_CAPABILITIES

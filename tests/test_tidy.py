@@ -27,11 +27,11 @@ DRIVER_FILES = {
     "testbed.py",
     "inspector.py",
 }
-KITS = {"servers", "storage_host"}
+KITS = {"inspection", "servers", "storage_host"}
 """Folders beside the drivers that are no storage systems."""
 FROM_A_KIT = {"iscsi": {"lifecycle.py"}}
 CLOCKS = {"time", "random", "uuid", "threading", "secrets"}
-MAY_READ_CLOCKS = {"framework/holdfast/runtime.py"}
+MAY_READ_CLOCKS = {"framework/holdfast/concurrency/runtime.py"}
 
 
 @cache
@@ -112,7 +112,7 @@ def mutant(path: Path) -> bool:
 
 def in_a_container(path: Path) -> bool:
     """Programs of a testbed's server run inside its container, where there is no runtime."""
-    return "container" in path.parts or path.name == "inside.py"
+    return bool({"server_image", "readers"} & {*path.parts}) or path.name == "inspection.py"
 
 
 def imported(node: ast.stmt) -> list[str]:
@@ -181,11 +181,11 @@ def test_suppressions_give_their_reason() -> None:
     assert bare == []
 
 
-THE_DOOR = "framework/holdfast/foreign_text.py"
-THE_STARTER = "framework/holdfast/interpreter.py"
+THE_DOOR = "framework/holdfast/text/foreign.py"
+THE_STARTER = "framework/holdfast/concurrency/interpreter.py"
 LIVE_DISPLAYS = {
     "framework/holdfast/cli/step_display.py",
-    "conformance/holdfast_conformance/execution/progress.py",
+    "conformance/holdfast_conformance/supervision/progress.py",
 }
 """Bars of rich: what they show of others goes through the door first."""
 

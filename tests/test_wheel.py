@@ -54,7 +54,7 @@ import holdfast_conformance
 from holdfast_conformance.generate import generate_plans, plans_digest
 from holdfast_conformance.profiles import find_profile
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, PRIMARY_CAPABILITIES
-from holdfast.requests import Role
+from holdfast.contract.requests import Role
 
 for role, declared in ((Role.PRIMARY, PRIMARY_CAPABILITIES), (Role.IMAGE, IMAGE_CAPABILITIES)):
     print(plans_digest(generate_plans(role, declared, find_profile("smoke"), 11)))

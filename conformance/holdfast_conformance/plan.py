@@ -1,32 +1,50 @@
 """Plans: what the suite will do to a driver, as data, fixed before the driver is touched.
 
-A plan is a function of (suite version, seed, capabilities) alone. Its steps are the driver requests
-themselves, since keys are the caller's to choose, and the few things only a harness does. Each plan
-runs in a namespace of its own.
+A plan is a function of (suite version, profile, seed, capabilities, faults of the testbed) alone.
+Its steps are the driver requests themselves, since keys are the caller's to choose, and the few
+things only a harness does. Each plan runs in a namespace of its own, or in two beside each other.
 """
-
-import enum
 
 import msgspec
 
-from holdfast.capabilities import ObjectKind
-from holdfast.requests import (
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.requests import (
+    AbortUpload,
     AttachHost,
     CancelMaintenance,
+    CopyObject,
+    CopyVolume,
+    CreateSnapshot,
+    CreateVolume,
+    DeleteObject,
+    DeleteSnapshot,
     DeleteStore,
+    DeleteVolume,
     DetachHost,
+    Grant,
     ImageRequest,
     InitializeStore,
     MaintainStore,
+    ModifyVolume,
     PrimaryRequest,
     Request,
+    ResizeVolume,
+    RevertVolume,
+    Revoke,
     Role,
+    StartUpload,
 )
-from holdfast.testbed import Fault
-
-
-class HarnessStep(Request, frozen=True, kw_only=True):
-    """The base of steps that are no driver verb."""
+from holdfast.contract.testbed import Fault
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, MakeAddress
+from holdfast_conformance.byte_steps import (
+    DiscardBytes,
+    KeepHandle,
+    ReadBytes,
+    WriteBytes,
+    WriteRanges,
+)
+from holdfast_conformance.harness_step import HarnessStep
+from holdfast_conformance.list_steps import NextPage, TakePage, WalkSnapshots
 
 
 class WriteBlocks(HarnessStep, frozen=True, kw_only=True, tag="write_blocks"):
@@ -60,12 +78,18 @@ class ReadStale(HarnessStep, frozen=True, kw_only=True, tag="read_stale"):
 
 
 class CreateFromData(HarnessStep, frozen=True, kw_only=True, tag="create_from_data"):
-    """``create_volume`` from a ``DataSource``: the handle of a granted volume, opened for it."""
+    """``create_volume`` from a ``DataSource``: the handle of a granted volume, opened for it.
+
+    With ``stale`` it is the handle that was opened last for this volume and host, also when the
+    grant is gone by now. Of what is behind it the first ``length_bytes`` are named; 0 is all.
+    """
 
     key: str
     size_bytes: int
     volume: str
     host: str
+    length_bytes: int = 0
+    stale: bool = False
 
 
 class PutObject(HarnessStep, frozen=True, kw_only=True, tag="put_object"):
@@ -88,16 +112,25 @@ class SendPart(HarnessStep, frozen=True, kw_only=True, tag="send_part"):
     size_bytes: int
 
 
+class OlderPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part as it was sent once: its number, and what it held then."""
+
+    number: int
+    content: int
+    size_bytes: int
+
+
 class FinishUpload(HarnessStep, frozen=True, kw_only=True, tag="finish_upload"):
     """``complete_upload`` of the parts with these numbers, as last acknowledged.
 
     A wrong size or digest is asked for by ``size_error_bytes`` and ``wrong_digest``; a part that
-    was
-    never sent is given the tag ``never-sent``.
+    was never sent is given the tag ``never-sent``. Those in ``older`` are named as they were
+    acknowledged when they held something else.
     """
 
     upload: str
     numbers: tuple[int, ...]
+    older: tuple[OlderPart, ...] = ()
     size_error_bytes: int = 0
     wrong_digest: bool = False
 
@@ -124,41 +157,38 @@ class WalkObjects(HarnessStep, frozen=True, kw_only=True, tag="walk_objects"):
     limit: int
 
 
-class MakeAddress(HarnessStep, frozen=True, kw_only=True, tag="make_address"):
-    """``temporary_url``; what it answers is kept in the worker under the name ``address``."""
+class Reopen(HarnessStep, frozen=True, kw_only=True, tag="reopen"):
+    """Close the driver and open another on the same store.
 
-    address: str
-    key: str
-    expires_s: float
-
-
-class Method(enum.StrEnum):
-    """What is tried with an address; only ``GET`` may work."""
-
-    GET = "GET"
-    PUT = "PUT"
-    DELETE = "DELETE"
-
-
-class FetchAddress(HarnessStep, frozen=True, kw_only=True, tag="fetch_address"):
-    """One request without credentials to an address that was made before.
-
-    With ``path_of`` it goes to the path of that address, with the query of this one.
+    With ``identity`` it is told that it must be this one, as whoever keeps a catalogue tells it.
     """
 
-    address: str
-    method: Method = Method.GET
-    path_of: str = ""
+    identity: str = ""
 
 
-class FetchExpired(HarnessStep, frozen=True, kw_only=True, tag="fetch_expired"):
-    """Wait until an address must have expired, and try it, for a while if it still works."""
+class UseDriver(HarnessStep, frozen=True, kw_only=True, tag="use_driver"):
+    """Go on through another driver that is open on the same store, and stays open beside the first.
 
-    address: str
+    Number 0 is the one that a plan begins with.
+    """
+
+    number: int
 
 
-class Reopen(HarnessStep, frozen=True, kw_only=True, tag="reopen"):
-    """Close the driver and open another on the same store."""
+class UseStore(HarnessStep, frozen=True, kw_only=True, tag="use_store"):
+    """Go on in another store of the same testbed, which nobody has made before the plan does.
+
+    Number 0 is the one that a plan begins in. Drivers, handles, addresses and pages are of the
+    store that they were opened in.
+    """
+
+    number: int
+
+
+class Wait(HarnessStep, frozen=True, kw_only=True, tag="wait"):
+    """Let time pass on the worker's loop, with the driver open and nothing asked of it."""
+
+    seconds: float
 
 
 class InjectFault(HarnessStep, frozen=True, kw_only=True, tag="inject_fault"):
@@ -171,10 +201,85 @@ class HealFault(HarnessStep, frozen=True, kw_only=True, tag="heal_fault"):
     """End the fault that is in force."""
 
 
+ProbedCall = (
+    CreateVolume
+    | DeleteVolume
+    | ResizeVolume
+    | ModifyVolume
+    | RevertVolume
+    | CopyVolume
+    | CreateSnapshot
+    | DeleteSnapshot
+    | Grant
+    | Revoke
+    | StartUpload
+    | SendPart
+    | FinishUpload
+    | AbortUpload
+    | DeleteObject
+    | CopyObject
+)
+"""The calls that change something, and so can be probed; parts as the steps that send them."""
+
+
+class ProbeCall(HarnessStep, frozen=True, kw_only=True, tag="probe"):
+    """``probe`` of a call: of the last equal one that the plan made, or of one it never made."""
+
+    call: ProbedCall
+
+
+def subject_of(step: Request) -> Request:
+    """The request that a step is about: the call which it probes or makes late, the list which it
+    pages.
+    """
+    match step:
+        case ProbeCall(call=call) | LateCall(call=call):
+            return call
+        case TakePage(of=of) | NextPage(of=of):
+            return of
+        case _:
+            return step
+
+
 StoreStep = (
     InitializeStore | AttachHost | DetachHost | MaintainStore | CancelMaintenance | DeleteStore
 )
 """The life cycle of a store, but for ``adopt``: no suite makes a store from before."""
+FencedCall = ProbedCall | AttachHost | DetachHost | MaintainStore | CancelMaintenance | DeleteStore
+"""The calls that a backend with fences refuses when they come late: a place that is no store keeps
+none.
+"""
+
+
+class LateCall(HarnessStep, frozen=True, kw_only=True, tag="late"):
+    """A call with a lower fence than every other of the plan: given up before, and acting now.
+
+    With ``former_owner`` it is of an owner of the catalogue before the one whose calls the plan's
+    are, else of the same. A plan without such a call makes all of its calls without fences.
+    """
+
+    call: FencedCall
+    former_owner: bool = False
+
+
+Call = (
+    PrimaryRequest | ImageRequest | StoreStep | WriteBlocks | WriteBytes | SendPart | FinishUpload
+)
+"""What can be done at once with something else."""
+
+
+class Together(HarnessStep, frozen=True, kw_only=True, tag="together"):
+    """Calls that are made at once, each by a client of its own, and waited for.
+
+    With ``apart`` every second call goes through the other driver of ``UseDriver``. Each begins
+    ``stagger`` turns of the event loop after the one before it, so that they meet elsewhere.
+    """
+
+    steps: tuple[Call, ...]
+    apart: bool = False
+    stagger: int = 0
+
+
 Step = (
     PrimaryRequest
     | ImageRequest
@@ -182,6 +287,11 @@ Step = (
     | WriteBlocks
     | ReadBlocks
     | ReadStale
+    | WriteBytes
+    | WriteRanges
+    | ReadBytes
+    | DiscardBytes
+    | KeepHandle
     | CreateFromData
     | PutObject
     | SendPart
@@ -190,17 +300,26 @@ Step = (
     | InitializeBad
     | WalkVolumes
     | WalkObjects
+    | WalkSnapshots
+    | TakePage
+    | NextPage
+    | ProbeCall
+    | LateCall
     | MakeAddress
     | FetchAddress
     | FetchExpired
     | Reopen
+    | UseDriver
+    | UseStore
+    | Wait
+    | Together
     | InjectFault
     | HealFault
 )
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A list of steps for one fresh namespace.
+    """A list of steps for a fresh namespace, and for a neighbour that is none before.
 
     With ``ready`` the executor first initializes the store under ``store`` and attaches ``hosts``;
     without it the plan's own steps do. ``origin`` names the scenario, or ``random``.
@@ -223,6 +342,27 @@ def preparation(plan: Plan) -> tuple[Step, ...]:
         InitializeStore(name=plan.store),
         *(AttachHost(host=host) for host in plan.hosts),
     )
+
+
+def namespaces_of(plan: Plan, namespace: str) -> tuple[str, ...]:
+    """Where a plan works that begins in this namespace."""
+    numbers = sorted({step.number for step in plan.steps if isinstance(step, UseStore)} | {0})
+    return tuple(namespace_of(namespace, number) for number in numbers)
+
+
+def namespace_of(namespace: str, number: int) -> str:
+    """The namespace of one of a plan's stores; a neighbour's begins as that of the first one."""
+    return f"{namespace}-{number}" if number else namespace
+
+
+def calls_of(step: Step) -> tuple[Step, ...]:
+    """The calls that a step makes: those of ``Together``, else the step alone."""
+    return step.steps if isinstance(step, Together) else (step,)
+
+
+def subjects_of(step: Step) -> tuple[Request, ...]:
+    """The requests that a step is about: of its calls, or of the call which it probes."""
+    return tuple(map(subject_of, calls_of(step)))
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -10,9 +10,9 @@ one is gone.
 import os
 from pathlib import Path
 
-from holdfast import files
 from holdfast.data.sparse import clone_or_copy
-from holdfast.files import Mutation, MutationKind
+from holdfast.files import mutations
+from holdfast.files.mutations import Mutation, MutationKind
 
 
 class Recorder:
@@ -136,19 +136,19 @@ class PowerCut:
                 self._change(self._file(path), mutation)
 
     def _change(self, file: _File, mutation: Mutation) -> None:
-        with files.open_existing(file.now, writable=True) as opened:
+        with mutations.open_existing(file.now, writable=True) as opened:
             match mutation.kind:
                 case MutationKind.WRITE | MutationKind.COPY:
-                    files.write_at(opened, mutation.offset_bytes, mutation.data)
+                    mutations.write_at(opened, mutation.offset_bytes, mutation.data)
                 case MutationKind.PUNCH:
-                    files.punch_hole(opened, mutation.offset_bytes, mutation.length_bytes)
+                    mutations.punch_hole(opened, mutation.offset_bytes, mutation.length_bytes)
                 case MutationKind.CLONE:
                     source = self._file(Path(mutation.source)).now
-                    with files.open_existing(source) as cloned:
-                        files.truncate(opened, 0)
+                    with mutations.open_existing(source) as cloned:
+                        mutations.truncate(opened, 0)
                         clone_or_copy(cloned, opened, cloned.size_bytes())
                 case _:
-                    files.truncate(opened, mutation.length_bytes)
+                    mutations.truncate(opened, mutation.length_bytes)
 
     def _sync_folder(self, folder: _Folder) -> None:
         come = [node for name, node in folder.now.items() if folder.durable.get(name) is not node]
@@ -183,5 +183,5 @@ class PowerCut:
 
 def _copy(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
-    with files.open_existing(source) as read, files.create_exclusive(target) as written:
+    with mutations.open_existing(source) as read, mutations.create_exclusive(target) as written:
         clone_or_copy(read, written, read.size_bytes())

@@ -15,6 +15,11 @@ RUN_VARIABLE = "HOLDFAST_RUN"
 """The environment variable that marks every process of a run, whatever becomes of its parents."""
 
 
+def backend_mark(run: str) -> str:
+    """What marks the processes of a run's testbed: they outlive a worker that is ended."""
+    return f"{run}-backend"
+
+
 def _prctl(option: int, value: int) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(option, value, 0, 0, 0) != 0:

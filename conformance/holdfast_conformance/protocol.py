@@ -4,15 +4,17 @@ The supervisor sends commands, the worker answers with frames. A trace record tr
 bytes that go into the trace file, so that what is judged and what is written cannot differ.
 """
 
+import asyncio
 import enum
 import fcntl
 import os
 import struct
+from typing import Final
 
 import msgspec
 
-from holdfast.requests import Role
-from holdfast.testbed import BackendIdentity
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity
 from holdfast_conformance.plan import Plan
 
 _HEADER = struct.Struct(">IB")
@@ -49,7 +51,9 @@ class Load(Message, frozen=True, kw_only=True, tag="load"):
 
 
 class Execute(Message, frozen=True, kw_only=True, tag="execute"):
-    """Execute a plan in a fresh namespace: answered by trace records and then ``Finished``."""
+    """Execute a plan in a fresh namespace, and in the neighbour that it may go to: answered by
+    trace records and then ``Finished``.
+    """
 
     plan: Plan
     namespace: str
@@ -71,6 +75,12 @@ class Quit(Message, frozen=True, kw_only=True, tag="quit"):
 
 
 Command = Setup | Load | Execute | Stop | Remove | Quit
+
+
+class Chosen(Message, frozen=True, kw_only=True, tag="chosen"):
+    """The provider is loaded; its testbed needs a process unless it runs ``inside`` this one."""
+
+    inside: bool
 
 
 class Opened(Message, frozen=True, kw_only=True, tag="opened"):
@@ -123,7 +133,14 @@ class Leaving(Message, frozen=True, kw_only=True, tag="leaving"):
     """It was told to end and does so, as soon as its testbed has cleaned up."""
 
 
-Report = Opened | Refused | Shown | Finished | Leaving
+Report = Chosen | Opened | Refused | Shown | Finished | Leaving
+
+
+BACKEND_HEARD: Final = b"+"
+BACKEND_LEAVES: Final = b"-"
+"""What a testbed's process says to the supervisor: it serves the worker whose socket it was given
+last, or it was told to end and does so.
+"""
 
 
 class Channel:
@@ -189,6 +206,17 @@ def decode_command(payload: bytes) -> Command:
 def decode_report(payload: bytes) -> Report:
     """The report in a frame."""
     return _REPORTS.decode(payload)
+
+
+async def readable(fd: int) -> None:
+    """Return when there is something to read."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(fd)
 
 
 def enlarge_pipe(fd: int) -> None:

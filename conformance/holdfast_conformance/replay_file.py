@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.errors import UsageError
-from holdfast.requests import Role
+from holdfast.contract.errors import UsageError
+from holdfast.contract.requests import Role
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.plan_limits import excess_of
 from holdfast_conformance.stranger_files import read_given

@@ -1,10 +1,12 @@
 """Stamped blocks: 4 KiB that say for which plan, volume, block and generation they were written.
 
 A block is a header, the names of the run and the volume, and a filler that does not compress; the
-header ends with a checksum of everything else. The checksum and the filler come from XXH3, which is
-fast and not cryptographic: it tells damage and mix-ups apart, not an adversary.
+header ends with a checksum of everything else. The checksum comes from XXH3, which is fast and not
+cryptographic: it tells damage and mix-ups apart, not an adversary. The filler is SHAKE128's output
+for the rest of the stamp, which one call gives at any length.
 """
 
+import hashlib
 import struct
 from functools import lru_cache
 
@@ -15,8 +17,9 @@ from holdfast_conformance.trace import BlockRead
 
 _MAGIC = b"HOLDFAST"
 _HEADER = struct.Struct("<8sQQHHQ")
-_FILLER_UNIT = 16
 _ZERO = bytes(BLOCK_BYTES)
+ZEROES = 0
+"""The generation of a write of zeroes, which has no stamp."""
 
 
 def stamp(run: str, volume: str, number: int, generation: int) -> bytes:
@@ -43,7 +46,7 @@ def decode(block: bytes, number: int, run: str) -> BlockRead:
     magic, stamped, generation, run_bytes, volume_bytes, checksum = _HEADER.unpack_from(padded)
     body = padded[_HEADER.size :]
     if magic != _MAGIC or checksum != _checksum(stamped, generation, run_bytes, volume_bytes, body):
-        return BlockRead(number, "garbage")
+        return BlockRead(number, "garbage", digest=block_hash(padded).hex())
     volume = body[run_bytes : run_bytes + volume_bytes].decode(errors="replace")
     state = "stamp" if body[:run_bytes] == run.encode() else "foreign"
     return BlockRead(number, state, volume, stamped, generation)
@@ -55,13 +58,41 @@ def hash_of_stamp(run: str, volume: str, number: int, generation: int) -> bytes:
     return block_hash(stamp(run, volume, number, generation))
 
 
+Pieces = tuple[tuple[int, int, tuple[str, int] | None], ...]
+"""Where each piece of a block starts and ends, and the volume and generation of its stamp."""
+
+
+@lru_cache(maxsize=65536)
+def hash_of_pieces(run: str, number: int, pieces: Pieces) -> bytes:
+    """The block hash of a block that has the bytes of several stamps."""
+    return block_hash(bytes_of_pieces(run, number, pieces))
+
+
+def bytes_of_pieces(run: str, number: int, pieces: Pieces) -> bytes:
+    """A block that has the bytes of several stamps; what no piece has is zeroes."""
+    if not pieces:
+        return _ZERO
+    block = bytearray(BLOCK_BYTES)
+    for start, end, stamped in pieces:
+        if stamped is not None:
+            block[start:end] = stamp(run, stamped[0], number, stamped[1])[start:end]
+    return bytes(block)
+
+
+def stamped_bytes(
+    run: str, volume: str, offset_bytes: int, length_bytes: int, generation: int
+) -> bytes:
+    """What a write of these bytes puts there: those of the stamps at that place, or zeroes."""
+    if generation == ZEROES:
+        return bytes(length_bytes)
+    first, skip = divmod(offset_bytes, BLOCK_BYTES)
+    last = -(-(offset_bytes + length_bytes) // BLOCK_BYTES)
+    blocks = b"".join(stamp(run, volume, number, generation) for number in range(first, last))
+    return blocks[skip : skip + length_bytes]
+
+
 def _filler(names: bytes, number: int, generation: int, length_bytes: int) -> bytes:
-    seed = xxhash.xxh3_64_intdigest(names + struct.pack("<QQ", number, generation))
-    units = -(-length_bytes // _FILLER_UNIT)
-    filler = b"".join(
-        xxhash.xxh3_128_digest(index.to_bytes(4, "little"), seed=seed) for index in range(units)
-    )
-    return filler[:length_bytes]
+    return hashlib.shake_128(names + struct.pack("<QQ", number, generation)).digest(length_bytes)
 
 
 def _checksum(number: int, generation: int, run_bytes: int, volume_bytes: int, body: bytes) -> int:

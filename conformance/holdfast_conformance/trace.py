@@ -9,23 +9,26 @@ import enum
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.errors import ErrorKind
-from holdfast.handles import Handle
-from holdfast.infos import (
+from holdfast.contract.answers import (
     Answer,
     HealthInfo,
     ObjectData,
     ObjectPage,
     OwnedThing,
     PoolList,
+    ProbeResult,
     SnapshotPage,
     StatsInfo,
     VolumePage,
 )
-from holdfast.requests import Role
-from holdfast.testbed import Fault, Inspected
-from holdfast_conformance.plan import Plan
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.handles import Handle
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault, Inspected
+from holdfast_conformance.plan import (
+    Plan,
+)
 
 
 class Record(
@@ -38,7 +41,8 @@ class BlockRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One block as read: where it was found and what its stamp says.
 
     ``state`` is ``zero``, ``stamp``, ``foreign`` (a whole stamp of another plan) or ``garbage``;
-    only for stamps do the other fields count.
+    for stamps the next three fields count, for garbage, which may be parts of several stamps, the
+    digest: hexadecimal digits of ``holdfast.data.block_hash``.
     """
 
     number: int
@@ -46,6 +50,7 @@ class BlockRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volume: str = ""
     stamped_number: int = 0
     generation: int = 0
+    digest: str = ""
 
 
 class BlocksRead(
@@ -55,6 +60,16 @@ class BlocksRead(
 
     size_bytes: int
     blocks: tuple[BlockRead, ...]
+
+
+class BytesRead(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="bytes"
+):
+    """Bytes that were read through a handle: the handle's size, their number and XXH3-128."""
+
+    size_bytes: int
+    length_bytes: int
+    digest: str
 
 
 class Ok(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="ok"):
@@ -155,6 +170,15 @@ class Walked(
     prefixes: tuple[tuple[str, ...], ...] = ()
 
 
+class Continued(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="continued"
+):
+    """The answer of ``NextPage``: what the page showed whose token was used, and the next one."""
+
+    taken: tuple[str, ...]
+    page: VolumePage | SnapshotPage | ObjectPage
+
+
 class Refusals(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="info", tag="refusals"
 ):
@@ -174,6 +198,7 @@ Reply = (
     | SnapshotPage
     | ObjectPage
     | BlocksRead
+    | BytesRead
     | Ok
     | HandleAnswer
     | AddressMade
@@ -181,7 +206,9 @@ Reply = (
     | ObjectBytes
     | Enumerated
     | Walked
+    | Continued
     | Refusals
+    | ProbeResult
 )
 
 
@@ -223,15 +250,32 @@ class Started(Record, frozen=True, kw_only=True, tag="started"):
     """The faults that the testbed can put in force; plans that need others are not run."""
 
 
-class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
-    """One executed step. Times are seconds: virtual on the loop's clock, real on the machine's.
+FIRST_CLIENT = 0
+"""Who makes the calls of a plan; another number is whoever goes on after a call without a return.
+"""
 
-    ``moved_bytes`` counts payload in both directions. During preparation ``index`` is -1 for
+
+class Stepped(Record, frozen=True, kw_only=True, tag="stepped"):
+    """One call of an executed step: the only one, or one of those that ``Together`` makes at once.
+
+    Times are seconds: virtual on the loop's clock, real on the machine's.
+
+    ``client`` made the call, between the instants ``invoked_s`` and ``returned_s`` of the worker's
+    loop, both included: calls whose intervals meet may have been carried out in any order. A client
+    makes one call at a time. In real time that clock is the machine's monotonic one, which all
+    workers of a machine share.
+
+    Calls at once have clients 0, 1, ... in the order of their step, and the record of the first
+    tells what was noticed during all of them. ``moved_bytes`` counts payload in both directions.
+    During preparation ``index`` is -1 for
     ``initialize`` and -2, -3, ... for ``attach`` of each of the plan's hosts in turn.
     """
 
     index: int
+    client: int
     outcome: Outcome
+    invoked_s: float
+    returned_s: float
     virtual_s: float
     real_s: float
     deadline_s: float
@@ -271,9 +315,14 @@ class BrokenKind(enum.StrEnum):
 
 
 class Broken(Record, frozen=True, kw_only=True, tag="broken"):
-    """The driver's process had to be replaced at this step; ``detail`` says what was seen."""
+    """The driver's process had to be replaced at this step; ``detail`` says what was seen.
+
+    What ``client`` had called has no return: it may take effect at any time, or never, and whoever
+    goes on calls as another client.
+    """
 
     index: int
+    client: int
     how: BrokenKind
     detail: str
 
@@ -295,7 +344,9 @@ class Loaded(Record, frozen=True, kw_only=True, tag="loaded"):
     """What loading and opening a driver showed (level L0), once per role.
 
     ``defects`` are missing or incompatible methods; ``documents`` are the capability documents as
-    read twice from one driver, from a second driver, and from a second process.
+    read twice from one driver, from a second driver, and from a second process. ``roles`` are all
+    that the provider says it has, and ``faults`` those that the testbed can put in force: together
+    with the capabilities they decide which plans are due.
     """
 
     provider: str
@@ -303,6 +354,8 @@ class Loaded(Record, frozen=True, kw_only=True, tag="loaded"):
     defects: tuple[str, ...]
     documents: tuple[str, ...]
     stdout: str = ""
+    roles: tuple[Role, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 TraceRecord = Loaded | Started | Stepped | Observed | Broken | Ended

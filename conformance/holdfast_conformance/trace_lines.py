@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 from holdfast_conformance.trace import Record, TraceRecord
 
 RECORD_MAX_BYTES: Final = 4 << 20

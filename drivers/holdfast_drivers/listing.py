@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import Invalid
-from holdfast.requests import ListObjects
+from holdfast.contract.errors import Invalid
+from holdfast.contract.requests import ListObjects
 
 _SEAL_BYTES: Final = 12
 

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from holdfast.capabilities import ObjectKind
-from holdfast.infos import ObjectInfo, StoreInfo, StoreState
+from holdfast.contract.answers import ObjectInfo, OwnedKind, OwnedThing, StoreInfo, StoreState
+from holdfast.contract.capabilities import ObjectKind
 
 
 class StoreFacts(Protocol):
@@ -19,6 +19,17 @@ class StoreFacts(Protocol):
     def hosts(self) -> tuple[str, ...]: ...
     @property
     def identity(self) -> str: ...
+
+
+class OwnedFacts(Protocol):
+    """What a row says of anything that a store owns."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def operation(self) -> str: ...
 
 
 class ObjectFacts(Protocol):
@@ -42,6 +53,20 @@ def store_info(row: StoreFacts) -> StoreInfo:
     """What is reported of a store."""
     return StoreInfo(
         id=row.id, name=row.name, state=row.state, hosts=row.hosts, identity=row.identity
+    )
+
+
+def owned_thing(
+    kind: OwnedKind, row: OwnedFacts, size_bytes: int, *, key: str | None = None
+) -> OwnedThing:
+    """What is enumerated of a row; ``key`` is that of an upload whose row is an object's too."""
+    return OwnedThing(
+        kind=kind,
+        id=row.id,
+        key=row.key if key is None else key,
+        size_bytes=size_bytes,
+        unfinished=kind is OwnedKind.UPLOAD,
+        operation=row.operation,
     )
 
 

@@ -18,8 +18,9 @@ from weakref import WeakSet
 import simpy
 from simpy.core import EmptySchedule
 
-from holdfast.errors import HoldfastError
-from holdfast.runtime import InlineRuntime, use_runtime
+from holdfast.concurrency.runtime import InlineRuntime, run_in
+from holdfast.contract.errors import HoldfastError
+from holdfast_simulator.event_queue import EventQueue
 from holdfast_simulator.real_world import doors_closed, forbidden, watch
 
 T = TypeVar("T")
@@ -35,11 +36,19 @@ def in_virtual_time() -> bool:
     return isinstance(events._get_running_loop(), VirtualLoop)  # noqa: SLF001 - the documented way raises outside loops
 
 
+class _Timer(asyncio.TimerHandle):
+    """A timer that knows its place in the queue."""
+
+    __slots__ = ("event",)
+
+    event: simpy.Event
+
+
 class VirtualLoop(asyncio.AbstractEventLoop):
     """The loop; ``environment`` is its clock and queue, open to SimPy processes as well."""
 
     def __init__(self) -> None:
-        self.environment = simpy.Environment()
+        self.environment = EventQueue()
         self._stopping = False
         self._closed = False
         self._debug = False
@@ -81,19 +90,23 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         """Run a callback at an instant; one that has passed is now."""
         self._check_open()
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        self._schedule(handle, max(0.0, when - self.time()))
-        return handle
+        timer = _Timer(when, callback, args, self, context)
+        timer.event = self._schedule(timer, max(0.0, when - self.time()))
+        return timer
 
-    def _schedule(self, handle: asyncio.Handle, delay: float) -> None:
+    def _schedule(self, handle: asyncio.Handle, delay: float) -> simpy.Event:
         def run(_event: simpy.Event) -> None:
             if not handle.cancelled():
                 handle._run()  # noqa: SLF001 - what a loop does with a handle
 
-        cast("Any", self.environment.timeout(delay)).callbacks.append(run)
+        event = self.environment.timeout(delay)
+        cast("Any", event).callbacks.append(run)
+        return event
 
-    def _timer_handle_cancelled(self, _handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer stays in the queue, and does nothing when it is due."""
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Asyncio calls this once, for a timer that is due later, or has been."""
+        if isinstance(handle, _Timer):
+            self.environment.cancel(handle.event)
 
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -243,12 +256,17 @@ for _name in (
     setattr(VirtualLoop, _name, _refuse(_name))
 
 
+class VirtualRuntime(InlineRuntime):
+    """The runtime of a virtual loop; ``holdfast_simulator.loop:VirtualRuntime`` names it."""
+
+    is_virtual = True
+
+    def new_loop(self) -> VirtualLoop:
+        """A loop whose clock jumps."""
+        make: Callable[[], VirtualLoop] = VirtualLoop  # what it lacks is set below its class
+        return make()
+
+
 def run_virtual(main: Coroutine[Any, Any, T], *, seed: int) -> T:
     """Run a coroutine in virtual time, with ids and random numbers from ``seed``; its result."""
-
-    async def inside() -> T:
-        with use_runtime(InlineRuntime(seed=seed)):
-            return await main
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(inside())
+    return run_in(VirtualRuntime(seed=seed), main)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NoReturn
 
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
 
 _FORBIDDEN_EVENTS = {
     "os.fork": "a process",
@@ -41,7 +41,7 @@ def forbidden(what: str) -> NoReturn:
     """Refuse ``what``."""
     raise RealWorldReached(
         f"{what} was asked for in virtual time, where there is none; "
-        "go through holdfast.runtime.runtime()"
+        "go through holdfast.concurrency.runtime.runtime()"
     )
 
 

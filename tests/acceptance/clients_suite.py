@@ -17,7 +17,7 @@ from tests.acceptance.commands import run_program
 from tests.acceptance.outcomes import Outcome, Run, Suite, progress
 from tests.acceptance.swift_suite import Target
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 
 _STEP_S = 120.0
 _SAID = 1500

@@ -17,8 +17,8 @@ from tests.acceptance.outcomes import Outcome, Product, Run, Suite, Verdict, jud
 from tests.acceptance.servers import gateway_target, s3_target, swift_target, tgt_target
 from tests.acceptance.swift_suite import Budget, Target, run_swift_suite
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
 
 _FULL_S = 3600.0
 _FILE_S = 1800.0

@@ -12,12 +12,12 @@ from tests.acceptance.iscsi_suite import IscsiTarget
 from tests.acceptance.outcomes import Product
 from tests.acceptance.swift_suite import Login, Target
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.iscsi.testbed import ISCSI_PORT, iscsi_testbed
 from holdfast_drivers.servers.minio_source import find_minio
-from holdfast_drivers.servers.servers import Server, ServerFile, ServerSpec, run_server
-from holdfast_drivers.swift.gateway.pipeline import PORT, User
-from holdfast_drivers.swift.gateway.server import gateway_server, swift_version
+from holdfast_drivers.servers.running_servers import Server, ServerFile, ServerSpec, run_server
+from holdfast_drivers.swift.account_testbed import address_of, has_account, swift_version
+from holdfast_drivers.swift.gateway.server import gateway_server
 from holdfast_drivers.swift.gateway.storage import (
     S3Storage,
     minio,
@@ -25,8 +25,9 @@ from holdfast_drivers.swift.gateway.storage import (
     s3_storage,
     seaweedfs,
 )
-from holdfast_drivers.swift.images import SWIFT_IMAGE
-from holdfast_drivers.swift.testbed import works
+from holdfast_drivers.swift.logins import login, plain_client
+from holdfast_drivers.swift.server_recipe import PORT, SWIFT_IMAGE
+from holdfast_drivers.swift.users import User
 
 _IQN = "iqn.2026-01.org.holdfast:acceptance"
 _INITIATORS = ("iqn.2026-01.org.holdfast:one", "iqn.2026-01.org.holdfast:two")
@@ -83,19 +84,17 @@ async def swift_target(run: str) -> AsyncIterator[Target]:
 async def _has_account(server: Server, owner: User) -> bool:
     """Whether a user can keep an object; the tests count on an account that is there and empty."""
     user = f"{owner.account}:{owner.name}"
-    address = f"http://{server.address}:{PORT}"
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
-        if not await works(client, address, owner.key, user):
-            return False
-        asked = {"x-auth-user": user, "x-auth-key": owner.key}
-        try:
-            given = (await client.get(f"{address}/auth/v1.0", headers=asked)).headers
-            token = {"x-auth-token": given["x-auth-token"]}
+    address = address_of(server)
+    if not await has_account(address, user, owner.key):
+        return False
+    try:
+        async with plain_client() as client:
+            known = await login(client, address, user, owner.key)
             # What was tried out goes again; Swift may not know yet that its only object is gone.
-            done = await client.delete(f"{given['x-storage-url']}/ready", headers=token)
-        except httpx.HTTPError:
-            return False
-        return done.status_code in {204, 404}
+            done = await client.delete(f"{known.account}/ready", headers=known.token)
+    except httpx.HTTPError:
+        return False
+    return done.status_code in {204, 404}
 
 
 @asynccontextmanager

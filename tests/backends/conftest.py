@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.requests import Role
-from holdfast.testbed import TestbedKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import TestbedKind
 from running_testbeds import Backend, Running, backends, roles_of, running
 
 PAIRS = [(backend, role) for backend in backends() for role in roles_of(backend)]

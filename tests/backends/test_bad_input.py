@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from fault_world import World, context
-from holdfast import requests
-from holdfast.errors import DriverError
-from holdfast.opening import open_life_cycle, secrets_of
-from holdfast.ports import Provider
-from holdfast.requests import Role
-from holdfast.testbed import BadConfig
+from holdfast.contract import requests
+from holdfast.contract.errors import DriverError
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BadConfig
+from holdfast.stores.open_store import open_life_cycle, secrets_of
 from onlooker import Onlooker, looking_on
 from running_testbeds import Running
 

@@ -15,8 +15,8 @@ import pytest
 from fault_cases import STORE_VERBS, Case, image_cases, primary_cases, store_case
 from fault_strike import strike
 from fault_world import World
-from holdfast.requests import Role
-from holdfast.testbed import Fault, Testbed
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault, Testbed
 from running_testbeds import Running
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from foreign_stores import STORIES, EmptyPlace, Story
-from holdfast.opening import open_life_cycle
-from holdfast.requests import Role
+from holdfast.contract.requests import Role
+from holdfast.stores.open_store import open_life_cycle
 from running_testbeds import Running
 
 pytestmark = pytest.mark.slow

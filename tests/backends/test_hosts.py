@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fault_world import World, context
-from holdfast import requests
-from holdfast.dataplane import DataPlane, Disk, Guest, use_data_plane
-from holdfast.errors import Corrupt, DriverError
-from holdfast.handles import BlockNodeHandle, FileHandle
-from holdfast.requests import Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.errors import Corrupt, DriverError
+from holdfast.contract.handles import BlockNodeHandle, FileHandle
+from holdfast.contract.requests import Role
+from holdfast.storage_daemon import DataPlane, Disk, Guest, use_data_plane
 from running_testbeds import Running
 
 pytestmark = pytest.mark.slow

@@ -15,11 +15,11 @@ import pytest
 
 from engines import require_engine
 from fault_world import DATA, World, context
-from holdfast import requests
+from holdfast.contract import requests
+from holdfast.contract.errors import DriverError, ErrorKind, Invalid
+from holdfast.contract.requests import Role
 from holdfast.data import open_block_io
-from holdfast.errors import DriverError, ErrorKind, Invalid
-from holdfast.opening import open_life_cycle, secrets_of
-from holdfast.requests import Role
+from holdfast.stores.open_store import open_life_cycle, secrets_of
 from onlooker import looking_on
 from running_testbeds import Backend, Running, running
 from tls_front import ADDRESS, Authority, make_authority, tls_front

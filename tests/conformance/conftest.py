@@ -1,5 +1,6 @@
 """What the suite's own tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,5 +11,5 @@ ODD = Path(__file__).resolve().parent / "odd"
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let workers find the misbehaving providers, and keep ledgers in a folder of the test."""
-    monkeypatch.setenv("PYTHONPATH", str(ODD))
+    monkeypatch.setenv("PYTHONPATH", str(ODD), prepend=os.pathsep)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -12,16 +12,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast.errors import EnvironmentUnavailable, ExitCode
-from holdfast.requests import GetStats, Role
-from holdfast_conformance.execution.ledger import LANE, ledger_folder
-from holdfast_conformance.execution.places import writing
-from holdfast_conformance.plan import Plan
-from holdfast_conformance.processes import processes_of
-from holdfast_conformance.replay_file import Repro, encode_repro
+from holdfast.contract.errors import EnvironmentUnavailable, ExitCode
+from holdfast.contract.requests import Role
+from holdfast_conformance.processes import backend_mark, processes_of
 from holdfast_conformance.report.document import REPORT_NAME, Report, decode_report
+from holdfast_conformance.report.verify import Standing, verify
+from holdfast_conformance.supervision.killed_run_record import LANE, ledger_folder
+from holdfast_conformance.supervision.output_files import writing
 from holdfast_conformance.verdict import Status
+from small_plans import FIGURES, write_repro
 
+STARTS_VARIABLE = "TEST_STARTS"
 pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
 
 
@@ -36,8 +37,14 @@ def holdfast(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def certify(out: Path, driver: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ("certify", driver, "--profile", "smoke", "--jobs", "2", "--out", str(out))
+    command = ("certify", driver, "--profile", "quick", "--jobs", "2", "--out", str(out))
     return holdfast(*command, *options)
+
+
+def complaints(told: str) -> list[str]:
+    """What is said on standard error beside how far the run is."""
+    phases = ("primary: ", "image: ", "reducing failures")
+    return [line for line in told.splitlines() if not line.startswith(phases)]
 
 
 def report_in(out: Path) -> Report:
@@ -50,20 +57,45 @@ def failed_in(out: Path) -> set[str]:
 
 
 def test_the_reference_driver_is_certified(tmp_path: Path) -> None:
-    """The reference driver reaches L1, nothing of the run is left, and standard error is quiet."""
+    """The reference driver reaches L1, nothing of the run is left, and standard error only
+    tells how far it is.
+    """
     done = certify(tmp_path / "out", "memory")
 
-    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert "primary: executing (" in done.stderr
+    assert (done.returncode, complaints(done.stderr)) == (ExitCode.DONE, [])
     assert report_in(tmp_path / "out").verdict.ok
     assert list(ledger_folder().iterdir()) == []
 
 
-@pytest.mark.parametrize("provider", ["PlainProvider", "PoorProvider"])
+def test_a_driver_that_starts_no_more_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a further worker cannot be started there is no verdict, and what to do next is said."""
+    monkeypatch.setenv(STARTS_VARIABLE, str(tmp_path / "starts"))
+    done = certify(tmp_path / "out", "starts_twice:Provider")
+
+    assert done.returncode == ExitCode.USAGE
+    assert "no licence for a third process" in done.stderr
+    assert "--jobs 1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(ledger_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("provider", ["PlainProvider", "PoorProvider", "StrictProvider"])
 def test_an_image_store_that_can_do_little_is_certified(tmp_path: Path, provider: str) -> None:
     """What a store does not declare leaves no property without what it needs for a pass."""
     done = certify(tmp_path / "out", f"small_images:{provider}")
 
-    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert (done.returncode, complaints(done.stderr)) == (ExitCode.DONE, [])
+    assert report_in(tmp_path / "out").verdict.ok
+
+
+def test_a_store_that_takes_plain_names_only_is_certified(tmp_path: Path) -> None:
+    """Odd names may be refused, and hosts that nobody told of."""
+    done = certify(tmp_path / "out", "plain_names:PlainNamesProvider", "--profile", "smoke")
+
+    assert done.returncode == ExitCode.DONE, done.stderr
     assert report_in(tmp_path / "out").verdict.ok
 
 
@@ -74,7 +106,7 @@ def test_a_driver_under_a_layer_is_certified(tmp_path: Path, provider: str) -> N
     """No layer takes anything from a driver: under each the reference driver reaches L1."""
     done = certify(tmp_path / "out", f"layered_memory:{provider}")
 
-    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert (done.returncode, complaints(done.stderr)) == (ExitCode.DONE, [])
     assert report_in(tmp_path / "out").verdict.ok
 
 
@@ -86,6 +118,7 @@ def test_a_hollow_driver_is_refused(tmp_path: Path, driver: str) -> None:
     level = report_in(tmp_path / "out").verdict.level
     assert done.returncode == ExitCode.FAILED
     assert level is None or level.value == "L0"
+    assert verify(tmp_path / "out").standing is Standing.RIGHT
 
 
 @pytest.mark.parametrize(
@@ -106,6 +139,7 @@ def test_a_driver_that_cannot_be_loaded_gets_a_verdict(tmp_path: Path, driver: s
 
     assert done.returncode == ExitCode.FAILED
     assert "CAP-01" in failed_in(tmp_path / "out")
+    assert verify(tmp_path / "out").standing is Standing.RIGHT
     assert "Traceback" not in done.stderr
 
 
@@ -170,9 +204,9 @@ def test_more_workers_than_make_sense_are_bad_usage(tmp_path: Path) -> None:
 
 
 @contextmanager
-def long_run(out: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def long_run(driver: str, out: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A certification that is executing plans, and its id; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "holdfast", "certify", "memory", "--profile", "ci"]
+    command = [sys.executable, "-m", "holdfast", "certify", driver, "--profile", "ci"]
     with subprocess.Popen(
         [*command, "--jobs", "2", "--out", str(out)], stderr=subprocess.PIPE, text=True
     ) as running:
@@ -187,13 +221,16 @@ def long_run(out: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
 
 
 def left_of(run: str) -> tuple[int, ...]:
-    """The processes of a run's two lanes."""
-    return (*processes_of(f"{run}{LANE}1"), *processes_of(f"{run}{LANE}2"))
+    """The processes of a run's two lanes, those of their testbeds included."""
+    lanes = (f"{run}{LANE}1", f"{run}{LANE}2")
+    marks = [mark for lane in lanes for mark in (lane, backend_mark(lane))]
+    return tuple(pid for mark in marks for pid in processes_of(mark))
 
 
-def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["memory", "local"])
+def test_ctrl_c_cleans_up_and_says_so(driver: str, tmp_path: Path) -> None:
     """An interrupted run ends its workers, removes what it made, and names the run."""
-    with long_run(tmp_path / "out") as (running, run):
+    with long_run(driver, tmp_path / "out") as (running, run):
         running.send_signal(signal.SIGINT)
         _, told = running.communicate(timeout=300)
 
@@ -203,9 +240,10 @@ def test_ctrl_c_cleans_up_and_says_so(tmp_path: Path) -> None:
     assert list(ledger_folder().iterdir()) == []
 
 
-def test_a_killed_run_can_be_cleaned_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["memory", "local"])
+def test_a_killed_run_can_be_cleaned_up(driver: str, tmp_path: Path) -> None:
     """After SIGKILL the workers are gone by themselves, and the ledgers name what is left."""
-    with long_run(tmp_path / "out") as (running, run):
+    with long_run(driver, tmp_path / "out") as (running, run):
         running.kill()
         running.wait()
         done = holdfast("certify", "--cleanup", run)
@@ -229,11 +267,12 @@ def test_a_failure_is_replayed_on_the_driver_and_not_on_a_correct_one(tmp_path: 
 
 
 def test_a_driver_that_breaks_its_process_gets_a_verdict_soon(tmp_path: Path) -> None:
-    """Three broken processes of one role are enough."""
+    """Three broken processes of one role are enough, and its report is one that is verified."""
     done = certify(tmp_path / "out", "hollow_providers:OnlyExit")
 
     assert done.returncode == ExitCode.FAILED
-    assert processes_of(report_in(tmp_path / "out").run.id) == ()
+    assert verify(tmp_path / "out").standing is Standing.RIGHT
+    assert processes_of(report_in(tmp_path / "out").stated.run.id) == ()
 
 
 def test_a_file_that_is_no_replay_file_is_one_line(tmp_path: Path) -> None:
@@ -274,38 +313,9 @@ def test_a_recorded_trace_is_reduced_to_a_replay_file(tmp_path: Path) -> None:
     assert holdfast("replay", str(small), "--driver", "memory").returncode == ExitCode.DONE
 
 
-PLAN = Plan(
-    id="p",
-    role=Role.PRIMARY,
-    origin="test",
-    store="store",
-    hosts=(),
-    ready=True,
-    steps=(GetStats(),),
-)
-
-
-def written_repro(path: Path, **changed: object) -> str:
-    """A replay file for a plan that only asks for figures, with these fields changed."""
-    repro = Repro(
-        property="SNP-01",
-        provider="memory",
-        testbed="",
-        role=Role.PRIMARY,
-        seed=0,
-        suite="0",
-        expected="",
-        observed="",
-        confirmed=(1, 1),
-        plan=PLAN,
-    )
-    path.write_bytes(encode_repro(msgspec.structs.replace(repro, **changed)))
-    return str(path)
-
-
 def test_a_replay_that_tests_nothing_is_not_said_to_hold(tmp_path: Path) -> None:
     """Exit 4 and the reason, where the plan does not reach what the property is about."""
-    file = written_repro(tmp_path / "repro.json")
+    file = write_repro(tmp_path / "repro.json")
 
     nothing = holdfast("replay", file, "--driver", "memory")
     elsewhere = holdfast("replay", file, "--driver", "hollow_providers:OnlyPass")
@@ -318,11 +328,11 @@ def test_a_replay_that_tests_nothing_is_not_said_to_hold(tmp_path: Path) -> None
 
 def test_a_replay_on_a_driver_without_the_role_is_refused(tmp_path: Path) -> None:
     """Exit 5 and what the driver has, where the plan cannot be executed at all."""
-    image = msgspec.structs.replace(PLAN, role=Role.IMAGE)
-    file = written_repro(tmp_path / "repro.json", role=Role.IMAGE, plan=image)
+    image = msgspec.structs.replace(FIGURES, role=Role.IMAGE)
+    file = write_repro(tmp_path / "repro.json", role=Role.IMAGE, plan=image)
 
     done = holdfast("replay", file, "--driver", "odd_driver:OddProvider")
-    torn_file = written_repro(tmp_path / "torn.json", role=Role.IMAGE)
+    torn_file = write_repro(tmp_path / "torn.json", role=Role.IMAGE)
     torn = holdfast("replay", torn_file, "--driver", "memory")
 
     assert done.returncode == ExitCode.CONFIGURATION
@@ -333,7 +343,7 @@ def test_a_replay_on_a_driver_without_the_role_is_refused(tmp_path: Path) -> Non
 
 def test_an_unknown_property_is_not_reduced(tmp_path: Path) -> None:
     """Exit 5 and the nearest names, before anything is executed."""
-    file = written_repro(tmp_path / "repro.json")
+    file = write_repro(tmp_path / "repro.json")
 
     done = holdfast("reduce", file, "--property", "SNP-0")
 

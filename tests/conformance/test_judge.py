@@ -5,21 +5,21 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.answers import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     PrimaryCapabilities,
     VolumeCapabilities,
 )
-from holdfast.errors import ErrorKind
-from holdfast.infos import Gone, OwnedKind, StoreInfo, StoreState, VolumeInfo
-from holdfast.requests import CreateVolume, DeleteVolume, Grant, Role
-from holdfast.testbed import Inspected
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import CreateVolume, DeleteVolume, Grant, Role
+from holdfast.contract.testbed import Inspected
 from holdfast_conformance.judgement.attribution import answers_for
 from holdfast_conformance.judgement.judge import PlanJudge, judge
 from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.model.content import EMPTY
-from holdfast_conformance.plan import Plan, Step
+from holdfast_conformance.plan import Step
 from holdfast_conformance.trace import (
     Broken,
     BrokenKind,
@@ -35,6 +35,7 @@ from holdfast_conformance.trace import (
     TraceRecord,
 )
 from holdfast_conformance.verdict import Level, PropertyResult, Status, Verdict
+from small_plans import plan_without_hosts
 
 SIZE = 8192
 DECLARED = PrimaryCapabilities(
@@ -46,7 +47,9 @@ DECLARED = PrimaryCapabilities(
 DOCUMENT = msgspec.json.encode(DECLARED).decode()
 LOADED = Loaded(provider="x", role=Role.PRIMARY, defects=(), documents=(DOCUMENT,) * 3)
 STORE = Inspected(kind=OwnedKind.STORE, key="store", detail="store|up|")
-VOLUME = Inspected(kind=OwnedKind.VOLUME, key="v", size_bytes=SIZE, digest=EMPTY.digest("p", SIZE))
+VOLUME = Inspected(
+    kind=OwnedKind.VOLUME, key="v", size_bytes=SIZE, digest=EMPTY.digest("p", SIZE) or ""
+)
 CREATE = CreateVolume(key="v", size_bytes=SIZE)
 DELETE = DeleteVolume(key="v")
 CREATED = Returned(VolumeInfo(key="v", id="1", size_bytes=SIZE))
@@ -61,15 +64,7 @@ Told = tuple[Step, Outcome, tuple[Inspected, ...] | None]
 
 def trace(*told: Told) -> Iterator[TraceRecord]:
     """The trace of a plan with these steps, what came of each, and what was then there."""
-    plan = Plan(
-        id="p",
-        role=Role.PRIMARY,
-        origin="test",
-        store="store",
-        hosts=(),
-        ready=True,
-        steps=tuple(step for step, _, _ in told),
-    )
+    plan = plan_without_hosts(*(step for step, _, _ in told))
     yield Started(provider="x", testbed="y", capabilities=DECLARED, plan=plan)
     yield stepped(-1, INITIALIZED)
     yield Observed(index=-1, things=(STORE,), outside_digest="o")
@@ -79,8 +74,19 @@ def trace(*told: Told) -> Iterator[TraceRecord]:
         yield Observed(index=index, things=seen, outside_digest="o")
 
 
-def stepped(index: int, outcome: Outcome) -> Stepped:
-    return Stepped(index=index, outcome=outcome, virtual_s=0.1, real_s=0.1, deadline_s=1.0)
+def stepped(
+    index: int, outcome: Outcome, *, invoked_s: float = 0.0, returned_s: float = 0.0
+) -> Stepped:
+    return Stepped(
+        index=index,
+        client=0,
+        outcome=outcome,
+        invoked_s=invoked_s,
+        returned_s=returned_s,
+        virtual_s=0.1,
+        real_s=0.1,
+        deadline_s=1.0,
+    )
 
 
 def ended(*left: Inspected) -> Ended:
@@ -190,7 +196,7 @@ def test_a_broken_process_is_a_verdict_about_the_driver(
     how: BrokenKind, expected: set[str]
 ) -> None:
     """A driver that hangs, exits or raises what is no error fails."""
-    broken = Broken(index=0, how=how, detail="seen by the supervisor")
+    broken = Broken(index=0, client=0, how=how, detail="seen by the supervisor")
     records = tuple(trace((CREATE, CREATED, (VOLUME,))))
 
     assert failed(judged(*records[:3], broken)) == expected
@@ -241,6 +247,19 @@ def test_a_trace_with_a_record_left_out_or_told_twice_is_never_a_pass(place: int
 
     assert statuses(*less) & {Status.FAIL, Status.ERROR} != set()
     assert statuses(*more) & {Status.FAIL, Status.ERROR} != set()
+
+
+@pytest.mark.parametrize(("invoked_s", "returned_s"), [(1.0, 2.0), (4.0, 3.0)])
+def test_a_call_at_an_impossible_time_is_never_a_pass(invoked_s: float, returned_s: float) -> None:
+    """No client calls before its last call returned, and none returns before it was made."""
+    records = [*WHOLE]
+    records[1] = stepped(-1, INITIALIZED, invoked_s=1.0, returned_s=1.5)
+    at = next(place for place, found in enumerate(records) if found == stepped(0, CREATED))
+    records[at] = stepped(0, CREATED, invoked_s=invoked_s, returned_s=returned_s)
+    results = judged(*records[: at + 1])
+
+    assert results["VOL-02"].status is Status.ERROR
+    assert "is of no time at which client 0 called" in results["VOL-02"].reason
 
 
 def test_two_plans_in_one_trace_are_never_a_pass() -> None:

@@ -5,15 +5,28 @@
 
 import pytest
 
-from holdfast.mutant import Mutant
-from holdfast_conformance.planted import planted_mutants
+from holdfast.contract.mutant import Mutant
+from holdfast_conformance.planted_defects import planted_mutants
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.strength.mutant_run import MutantTask, run_mutant
 
 pytestmark = pytest.mark.slow
 
 OPERATIONS_MAX = 8
-FIRST_OF_EACH = {mutant.property: mutant for mutant in reversed(planted_mutants())}
+SELDOM = frozenset(
+    {
+        "ids-repeat-after-some",
+        "abort-takes-its-key-for-a-pattern",
+        "list-answers-too-late",
+        "deleted-volume-comes-back-later",
+    }
+)
+"""One takes many operations to show, one is met by some seeds of `smoke` alone, and two are shown
+by waiting for them again and again.
+"""
+FIRST_OF_EACH = {
+    mutant.property: mutant for mutant in reversed(planted_mutants()) if mutant.name not in SELDOM
+}
 
 
 @pytest.mark.parametrize("mutant", FIRST_OF_EACH.values(), ids=FIRST_OF_EACH)

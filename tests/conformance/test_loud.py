@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import ExitCode
+from holdfast.contract.errors import ExitCode
 from holdfast_conformance.certification.run import Certified, CertifyRequest, certify
-from holdfast_conformance.execution.progress import Silent
-from holdfast_conformance.profiles import PROFILES
 from holdfast_conformance.report.verify import Standing, verify
+from holdfast_conformance.supervision.progress import Silent
 from holdfast_conformance.verdict import Level, Status
-from written_reports import TINY
+from written_reports import QUICK
 
 pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
 
@@ -20,16 +19,13 @@ FOLDER_MAX_BYTES = 2 << 20
 
 def certified(provider: str, out: Path) -> Certified:
     request = CertifyRequest(
-        provider=provider, testbed="", profile=TINY, level=Level.L1, seed=1, out=out, jobs=1
+        provider=provider, testbed="", profile=QUICK, level=Level.L1, seed=1, out=out, jobs=1
     )
     return certify(request, Silent())
 
 
-def test_endless_texts_make_no_endless_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_texts_make_no_endless_report(tmp_path: Path) -> None:
     """A driver whose errors never end gets its verdict, in a report of ordinary size."""
-    monkeypatch.setitem(PROFILES, TINY.name, TINY)
     out = tmp_path / "out"
     done = certified("loud_providers:LoudProvider", out)
     files = [path for path in out.rglob("*") if path.is_file()]
@@ -41,11 +37,8 @@ def test_endless_texts_make_no_endless_report(
     assert verify(out).standing is Standing.RIGHT
 
 
-def test_a_store_that_cannot_be_is_a_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_cannot_be_is_a_verdict(tmp_path: Path) -> None:
     """Sizes in steps of zero are a failure of CAP-01 that names them, and no defect of ours."""
-    monkeypatch.setitem(PROFILES, TINY.name, TINY)
     out = tmp_path / "out"
     done = certified("loud_providers:NonsenseProvider", out)
     failed = {r.id: r for r in done.report.verdict.results if r.status is Status.FAIL}
@@ -55,11 +48,8 @@ def test_a_store_that_cannot_be_is_a_verdict(
     assert verify(out).standing is Standing.RIGHT
 
 
-def test_a_driver_that_cannot_be_loaded_has_a_replay_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_that_cannot_be_loaded_has_a_replay_file(tmp_path: Path) -> None:
     """Each property that failed has one, also where loading was all there was."""
-    monkeypatch.setitem(PROFILES, TINY.name, TINY)
     out = tmp_path / "out"
     certified("raises_at_import:Provider", out)
     outcome = verify(out)

@@ -1,11 +1,27 @@
 """A driver that does exactly what the model says passes everything, whatever it declares."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.answers import (
+    Absent,
+    Answer,
+    Done,
+    Gone,
+    GrantInfo,
+    HealthInfo,
+    HealthState,
+    PoolInfo,
+    PoolList,
+    SnapshotPage,
+    StatsInfo,
+    StoreInfo,
+    Undetermined,
+    VolumePage,
+)
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -17,25 +33,8 @@ from holdfast.capabilities import (
     StatsCapabilities,
     VolumeCapabilities,
 )
-from holdfast.errors import ErrorKind
-from holdfast.handles import ExtentHandle
-from holdfast.infos import (
-    Gone,
-    GrantInfo,
-    HealthInfo,
-    HealthState,
-    OwnedKind,
-    OwnedThing,
-    PoolInfo,
-    PoolList,
-    SnapshotInfo,
-    SnapshotPage,
-    StatsInfo,
-    StoreInfo,
-    VolumeInfo,
-    VolumePage,
-)
-from holdfast.requests import (
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import (
     CheckHealth,
     CreateSnapshot,
     DeleteSnapshot,
@@ -53,34 +52,50 @@ from holdfast.requests import (
     Role,
     verb_of,
 )
-from holdfast.testbed import Fault, Inspected
+from holdfast.contract.testbed import Fault, Inspected
+from holdfast.data import BLOCK_BYTES
+from holdfast_conformance.byte_steps import (
+    DiscardBytes,
+    KeepHandle,
+    ReadBytes,
+    WriteBytes,
+    WriteRanges,
+)
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.judgement.evidence import object_of
 from holdfast_conformance.judgement.judge import judge
 from holdfast_conformance.judgement.registry import all_properties
+from holdfast_conformance.list_steps import NextPage, PagedList, TakePage, WalkSnapshots
+from holdfast_conformance.model.expected_store import is_another
 from holdfast_conformance.model.life_cycle import LIFE_CYCLE_STEPS
-from holdfast_conformance.model.primary import PrimaryModel
-from holdfast_conformance.model.primary_state import PrimaryState, SnapshotModel, VolumeModel
+from holdfast_conformance.model.primary_probe import fate_of
+from holdfast_conformance.model.primary_state import PrimaryState
+from holdfast_conformance.model.primary_store import PrimaryModel
 from holdfast_conformance.plan import (
     HealFault,
     InitializeBad,
     InjectFault,
     Plan,
+    ProbeCall,
+    ProbedCall,
     ReadBlocks,
     ReadStale,
     Reopen,
     Step,
+    UseDriver,
+    UseStore,
+    Wait,
     WalkVolumes,
     WriteBlocks,
+    calls_of,
     preparation,
 )
 from holdfast_conformance.profiles import Profile
 from holdfast_conformance.trace import (
-    BlockRead,
     BlocksRead,
+    Continued,
     Ended,
     Enumerated,
-    HandleAnswer,
     Loaded,
     Observed,
     Ok,
@@ -95,6 +110,15 @@ from holdfast_conformance.trace import (
     Walked,
 )
 from holdfast_conformance.verdict import Level, Status
+from perfect_answers import (
+    blocks_read,
+    bytes_read,
+    ordered,
+    owned,
+    snapshot_info,
+    through_handle,
+    volume_info,
+)
 
 PROFILE = Profile(name="test", rounds=2, ops=300, steps=25, purpose="a test")
 SMALL = VolumeCapabilities(size_min_bytes=1, size_max_bytes=1 << 50, size_granularity_bytes=4096)
@@ -148,6 +172,7 @@ class Perfect:
     def __init__(self, declared: PrimaryCapabilities) -> None:
         self.declared = declared
         self.model = PrimaryModel(declared)
+        self.taken: dict[str, tuple[str, ...]] = {}
 
     def trace(self, plan: Plan) -> Iterator[TraceRecord]:
         yield Started(
@@ -157,19 +182,26 @@ class Perfect:
             plan=plan,
             faults=tuple(Fault),
         )
-        state = self.model.initial(plan)
+        state, number, others = self.model.initial(plan), 0, dict[int, PrimaryState]()
         ready = preparation(plan)
         numbered = [(-1 - offset, step) for offset, step in enumerate(ready)]
         for index, step in (*numbered, *enumerate(plan.steps)):
-            branch = self.model.expect(state, step).branches[0]
-            before, state = state, branch.state
-            yield Stepped(
-                index=index,
-                outcome=self.outcome(branch.kind, before, state, step),
-                virtual_s=0.0,
-                real_s=0.0,
-                deadline_s=1.0,
-            )
+            if isinstance(step, UseStore):
+                others[number], number = state, step.number
+                state = others.get(number) or self.model.initial(plan)
+            for client, call in enumerate(calls_of(step)):
+                branch = self.model.expect(state, call).branches[0]
+                before, state = state, branch.state
+                yield Stepped(
+                    index=index,
+                    client=client,
+                    outcome=self.outcome(branch.kind, before, state, call),
+                    invoked_s=0.0,
+                    returned_s=0.0,
+                    virtual_s=0.0,
+                    real_s=0.0,
+                    deadline_s=1.0,
+                )
             yield Observed(
                 index=index,
                 things=tuple(self.inspected(state, plan.id)),
@@ -192,7 +224,8 @@ class Perfect:
         for volume, host in state.grants:
             found = state.volumes[volume]
             numbers = sorted(found.content.blocks)
-            yield volume, host, BlocksRead(found.size_bytes, tuple(_blocks(found, numbers)))
+            blocks = tuple(blocks_read(state.run, found, numbers))
+            yield volume, host, BlocksRead(found.size_bytes, blocks)
 
     def outcome(
         self, kind: ErrorKind | None, before: PrimaryState, state: PrimaryState, step: Step
@@ -205,9 +238,12 @@ class Perfect:
             object=object_of(step),
             cause="as the model says",
             final=kind not in (ErrorKind.UNKNOWN, ErrorKind.INTERNAL),
+            detail="somebody" if kind is ErrorKind.IN_USE else "",
         )
 
-    def reply(self, before: PrimaryState, state: PrimaryState, step: Step) -> Reply:
+    def reply(  # noqa: C901 - one arm per verb
+        self, before: PrimaryState, state: PrimaryState, step: Step
+    ) -> Reply:
         match step:
             case DeleteVolume() | DeleteSnapshot() | Revoke() | DeleteStore():
                 return Gone(key=object_of(step))
@@ -217,26 +253,73 @@ class Perfect:
                 store = state.store
                 hosts = tuple(sorted(store.hosts))
                 return StoreInfo(
-                    id=f"s{store.born}", name=store.name, state=store.state, hosts=hosts
+                    id=f"s{store.born}",
+                    name=store.name,
+                    state=store.state,
+                    hosts=hosts,
+                    identity=store.identity,
                 )
+            case ProbeCall() | TakePage() | NextPage():
+                return self.asked(state, step)
             case CreateSnapshot() | GetSnapshot():
-                return _snapshot(step.key, state.snapshots[step.key])
+                return snapshot_info(step.key, state.snapshots[step.key])
             case Grant():
                 born = state.grants[step.volume, step.host].born
                 return GrantInfo(id=f"g{born}", volume=step.volume, host=step.host, mode=step.mode)
-            case Open() | ReadBlocks() | ReadStale() | WriteBlocks():
-                return _through_handle(state, step)
-            case Reopen() | InjectFault() | HealFault():
+            case WriteBytes() | ReadBytes():
+                return bytes_read(state, step)
+            case Open() | KeepHandle() | ReadBlocks() | ReadStale() | WriteBlocks():
+                return through_handle(state, step)
+            case (
+                DiscardBytes()
+                | WriteRanges()
+                | Reopen()
+                | UseDriver()
+                | UseStore()
+                | Wait()
+                | InjectFault()
+                | HealFault()
+            ):
                 return Ok()
             case CheckHealth():
                 down = HealthInfo(state=HealthState.DOWN, dependency="the backend")
-                return down if before.down else HealthInfo(state=HealthState.UP)
+                away = before.down or is_another(before)
+                return down if away else HealthInfo(state=HealthState.UP)
             case _:
                 return self.look(state, step)
 
+    def asked(self, state: PrimaryState, step: ProbeCall | TakePage | NextPage) -> Reply:
+        match step:
+            case ProbeCall(call=call):
+                return self.probed(state, call)
+            case TakePage(page=page, of=of):
+                reply = self.look(state, of)
+                assert isinstance(reply, VolumePage | SnapshotPage)
+                self.taken[page] = tuple(item.key for item in reply.items)
+                return reply
+            case NextPage(page=page, of=of):
+                return self.gone_on(state, of, self.taken.get(page, ()))
+
+    def probed(self, state: PrimaryState, call: ProbedCall) -> Reply:
+        if state.down:
+            return Undetermined(reason="nobody answers")
+        if fate_of(state, call, self.declared).absent:
+            return Absent()
+        answer = self.reply(state, state, call)
+        assert isinstance(answer, Answer)
+        return Done(answer=answer)
+
+    def gone_on(self, state: PrimaryState, of: PagedList, taken: tuple[str, ...]) -> Reply:
+        whole = self.look(state, msgspec.structs.replace(of, limit=1000))
+        assert isinstance(whole, VolumePage | SnapshotPage)
+        last = max(taken, default="")
+        items = [item for item in whole.items if item.key > last]
+        token = "more" if len(items) > of.limit else ""
+        return Continued(taken, type(whole)(items=tuple(items[: of.limit]), token=token))  # type: ignore[arg-type]
+
     def look(self, state: PrimaryState, step: Step) -> Reply:
-        volumes = [_volume(key, state.volumes[key]) for key in _ordered(state.volumes)]
-        snapshots = [_snapshot(key, state.snapshots[key]) for key in _ordered(state.snapshots)]
+        volumes = [volume_info(key, state.volumes[key]) for key in ordered(state.volumes)]
+        snapshots = [snapshot_info(key, state.snapshots[key]) for key in ordered(state.snapshots)]
         sizes = [found.size_bytes for found in state.volumes.values()]
         sizes += [found.size_bytes for found in state.snapshots.values()]
         match step:
@@ -247,14 +330,22 @@ class Perfect:
                 of_volume = [found for found in snapshots if volume in ("", found.volume)]
                 more = "more" if len(of_volume) > limit else ""
                 return SnapshotPage(items=tuple(of_volume[:limit]), token=more)
-            case WalkVolumes(limit=limit):
+            case WalkVolumes(limit=limit) | WalkSnapshots(limit=limit):
                 keys = [found.key for found in volumes]
+                if isinstance(step, WalkSnapshots):
+                    keys = [one.key for one in snapshots if step.volume in ("", one.volume)]
                 starts = range(0, len(keys), limit)
                 return Walked(tuple(tuple(keys[start : start + limit]) for start in starts))
             case EnumerateOwned():
-                owned = [OwnedThing(kind=OwnedKind.VOLUME, id="", key=v.key) for v in volumes]
-                kept = [OwnedThing(kind=OwnedKind.SNAPSHOT, id="", key=s.key) for s in snapshots]
-                return Enumerated((*owned, *kept))
+                return Enumerated(tuple(owned(state)))
+            case GetStats(volume=key) if key:
+                size_bytes = state.volumes[key].size_bytes
+                return StatsInfo(
+                    total_bytes=size_bytes,
+                    used_bytes=len(state.volumes[key].content.blocks) * BLOCK_BYTES,
+                    allocated_bytes=size_bytes,
+                    objects=1,
+                )
             case GetStats():
                 return StatsInfo(
                     total_bytes=1 << 60,
@@ -269,50 +360,7 @@ class Perfect:
                 return PoolList(items=(pool,))
             case _:
                 key = object_of(step)
-                return _volume(key, state.volumes[key])
-
-
-def _ordered(keys: Iterable[str]) -> list[str]:
-    return sorted(keys, key=str.encode)
-
-
-def _volume(key: str, found: VolumeModel) -> VolumeInfo:
-    return VolumeInfo(
-        key=key, id=f"v{found.born}", size_bytes=found.size_bytes, source=found.origin.key
-    )
-
-
-def _snapshot(key: str, found: SnapshotModel) -> SnapshotInfo:
-    return SnapshotInfo(
-        key=key, id=f"s{found.born}", volume=found.volume, size_bytes=found.size_bytes
-    )
-
-
-def _blocks(found: VolumeModel, numbers: list[int]) -> Iterator[BlockRead]:
-    for number in numbers:
-        stamped = found.content.at(number)
-        if stamped is None:
-            yield BlockRead(number, "zero")
-        else:
-            yield BlockRead(number, "stamp", stamped[0], number, stamped[1])
-
-
-def _through_handle(
-    state: PrimaryState, step: Open | ReadBlocks | ReadStale | WriteBlocks
-) -> Reply:
-    found = state.volumes[step.volume]
-    match step:
-        case Open():
-            read_only = state.grants[step.volume, step.host].mode is AccessMode.READ_ONLY
-            handle = ExtentHandle(
-                space="s", token="t", size_bytes=found.size_bytes, read_only=read_only
-            )
-            return HandleAnswer(handle)
-        case WriteBlocks():
-            return Ok()
-        case _:
-            numbers = list(range(step.first, step.first + step.count))
-            return BlocksRead(found.size_bytes, tuple(_blocks(found, numbers)))
+                return volume_info(key, state.volumes[key])
 
 
 def loaded(declared: PrimaryCapabilities) -> Loaded:

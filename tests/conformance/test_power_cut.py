@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import files
+from holdfast.files import mutations
 from holdfast_conformance.power_cut import PowerCut, Recorder
 
 
@@ -16,7 +16,7 @@ def survivors(tmp_path: Path, work: Callable[[Path], None]) -> dict[str, bytes]:
         folder.mkdir()
     (root / "old").write_bytes(b"old")
     cut, recorder = PowerCut(root, scratch), Recorder()
-    with files.observe(recorder):
+    with mutations.observe(recorder):
         work(root)
     for mutation in recorder.mutations:
         cut.apply(mutation)
@@ -27,16 +27,16 @@ def survivors(tmp_path: Path, work: Callable[[Path], None]) -> dict[str, bytes]:
 
 
 def new_file(root: Path, *, sync: bool) -> None:
-    with files.create_exclusive(root / "new") as file:
-        files.write_at(file, 0, b"12345678")
-        files.truncate(file, 6)
+    with mutations.create_exclusive(root / "new") as file:
+        mutations.write_at(file, 0, b"12345678")
+        mutations.truncate(file, 6)
         if sync:
-            files.fsync_file(file)
+            mutations.fsync_file(file)
 
 
 def nothing_synced(root: Path) -> None:
     new_file(root, sync=False)
-    files.unlink(root / "old")
+    mutations.unlink(root / "old")
 
 
 def only_bytes_synced(root: Path) -> None:
@@ -45,65 +45,65 @@ def only_bytes_synced(root: Path) -> None:
 
 def only_the_name_synced(root: Path) -> None:
     new_file(root, sync=False)
-    files.fsync_directory(root)
+    mutations.fsync_directory(root)
 
 
 def both_synced(root: Path) -> None:
     new_file(root, sync=True)
-    files.fsync_directory(root)
-    with files.open_existing(root / "new", writable=True) as file:
-        files.write_at(file, 0, b"lost")
+    mutations.fsync_directory(root)
+    with mutations.open_existing(root / "new", writable=True) as file:
+        mutations.write_at(file, 0, b"lost")
 
 
 def moved(root: Path) -> None:
-    files.rename(root / "old", root / "sub" / "moved")
+    mutations.rename(root / "old", root / "sub" / "moved")
 
 
 def moved_and_synced(root: Path) -> None:
     moved(root)
-    files.fsync_directory(root / "sub")
+    mutations.fsync_directory(root / "sub")
 
 
 def linked_and_written(root: Path) -> None:
-    files.link(root / "old", root / "sub" / "also")
-    files.fsync_directory(root / "sub")
-    with files.open_existing(root / "sub" / "also", writable=True) as file:
-        files.write_at(file, 0, b"new")
-        files.fsync_file(file)
+    mutations.link(root / "old", root / "sub" / "also")
+    mutations.fsync_directory(root / "sub")
+    with mutations.open_existing(root / "sub" / "also", writable=True) as file:
+        mutations.write_at(file, 0, b"new")
+        mutations.fsync_file(file)
 
 
 def copied(root: Path) -> None:
     with (
-        files.open_existing(root / "old") as source,
-        files.create_exclusive(root / "copy") as target,
+        mutations.open_existing(root / "old") as source,
+        mutations.create_exclusive(root / "copy") as target,
     ):
-        files.truncate(target, 4)
-        files.copy_range(source, 0, target, 1, 3)
-        files.punch_hole(target, 2, 1)
-        files.fsync_file(target)
-    files.fsync_directory(root)
+        mutations.truncate(target, 4)
+        mutations.copy_range(source, 0, target, 1, 3)
+        mutations.punch_hole(target, 2, 1)
+        mutations.fsync_file(target)
+    mutations.fsync_directory(root)
 
 
 def removed(root: Path) -> None:
-    files.remove_tree(root / "sub")
-    files.remove_tree(root / "old")
-    files.fsync_directory(root)
+    mutations.remove_tree(root / "sub")
+    mutations.remove_tree(root / "old")
+    mutations.fsync_directory(root)
 
 
 def published(root: Path) -> None:
-    files.write_new(root / "sub" / "staged", b"published")
-    files.publish(root / "sub" / "staged", root / "old")
+    mutations.write_new(root / "sub" / "staged", b"published")
+    mutations.publish(root / "sub" / "staged", root / "old")
 
 
 def exchanged(root: Path) -> None:
-    files.write_new(root / "spare", b"spare")
-    files.fsync_directory(root)
-    files.exchange(root / "spare", root / "old")
+    mutations.write_new(root / "spare", b"spare")
+    mutations.fsync_directory(root)
+    mutations.exchange(root / "spare", root / "old")
 
 
 def exchanged_and_synced(root: Path) -> None:
     exchanged(root)
-    files.fsync_directory(root)
+    mutations.fsync_directory(root)
 
 
 @pytest.mark.parametrize(
@@ -133,16 +133,16 @@ def test_a_power_cut_leaves_what_was_synced(
 def test_without_an_observer_nothing_is_described(tmp_path: Path) -> None:
     """In production a mutation costs its system call: it is not even described."""
 
-    def describe() -> files.Mutation:
+    def describe() -> mutations.Mutation:
         raise AssertionError
 
-    files.mutation(describe, (tmp_path / "made").mkdir)
+    mutations.mutation(describe, (tmp_path / "made").mkdir)
     assert (tmp_path / "made").is_dir()
 
 
 def test_what_the_system_refuses_is_not_recorded(tmp_path: Path) -> None:
     """An observer hears of the attempt before it, and of nothing after it failed."""
     recorder = Recorder()
-    with files.observe(recorder), pytest.raises(FileExistsError):
-        files.mkdir(tmp_path)
+    with mutations.observe(recorder), pytest.raises(FileExistsError):
+        mutations.mkdir(tmp_path)
     assert recorder.mutations == []

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from holdfast import requests
-from holdfast.requests import Role
+from holdfast.contract import requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import Role
 from holdfast_conformance import plan as plans
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduction.reduce import Budget, reduce_plan
+from holdfast_conformance.reduction.fewest_steps import Budget, reduce_plan
 
 
 def plan_of(*steps: plans.Step) -> Plan:
@@ -122,3 +123,32 @@ def test_the_reduced_plan_keeps_its_name() -> None:
     plan = msgspec.structs.replace(plan_of(create("a"), create("b")), id="p-7")
 
     assert reduce_plan(plan, needs(create("b")), Budget()).id == "p-7"
+
+
+def test_calls_at_once_are_reduced_to_those_that_matter() -> None:
+    """Of three calls at once two are left where both are needed, and one where it is enough."""
+    first, second, third = create("a"), create("b"), create("c")
+    together = plans.Together(steps=(first, second, third), apart=True)
+
+    def both(plan: Plan) -> bool:
+        groups = [plans.calls_of(step) for step in plan.steps]
+        return any(first in calls and third in calls for calls in groups)
+
+    def one(plan: Plan) -> bool:
+        return any(third in plans.calls_of(step) for step in plan.steps)
+
+    assert reduce_plan(plan_of(together), both, Budget()).steps == (
+        plans.Together(steps=(first, third)),
+    )
+    assert reduce_plan(plan_of(together), one, Budget()).steps == (third,)
+
+
+def test_hosts_and_objects_of_calls_at_once_are_kept() -> None:
+    """What a call at once names is no stranger."""
+    grant = requests.Grant(volume="a", host="host-b", mode=AccessMode.SHARED)
+    together = plans.Together(steps=(grant, requests.DeleteVolume(key="a")))
+    plan = plan_of(create("a"), create("b"), together)
+
+    reduced = reduce_plan(plan, needs(create("a"), together), Budget(), until=2)
+
+    assert (reduced.steps, reduced.hosts) == ((create("a"), together), ("host-b",))

@@ -7,17 +7,18 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli import build_app
-from holdfast.errors import ConfigurationError, ExitCode
-from holdfast.mutant import Mutant
+from holdfast.contract.errors import ConfigurationError, ExitCode
+from holdfast.contract.mutant import Mutant
 from holdfast_conformance.judgement.registry import find_property
-from holdfast_conformance.planted import planted_mutants
+from holdfast_conformance.planted_defects import planted_mutants
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.strength.matrix import Matrix, chosen_mutants, matrix_of
 from holdfast_conformance.strength.mutant_run import MutantRun
 
 
 def run(name: str, target: str, *, killed: bool = True) -> MutantRun:
-    return MutantRun(name=name, target=target, killed=killed, ops=7, others=("VOL-01",), wall_s=0.5)
+    by = target if killed else None
+    return MutantRun(name=name, target=target, killed_by=by, ops=7, others=("VOL-01",), wall_s=0.5)
 
 
 def matrix(profile: str, killed: int, survived: int) -> Matrix:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import AccessMode
-from holdfast.errors import ConfigurationError, ErrorKind
-from holdfast.requests import Role
+from holdfast.contract import requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import ConfigurationError, ErrorKind
+from holdfast.contract.requests import Role
 from holdfast_conformance import plan as plans
-from holdfast_conformance.execution.supervisor import DriverRefused, Patience, Supervisor
-from holdfast_conformance.plan import Plan
 from holdfast_conformance.processes import children, processes_of
+from holdfast_conformance.supervision.supervisor import DriverRefused, Patience, Supervisor
 from holdfast_conformance.trace import (
     Broken,
     BrokenKind,
@@ -26,10 +25,7 @@ from holdfast_conformance.trace import (
     Stepped,
     TraceRecord,
 )
-
-RUN = f"run-of-a-test-{os.getpid()}"
-"""Of this test process alone: who ends a run ends every process that carries its name."""
-QUICK = Patience(deadline_s=0.3, grace_s=0.3, start_s=30.0)
+from worker_plans import QUICK, RUN, create, execute, plan_of, stepped
 
 pytestmark = [pytest.mark.usefixtures("odd"), pytest.mark.slow]
 
@@ -40,38 +36,6 @@ def supervisor() -> Iterator[Supervisor]:
     yield found
     found.close()
     assert processes_of(RUN) == ()
-
-
-def plan_of(*steps: plans.Step) -> Plan:
-    return Plan(
-        id="plan",
-        role=Role.PRIMARY,
-        origin="test",
-        store="store",
-        hosts=("host-a",),
-        ready=True,
-        steps=steps,
-    )
-
-
-def create(key: str) -> requests.CreateVolume:
-    return requests.CreateVolume(key=key, size_bytes=4096)
-
-
-def execute(supervisor: Supervisor, *steps: plans.Step) -> list[TraceRecord]:
-    """All records of a plan; the namespace is told apart by the number of steps and the clock."""
-    records: list[TraceRecord] = []
-
-    def sink(record: TraceRecord, _: bytes) -> bool:
-        records.append(record)
-        return True
-
-    supervisor.execute(plan_of(*steps), f"ns-{time.monotonic_ns()}", sink)
-    return records
-
-
-def stepped(records: list[TraceRecord], index: int) -> Stepped:
-    return next(r for r in records if isinstance(r, Stepped) and r.index == index)
 
 
 def test_a_plan_is_prepared_executed_observed_and_cleaned_up(supervisor: Supervisor) -> None:
@@ -321,6 +285,8 @@ def test_nothing_a_driver_started_outlives_the_worker() -> None:
         ("refused_providers:NumberAsName", "attribute that is wrong"),
         ("refused_providers:RaisingRoles", "cannot be asked"),
         ("refused_providers:NoRole", "roles"),
+        ("virtual_memory:NoRuntime", "makes a str"),
+        ("virtual_memory:NowhereInTime", "no_such_module"),
         ("refused_providers:HalfAPair", r"half a pair: \\udc80"),
         ("raises_at_import:Provider", "cannot be imported"),
         ("exits_at_import:Provider", "exited with status 9"),

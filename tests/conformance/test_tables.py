@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast_conformance.doc_tables import tables, write_tables
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES
 from holdfast_conformance.judgement.registry import Property, all_properties
-from holdfast_conformance.planted import planted_by_property, planted_mutants
-from holdfast_conformance.tables import tables, write_tables
+from holdfast_conformance.planted_defects import planted_by_property, planted_mutants
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MUTANTS_MIN = 60

@@ -16,7 +16,7 @@ from crashing.server import Job, Report
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 """Every point and 240 moments instead of a sample; takes some minutes."""
 
-EVERY = 1 if FULL else 16
+EVERY = 1 if FULL else 24
 MOMENTS = 240 if FULL else 12
 MOMENTS_INSIDE_MIN = 150 if FULL else 5
 SERVERS = (os.cpu_count() or 1) if FULL else 1
@@ -83,7 +83,7 @@ def test_a_kill_of_the_recovery_loses_nothing(
 ) -> None:
     """When recovery is killed too, the next one ends as well as the first would have."""
     chance = random.Random(21)
-    every = 2 if FULL else 47
+    every = 2 if FULL else 67
     jobs = [
         Job(kill_at=number, kill_recovery_at=chance.randrange(40))
         for number in range(12, len(whole.played.points), every)

@@ -8,7 +8,7 @@ import pytest
 
 from crashing.client import cut_power
 from crashing.server import CutJob
-from holdfast.files import MutationKind
+from holdfast.files.mutations import MutationKind
 
 FULL = os.environ.get("HOLDFAST_CRASH") == "full"
 EVERY = 1 if FULL else 7

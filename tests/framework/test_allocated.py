@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast import errors, ledger
+from holdfast.capacity import ledger
+from holdfast.capacity.ledger import NoCapacity
+from holdfast.capacity.ledger_upgrade import upgrade_ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Verdict
-from holdfast.ledger import NoCapacity
-from holdfast.ledger_upgrade import upgrade_ledger
+from holdfast.contract import errors
+from holdfast.contract.requests import CallContext, GetStats, Role
 from holdfast.model.rows import Capacity, LedgerEntry, LedgerState, Snapshot, Store
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, GetStats, Role
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub import FindingKind, scrub
 from holdfast.scrub.capacity import ledger_findings
 from holdfast.workflows import (
@@ -242,7 +243,7 @@ def test_an_older_ledger_is_corrected_when_it_is_opened(
     pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Native snapshots lose the size they were entered with, however often that is interrupted."""
-    monkeypatch.setattr("holdfast.ledger_upgrade._PAGE", 2)
+    monkeypatch.setattr("holdfast.capacity.ledger_upgrade._PAGE", 2)
 
     async def story(zone: Zone, orchestrator: Orchestrator, store: str) -> Any:
         volume = await made(orchestrator, create_volume(name="v", store=store, size_bytes=8 * KIB))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from holdfast.fan_out import several
+from holdfast.concurrency.fan_out import several
 
 
 def test_results_come_in_order_and_few_are_worked_on_at_once() -> None:

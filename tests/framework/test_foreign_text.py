@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.foreign_text import capped, tell, tell_json, tell_table, visible
+from holdfast.text.foreign import capped, tell, tell_json, tell_table, visible
 
 ACTING = (
     "\x1b[2J\x1b[H",  # clears the screen
@@ -129,7 +129,7 @@ def test_a_terminal_of_another_encoding_is_no_error(monkeypatch: pytest.MonkeyPa
 
 PROGRAM = """
 import asyncio, logging, warnings
-from holdfast.foreign_text import keep_output_plain
+from holdfast.text.foreign import keep_output_plain
 keep_output_plain()
 logging.getLogger("some.library").error("the server said %s", "\\x1b[2J\\nverified")
 try:

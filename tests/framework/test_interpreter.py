@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.interpreter import python_command, python_environment
-from holdfast.requests import GetStats, Role
-from holdfast_conformance.plan import Plan
-from holdfast_conformance.replay_file import Repro, encode_repro
+from holdfast.concurrency.interpreter import python_command, python_environment
+from small_plans import write_repro
 
 SHADOWED = ("msgspec", "typer", "jinja2", "hypothesis", "pwn", "holdfast_drivers")
 """Names that programs of ours import, and one that a file asks for."""
@@ -47,37 +45,12 @@ def marks(folder: Path) -> str:
     return mark.read_text() if mark.exists() else ""
 
 
-def repro_in(folder: Path, *, provider: str, testbed: str = "") -> str:
-    """A replay file whose plan only asks for figures."""
-    plan = Plan(
-        id="p",
-        role=Role.PRIMARY,
-        origin="test",
-        store="store",
-        hosts=(),
-        ready=True,
-        steps=(GetStats(),),
-    )
-    repro = Repro(
-        property="SNP-01",
-        provider=provider,
-        testbed=testbed,
-        role=Role.PRIMARY,
-        seed=0,
-        suite="0",
-        expected="",
-        observed="",
-        confirmed=(1, 1),
-        plan=plan,
-    )
-    (folder / "repro.json").write_bytes(encode_repro(repro))
-    return "repro.json"
-
-
 @pytest.mark.slow
 def test_an_honest_replay_executes_nothing_of_the_folder(folder: Path) -> None:
     """Neither the program nor its worker imports what stands beside the file."""
-    done = run(folder, "replay", repro_in(folder, provider="memory"), "--driver", "memory")
+    write_repro(folder / "repro.json")
+
+    done = run(folder, "replay", "repro.json", "--driver", "memory")
 
     assert (done.returncode, marks(folder)) == (4, ""), done.stderr
 
@@ -94,9 +67,10 @@ def test_certify_executes_nothing_of_the_folder(folder: Path) -> None:
 @pytest.mark.parametrize("command", ["replay", "reduce"])
 def test_a_file_does_not_choose_what_is_loaded(folder: Path, command: str) -> None:
     """A driver that only the file names is not loaded, and the command says what to do."""
-    file = repro_in(folder, provider="pwn:X", testbed="live:/etc/passwd")
-    unnamed = run(folder, command, file)
-    named = run(folder, command, file, "--driver", "memory")
+    write_repro(folder / "repro.json", provider="pwn:X", testbed="live:/etc/passwd")
+
+    unnamed = run(folder, command, "repro.json")
+    named = run(folder, command, "repro.json", "--driver", "memory")
 
     assert unnamed.returncode == 2
     assert "recorded on 'pwn:X'" in unnamed.stderr

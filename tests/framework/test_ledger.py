@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast import errors, ledger
+from holdfast.capacity import ledger
+from holdfast.capacity.ledger import NoCapacity
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Verdict
-from holdfast.ledger import NoCapacity
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import errors
+from holdfast.contract.requests import CallContext, DeleteVolume, Role
 from holdfast.model.rows import Capacity, LedgerEntry, LedgerState
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, DeleteVolume, Role
-from holdfast.runtime import runtime
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub import scrub
 from holdfast.workflows import create_volume, delete_volume, remove_store, resize_volume
 from zones import Faults, Planned, Zone, disagreements, memory_zone, run_inline
@@ -139,13 +140,13 @@ def test_the_sums_are_always_those_of_the_entries(acts: list[tuple[str, str, int
     """Whatever is reserved, settled and released, in any order, the account adds up."""
 
     async def story() -> tuple[list[LedgerEntry], Capacity]:
-        catalogue = MemoryCatalogue()
-        await catalogue.transact(lambda tx: ledger.open_account(tx, "st"))
-        for act, holder, amount in acts:
-            await catalogue.transact(applying(act, holder, amount))
-        return await catalogue.transact(
-            lambda tx: (tx.select(LedgerEntry, store="st"), tx.get(Capacity, "st"))
-        )
+        async with MemoryCatalogue().opened() as catalogue:
+            await catalogue.transact(lambda tx: ledger.open_account(tx, "st"))
+            for act, holder, amount in acts:
+                await catalogue.transact(applying(act, holder, amount))
+            return await catalogue.transact(
+                lambda tx: (tx.select(LedgerEntry, store="st"), tx.get(Capacity, "st"))
+            )
 
     entries, account = run_inline(story())
 

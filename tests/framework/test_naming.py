@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.naming import NAME_MAX_BYTES, BadName, check_name, is_id
-from holdfast.opening import nearest_names
-from holdfast.runtime import RealRuntime
+from holdfast.concurrency.runtime import RealRuntime
+from holdfast.text.names import NAME_MAX_BYTES, BadName, check_name, is_id
+from holdfast.text.nearest import nearest_names
 
 GOOD = (
     "a",

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,13 +12,18 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from holdfast import plugins
-from holdfast.errors import ConfigurationError, Internal, Unsupported
-from holdfast.mutant import Mutant
-from holdfast.opening import open_image, open_life_cycle, open_primary, parse_config
-from holdfast.plugins import BrokenPlugin, load_provider, mutants, providers
-from holdfast.ports import LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import Role, ScopeKind
+from holdfast.contract.errors import ConfigurationError, Internal, Unsupported
+from holdfast.contract.mutant import Mutant
+from holdfast.contract.ports import LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.stores import plugins
+from holdfast.stores.open_store import (
+    open_image,
+    open_life_cycle,
+    open_primary,
+    parse_config,
+)
+from holdfast.stores.plugins import BrokenPlugin, load_provider, mutants, providers
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +47,12 @@ class GoodProvider(Provider):
     async def life_cycle(self, config: msgspec.Struct, role: Role) -> AsyncIterator[LifeCycle]:
         raise OSError(f"no way to {role} in {config}")
         yield
+
+
+class LateProvider(GoodProvider):
+    """The same under another name."""
+
+    name = "late"
 
 
 PACKAGE = {
@@ -131,11 +143,11 @@ def test_drivers_are_loaded_by_name_path_or_as_mutants() -> None:
     ("name", "message"),
     [
         ("memroy", "no driver 'memroy'; did you mean memory?"),
-        ("mutant:round-down", "did you mean rounds-down?"),
+        ("mutant:round-down", "did you mean rounds-down"),
         ("holdfast_drivers.memory:MemoryProvidr", "did you mean MemoryProvider?"),
         ("holdfast_drivers.absent:Provider", "cannot be imported: ModuleNotFoundError"),
-        ("holdfast.ports:Driver", "no class of Provider"),
-        ("holdfast.ports:Provider", "no class of Provider"),
+        ("holdfast.contract.ports:Driver", "no class of Provider"),
+        ("holdfast.contract.ports:Provider", "no class of Provider"),
         (":Provider", "cannot be imported"),
     ],
 )
@@ -182,7 +194,8 @@ def test_mutants_with_one_name_or_of_another_kind_are_refused(
 def test_listing_imports_no_driver_that_was_not_asked_for(installed: Path) -> None:
     """Loading one driver by name imports no other plug-in."""
     program = (
-        "import sys; from holdfast.plugins import load_provider; load_provider('memory2')\n"
+        "import sys; from holdfast.stores.plugins import load_provider\n"
+        "load_provider('memory2')\n"
         "print('raises' in sys.modules)"
     )
     entries = (installed / "zoo-1.0.dist-info" / "entry_points.txt").read_text()
@@ -293,3 +306,28 @@ def test_a_driver_cannot_swallow_the_callers_exception(monkeypatch: pytest.Monke
     monkeypatch.setattr(ClosingProvider, "failing", True)
     with pytest.raises(Internal, match="close: the driver raised OSError"):
         asyncio.run(story(None))
+
+
+def test_what_is_installed_while_a_program_runs_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that comes, goes, or is named anew in place is known at the next question."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(ConfigurationError, match="no driver 'late'"):
+        load_provider("late")
+    info = tmp_path / "late-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[holdfast.providers]\nlate = {__name__}:LateProvider\n"
+    )
+
+    assert isinstance(load_provider("late"), LateProvider)
+    (info / "entry_points.txt").write_text(
+        f"[holdfast.providers]\nlater = {__name__}:LateProvider\n"
+    )
+    with pytest.raises(ConfigurationError, match="did you mean later"):
+        load_provider("late")
+    shutil.rmtree(info)
+    with pytest.raises(ConfigurationError, match="no driver 'late'"):
+        load_provider("late")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import files, trees
-from holdfast.trees import TreePath
+from holdfast.files import mutations, trees
+from holdfast.files.trees import TreePath
 
 
 @pytest.fixture(params=["in one step", "name by name"])
@@ -59,8 +59,8 @@ def test_what_is_no_file_is_not_opened(tree: Path, kind: str) -> None:
     for use in (
         path.read_bytes,
         path.regular,
-        lambda: files.open_existing(path),
-        lambda: files.open_existing(path, writable=True),
+        lambda: mutations.open_existing(path),
+        lambda: mutations.open_existing(path, writable=True),
     ):
         with pytest.raises(OSError) as caught:  # noqa: PT011 - of one number
             use()
@@ -76,17 +76,17 @@ def test_a_folder_that_is_a_link_leads_nowhere(tree: Path) -> None:
         (folder / "file").read_bytes,
         (folder / "file").stat,
         lambda: list(folder.iterdir()),
-        lambda: files.create_exclusive(folder / "new"),
-        lambda: files.mkdir(folder / "new"),
-        lambda: files.rename(folder / "file", inside / "new"),
-        lambda: files.rename(inside / "file", folder / "new"),
-        lambda: files.exchange(folder / "file", inside / "file"),
-        lambda: files.link(folder / "file", inside / "new"),
-        lambda: files.link(inside / "file", folder / "new"),
-        lambda: files.unlink(folder / "file"),
-        lambda: files.rmdir(folder / "file"),
-        lambda: files.fsync_directory(folder),
-        lambda: files.remove_tree(folder / "file"),
+        lambda: mutations.create_exclusive(folder / "new"),
+        lambda: mutations.mkdir(folder / "new"),
+        lambda: mutations.rename(folder / "file", inside / "new"),
+        lambda: mutations.rename(inside / "file", folder / "new"),
+        lambda: mutations.exchange(folder / "file", inside / "file"),
+        lambda: mutations.link(folder / "file", inside / "new"),
+        lambda: mutations.link(inside / "file", folder / "new"),
+        lambda: mutations.unlink(folder / "file"),
+        lambda: mutations.rmdir(folder / "file"),
+        lambda: mutations.fsync_directory(folder),
+        lambda: mutations.remove_tree(folder / "file"),
     )
     for use in uses:
         with pytest.raises(OSError) as caught:  # noqa: PT011 - of one number
@@ -108,7 +108,7 @@ def test_a_root_may_be_reached_through_links(tree: Path) -> None:
     (tree.parent / "root-link").symlink_to(tree)
     path = TreePath(tree.parent / "root-link") / "folder"
     assert (path / "file").read_bytes() == b"inside"
-    files.rename(path / "file", path / "other")
+    mutations.rename(path / "file", path / "other")
     assert [entry.name for entry in path.iterdir()] == ["other"]
 
 
@@ -117,8 +117,8 @@ def test_a_tree_is_removed_and_its_links_are_not_followed(tree: Path) -> None:
     (tree / "folder/deep").mkdir()
     (tree / "folder/deep/link").symlink_to(tree.parent / "outside")
     (tree / "folder/to-file").symlink_to(tree.parent / "outside/file")
-    files.remove_tree(TreePath(tree) / "folder")
-    files.remove_tree(TreePath(tree) / "folder")
+    mutations.remove_tree(TreePath(tree) / "folder")
+    mutations.remove_tree(TreePath(tree) / "folder")
     assert list(tree.iterdir()) == []
     assert (tree.parent / "outside/file").read_bytes() == b"outside"
 
@@ -135,6 +135,6 @@ def test_two_names_change_places(tree: Path) -> None:
     """An exchange needs no third name."""
     (tree / "folder/other").write_bytes(b"other")
     folder = TreePath(tree) / "folder"
-    files.exchange(folder / "file", folder / "other")
+    mutations.exchange(folder / "file", folder / "other")
     assert (folder / "file").read_bytes() == b"other"
     assert (folder / "other").read_bytes() == b"inside"

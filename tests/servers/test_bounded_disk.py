@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from holdfast_drivers.servers.bounded_disk import bounded_disk
-from holdfast_drivers.servers.engine_client import engine_client
-from holdfast_drivers.servers.servers import Server, run_server
-from holdfast_drivers.servers.sweeper import sweep_dead
+from holdfast_drivers.servers.container_client import engine_client
+from holdfast_drivers.servers.leftovers import sweep_dead
+from holdfast_drivers.servers.running_servers import Server, run_server
 from tiny_server import greets, tiny
 
 pytestmark = pytest.mark.slow

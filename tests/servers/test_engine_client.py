@@ -5,8 +5,8 @@ import warnings
 
 import pytest
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast_drivers.servers.engine_client import engine_answers, engine_client
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast_drivers.servers.container_client import engine_answers, engine_client
 
 
 @pytest.mark.parametrize("address", ["unix:///nonexistent/engine.sock", "tcp://127.0.0.1:1"])

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from holdfast.errors import Unsupported
-from holdfast.testbed import Fault
+from holdfast.contract.errors import Unsupported
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.servers.fault_connection import Direction
 from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
 

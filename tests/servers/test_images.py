@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 import tiny_server
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast_drivers.servers.base_image import registry_refusal
-from holdfast_drivers.servers.engine_client import engine_client
-from holdfast_drivers.servers.images import ImageRecipe, build_image, image_reference, image_tag
+from holdfast_drivers.servers.container_client import engine_client
+from holdfast_drivers.servers.container_images import (
+    ImageRecipe,
+    build_image,
+    image_reference,
+    image_tag,
+)
 from holdfast_drivers.servers.logged_command import log_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("run")]

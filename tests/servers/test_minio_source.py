@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import ConfigurationError
+from holdfast.contract.errors import ConfigurationError
 from holdfast_drivers.servers import minio_source
-from holdfast_drivers.servers.engine_client import engine_client
-from holdfast_drivers.servers.images import BASE_IMAGE
+from holdfast_drivers.servers.container_client import engine_client
+from holdfast_drivers.servers.container_images import BASE_IMAGE
 from holdfast_drivers.servers.minio_source import (
     BINARY_SETTING,
     IMAGE_SETTING,

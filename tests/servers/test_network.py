@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_drivers.servers.engine_client import (
+from holdfast_drivers.servers.container_client import (
     LABEL_ADDRESS,
     LABEL_OWNER,
     LABEL_RUN,
@@ -25,8 +25,8 @@ from holdfast_drivers.servers.network import (
     namespace_of,
     remove_host_place,
 )
-from holdfast_drivers.servers.ownership import this_owner
-from holdfast_drivers.servers.servers import run_server
+from holdfast_drivers.servers.owner_process import this_owner
+from holdfast_drivers.servers.running_servers import run_server
 from tiny_server import GREETING, greets, tiny
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast_drivers.servers.engine_client import engine_client, found_container
-from holdfast_drivers.servers.servers import Completed, Mount, Server, run_server
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast_drivers.servers.container_client import engine_client, found_container
+from holdfast_drivers.servers.running_servers import Completed, Mount, Server, run_server
 from tiny_server import GREETING, greeting, greets, tiny
 
 pytestmark = pytest.mark.slow

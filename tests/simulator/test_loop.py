@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import pytest
 import simpy
 
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.concurrency.runtime import runtime
 from holdfast.model.rows import Zone
-from holdfast.runtime import runtime
 from holdfast_simulator.loop import Deadlock, VirtualLoop, run_virtual
 from holdfast_simulator.real_world import RealWorldReached
 
@@ -63,6 +64,81 @@ def test_timeouts_and_cancellation_work() -> None:
         return loop.time(), fired
 
     assert run_virtual(main(), seed=1) == (5.0, [1])
+
+
+def test_timers_that_were_cancelled_do_not_pile_up() -> None:
+    """After any number of waits that ended in time, the queue holds a few entries, and no more."""
+
+    async def main() -> tuple[float, int, list[str]]:
+        loop = virtual_loop()
+        fired: list[str] = []
+        loop.call_later(2 * 86400, fired.append, "live")
+        most = 0
+        for _ in range(5_000):
+            await asyncio.wait_for(asyncio.sleep(0.001), timeout=86400)
+            most = max(most, loop.environment.scheduled)
+        now = round(loop.time(), 6)
+        await asyncio.sleep(3 * 86400)
+        return now, most, fired
+
+    now, most, fired = run_virtual(main(), seed=1)
+
+    assert (now, fired) == (5.0, ["live"])
+    assert most < 200
+
+
+def test_cancelling_keeps_the_order_of_the_others() -> None:
+    """Of many timers, most of them cancelled, those that are left run by time and as they were set,
+    SimPy's own among them.
+    """
+
+    async def main() -> list[int]:
+        loop = virtual_loop()
+        ran: list[int] = []
+
+        def later(number: int) -> asyncio.TimerHandle:
+            return loop.call_later(1 + number % 7, ran.append, number)
+
+        def at_three(_event: object) -> None:
+            ran.append(-1)
+
+        timers = [later(number) for number in range(1_000)]
+        event: Any = loop.environment.timeout(3)
+        event.callbacks.append(at_three)
+        timers += [later(number) for number in range(1_000, 1_100)]
+        for number, timer in enumerate(timers):
+            if number % 10:
+                timer.cancel()
+                timer.cancel()
+        await asyncio.sleep(10)
+        for timer in timers:
+            timer.cancel()
+        assert loop.environment.scheduled < 10
+        return ran
+
+    by_time = sorted(range(0, 1_100, 10), key=lambda number: number % 7)
+    before = [number for number in by_time if number % 7 < 2 + (number < 1_000)]
+    expected = [*before, -1, *by_time[len(before) :]]
+    assert run_virtual(main(), seed=1) == expected
+
+
+def test_a_cancelled_timer_takes_no_time() -> None:
+    """Where nothing else is scheduled, the clock stays where it is."""
+
+    async def main() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(3600):
+                await asyncio.sleep(3)
+        await asyncio.Event().wait()
+
+    with pytest.raises(Deadlock, match=r"at 3\.0 s "):
+        run_virtual(main(), seed=1)
+
+
+def virtual_loop() -> VirtualLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
 
 
 def test_a_wait_that_never_ends_is_a_deadlock() -> None:
@@ -219,8 +295,7 @@ def test_a_simpy_process_shares_the_clock() -> None:
             log.append(("device", environment.now))
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
+        loop = virtual_loop()
         loop.environment.process(device(loop.environment))
         await asyncio.sleep(5)
         log.append(("task", loop.time()))

@@ -4,10 +4,10 @@ import asyncio
 from itertools import pairwise
 from pathlib import Path
 
-from holdfast.attempts import Policy
-from holdfast.errors import Unavailable
-from holdfast.journal import Verdict
+from holdfast.contract.errors import Unavailable
 from holdfast.model.rows import Operation, Store
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.step_retries import Policy
 from holdfast_simulator.loop import run_virtual
 from stories import ACTS, Props, contents, script, write_image
 from zones import Faults, Planned, Switch, disagreements, memory_zone, recovered

@@ -11,11 +11,11 @@ import msgspec
 
 from holdfast.catalogue.port import Catalogue, Damage, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.errors import HoldfastError
-from holdfast.lease import OWNER
+from holdfast.contract.errors import HoldfastError
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import Lease, LedgerEntry, Operation, Scope, Step, Store, Volume, Zone
-from holdfast.model.states import Event
-from holdfast.requests import Role, ScopeKind
+from holdfast.model.state_tables import Event
+from holdfast.operations.lease import OWNER
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import errors
-from holdfast.remote.service import Service, Verb
+from holdfast.contract import errors
+from holdfast.host_agent.service import Service, Verb
 
 
 class Ask(msgspec.Struct, frozen=True):

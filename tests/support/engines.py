@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from holdfast_drivers.servers.engine_client import engine_answers, engine_client
-from holdfast_drivers.servers.images import BASE_IMAGE, image_id
+from holdfast_drivers.servers.container_client import engine_answers, engine_client
+from holdfast_drivers.servers.container_images import BASE_IMAGE, image_id
 from holdfast_drivers.servers.network import host_obstacle
 
 BUILD = "run: holdfast backends build"

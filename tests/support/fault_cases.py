@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from fault_world import DATA, World, context, of_kind
-from holdfast import requests
-from holdfast.capabilities import AccessMode, ObjectKind
-from holdfast.infos import OwnedKind
-from holdfast.requests import CallContext
-from holdfast.testbed import Inspected
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import AccessMode, ObjectKind
+from holdfast.contract.requests import CallContext
+from holdfast.contract.testbed import Inspected
 
 
 class Seen(enum.Enum):

@@ -6,10 +6,10 @@ from typing import Any
 
 from fault_cases import Case, Seen
 from fault_world import GOOD_S, World, context
-from holdfast import infos, requests
-from holdfast.errors import DriverError, ErrorKind
-from holdfast.requests import CallContext
-from holdfast.testbed import Fault, Inspected
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import DriverError, ErrorKind
+from holdfast.contract.requests import CallContext
+from holdfast.contract.testbed import Fault, Inspected
 
 FAULT_S = 1.5
 """The deadline of a call that a fault meets."""
@@ -127,9 +127,9 @@ class Struck:
         if not isinstance(outcome, Exception) and seen[1] is not Seen.AFTER:
             self.complain(f"succeeded, and the inspector sees the store {seen[1].value}")
         for name, said in (("during the fault", self.hidden), ("after recovery", self.probe)):
-            if isinstance(said, infos.Done) and seen[1] is not Seen.AFTER:
+            if isinstance(said, answers.Done) and seen[1] is not Seen.AFTER:
                 self.complain(f"the probe {name} said Done; the store is {seen[1].value}")
-            if isinstance(said, infos.Absent) and Seen.BEFORE not in seen:
+            if isinstance(said, answers.Absent) and Seen.BEFORE not in seen:
                 self.complain(f"the probe {name} said Absent; the store is {seen[1].value}")
 
     async def repeat(self) -> None:
@@ -219,9 +219,9 @@ async def _health(struck: Struck) -> None:
     ctx = context("health", FAULT_S)
     driver = struck.case.world.driver
     told = await bounded(driver.health(ctx, requests.CheckHealth()), ctx.deadline)
-    if not isinstance(told, infos.HealthInfo):
+    if not isinstance(told, answers.HealthInfo):
         struck.complain(f"health did not answer, but {told!r}")
-    elif struck.fault in SILENT and told.state is not infos.HealthState.DOWN:
+    elif struck.fault in SILENT and told.state is not answers.HealthState.DOWN:
         struck.complain(f"the store's health is told as {told}")
 
 
@@ -256,7 +256,7 @@ async def _healthy(struck: Struck) -> None:
     for _ in range(int(GOOD_S)):
         ctx = context("health", GOOD_S)
         told = await bounded(driver.health(ctx, requests.CheckHealth()), ctx.deadline)
-        if isinstance(told, infos.HealthInfo) and told.state is infos.HealthState.UP:
+        if isinstance(told, answers.HealthInfo) and told.state is answers.HealthState.UP:
             return
         await asyncio.sleep(1.0)
     struck.complain(f"the store did not come up again: {told!r}")

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Self
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.infos import OwnedKind
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Inspected, Inspector, Testbed
 from holdfast.layers import ImageGuard, LifeCycleGuard, PrimaryGuard
-from holdfast.opening import open_image, open_life_cycle, open_primary
-from holdfast.ports import Provider
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import Inspected, Inspector, Testbed
+from holdfast.stores.open_store import open_image, open_life_cycle, open_primary
 
 GOOD_S = 60.0
 """The time a call has while nothing is wrong."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Precondition
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Request, Role, verb_of
+from holdfast.contract import requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Precondition
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, Request, Role, verb_of
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.uploads import part_of
+from holdfast_drivers.upload_facts import part_of
 
 MIB = 1 << 20
 EARLIER, LATER, LATEST = 5, 9, 12

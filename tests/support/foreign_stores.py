@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Conflict, DriverError, ErrorKind, Precondition, Unsupported
-from holdfast.identity import ANY_STORE, ExpectedStore
-from holdfast.infos import HealthState
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import HealthState
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Conflict, DriverError, ErrorKind, Precondition, Unsupported
+from holdfast.contract.identity import ANY_STORE, ExpectedStore
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import CallContext, PartReference, Request, Role, verb_of
+from holdfast.data.whole_objects import ObjectName, put_object
 from holdfast.layers import ImageGuard, PrimaryGuard
-from holdfast.layers.checks import IMAGE_CHECKS, PRIMARY_CHECKS
-from holdfast.opening import open_image, open_life_cycle, open_primary
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
+from holdfast.layers.request_checks import IMAGE_CHECKS, PRIMARY_CHECKS
+from holdfast.stores.open_store import open_image, open_life_cycle, open_primary
 
 MEANT = ExpectedStore(("store-meant",), "gold")
 KEY = "the-key"
@@ -46,11 +47,15 @@ PRIMARY_CALLS: tuple[Request, ...] = (
 )
 IMAGE_CALLS: tuple[Request, ...] = (
     requests.StartUpload(upload="new", key="new", kind=ObjectKind.TEMPLATE),
+    requests.UploadPart(upload="begun", number=1, data=b"x"),
     requests.UploadPart(upload="absent", number=1, data=b"x"),
     requests.CompleteUpload(upload="absent", parts=(_PART,), size_bytes=1, sha256="0" * 64),
     requests.AbortUpload(upload="absent"),
+    requests.GetObject(key=KEY),
     requests.GetObject(key="absent"),
+    requests.OpenObject(key=KEY),
     requests.OpenObject(key="absent"),
+    requests.HeadObject(key=KEY),
     requests.HeadObject(key="absent"),
     requests.ListObjects(),
     requests.DeleteObject(key=KEY),
@@ -104,7 +109,7 @@ async def knows_nothing(driver: PrimaryDriver | ImageDriver, *says: str) -> None
             except DriverError as error:
                 _names_both(error, *says)
             else:
-                assert isinstance(found, infos.Undetermined), (request, found)
+                assert isinstance(found, answers.Undetermined), (request, found)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class EmptyPlace:
     life_cycle: LifeCycle
     host: str
 
-    async def initialized(self, identity: str, name: str) -> infos.StoreInfo:
+    async def initialized(self, identity: str, name: str) -> answers.StoreInfo:
         """A store in the place, with a host."""
         request = requests.InitializeStore(name=name, identity=identity)
         await self.life_cycle.initialize(ctx(), request)
@@ -181,6 +186,10 @@ async def _kept(
         if isinstance(other, PrimaryDriver):
             made = requests.CreateVolume(key=KEY, size_bytes=1 << 20)
             there = (await other.create_volume(ctx(), made),)
+        else:
+            there = (await _stored(other),)
+            begun = requests.StartUpload(upload="begun", key="new", kind=ObjectKind.TEMPLATE)
+            await other.start_upload(ctx(), begun)
         await refused(driver, _declared(driver, calls), *FOREIGN)
         await knows_nothing(driver, *FOREIGN)
         if isinstance(other, PrimaryDriver):
@@ -188,7 +197,19 @@ async def _kept(
             assert page.items == there
             await other.delete_volume(ctx(), requests.DeleteVolume(key=KEY))
         else:
-            assert not (await other.list(ctx(), requests.ListObjects())).items
+            assert (await other.list(ctx(), requests.ListObjects())).items == there
+            await other.abort_upload(ctx(), requests.AbortUpload(upload="begun"))
+            await other.delete(ctx(), requests.DeleteObject(key=KEY))
+
+
+async def _stored(driver: ImageDriver) -> answers.ObjectInfo:
+    """An object in the other store, under the key that the store which is meant has as well."""
+    name = ObjectName(upload="stored", key=KEY, kind=ObjectKind.TEMPLATE)
+    return await put_object(driver, ctx, name, once(b"of another store"), size_bytes=16)
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _declared(driver: PrimaryDriver | ImageDriver, calls: Iterable[Request]) -> list[Request]:

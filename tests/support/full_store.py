@@ -17,13 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from holdfast import infos, requests
-from holdfast.capabilities import Capabilities, ObjectKind
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Done, HealthState, OwnedKind, StoreState
+from holdfast.contract.capabilities import Capabilities, ObjectKind
+from holdfast.contract.errors import Exhausted
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, Role
 from holdfast.data import open_block_io
-from holdfast.errors import Exhausted
-from holdfast.infos import Done, HealthState, OwnedKind, StoreState
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Role
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 from local_stores import MIB, create, opened, put
@@ -262,7 +262,7 @@ async def emptied(config: LocalConfig, filling: Filling) -> None:
             assert left == [OwnedKind.STORE], left
         for life_cycle in (primaries, images):
             assert (await life_cycle.get(ctx())).state is StoreState.UP
-            assert await life_cycle.delete_store(ctx(), requests.DeleteStore()) == infos.Gone(
+            assert await life_cycle.delete_store(ctx(), requests.DeleteStore()) == answers.Gone(
                 key=""
             )
             filling.fill()

@@ -13,14 +13,16 @@ import httpx
 from holdfast_drivers.servers.fault_proxy import FaultProxy
 from holdfast_drivers.servers.fault_requests import RequestFaults
 from holdfast_drivers.servers.minio_source import find_minio
-from holdfast_drivers.servers.servers import Server, until_ready
+from holdfast_drivers.servers.running_servers import Server, until_ready
 from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
-from holdfast_drivers.swift.gateway.pipeline import PORT, Sweeping, User
+from holdfast_drivers.swift.gateway.pipeline import Sweeping
 from holdfast_drivers.swift.gateway.server import BUCKET, answers, gateway_server
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import Credentials
 from holdfast_drivers.swift.gateway.storage import S3Storage, minio, seaweedfs
 from holdfast_drivers.swift.gateway.testbed import behind, between
+from holdfast_drivers.swift.server_recipe import PORT
+from holdfast_drivers.swift.users import User
 
 T = TypeVar("T")
 NEVER = Sweeping(interval_s=0.0)

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from holdfast import requests
-from holdfast.capabilities import (
+from holdfast.contract import requests
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -23,14 +23,14 @@ from holdfast.capabilities import (
     UrlCapabilities,
     VolumeCapabilities,
 )
-from holdfast.handles import FileHandle
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import CallContext, PartReference, Request, verb_of
 from holdfast.layers import (
     ImageGuard,
     PrimaryGuard,
     guard_image,
     guard_primary,
 )
-from holdfast.requests import CallContext, PartReference, Request, verb_of
 
 CTX = CallContext(operation="op-1", deadline=1e9)
 BARE = PrimaryCapabilities(
@@ -97,8 +97,8 @@ def part(number: int, size_bytes: int) -> PartReference:
     return PartReference(number=number, size_bytes=size_bytes, tag="t")
 
 
-def completing(*parts: PartReference) -> Request:
-    return requests.CompleteUpload(upload="u", parts=parts, size_bytes=1, sha256="")
+def completing(*parts: PartReference, sha256: str = "0" * 64) -> Request:
+    return requests.CompleteUpload(upload="u", parts=parts, size_bytes=1, sha256=sha256)
 
 
 QOS = requests.Qos(iops_min=20, iops_max=50)

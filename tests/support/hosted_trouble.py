@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from holdfast import infos, requests
-from holdfast.errors import Exhausted
-from holdfast.infos import HealthState, OwnedKind, StoreState
-from holdfast.ports import PrimaryDriver, Provider
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault, Testbed
-from holdfast_drivers.servers.servers import Server
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import HealthState, OwnedKind, StoreState
+from holdfast.contract.errors import Exhausted
+from holdfast.contract.ports import PrimaryDriver, Provider
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Fault, Testbed
+from holdfast_drivers.servers.running_servers import Server
 
 MIB = 1 << 20
 NAMESPACE = "trouble"
@@ -125,4 +125,4 @@ async def a_full_host_can_be_emptied(provider: Provider, testbed: Testbed) -> No
         async with provider.life_cycle(config, Role.PRIMARY) as life_cycle:
             await life_cycle.detach(context(), requests.DetachHost(host=host))
             gone = await life_cycle.delete_store(context(), requests.DeleteStore())
-            assert gone == infos.Gone(key="")
+            assert gone == answers.Gone(key="")

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import DriverError
-from holdfast.infos import Undetermined
+from holdfast.contract.answers import Undetermined
+from holdfast.contract.errors import DriverError
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
 from holdfast.model.rows import Store
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.stores import PluginOpener
+from holdfast.stores.kept_stores import PluginOpener
 
 
 class Held(msgspec.Struct, frozen=True):

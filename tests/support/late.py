@@ -6,8 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-from holdfast.errors import DriverError
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import DriverError
 from zones import Faults, Planned
 
 

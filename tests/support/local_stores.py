@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.data.put import ObjectName, put_object
-from holdfast.files import Mutation, MutationKind
-from holdfast.handles import FileHandle
-from holdfast.infos import VolumeInfo
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Role
+from holdfast.contract import requests
+from holdfast.contract.answers import VolumeInfo
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, Role
+from holdfast.data.whole_objects import ObjectName, put_object
+from holdfast.files.mutations import Mutation, MutationKind
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 

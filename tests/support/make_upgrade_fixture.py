@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.attempts import Policy
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Denied, Exhausted, Unknown
+from holdfast.contract.requests import CallContext, CreateVolume, DeleteVolume, Role, ScopeKind
 from holdfast.demo.acknowledgement import Promise, Promised
 from holdfast.demo.guest import Guest
-from holdfast.engine import Outcome
-from holdfast.errors import Denied, Exhausted, Unknown
-from holdfast.journal import Verdict, Workflow, unfinished
 from holdfast.model.rows import (
     Backup,
     Cluster,
@@ -32,16 +32,12 @@ from holdfast.model.rows import (
     Template,
     Zone,
 )
-from holdfast.model.states import Event
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.requests import (
-    CallContext,
-    CreateVolume,
-    DeleteVolume,
-    Role,
-    ScopeKind,
-)
-from holdfast.runtime import runtime
+from holdfast.model.state_tables import Event
+from holdfast.operations.journal import unfinished
+from holdfast.operations.operation_outcome import Outcome, Verdict
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.step_retries import Policy
+from holdfast.operations.workflow import Workflow
 from holdfast.scrub import scrub
 from holdfast.workflows import (
     add_store,

@@ -5,15 +5,15 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from hashlib import md5
 
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import (
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import (
     Bucket,
     Listed,
     Page,
     S3Error,
     Unfinished,
 )
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
-from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Hands, Store
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import Credentials
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.store import Hands, Store
 
 
 class MemoryBucket(Bucket):

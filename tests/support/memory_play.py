@@ -7,15 +7,15 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from holdfast import requests
+from holdfast.contract import requests
+from holdfast.contract.errors import DriverError
+from holdfast.contract.handles import Handle
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import CallContext, Request, Role, verb_of
+from holdfast.contract.testbed import TestbedKind
 from holdfast.data import BLOCK_BYTES, open_block_io
-from holdfast.errors import DriverError
-from holdfast.handles import Handle
 from holdfast.layers import ImageGuard, LifeCycleGuard, PrimaryGuard
-from holdfast.opening import open_image, open_life_cycle, open_primary
-from holdfast.ports import Provider
-from holdfast.requests import CallContext, Request, Role, verb_of
-from holdfast.testbed import TestbedKind
+from holdfast.stores.open_store import open_image, open_life_cycle, open_primary
 
 CTX = CallContext(operation="op-1", deadline=1e9)
 BLOCK = BLOCK_BYTES

@@ -1,26 +1,21 @@
 """A store of the reference driver that is ready for use, with all its ports open."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-import pytest
-
-from holdfast import infos, requests
-from holdfast.capabilities import AccessMode
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Inspected
 from holdfast.data import BLOCK_BYTES, open_block_io
-from holdfast.errors import (
-    DriverError,
-)
 from holdfast.layers import LifeCycleGuard, PrimaryGuard
-from holdfast.opening import open_life_cycle, open_primary
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import Inspected
+from holdfast.stores.open_store import open_life_cycle, open_primary
 from holdfast_drivers.memory import MemoryProvider
 from holdfast_drivers.memory.backend import Backend
 from holdfast_drivers.memory.config import MemoryConfig
 from holdfast_drivers.memory.testbed import MemoryTestbed, start_backend
+from worlds import tell_in
 
 CTX = CallContext(operation="op-1", deadline=1e9)
 BLOCK = BLOCK_BYTES
@@ -36,21 +31,21 @@ class World(NamedTuple):
 
     async def create(
         self, key: str, size: int = BLOCK, source: requests.Source | None = None
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         request = requests.CreateVolume(key=key, size_bytes=size, source=source)
         return await self.driver.create_volume(CTX, request)
 
-    async def snapshot(self, key: str, volume: str) -> infos.SnapshotInfo:
+    async def snapshot(self, key: str, volume: str) -> answers.SnapshotInfo:
         return await self.driver.create_snapshot(
             CTX, requests.CreateSnapshot(key=key, volume=volume)
         )
 
     async def grant(
         self, volume: str, host: str = "host-a", mode: AccessMode = AccessMode.EXCLUSIVE
-    ) -> infos.GrantInfo:
+    ) -> answers.GrantInfo:
         return await self.driver.grant(CTX, requests.Grant(volume=volume, host=host, mode=mode))
 
-    async def revoke(self, volume: str, host: str = "host-a") -> infos.Gone:
+    async def revoke(self, volume: str, host: str = "host-a") -> answers.Gone:
         return await self.driver.revoke(CTX, requests.Revoke(volume=volume, host=host))
 
     async def write(self, volume: str, block: int, fill: bytes, host: str = "host-a") -> None:
@@ -64,19 +59,19 @@ class World(NamedTuple):
         async with open_block_io(handle) as content:
             return await content.read_at(block * BLOCK, BLOCK)
 
-    async def delete(self, key: str) -> infos.Gone:
+    async def delete(self, key: str) -> answers.Gone:
         return await self.driver.delete_volume(CTX, requests.DeleteVolume(key=key))
 
-    async def resize(self, key: str, size: int, *, shrink: bool = False) -> infos.VolumeInfo:
+    async def resize(self, key: str, size: int, *, shrink: bool = False) -> answers.VolumeInfo:
         request = requests.ResizeVolume(key=key, size_bytes=size, shrink=shrink)
         return await self.driver.resize_volume(CTX, request)
 
-    async def revert(self, key: str, snapshot: str) -> infos.VolumeInfo:
+    async def revert(self, key: str, snapshot: str) -> answers.VolumeInfo:
         return await self.driver.revert_volume(
             CTX, requests.RevertVolume(key=key, snapshot=snapshot)
         )
 
-    async def stats(self) -> infos.StatsInfo:
+    async def stats(self) -> answers.StatsInfo:
         return await self.driver.stats(CTX, requests.GetStats())
 
     async def things(self) -> tuple[Inspected, ...]:
@@ -102,14 +97,4 @@ async def world() -> AsyncIterator[World]:
 
 
 def tell(story: Callable[[World], Awaitable[None]]) -> None:
-    async def told() -> None:
-        async with world() as opened:
-            await story(opened)
-
-    asyncio.run(told())
-
-
-async def refused(error: type[DriverError], call: Awaitable[object]) -> DriverError:
-    with pytest.raises(error) as caught:
-        await call
-    return caught.value
+    tell_in(world(), story)

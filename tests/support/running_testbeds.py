@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.plugins import load_provider, providers
-from holdfast.ports import Provider
-from holdfast.requests import Role
-from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
-from holdfast.testbed_choice import choose_testbed, offered_testbeds
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Testbed, TestbedFactory, TestbedKind
+from holdfast.contract.testbed_choice import choose_testbed, offered_testbeds
+from holdfast.stores.plugins import load_provider, providers
 
 T = TypeVar("T")
 KINDS = (TestbedKind.EMBEDDED, TestbedKind.CONTAINER)

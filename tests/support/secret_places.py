@@ -4,17 +4,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.journal import Workflow
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedKind
 from holdfast.model.rows import Cluster, Host, Pod, Scope, Zone
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedKind
-from holdfast.workflows import add_store
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
+from holdfast.workflows import add_store, create_volume, delete_volume
 from holdfast_drivers.memory import MemoryProvider
 from holdfast_drivers.memory.config import MemoryConfig
 from zones import HOST
+
+TOKEN_VARIABLE = "HOLDFAST_TEST_TOKEN"
 
 
 class Place:
@@ -50,6 +56,23 @@ class Place:
         """Nothing but the file of secrets holds the secret."""
         holding = [name for name, data in self.files().items() if secret.encode() in data]
         assert holding in ([], [f"{self.path.name}.secrets"])
+
+    async def added(self, config: MemoryConfig | None = None) -> str:
+        """Add the store in a process of its own; the store's id."""
+        async with self.process() as orchestrator:
+            return (await orchestrator.run(self.adding(config))).expect().subject
+
+    def referring(self, monkeypatch: pytest.MonkeyPatch) -> MemoryConfig:
+        """The same backend, whose token is a variable of the environment now."""
+        monkeypatch.setenv(TOKEN_VARIABLE, self.config.token)
+        return msgspec.structs.replace(self.config, token=f"env:{TOKEN_VARIABLE}")
+
+
+async def use(orchestrator: Orchestrator, store: str) -> None:
+    """Create a volume in a store and delete it again, for which its secret is needed."""
+    made = create_volume(name="disk", store=store, size_bytes=1 << 20)
+    volume = (await orchestrator.run(made)).expect().subject
+    (await orchestrator.run(delete_volume(volume))).expect()
 
 
 @asynccontextmanager

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from holdfast.journal import Workflow
+from holdfast.contract.requests import Role
 from holdfast.model.rows import Store
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
 from holdfast.workflows import (
     adopt_store,
     attach_volume,

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import files, requests
-from holdfast.channel.local import LocalChannel
-from holdfast.files import Mutation, MutationKind
-from holdfast.handles import FileHandle
-from holdfast.infos import HealthInfo, HealthState
-from holdfast.remote.client import RemoteClient
-from holdfast.remote.service import Service
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import HealthInfo, HealthState
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import CallContext, Role
+from holdfast.files import mutations
+from holdfast.files.mutations import Mutation, MutationKind
+from holdfast.host_agent.client import RemoteClient
+from holdfast.host_agent.service import Service
+from holdfast.host_channel.local import LocalChannel
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.local.volumes import Volumes
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.service import StoreService, VolumeServer
@@ -97,7 +98,7 @@ def entry(config: bytes) -> Service:
         alive = os.open(Path(told.folder) / "alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(alive, fcntl.LOCK_EX)
     if told.in_the_middle:
-        _held.enter_context(files.observe(_Slow(Path(told.folder))))
+        _held.enter_context(mutations.observe(_Slow(Path(told.folder))))
     place = Place(LocalConfig(root=told.root, namespace="n"), Role.PRIMARY)
     return StoreService(place, Volumes(place), _Plain(place, told)).service()
 

@@ -3,19 +3,21 @@
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Unknown
-from holdfast.infos import ObjectInfo, OwnedKind
-from holdfast.requests import CallContext, PartReference, Role
-from holdfast.testbed import Inspected
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.answers import ObjectInfo, OwnedKind
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Unknown
+from holdfast.contract.requests import CallContext, PartReference, Role
+from holdfast.contract.testbed import Inspected
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import Answer, Connection, open_connection
-from holdfast_drivers.swift.image import SwiftImageDriver
+from holdfast_drivers.swift.gateway.testbed import GatewayTestbed
+from holdfast_drivers.swift.image_driver import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from races import KEY, Interruptible
 from running_testbeds import Running
@@ -37,36 +39,17 @@ class Breaking(Interruptible, Connection):
         """Let something happen, once, before a manifest is asked for or sent."""
         self._meanwhile = method, happens
 
-    async def ask(
-        self,
-        call: Call,
-        method: str,
-        path: str,
-        *,
-        accept: Collection[int],
-        query: Mapping[str, str | int] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: bytes = b"",
-        changes: bool | None = None,
-    ) -> Answer:
+    async def ask(self, call: Call, method: str, path: str, **details: Any) -> Answer:
         self.left -= 1
         if self.left < 0:
             raise Unknown("the process died")
         await self.let_come()
         waiting = self._meanwhile
-        if waiting is not None and waiting[0] == method and "multipart-manifest" in (query or {}):
+        query: Mapping[str, str] = details.get("query") or {}
+        if waiting is not None and waiting[0] == method and "multipart-manifest" in query:
             self._meanwhile = None
             await waiting[1]()
-        return await super().ask(
-            call,
-            method,
-            path,
-            accept=accept,
-            query=query,
-            headers=headers,
-            data=data,
-            changes=changes,
-        )
+        return await super().ask(call, method, path, **details)
 
 
 class Store:
@@ -117,6 +100,14 @@ def completion(upload: str, sent: list[PartReference], *parts: bytes) -> request
     )
 
 
+def share_of(swift: Running) -> int:
+    """Which part of what two servers can share is asked of this one: 0 of Swift, 1 of the gateway.
+
+    The driver is the same, so that a place which it was met at on one is a place met.
+    """
+    return int(isinstance(swift.testbed, GatewayTestbed))
+
+
 def on_a_store(swift: Running, story: Callable[[Store], Awaitable[None]]) -> None:
     """Let a story play on a store of its own."""
     namespace = f"test-{next(_numbers)}"
@@ -142,7 +133,9 @@ async def broken_off(store: Store, at: int, work: Callable[[], Awaitable[object]
     try:
         await work()
     except Unknown:
-        return True
+        if store.connection.left >= 0:
+            raise
     finally:
+        died = store.connection.left < 0
         store.connection.left = 1 << 30
-    return False
+    return died

@@ -9,19 +9,25 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.errors import Unsupported
-from holdfast.ports import LifeCycle, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import BackendIdentity, Inspector, Testbed, TestbedFactory, TestbedKind
-from holdfast_drivers.servers.images import BASE_IMAGE, ImageRecipe
-from holdfast_drivers.servers.servers import (
+from holdfast.contract.errors import Unsupported
+from holdfast.contract.ports import LifeCycle, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import (
+    BackendIdentity,
+    Inspector,
+    Testbed,
+    TestbedFactory,
+    TestbedKind,
+)
+from holdfast_drivers.servers.container_images import BASE_IMAGE, ImageRecipe
+from holdfast_drivers.servers.running_servers import (
     BackendServer,
     Server,
     ServerFile,
     ServerSpec,
     run_server,
 )
-from holdfast_drivers.servers.specs import NeedsServers
+from holdfast_drivers.servers.server_specs import NeedsServers
 
 PORT = 80
 _HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from holdfast.cli import build_app
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
 
 
 class Program:

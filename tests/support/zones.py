@@ -7,14 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from holdfast.attempts import Policy
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue, Damage, Transaction
-from holdfast.credentials.keeper import SecretKeeper
-from holdfast.engine import Outcome
-from holdfast.errors import DriverError, Unknown
-from holdfast.infos import OwnedKind
-from holdfast.journal import unfinished
+from holdfast.concurrency.runtime import InlineRuntime, RealRuntime, run_in
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import DriverError, Unknown
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, Role, ScopeKind
+from holdfast.contract.testbed import Testbed, TestbedKind
+from holdfast.credentials.secret_keeper import SecretKeeper
 from holdfast.model.rows import (
     ROWS,
     LedgerEntry,
@@ -28,17 +30,16 @@ from holdfast.model.rows import (
     Volume,
     VolumeGrant,
 )
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.plugins import load_provider
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Role, ScopeKind
-from holdfast.runtime import InlineRuntime, RealRuntime, use_runtime
+from holdfast.operations.journal import unfinished
+from holdfast.operations.operation_outcome import Outcome
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.step_retries import Policy
 from holdfast.scrub import scrub
 from holdfast.scrub.capacity import ledger_findings
-from holdfast.stores import PluginOpener
-from holdfast.testbed import Testbed, TestbedKind
+from holdfast.stores.kept_stores import PluginOpener
+from holdfast.stores.plugins import load_provider
 from holdfast.workflows import add_store
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows.zones_and_hosts import make_host, make_zone
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.memory import MemoryProvider
 
@@ -287,24 +288,33 @@ class Zone:
 
 
 @asynccontextmanager
-async def memory_zone() -> AsyncIterator[Zone]:
-    """A new zone on the reference driver, which makes volumes from data by itself."""
-    async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed:
-        zone = Zone(testbed, MemoryCatalogue(), "memory")
+async def _zone_on(testbed: Testbed, provider: str) -> AsyncIterator[Zone]:
+    async with MemoryCatalogue().opened() as catalogue:
+        zone = Zone(testbed, catalogue, provider)
         await zone.prepare()
         yield zone
         await check_ledger(zone)
 
 
 @asynccontextmanager
+async def memory_zone() -> AsyncIterator[Zone]:
+    """A new zone on the reference driver, which makes volumes from data by itself."""
+    async with (
+        MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("zones") as testbed,
+        _zone_on(testbed, "memory") as zone,
+    ):
+        yield zone
+
+
+@asynccontextmanager
 async def local_zone() -> AsyncIterator[Zone]:
     """A new zone on real files, whose volumes are filled through a grant."""
     run = RealRuntime().new_id("zone")
-    async with LocalProvider().testbeds()[TestbedKind.EMBEDDED](run) as testbed:
-        zone = Zone(testbed, MemoryCatalogue(), "local")
-        await zone.prepare()
+    async with (
+        LocalProvider().testbeds()[TestbedKind.EMBEDDED](run) as testbed,
+        _zone_on(testbed, "local") as zone,
+    ):
         yield zone
-        await check_ledger(zone)
 
 
 async def check_ledger(zone: Zone) -> None:
@@ -386,9 +396,4 @@ async def _against_inspector(zone: Zone) -> list[str]:
 
 def run_inline(main: Coroutine[Any, Any, T], seed: int = 1) -> T:
     """Run on a real loop with inline blocking work and ids from a seed: quick and repeatable."""
-
-    async def inside() -> T:
-        with use_runtime(InlineRuntime(seed=seed)):
-            return await main
-
-    return asyncio.run(inside())
+    return run_in(InlineRuntime(seed=seed), main)

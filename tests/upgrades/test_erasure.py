@@ -17,10 +17,10 @@ from holdfast.catalogue import observer
 from holdfast.catalogue.digests import digest_of, table_seed
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli.zone import open_zone
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.cli.open_zone import open_zone
+from holdfast.concurrency.runtime import RealRuntime, use_runtime
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast.model.rows import Store, Zone
-from holdfast.runtime import RealRuntime, use_runtime
 from upgrade_fixtures import CATALOGUE, names, unpack
 
 CANARY = "canary-of-a-secret-in-a-row-from-before"

@@ -11,7 +11,7 @@ from catalogue_files import harm_of, transacted
 from holdfast.catalogue import sqlite as opening
 from holdfast.catalogue.observer import observe
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
 from holdfast.model.rows import ROWS, Row
 from upgrade_fixtures import CATALOGUE, names, unpack
 

@@ -9,12 +9,12 @@ import pytest
 from crashing.looking import command, look, store_folder
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.cli.open_zone import open_zone
 from holdfast.cli.recover import run_recover
 from holdfast.cli.scrub import run_scrub
-from holdfast.cli.zone import open_zone
-from holdfast.infos import OwnedKind
-from holdfast.journal import unfinished
+from holdfast.contract.answers import OwnedKind
 from holdfast.model.rows import Snapshot, Store, StoredObject, Volume
+from holdfast.operations.journal import unfinished
 from holdfast.workflows import delete_volume
 from holdfast_drivers.local.inspector import LocalInspector
 from upgrade_fixtures import CATALOGUE, Known, names, unpack

@@ -65,7 +65,7 @@ def test_a_forgotten_check_is_found_reduced_and_replayed(site: Path, tmp_path: P
     assert source.count(FORGOTTEN) == 1
     module.write_text(source.replace(FORGOTTEN, ""))
     out = tmp_path / "report"
-    ran = holdfast(broken, "certify", "acme-shelf", "--profile", "smoke", "--out", str(out))
+    ran = holdfast(broken, "certify", "acme-shelf", "--profile", "quick", "--out", str(out))
     assert (ran.returncode, "FAIL VOL-06" in ran.stdout) == (1, True), ran.stdout + ran.stderr
     repro = str(out / "repro" / "VOL-06.json")
     assert holdfast(broken, "replay", repro, "--driver", "acme-shelf").returncode == 1

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,18 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from holdfast.capabilities import Capabilities
-from holdfast.errors import ExitCode, UsageError
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BackendIdentity, Fault, TestbedKind
-from holdfast_conformance.execution.campaign import PlanResult, TraceFolder
-from holdfast_conformance.execution.crew import Crew, Done
-from holdfast_conformance.execution.lane import Lane, open_lane
-from holdfast_conformance.execution.ledger import LANE, forget_ledger
-from holdfast_conformance.execution.places import writing
-from holdfast_conformance.execution.progress import Watcher
-from holdfast_conformance.execution.supervisor import DriverRefused, Patience
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import Capabilities
+from holdfast.contract.errors import ExitCode, UsageError
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, TestbedKind
 from holdfast_conformance.generate import generate_plans
 from holdfast_conformance.judgement.judge import PlanJudge
 from holdfast_conformance.judgement.registry import all_properties
@@ -31,7 +24,7 @@ from holdfast_conformance.profiles import Profile
 from holdfast_conformance.protocol import Opened
 from holdfast_conformance.reduction.confirm import Origin, Reducer
 from holdfast_conformance.replay_file import Repro, encode_repro
-from holdfast_conformance.report.compose import ReportInputs
+from holdfast_conformance.report.compose import Account
 from holdfast_conformance.report.document import (
     REPRO_NAME,
     TRACES_NAME,
@@ -39,16 +32,23 @@ from holdfast_conformance.report.document import (
     DriverFacts,
     Report,
     RunFacts,
+    RunStatement,
+    Stated,
 )
+from holdfast_conformance.report.inputs import ReportInputs
+from holdfast_conformance.report.judged_trace import JudgedTrace
 from holdfast_conformance.report.write import write_report
+from holdfast_conformance.stopping import Stop, known_wrong
+from holdfast_conformance.supervision.campaign import PlanResult, TraceFolder
+from holdfast_conformance.supervision.killed_run_record import LANE, forget_ledger
+from holdfast_conformance.supervision.output_files import writing
+from holdfast_conformance.supervision.pooled_worker import Lane, open_lane
+from holdfast_conformance.supervision.progress import Watcher
+from holdfast_conformance.supervision.supervisor import DriverRefused, HarnessFailed, Patience
+from holdfast_conformance.supervision.worker_pool import Crew, Done
 from holdfast_conformance.trace import Loaded
 from holdfast_conformance.trace_lines import encode_record
 from holdfast_conformance.verdict import Finding, Level, Status, Verdict
-
-DIVERGED_MAX = 100
-"""After so many plans that left the model's paths, a role is known to be wrong."""
-BROKEN_MAX = 3
-"""After so many broken processes a role is known to be wrong, too; each costs seconds."""
 
 JOBS = 4
 """How many workers share the plans: slow backends mostly wait, and several waits overlap."""
@@ -104,7 +104,7 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
             open_lane(request.provider, request.testbed, name, request.patience) for name in names
         )
         crew = Crew([lane.campaign for lane in lanes])
-        certified = _Certification(request, watcher, crew, lanes[0], run).run()
+        certified = _judged(_Certification(request, watcher, crew, lanes[0], run))
     except BaseException as problem:
         # What fails while they are closed left something; why they are closed is what is told.
         closed = _close(lanes, crew)
@@ -120,6 +120,17 @@ def certify(request: CertifyRequest, watcher: Watcher) -> Certified:
     if closed.failures:
         raise closed.failures[0]
     return certified
+
+
+def _judged(certification: "_Certification") -> Certified:
+    try:
+        return certification.run()
+    except DriverRefused as refused:
+        raise HarnessFailed(
+            f"the driver was started, and then a worker more could not be: {refused}; so there is "
+            "no verdict: where the machine is busy, or the driver allows one process at a time, "
+            "repeat it with --jobs 1"
+        ) from refused
 
 
 class _Closed(NamedTuple):
@@ -169,8 +180,10 @@ class _Certification:
         self._declared: dict[Role, Capabilities] = {}
         self._failures: dict[str, tuple[Finding, Plan]] = {}
         """For each property the finding with the shortest way to it, and its plan."""
+        self._stopped: dict[Role, Stop] = {}
         self._loading: list[tuple[Finding, Role]] = []
         """What loading alone showed."""
+        self._account = Account()
 
     def run(self) -> Certified:
         """Do all of it."""
@@ -189,13 +202,17 @@ class _Certification:
         return self._conclude()
 
     def _record(self, loaded: Loaded) -> None:
+        line = encode_record(loaded)
         with self._traces.open(f"{loaded.role.value}-load") as write:
-            write(encode_record(loaded) + b"\n")
+            write(line + b"\n")
+        self._account.add(JudgedTrace(line))
 
     def _run_role(self, role: Role, opened: Opened) -> None:
         self._watcher.phase(f"{role.value}: loading", 1)
         loading = self._campaign.load(role)
-        self._record(loading.loaded)
+        faults = tuple(Fault(fault) for fault in opened.faults)
+        told = msgspec.structs.replace(loading.loaded, roles=opened.roles, faults=faults)
+        self._record(told)
         self._loading.extend((finding, role) for finding in loading.findings)
         if loading.capabilities is None:
             return
@@ -203,27 +220,41 @@ class _Certification:
         if self._request.level is Level.L0:
             return
         self._watcher.phase(f"{role.value}: making plans", 1)
-        faults = tuple(Fault(fault) for fault in opened.faults)
         plans = tuple(
             generate_plans(role, capabilities, self._request.profile, self._request.seed, faults)
         )
         self._watcher.phase(f"{role.value}: executing", len(plans))
-        self._crew.execute(plans, capabilities, self._traces, self._until_known())
+        results: list[PlanResult] = []
+        self._crew.execute(plans, capabilities, self._traces, self._until_known(results))
+        self._keep_known(role, plans, results)
 
-    def _until_known(self) -> Done:
+    def _until_known(self, results: list[PlanResult]) -> Done:
         """Takes results of one role until it is known to be wrong, or the time is over."""
-        diverged = broken = 0
+        failed = set(self._failures)
 
         def done(result: PlanResult) -> bool:
-            nonlocal diverged, broken
-            self._keep(result)
-            diverged += result.diverged
-            broken += result.broken is not None
-            self._watcher.advance(1, len(self._failures))
-            known = diverged >= DIVERGED_MAX or broken >= BROKEN_MAX
-            return not (known or self._out_of_time())
+            results.append(result)
+            failed.update(result.failed)
+            self._watcher.advance(1, len(failed))
+            return not (_first_known(results) or self._out_of_time())
 
         return done
+
+    def _keep_known(self, role: Role, plans: Sequence[Plan], results: Iterable[PlanResult]) -> None:
+        """Keep what was executed up to the plan after which the role was known to be wrong.
+
+        Which plans other workers had begun by then is chance, and is forgotten.
+        """
+        order = {plan.id: place for place, plan in enumerate(plans)}
+        executed = sorted(results, key=lambda result: order[result.plan.id])
+        known = _first_known(executed)
+        kept = executed[:known] if known else executed
+        self._traces.forget(len(executed) - len(kept))
+        for result in kept:
+            self._account.add(result.trace)
+            self._keep(result)
+        if len(kept) < len(plans):
+            self._stopped[role] = Stop.KNOWN_WRONG if known else Stop.OUT_OF_TIME
 
     def _keep(self, result: PlanResult) -> None:
         """Remember the soonest finding of each property; of equals the one of the first plan."""
@@ -239,14 +270,18 @@ class _Certification:
 
     def _conclude(self) -> Certified:
         self._reduce()
-        inputs = ReportInputs(
+        run = RunFacts(
+            profile=self._request.profile.name, seed=self._request.seed, stopped=self._stopped
+        )
+        stated = Stated(
             driver=self._driver_facts(),
             backend=self._backend_facts(),
-            run=self._run_facts(),
-            requested=self._request.level,
+            run=self._run_statement(),
         )
+        inputs = ReportInputs(run=run, requested=self._request.level, stated=stated)
         with writing(self._request.out):
-            report = write_report(self._request.out, inputs)
+            written = self._traces.sha256()
+            report = write_report(self._request.out, inputs, self._account, written)
         return Certified(report=report, exit_code=exit_code_of(report.verdict))
 
     def _reduce(self) -> None:
@@ -294,17 +329,25 @@ class _Certification:
             inspector=opened.second_path or "there is no second path to this backend",
         )
 
-    def _run_facts(self) -> RunFacts:
-        return RunFacts(
+    def _run_statement(self) -> RunStatement:
+        return RunStatement(
             id=self._run,
-            profile=self._request.profile.name,
-            seed=self._request.seed,
             started=self._started.isoformat(timespec="seconds"),
             wall_s=round(time.monotonic() - self._began_s, 3),
-            ops=0,
             python=platform.python_version(),
             hypothesis=version("hypothesis"),
         )
+
+
+def _first_known(results: Sequence[PlanResult]) -> int:
+    """After how many of these results a role is known to be wrong; 0 where it is not."""
+    diverged = broken = 0
+    for number, result in enumerate(results, start=1):
+        diverged += result.diverged
+        broken += result.broken is not None
+        if known_wrong(diverged, broken):
+            return number
+    return 0
 
 
 def refused_at_loading(provider: str, reason: str) -> Loaded:

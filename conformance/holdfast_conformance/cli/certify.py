@@ -1,15 +1,17 @@
 """``holdfast certify``: run the suite on a driver and write the report."""
 
 import signal
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from holdfast.errors import ConfigurationError, UsageError
-from holdfast.foreign_text import complain, tell, tell_json
-from holdfast.opening import nearest_names
+from holdfast.contract.errors import ConfigurationError, UsageError
+from holdfast.text.foreign import complain, tell, tell_json
+from holdfast.text.nearest import nearest_names
 from holdfast_conformance.certification.run import (
     JOBS,
     JOBS_MAX,
@@ -18,12 +20,12 @@ from holdfast_conformance.certification.run import (
     certify,
 )
 from holdfast_conformance.cli.durations import duration_s
-from holdfast_conformance.execution.cleanup import clean_up
-from holdfast_conformance.execution.progress import watcher
 from holdfast_conformance.profiles import find_profile
-from holdfast_conformance.report.document import Report
+from holdfast_conformance.report.document import Report, RunFacts
 from holdfast_conformance.report.plan_check import SEED_MAX
-from holdfast_conformance.verdict import Level, PropertyResult, Status
+from holdfast_conformance.supervision.killed_run_removal import clean_up
+from holdfast_conformance.supervision.progress import watcher
+from holdfast_conformance.verdict import Level, PropertyResult, Status, Verdict
 
 _OUT = Path("holdfast-report")
 
@@ -59,7 +61,7 @@ def register(app: typer.Typer) -> None:
 def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     driver: DriverArgument = "",
     backend: BackendOption = "",
-    profile: Annotated[str, typer.Option(help="smoke, ci, certify or soak.")] = "ci",
+    profile: Annotated[str, typer.Option(help="quick, smoke, ci, certify or soak.")] = "ci",
     level: Annotated[str, typer.Option(help="The level to reach: L0 to L4.")] = "L1",
     seed: SeedOption = 0,
     time_budget: TimeBudgetOption = "",
@@ -90,8 +92,8 @@ def run_certify(  # noqa: PLR0917 - typer makes options of parameters
     )
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with watcher() as shown:
-            certified = certify(request, shown)
+        with watcher() as progress:
+            certified = certify(request, progress)
     except RunInterrupted as interrupted:
         complain(_what_is_left(interrupted))
         raise
@@ -137,34 +139,47 @@ def _what_is_left(interrupted: RunInterrupted) -> str:
     )
 
 
-def _summary(report: Report, out: Path) -> list[str]:
-    """The verdict for a person, failures first."""
-    verdict = report.verdict
-    count = dict.fromkeys(Status, 0)
-    for result in verdict.results:
-        count[result.status] += 1
-    lines: list[str] = []
-    for result in verdict.results:
-        if result.status in {Status.FAIL, Status.ERROR}:
-            lines += _failure(result, report)
-    vacuous = [
+def _counts(verdict: Verdict) -> str:
+    count = Counter(result.status for result in verdict.results)
+    return ", ".join(f"{count[status]} {status.value}" for status in Status if count[status])
+
+
+def _vacuous(verdict: Verdict) -> list[PropertyResult]:
+    return [
         result
         for result in verdict.results
         if result.status is Status.VACUOUS and result.level <= verdict.requested
     ]
+
+
+def _summary(report: Report, out: Path) -> list[str]:
+    """The verdict for a person, failures first."""
+    verdict = report.verdict
+    lines: list[str] = []
+    for result in verdict.results:
+        if result.status in {Status.FAIL, Status.ERROR}:
+            lines += _failure(result, report)
+    # Of a run that was stopped, only that is news.
+    vacuous = [] if report.run.stopped else _vacuous(verdict)
     # After a failure much was never reached, and that is no news.
     if vacuous and not lines:
         lines += [f"VACUOUS {result.id}: {result.reason}" for result in vacuous]
     reached = verdict.level.value if verdict.level else "no level"
-    told = ", ".join(f"{number} {status.value}" for status, number in count.items() if number)
+    run, stated = report.run, report.stated
     lines.append(
-        f"{report.driver.reference}: {reached} reached, {verdict.requested.value} requested"
+        f"{stated.driver.reference}: {reached} reached, {verdict.requested.value} requested"
     )
-    lines.append(
-        f"  {told}; {report.run.ops} steps in {report.run.wall_s:.1f} s, seed {report.run.seed}"
-    )
+    took = f"{run.ops} steps in {stated.run.wall_s:.1f} s"
+    lines.append(f"  {_counts(verdict)}; {took}, seed {run.seed}")
+    lines += [f"  no certificate of {run.profile}: {each}" for each in _stops(run)]
     lines.append(f"  report: {out / 'report.html'}")
     return lines
+
+
+def _stops(run: RunFacts) -> Iterator[str]:
+    """Why the run is not of all plans, a line for each role."""
+    for role, stop in run.stopped.items():
+        yield f"the {role.value} role was stopped before its last plan, {stop.value}"
 
 
 def _failure(result: PropertyResult, report: Report) -> list[str]:
@@ -175,7 +190,7 @@ def _failure(result: PropertyResult, report: Report) -> list[str]:
     for finding in result.findings[:1]:
         lines.append(f"  expected: {finding.expected}")
         lines.append(f"  observed: {finding.observed}")
-    for failure in report.failures:
+    for failure in report.stated.failures:
         if failure.property == result.id:
             lines += [f"    {step}" for step in failure.steps]
             lines.append(f"  {failure.replay}")

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode, UsageError
-from holdfast.foreign_text import tell
+from holdfast.contract.errors import ExitCode, UsageError
+from holdfast.text.foreign import tell
 from holdfast_conformance.report.document import Report
+from holdfast_conformance.report.scope import scope_of
 from holdfast_conformance.report.verify import Standing, verify
 from holdfast_conformance.verdict import PropertyResult, Status
 
@@ -63,8 +64,9 @@ def _got_worse(before: PropertyResult | None, after: PropertyResult) -> bool:
 
 
 def _scope_lines(before: Report, after: Report) -> Iterator[str]:
-    yield f"{before.driver.reference} {before.run.id}: {before.scope}"
-    yield f"{after.driver.reference} {after.run.id}: {after.scope}"
+    for report in (before, after):
+        stated = report.stated
+        yield f"{stated.driver.reference} {stated.run.id}: {scope_of(report)}"
     if before.suite != after.suite:
         yield f"the suite changed from {before.suite.version} to {after.suite.version}"
     lost, gained = set(before.badges) - set(after.badges), set(after.badges) - set(before.badges)

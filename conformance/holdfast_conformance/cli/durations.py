@@ -10,7 +10,7 @@ _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 
 def duration_s(text: str) -> float:
     """The seconds in a duration; ``typer.BadParameter`` when it is none."""
-    found = _FORM.fullmatch(text.strip())
-    if found is None:
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
         raise typer.BadParameter(f"{text!r} is no duration; write 90s, 10m or 2h")
-    return float(found[1]) * _UNITS_S[found[2]]
+    return float(match[1]) * _UNITS_S[match[2]]

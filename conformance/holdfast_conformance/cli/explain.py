@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from holdfast.foreign_text import tell, tell_json
+from holdfast.text.foreign import tell, tell_json
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES, gate_text
 from holdfast_conformance.judgement.registry import Property, find_property
-from holdfast_conformance.planted import planted_mutants
+from holdfast_conformance.planted_defects import planted_mutants
 
 
 class PlantedDefect(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,39 +42,39 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Explain a property: its statement, level and gate, and the defects that it must find."""
-    found = explanation_of(find_property(identifier))
+    explanation = explanation_of(find_property(identifier))
     if as_json:
-        tell_json(found)
+        tell_json(explanation)
         return
-    tell(f"{found.id}  {found.category}, level {found.level}")
-    tell(f"  {found.statement}")
-    tell(f"applies to  {' and '.join(found.roles)} stores{_exception(found)}")
-    if found.unchecked:
-        tell(f"no check    {found.unchecked}")
+    tell(f"{explanation.id}  {explanation.category}, level {explanation.level}")
+    tell(f"  {explanation.statement}")
+    tell(f"applies to  {' and '.join(explanation.roles)} stores{_exception(explanation)}")
+    if explanation.unchecked:
+        tell(f"no check    {explanation.unchecked}")
     else:
-        tell(f"passes when never violated in at least {found.min_exercise} occasions")
-    for mutant in found.mutants:
+        tell(f"passes when never violated in at least {explanation.min_exercise} occasions")
+    for mutant in explanation.mutants:
         tell(f"mutant      {mutant.name}: {mutant.statement}")
 
 
-def explanation_of(found: Property) -> Explanation:
+def explanation_of(entry: Property) -> Explanation:
     """The explanation of a property."""
     return Explanation(
-        id=found.id,
-        category=CATEGORIES.get(found.category, found.category),
-        level=found.level.value,
-        roles=tuple(role.value for role in found.roles),
-        statement=found.statement,
-        not_applicable=gate_text(found),
-        min_exercise=found.min_exercise,
+        id=entry.id,
+        category=CATEGORIES.get(entry.category, entry.category),
+        level=entry.level.value,
+        roles=tuple(role.value for role in entry.roles),
+        statement=entry.statement,
+        not_applicable=gate_text(entry),
+        min_exercise=entry.min_exercise,
         mutants=tuple(
             PlantedDefect(name=mutant.name, statement=mutant.statement)
             for mutant in planted_mutants()
-            if mutant.property == found.id
+            if mutant.property == entry.id
         ),
-        unchecked=found.unchecked,
+        unchecked=entry.unchecked,
     )
 
 
-def _exception(found: Explanation) -> str:
-    return f", except where {found.not_applicable}" if found.not_applicable else ""
+def _exception(explanation: Explanation) -> str:
+    return f", except where {explanation.not_applicable}" if explanation.not_applicable else ""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 
 DriverOption = Annotated[
     str,

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode, UsageError
-from holdfast.foreign_text import tell
+from holdfast.contract.errors import ExitCode, UsageError
+from holdfast.text.foreign import tell
 from holdfast_conformance.cli.named import BackendOption, DriverOption, driver_named
-from holdfast_conformance.reduction.reduce import OPS_MAX
-from holdfast_conformance.reduction.reducing import recorded_failure, reduce_recorded
+from holdfast_conformance.reduction.fewest_steps import OPS_MAX
+from holdfast_conformance.reduction.recorded_failure import recorded_failure, reduce_recorded
 from holdfast_conformance.replay_file import encode_repro, replay_command
 from holdfast_conformance.report.wording import describe_step
 from holdfast_conformance.stranger_files import refuse_to_write, write_over

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode
-from holdfast.foreign_text import tell
+from holdfast.contract.errors import ExitCode
+from holdfast.text.foreign import tell
 from holdfast_conformance.cli.named import BackendOption, DriverOption, driver_named
 from holdfast_conformance.reduction.replay import replay
 from holdfast_conformance.replay_file import read_repro

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode
-from holdfast.foreign_text import tell
+from holdfast.contract.errors import ExitCode
+from holdfast.text.foreign import tell
+from holdfast_conformance.report.scope import scope_of
 from holdfast_conformance.report.verify import STATEMENT, Standing, verify
 
 _EXIT = {
@@ -24,14 +25,16 @@ def register(app: typer.Typer) -> None:
 def verify_report(
     directory: Annotated[Path, typer.Argument(help="A report's directory.", metavar="DIR")],
 ) -> None:
-    """Hash every file of a report, make its plans again, judge its traces again, compare.
+    """Hash every file of a report, make all its plans again, judge its traces again, compare.
+
+    What is marked as stated is nobody's but the writer's.
 
     Exit codes: 0 verified, 1 rejected, 2 there is no report, 3 made by another suite.
     """
     outcome = verify(directory)
     if outcome.standing is Standing.RIGHT and outcome.report is not None:
         report = outcome.report
-        tell(f"{report.driver.reference}: {report.scope}", f"verified: {STATEMENT}")
+        tell(f"{report.stated.driver.reference}: {scope_of(report)}", f"verified: {STATEMENT}")
     else:
         verdict = "rejected" if outcome.standing is Standing.WRONG else "not verified"
         tell(f"{verdict}: {directory}", *(f"  {problem}" for problem in outcome.problems))

@@ -55,7 +55,7 @@ def draw(count: int, number: int) -> tuple[bytes, ...]:
 
     collect()
     # Hypothesis begins with the simplest value there is, which decides nothing.
-    found = tuple(data for data in drawn if any(data))[:count]
-    if len(found) < count:
-        raise AssertionError(f"Hypothesis drew {len(found)} of {count} plans")
-    return found
+    plans = tuple(data for data in drawn if any(data))[:count]
+    if len(plans) < count:
+        raise AssertionError(f"Hypothesis drew {len(plans)} of {count} plans")
+    return plans

@@ -2,13 +2,17 @@
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities
-from holdfast.requests import Role
-from holdfast_conformance.generate.image import ImageChance
-from holdfast_conformance.model.image import ImageModel
+from holdfast.contract.capabilities import ImageCapabilities
+from holdfast.contract.requests import GetStats, Role
+from holdfast_conformance.generate.image_steps import ImageChance
+from holdfast_conformance.model.image_store import ImageModel
+from holdfast_conformance.model.role_model import Fenced
 from holdfast_conformance.plan import Plan, Step, preparation
 from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.image_script import HOST
+
+_COUNTING = 6
+"""One plan in so many asks for figures after every step."""
 
 
 def random_image(
@@ -25,12 +29,14 @@ def random_image(
         steps=(),
     )
     model, chance = ImageModel(declared), ImageChance(declared, choices)
-    state = model.initial(plan)
+    # Any of the steps may turn out to be a late one.
+    state = msgspec.structs.replace(model.initial(plan), fenced=Fenced())
     for step in preparation(plan):
         state = model.expect(state, step).likely
-    taken: list[Step] = []
-    while len(taken) < steps and not choices.used_up:
+    drawn_steps: list[Step] = []
+    counting = choices.one_in(_COUNTING)
+    while len(drawn_steps) < steps and not choices.used_up:
         for step in chance.steps(state):
-            taken.append(step)
+            drawn_steps.extend((step, GetStats()) if counting else (step,))
             state = model.expect(state, step).likely
-    return msgspec.structs.replace(plan, steps=tuple(taken))
+    return msgspec.structs.replace(plan, steps=tuple(drawn_steps))

@@ -3,12 +3,12 @@
 Each plan enables only some of the rules, so that plans differ in kind and not only in order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
-from holdfast.capabilities import AccessMode, PrimaryCapabilities
-from holdfast.requests import (
+from holdfast.contract.capabilities import PrimaryCapabilities
+from holdfast.contract.requests import (
     AttachHost,
     CancelMaintenance,
     CheckHealth,
@@ -19,10 +19,8 @@ from holdfast.requests import (
     DetachHost,
     EnumerateOwned,
     GetSnapshot,
-    GetStats,
     GetVolume,
     Grant,
-    ListPools,
     ListSnapshots,
     ListVolumes,
     MaintainStore,
@@ -34,72 +32,41 @@ from holdfast.requests import (
     SnapshotSource,
     VolumeSource,
 )
-from holdfast_conformance.model.features import declared_features, features_of
-from holdfast_conformance.model.primary import PrimaryModel
-from holdfast_conformance.model.primary_state import PrimaryState
+from holdfast_conformance.generate.byte_steps import BYTE_RULES
+from holdfast_conformance.generate.further_rules import (
+    copy,
+    enumerated,
+    figure,
+    figures,
+    from_data,
+    late,
+    limit,
+    retry,
+)
+from holdfast_conformance.generate.random_together import together
+from holdfast_conformance.generate.walk import VOLUMES_MAX, Rule, Walk
+from holdfast_conformance.list_steps import NextPage, PagedList, TakePage, WalkSnapshots
 from holdfast_conformance.plan import (
     InspectStore,
     Plan,
+    ProbeCall,
+    ProbedCall,
     Reopen,
     Step,
+    UseDriver,
     WalkVolumes,
     WriteBlocks,
-    preparation,
 )
+from holdfast_conformance.plan_limits import DRIVERS_MAX
 from holdfast_conformance.scenarios.choices import Choices
-from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
+from holdfast_conformance.scenarios.script import ALL_HOSTS, Script
 
-VOLUMES_MAX = 6
-"""More live volumes than this teach nothing and make every observation longer."""
+_PAGE = "page"
+_PROBED_BACK = 12
+"""How many steps back the calls are that probes ask about."""
 
-Rule = Callable[["Walk"], Iterator[Step]]
-
-
-class Walk:
-    """One plan in the making: the model's state, and the steps that led there."""
-
-    def __init__(self, declared: PrimaryCapabilities, choices: Choices, plan: Plan) -> None:
-        self.script = Script(declared, choices)
-        self.choices = choices
-        self.declared = declared_features(declared)
-        self._model = PrimaryModel(declared)
-        self.state: PrimaryState = self._model.initial(plan)
-        self.steps: list[Step] = []
-        for step in preparation(plan):
-            self._follow(step)
-
-    def take(self, step: Step) -> None:
-        """Append a step, unless it needs what is not declared."""
-        if self.declared.issuperset(features_of(step)):
-            self.steps.append(step)
-            self._follow(step)
-
-    def _follow(self, step: Step) -> None:
-        self.state = self._model.expect(self.state, step).likely
-
-    def volume(self) -> str:
-        """A live volume most of the time, else one that was deleted or never was."""
-        live = tuple(self.state.volumes)
-        if live and not self.choices.one_in(12):
-            return self.choices.pick(live)
-        if not live and self.choices.below(4):
-            self.take(self.script.create())
-            return next(iter(self.state.volumes), "never-was")
-        return self.choices.pick((*sorted(self.state.deleted), "never-was"))
-
-    def snapshot(self) -> str:
-        """A live snapshot, if there is one."""
-        return self.choices.pick((*self.state.snapshots, "no-snapshot"))
-
-    def host(self) -> str:
-        """An attached host most of the time."""
-        if self.choices.one_in(15):
-            return self.choices.pick((*ALL_HOSTS, STRANGER))
-        return self.choices.pick(sorted(self.state.store.hosts) or ALL_HOSTS[:1])
-
-    def mode(self) -> AccessMode:
-        """A declared mode."""
-        return self.choices.pick(self.script.declared.access.modes)
+_COUNTING = 4
+"""One plan in so many asks for figures after every step."""
 
 
 def random_primary(
@@ -119,23 +86,26 @@ def random_primary(
     walk = Walk(declared, choices, plan)
     rules = (*_ALWAYS, *(rule for rule in _SOMETIMES if choices.below(2)))
     for _ in range(1 + choices.below(2)):
-        walk.take(walk.script.create())
+        walk.take(walk.create())
+    counting = choices.one_in(_COUNTING)
     while len(walk.steps) < steps and not choices.used_up:
         for step in choices.pick(rules)(walk):
             walk.take(step)
+            if counting:
+                walk.take(figure(walk))
     return msgspec.structs.replace(plan, steps=tuple(walk.steps))
 
 
 def _create(walk: Walk) -> Iterator[Step]:
     if len(walk.state.volumes) < VOLUMES_MAX:
-        yield walk.script.create()
+        yield walk.create()
 
 
 def _create_odd(walk: Walk) -> Iterator[Step]:
     if len(walk.state.volumes) < VOLUMES_MAX:
         size = walk.script.size(1) + 1 + walk.choices.below(5000)
         largest = walk.script.declared.volume.size_max_bytes
-        yield CreateVolume(key=walk.script.name(), size_bytes=min(size, largest))
+        yield CreateVolume(key=walk.name(), size_bytes=min(size, largest))
 
 
 def _create_over(walk: Walk) -> Iterator[Step]:
@@ -148,16 +118,14 @@ def _clone(walk: Walk) -> Iterator[Step]:
     if source is not None and len(walk.state.volumes) < VOLUMES_MAX:
         larger = walk.script.unit * walk.choices.below(3)
         size = source.size_bytes + larger
-        yield CreateVolume(key=walk.script.name(), size_bytes=size, source=SnapshotSource(key))
+        yield CreateVolume(key=walk.name(), size_bytes=size, source=SnapshotSource(key))
 
 
 def _clone_volume(walk: Walk) -> Iterator[Step]:
     key = walk.volume()
     source = walk.state.volumes.get(key)
     if source is not None and len(walk.state.volumes) < VOLUMES_MAX:
-        yield CreateVolume(
-            key=walk.script.name(), size_bytes=source.size_bytes, source=VolumeSource(key)
-        )
+        yield CreateVolume(key=walk.name(), size_bytes=source.size_bytes, source=VolumeSource(key))
 
 
 def _get(walk: Walk) -> Iterator[Step]:
@@ -221,7 +189,7 @@ def _read(walk: Walk) -> Iterator[Step]:
 
 def _snapshot(walk: Walk) -> Iterator[Step]:
     if len(walk.state.snapshots) < VOLUMES_MAX:
-        yield CreateSnapshot(key=walk.script.name(), volume=walk.volume())
+        yield CreateSnapshot(key=walk.name(), volume=walk.volume())
 
 
 def _snapshot_over(walk: Walk) -> Iterator[Step]:
@@ -255,7 +223,7 @@ def _write_between(walk: Walk) -> Iterator[Step]:
         yield step
         if isinstance(step, WriteBlocks):
             if len(walk.state.snapshots) < VOLUMES_MAX:
-                yield walk.script.snapshot(step.volume)
+                yield walk.script.snapshot(step.volume, walk.name())
             yield msgspec.structs.replace(step, generation=walk.script.generation())
 
 
@@ -266,12 +234,28 @@ def _repeat(walk: Walk) -> Iterator[Step]:
         yield walk.steps[-back]
 
 
+def _probe(walk: Walk) -> Iterator[Step]:
+    """What became of a call that was made before, a late one rather, or of one that never was."""
+    calls = [step for step in walk.steps[-_PROBED_BACK:] if isinstance(step, ProbedCall)]
+    key = walk.volume()
+    never: tuple[ProbedCall, ...] = (
+        DeleteVolume(key=key),
+        walk.script.create(key),
+        CreateSnapshot(key=walk.snapshot(), volume=key),
+        Revoke(volume=key, host=walk.host()),
+    )
+    for _ in range(1 + walk.choices.below(2)):
+        made = calls and not walk.choices.one_in(4)
+        yield ProbeCall(call=walk.choices.pick(calls if made else never))
+
+
 def _look(walk: Walk) -> Iterator[Step]:
     limit = 1 + walk.choices.below(4)
     looks: tuple[Step, ...] = (
         ListVolumes(limit=limit),
         WalkVolumes(limit=limit),
         ListSnapshots(limit=limit),
+        WalkSnapshots(volume=walk.volume(), limit=limit),
         EnumerateOwned(),
         InspectStore(),
         CheckHealth(),
@@ -279,13 +263,21 @@ def _look(walk: Walk) -> Iterator[Step]:
     yield walk.choices.pick(looks)
 
 
-def _figures(walk: Walk) -> Iterator[Step]:
-    yield GetStats() if walk.choices.below(2) else ListPools()
+def _page(walk: Walk) -> Iterator[Step]:
+    """A page to go on from later, or the one after it, of its list or of another."""
+    limit = 1 + walk.choices.below(3)
+    lists: tuple[PagedList, ...] = (ListVolumes(limit=limit), ListSnapshots(limit=limit))
+    if walk.choices.one_in(3):
+        yield TakePage(page=_PAGE, of=walk.choices.pick(lists))
+    page = walk.state.pages.get(_PAGE)
+    if page is not None:
+        same = not walk.choices.one_in(4)
+        yield NextPage(page=_PAGE, of=page.of if same else walk.choices.pick(lists))
 
 
 def _maintain(walk: Walk) -> Iterator[Step]:
     yield MaintainStore()
-    yield walk.script.create()
+    yield walk.create()
     if walk.choices.below(3):
         yield CancelMaintenance()
 
@@ -296,14 +288,44 @@ def _cancel(walk: Walk) -> Iterator[Step]:
 
 
 def _attach(walk: Walk) -> Iterator[Step]:
-    host = walk.choices.pick(ALL_HOSTS)
+    host = walk.odd_name() if walk.choices.one_in(3) else walk.choices.pick(ALL_HOSTS)
     yield AttachHost(host=host) if walk.choices.below(2) else DetachHost(host=host)
+
+
+def _together(walk: Walk) -> Iterator[Step]:
+    def draw() -> Step | None:
+        return next(walk.choices.pick(_AT_ONCE)(walk), None)
+
+    yield from together(walk.choices, walk.declared, draw)
+
+
+def _other_driver(walk: Walk) -> Iterator[Step]:
+    """Go on through another driver; both stay open."""
+    yield UseDriver(number=walk.choices.below(DRIVERS_MAX))
 
 
 def _reopen(_: Walk) -> Iterator[Step]:
     yield Reopen()
 
 
+_AT_ONCE: tuple[Rule, ...] = (
+    _create,
+    _create_over,
+    _clone,
+    _clone_volume,
+    _get,
+    _delete,
+    _resize,
+    _grant,
+    _grant,
+    _revoke,
+    _open,
+    _snapshot,
+    _snapshot_over,
+    _get_snapshot,
+    _delete_snapshot,
+    enumerated,
+)
 _ALWAYS: tuple[Rule, ...] = (
     _create,
     _create,
@@ -333,9 +355,22 @@ _SOMETIMES: tuple[Rule, ...] = (
     _revert,
     _write_between,
     _repeat,
+    _probe,
+    late,
+    retry,
+    _page,
     _look,
-    _figures,
+    figures,
+    copy,
+    from_data,
+    limit,
     _maintain,
     _attach,
     _reopen,
+    *BYTE_RULES,
+    _together,
+    _together,
+    _together,
+    _other_driver,
+    _other_driver,
 )

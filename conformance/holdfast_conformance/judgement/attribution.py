@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from holdfast.infos import OwnedKind
-from holdfast_conformance.judgement.evidence import StepMoment, Violated
+from holdfast.contract.answers import OwnedKind
+from holdfast_conformance.judgement.evidence import StepMoment, TogetherMoment, Violated
 from holdfast_conformance.model.difference import Aspect, Difference
 
 _BY_VERB: Mapping[str, str] = {
@@ -25,6 +25,11 @@ _BY_VERB: Mapping[str, str] = {
     "read_stale": "ACC-06",
     "write_blocks": "ACC-01",
     "read_blocks": "ACC-01",
+    "write_bytes": "DAT-05",
+    "write_ranges": "DAT-05",
+    "read_bytes": "DAT-05",
+    "discard_bytes": "DAT-06",
+    "keep_handle": "ACC-01",
     "pools": "CST-01",
     "stats": "CST-01",
     "health": "CAP-06",
@@ -45,6 +50,12 @@ _BY_VERB: Mapping[str, str] = {
     "make_address": "IMG-14",
     "fetch_address": "IMG-13",
     "fetch_expired": "IMG-13",
+    "probe": "PRB-01",
+    "late": "FEN-01",
+    "walk_snapshots": "LST-01",
+    "take_page": "LST-02",
+    "next_page": "LST-02",
+    "enumerate": "PRB-05",
     "initialize": "LIF-01",
     "initialize_bad": "LIF-02",
     "inspect_store": "LIF-01",
@@ -68,8 +79,12 @@ _LAST = "CAP-03"
 """Applies to every store: a declared operation does not do what it is for."""
 
 
-def attribute(moment: StepMoment, applicable: frozenset[str]) -> tuple[str, Violated]:
+def attribute(
+    moment: StepMoment | TogetherMoment, applicable: frozenset[str]
+) -> tuple[str, Violated]:
     """The property that is violated by an unclaimed divergence, and how."""
+    if isinstance(moment, TogetherMoment):
+        return _LAST, Violated(f"{moment.verb} at once: as in some order", moment.observed_outcome)
     if not moment.allowed:
         wrong = Violated(f"{moment.verb}: {moment.expected_outcome}", moment.observed_outcome)
         return _first(applicable, _BY_VERB.get(moment.verb, _LAST)), wrong
@@ -99,4 +114,4 @@ def _candidates(difference: Difference) -> tuple[str, ...]:
 
 
 def _first(applicable: frozenset[str], *candidates: str) -> str:
-    return next((found for found in candidates if found in applicable), _LAST)
+    return next((candidate for candidate in candidates if candidate in applicable), _LAST)

@@ -1,6 +1,6 @@
 """The catalogue of properties in words: its categories, and where each property applies."""
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     ImageCapabilities,
     ListCapabilities,
@@ -8,7 +8,7 @@ from holdfast.capabilities import (
     UploadCapabilities,
     VolumeCapabilities,
 )
-from holdfast.requests import Role
+from holdfast.contract.requests import Role
 from holdfast_conformance.judgement.evidence import Capabilities
 from holdfast_conformance.judgement.registry import Property
 
@@ -24,6 +24,9 @@ CATEGORIES = {
     "QOS": "Quality of service",
     "IMG": "Image store",
     "IDM": "Idempotency",
+    "PRB": "Probe and enumerate",
+    "FEN": "Fences",
+    "LST": "Lists",
     "DAT": "Data integrity",
     "ERR": "Errors",
     "SEC": "Security",
@@ -50,7 +53,7 @@ _BARE: dict[Role, Capabilities] = {
 """Documents that declare as little as possible: what a gate says of them is its text."""
 
 
-def gate_text(found: Property) -> str:
+def gate_text(entry: Property) -> str:
     """Where a property does not apply, in words; empty when it applies to every store."""
-    reasons = (found.gate(_BARE[role]) for role in found.roles)
+    reasons = (entry.gate(_BARE[role]) for role in entry.roles)
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast_conformance.plan import Plan, preparation
+from holdfast_conformance.plan import Plan, calls_of, preparation
 from holdfast_conformance.trace import (
     Broken,
     Ended,
@@ -20,13 +20,15 @@ class Course:
     """Follows the records of one trace and compares them with what an executor writes.
 
     That is one ``Loaded`` alone; or ``Started``, then each step of the preparation and of the plan
-    with its observation, then ``Ended``; or the beginning of this, ended by ``Broken``.
+    with its observation, then ``Ended``; or the beginning of this, ended by ``Broken``. A client
+    makes one call at a time, and none returns before it was made.
     """
 
     def __init__(self) -> None:
         self._due: Iterator[str] | None = None
         self._broken = False
         self._wrong = ""
+        self._returned_s: dict[int, float] = {}
 
     def take(self, record: TraceRecord) -> None:
         """Take the next record."""
@@ -43,8 +45,17 @@ class Course:
                 self._broken, self._due = True, iter(())
             case _ if came != due:
                 self._wrong = f"{came} came where {due} was due"
+            case Stepped():
+                self._time(record)
             case _:
                 pass
+
+    def _time(self, record: Stepped) -> None:
+        """Look at when a call was made and when it returned."""
+        before_s = self._returned_s.get(record.client, record.invoked_s)
+        if not before_s <= record.invoked_s <= record.returned_s:
+            self._wrong = f"{_said(record)} is of no time at which client {record.client} called"
+        self._returned_s[record.client] = record.returned_s
 
     @property
     def left(self) -> bool:
@@ -61,16 +72,22 @@ class Course:
 
 def _whole(plan: Plan) -> Iterator[str]:
     """What an executor writes after ``Started`` when nothing goes wrong."""
-    for index in (*range(-1, -1 - len(preparation(plan)), -1), *range(len(plan.steps))):
-        yield f"the outcome of step {index}"
+    prepared = ((-1 - offset, step) for offset, step in enumerate(preparation(plan)))
+    for index, step in (*prepared, *enumerate(plan.steps)):
+        for client, _ in enumerate(calls_of(step)):
+            yield _outcome_of(index, client)
         yield f"the observation of step {index}"
     yield "the end"
+
+
+def _outcome_of(index: int, client: int) -> str:
+    return f"the outcome of step {index}" + (f" by client {client}" if client else "")
 
 
 def _said(record: TraceRecord) -> str:
     match record:
         case Stepped():
-            return f"the outcome of step {record.index}"
+            return _outcome_of(record.index, record.client)
         case Observed():
             return f"the observation of step {record.index}"
         case Ended():

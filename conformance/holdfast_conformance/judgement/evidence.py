@@ -8,14 +8,14 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind
-from holdfast.requests import Request, verb_of
-from holdfast.testbed import Inspected
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Request, verb_of
+from holdfast.contract.testbed import Inspected
 from holdfast_conformance.model.difference import Aspect, Difference, Where
-from holdfast_conformance.model.expectation import Expectation, ModelState
-from holdfast_conformance.plan import Plan, Step
+from holdfast_conformance.model.role_model import Expectation, ModelState
+from holdfast_conformance.plan import Plan, Step, Together, subject_of
 from holdfast_conformance.trace import (
     Broken,
     Ended,
@@ -29,6 +29,17 @@ from holdfast_conformance.trace import (
 
 Capabilities: TypeAlias = PrimaryCapabilities | ImageCapabilities
 Situation = TypeVar("Situation", bound=str)
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """What came of a call, for a person."""
+    match outcome:
+        case Returned():
+            return "success"
+        case Raised():
+            return f"{outcome.kind.value}: {outcome.cause}"
+        case _:
+            return f"nonsense: {outcome.what}"
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -45,7 +56,8 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     outcome was not allowed). ``inventory_after`` is ``None`` where the step was not observed.
     ``figures`` are the allocated bytes and the number of objects, by verb, as the store reported
     them when it last held exactly the same things. ``owned`` are the keys of everything that lives
-    after the step, the store and its grants excepted.
+    after the step, the store and its grants excepted. ``crossed`` says that another driver of the
+    plan made the last change of what the step names.
     """
 
     capabilities: Capabilities
@@ -64,6 +76,9 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     repeats: Earlier | None
     figures: Mapping[str, tuple[int, ...]]
     owned: frozenset[str]
+    crossed: bool = False
+    refused_before: bool = False
+    """Whether a call of this verb about the same object was rightly refused before."""
 
     @property
     def outcome(self) -> Outcome:
@@ -105,13 +120,7 @@ class StepMoment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def observed_outcome(self) -> str:
         """What came, for a person."""
-        match self.outcome:
-            case Returned():
-                return "success"
-            case Raised():
-                return f"{self.outcome.kind.value}: {self.outcome.cause}"
-            case _:
-                return f"nonsense: {self.outcome.what}"
+        return outcome_text(self.outcome)
 
     def is_situation(self, *situations: str) -> bool:
         """Whether the step is of one of these situations."""
@@ -149,12 +158,12 @@ class EndMoment(msgspec.Struct, frozen=True, kw_only=True):
         """What the inspector or the driver still found (of these kinds), for a person."""
         inspected = [(thing.kind, thing.key or thing.detail) for thing in self.ended.left]
         owned = [(thing.kind, thing.key or thing.id) for thing in self.ended.enumerated]
-        found = [
+        names = [
             f"{kind.value} {name!r}"
             for kind, name in (*inspected, *owned)
             if not kinds or kind in kinds
         ]
-        return ", ".join(dict.fromkeys(found))
+        return ", ".join(dict.fromkeys(names))
 
 
 class LoadMoment(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +181,44 @@ class BrokenMoment(msgspec.Struct, frozen=True, kw_only=True):
     broken: Broken
 
 
-Moment: TypeAlias = StepMoment | EndMoment | LoadMoment | BrokenMoment
+class TogetherMoment(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls that were made at once, with the observation that follows the last of them.
+
+    ``stepped`` are their records in the order of the step's calls. ``after`` is a state that some
+    order of them leaves, ``None`` where no order allows what came. ``differences`` are what that
+    order does not explain.
+    """
+
+    capabilities: Capabilities
+    plan: Plan
+    index: int
+    step: Together
+    after: ModelState | None
+    stepped: tuple[Stepped, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether some order of the calls allows their outcomes."""
+        return self.after is not None
+
+    @property
+    def calls(self) -> tuple[tuple[Step, Stepped], ...]:
+        """Each call with its record."""
+        return tuple(zip(self.step.steps, self.stepped, strict=False))
+
+    @property
+    def verb(self) -> str:
+        """The verbs of the calls."""
+        return " and ".join(verb_of(call) for call in self.step.steps)
+
+    @property
+    def observed_outcome(self) -> str:
+        """What came, for a person."""
+        return " and ".join(outcome_text(stepped.outcome) for stepped in self.stepped)
+
+
+Moment: TypeAlias = StepMoment | TogetherMoment | EndMoment | LoadMoment | BrokenMoment
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -218,6 +264,19 @@ def agreed(
     return violated_by(differences) if differences else Held(aspects)
 
 
+def agreed_in(moment: StepMoment, *situations: str) -> Judgement:
+    """As ``agreed``, about every difference, in these situations while the backend is up."""
+    if not moment.is_situation(*situations) or moment.before.down:
+        return None
+    return agreed(moment, *moment.differences)
+
+
+def none_left(moment: EndMoment, expected: str, *kinds: OwnedKind) -> Judgement:
+    """Violated where something (of these kinds) is left, and nothing where that is not so."""
+    leftovers = moment.left(*kinds)
+    return Violated(expected, leftovers) if leftovers else None
+
+
 def covered(moment: StepMoment, named: Mapping[Situation, str]) -> tuple[str, ...]:
     """The names of those situations that the step is of."""
     return tuple(name for situation, name in named.items() if moment.is_situation(situation))
@@ -233,8 +292,9 @@ def agreed_on(
 
 def object_of(step: Request) -> str:
     """The key of the object that a step is about, or an empty string."""
+    subject = subject_of(step)
     for name in ("key", "volume", "upload", "host", "name"):
-        value = getattr(step, name, "")
+        value = getattr(subject, name, "")
         if value:
             return str(value)
     return ""

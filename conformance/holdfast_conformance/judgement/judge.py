@@ -5,14 +5,14 @@ model, since what follows proves nothing. ``judge`` feeds each trace to one and 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
-from holdfast.foreign_text import capped
-from holdfast.requests import Role
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
+from holdfast.contract.requests import Role
+from holdfast.text.foreign import capped
 from holdfast_conformance.judgement.attribution import attribute
 from holdfast_conformance.judgement.completeness import Course
 from holdfast_conformance.judgement.evidence import (
@@ -22,9 +22,10 @@ from holdfast_conformance.judgement.evidence import (
     LoadMoment,
     Moment,
     StepMoment,
+    TogetherMoment,
     Violated,
 )
-from holdfast_conformance.judgement.follow import PlanFollower
+from holdfast_conformance.judgement.plan_follower import PlanFollower
 from holdfast_conformance.judgement.registry import Property
 from holdfast_conformance.trace import Loaded, Started, TraceRecord
 from holdfast_conformance.trace_lines import UNREADABLE
@@ -32,6 +33,9 @@ from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status,
 
 COMPLETE_TO = Level.L1
 """The highest level of which every row is in the registry; none above it is awarded."""
+
+NOT_CUT: Mapping[Role, str] = {}
+"""Every role was run through all of its plans."""
 
 FINDINGS_MAX = 20
 """How many findings of one property a verdict lists."""
@@ -91,6 +95,7 @@ class PlanJudge:
         if self._follower is not None and not self.diverged:
             for index, moment in self._follower.finish():
                 self._see(moment, index)
+        self._follower = None  # which holds all that the trace's store ever held
 
     def incomplete(self) -> str:
         """After ``finish``: why the trace proves nothing, or an empty string.
@@ -105,7 +110,7 @@ class PlanJudge:
         self.role = record.role
         self.capabilities = capabilities_in(record)
         self._plan = f"load-{record.role.value}"
-        self._applicable = tuple(found for found in self._all if record.role in found.roles)
+        self._applicable = tuple(entry for entry in self._all if record.role in entry.roles)
         self._see(LoadMoment(loaded=record), 0)
 
     def _start(self, record: Started) -> None:
@@ -113,9 +118,9 @@ class PlanJudge:
         self.capabilities = record.capabilities
         self._plan = record.plan.id
         self._applicable = tuple(
-            found
-            for found in self._all
-            if record.plan.role in found.roles and found.gate(record.capabilities) is None
+            entry
+            for entry in self._all
+            if record.plan.role in entry.roles and entry.gate(record.capabilities) is None
         )
         self._follower = PlanFollower(record)
 
@@ -123,20 +128,22 @@ class PlanJudge:
         if self.diverged:
             return
         claimed = False
-        for found in self._applicable:
-            judgement = found.check(moment) if found.check is not None else None
+        for entry in self._applicable:
+            judgement = entry.check(moment) if entry.check is not None else None
             if isinstance(judgement, Violated):
                 claimed = True
-                self._violate(found.id, index, judgement)
+                self._violate(entry.id, index, judgement)
             elif isinstance(judgement, Held):
-                self.exercised[found.id] += 1
-                self.aspects.update((found.id, aspect) for aspect in judgement.aspects)
+                self.exercised[entry.id] += 1
+                self.aspects.update((entry.id, aspect) for aspect in judgement.aspects)
         if isinstance(moment, BrokenMoment):
             self.diverged = True
-        elif isinstance(moment, StepMoment) and (not moment.allowed or moment.differences):
+        elif isinstance(moment, StepMoment | TogetherMoment) and (
+            not moment.allowed or moment.differences
+        ):
             self.diverged = True
             if not claimed:
-                known = frozenset(found.id for found in self._applicable)
+                known = frozenset(entry.id for entry in self._applicable)
                 identifier, judgement = attribute(moment, known)
                 self._violate(identifier, index, judgement)
 
@@ -163,6 +170,8 @@ class _Role:
         self.plans = 0
         self.incomplete = ""
         """Why the first trace that proves nothing does not, or an empty string."""
+        self.cut = ""
+        """Why only the beginning of the role's plans was run, or an empty string."""
 
     def add(self, judged: PlanJudge) -> None:
         """Count one trace."""
@@ -172,9 +181,9 @@ class _Role:
         self.plans += not judged.loaded
         self.incomplete = self.incomplete or judged.incomplete()
         for finding in judged.findings:
-            kept = self.findings.setdefault(finding.property, [])
-            if len(kept) < FINDINGS_MAX:
-                kept.append(finding)
+            findings = self.findings.setdefault(finding.property, [])
+            if len(findings) < FINDINGS_MAX:
+                findings.append(finding)
 
 
 class Judging:
@@ -198,18 +207,22 @@ class Judging:
         if judged.role is not None:
             self._roles.setdefault(judged.role, _Role()).add(judged)
 
-    def verdict(self, requested: Level) -> Verdict:
+    def verdict(self, requested: Level, cut: Mapping[Role, str] = NOT_CUT) -> Verdict:
         """The verdict on everything that was taken.
 
         Args:
             requested: the level asked for; properties above it are judged as far as they were seen.
+            cut: for each role that was not run through all of its plans, the reason.
         """
         roles = self._roles
+        for role, reason in cut.items():
+            if role in roles:
+                roles[role].cut = reason
         results = tuple(
             _combined(
-                found, [_result(found, role, roles[role]) for role in found.roles if role in roles]
+                entry, [_result(entry, role, roles[role]) for role in entry.roles if role in roles]
             )
-            for found in self._properties
+            for entry in self._properties
         )
         level = _level(results, exercised=any(role.plans for role in roles.values()))
         failed = any(result.status is Status.FAIL for result in results)
@@ -239,27 +252,14 @@ def judge(
     return judging.verdict(requested)
 
 
-def _result(found: Property, name: Role, role: _Role) -> PropertyResult:
+def _result(entry: Property, name: Role, role: _Role) -> PropertyResult:
     """One property's result in one role."""
-    count = role.exercised[found.id]
-    findings = tuple(role.findings.get(found.id, ())[:FINDINGS_MAX])
-    gated = found.gate(role.capabilities) if role.capabilities is not None else None
-    if findings:
-        status, reason = Status.FAIL, ""
-    elif role.incomplete:
-        status, reason = Status.ERROR, role.incomplete
-    elif gated is not None:
-        status, reason = Status.NOT_APPLICABLE, gated
-    elif not count and name in found.spared:
-        status, reason = Status.NOT_APPLICABLE, found.spared[name]
-    elif found.check is None:
-        status, reason = Status.VACUOUS, found.unchecked
-    else:
-        reason = _lacking(found, role, count)
-        status = Status.VACUOUS if reason else Status.PASS
+    count = role.exercised[entry.id]
+    findings = tuple(role.findings.get(entry.id, ())[:FINDINGS_MAX])
+    status, reason = (Status.FAIL, "") if findings else _unviolated(entry, name, role)
     return PropertyResult(
-        id=found.id,
-        level=found.level,
+        id=entry.id,
+        level=entry.level,
         status=status,
         exercised=count,
         reason=reason,
@@ -267,27 +267,45 @@ def _result(found: Property, name: Role, role: _Role) -> PropertyResult:
     )
 
 
-def _lacking(found: Property, role: _Role, count: int) -> str:
+def _unviolated(entry: Property, name: Role, role: _Role) -> tuple[Status, str]:
+    """What a property is worth in a role where nothing violated it, and why."""
+    count = role.exercised[entry.id]
+    if role.incomplete:
+        return Status.ERROR, role.incomplete
+    gated = entry.gate(role.capabilities) if role.capabilities is not None else None
+    if gated is not None:
+        return Status.NOT_APPLICABLE, gated
+    if not count and name in entry.spared:
+        return Status.NOT_APPLICABLE, entry.spared[name]
+    if entry.check is None:
+        return Status.VACUOUS, entry.unchecked
+    # Loading alone decides L0; no other level is known before all plans were run.
+    reason = role.cut if entry.level is not Level.L0 else ""
+    reason = reason or _lacking(entry, role, count)
+    return (Status.VACUOUS if reason else Status.PASS), reason
+
+
+def _lacking(entry: Property, role: _Role, count: int) -> str:
     """Why a property that was never violated is no pass, or an empty string."""
-    if count < found.min_exercise:
-        return f"exercised {count} times, {found.min_exercise} are needed"
-    wanted = found.aspects(role.capabilities) if role.capabilities is not None else ()
-    missing = [aspect for aspect in wanted if (found.id, aspect) not in role.aspects]
+    if count < entry.min_exercise:
+        return f"exercised {count} times, {entry.min_exercise} are needed"
+    aspects = entry.aspects(role.capabilities) if role.capabilities is not None else ()
+    missing = [aspect for aspect in aspects if (entry.id, aspect) not in role.aspects]
     return f"never exercised: {', '.join(missing)}" if missing else ""
 
 
 _WORST_FIRST = (Status.FAIL, Status.ERROR, Status.VACUOUS, Status.PASS, Status.NOT_APPLICABLE)
 
 
-def _combined(found: Property, results: Sequence[PropertyResult]) -> PropertyResult:
+def _combined(entry: Property, results: Sequence[PropertyResult]) -> PropertyResult:
     """One result for all roles: the worst status, and what all of them counted."""
     if not results:
         return PropertyResult(
-            id=found.id,
-            level=found.level,
+            id=entry.id,
+            level=entry.level,
             status=Status.NOT_APPLICABLE,
             exercised=0,
-            reason=f"no {' or '.join(role.value for role in found.roles)} store was opened",
+            reason=f"no {' or '.join(role.value for role in entry.roles)} store was opened",
         )
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.status))
     return msgspec.structs.replace(
@@ -316,9 +334,9 @@ def capabilities_in(record: Loaded) -> Capabilities | None:
     expected: Any = PrimaryCapabilities if record.role is Role.PRIMARY else ImageCapabilities
     for document in record.documents:
         try:
-            found: Capabilities = msgspec.json.decode(document, type=expected)
+            capabilities: Capabilities = msgspec.json.decode(document, type=expected)
         except UNREADABLE:
             continue
-        if not nonsense_in(found):
-            return found
+        if not nonsense_in(capabilities):
+            return capabilities
     return None

@@ -6,13 +6,13 @@ made from this registry.
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias
 
 import msgspec
 
-from holdfast.errors import ConfigurationError
-from holdfast.opening import nearest_names
-from holdfast.requests import Role
+from holdfast.contract.errors import ConfigurationError
+from holdfast.contract.requests import Role
+from holdfast.text.nearest import nearest_names
 from holdfast_conformance.judgement.evidence import Capabilities, Judgement, Moment, StepMoment
 from holdfast_conformance.verdict import Level
 
@@ -20,6 +20,8 @@ Check: TypeAlias = Callable[[Moment], Judgement]
 StepCheck: TypeAlias = Callable[[StepMoment], Judgement]
 Gate: TypeAlias = Callable[[Capabilities], str | None]
 Aspects: TypeAlias = Callable[[Capabilities], tuple[str, ...]]
+
+_Registered = ParamSpec("_Registered")
 
 BOTH_ROLES = (Role.PRIMARY, Role.IMAGE)
 MIN_EXERCISE = 3
@@ -107,36 +109,28 @@ def checks(
     return register
 
 
-def checks_steps(
-    identifier: str,
-    level: Level,
-    statement: str,
-    *,
-    roles: tuple[Role, ...] = BOTH_ROLES,
-    gate: Gate = always,
-    min_exercise: int = MIN_EXERCISE,
-    aspects: Aspects = no_aspects,
-    spared: Mapping[Role, str] = NOBODY,
-) -> Callable[[StepCheck], StepCheck]:
-    """Like ``checks``, for a check that only looks at executed steps."""
+def _of_steps(
+    register_for: Callable[_Registered, Callable[[Check], Check]],
+) -> Callable[_Registered, Callable[[StepCheck], StepCheck]]:
+    """The same registration for checks that only look at executed steps."""
 
-    def register(check: StepCheck) -> StepCheck:
-        def of_step(moment: Moment) -> Judgement:
-            return check(moment) if isinstance(moment, StepMoment) else None
+    def checks_steps(
+        *args: _Registered.args, **kwargs: _Registered.kwargs
+    ) -> Callable[[StepCheck], StepCheck]:
+        def register(check: StepCheck) -> StepCheck:
+            def of_step(moment: Moment) -> Judgement:
+                return check(moment) if isinstance(moment, StepMoment) else None
 
-        checks(
-            identifier,
-            level,
-            statement,
-            roles=roles,
-            gate=gate,
-            min_exercise=min_exercise,
-            aspects=aspects,
-            spared=spared,
-        )(of_step)
-        return check
+            register_for(*args, **kwargs)(of_step)
+            return check
 
-    return register
+        return register
+
+    return checks_steps
+
+
+checks_steps = _of_steps(checks)
+"""Like ``checks``, for a check that only looks at executed steps."""
 
 
 def unchecked(
@@ -167,21 +161,21 @@ def all_properties() -> tuple[Property, ...]:
     """Every property of the suite, in the order of the ids."""
     importlib.import_module("holdfast_conformance.properties")  # registers them
 
-    return tuple(sorted(_registered.values(), key=lambda found: found.id))
+    return tuple(sorted(_registered.values(), key=lambda entry: entry.id))
 
 
-def _add(found: Property) -> None:
-    if found.id in _registered:
-        raise ValueError(f"property {found.id} is registered twice")
-    _registered[found.id] = found
+def _add(entry: Property) -> None:
+    if entry.id in _registered:
+        raise ValueError(f"property {entry.id} is registered twice")
+    _registered[entry.id] = entry
 
 
 def find_property(identifier: str) -> Property:
     """The property of this id, in either case; ``ConfigurationError`` when there is none."""
-    properties = {found.id: found for found in all_properties()}
-    found = properties.get(identifier.upper())
-    if found is None:
+    properties = {entry.id: entry for entry in all_properties()}
+    entry = properties.get(identifier.upper())
+    if entry is None:
         raise ConfigurationError(
             f"no property {identifier!r}; {nearest_names(identifier.upper(), list(properties))}"
         )
-    return found
+    return entry

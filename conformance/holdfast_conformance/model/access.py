@@ -2,15 +2,18 @@
 
 import msgspec
 
-from holdfast.capabilities import AccessMode
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Grant, Open, Revoke
 from holdfast.data import BLOCK_BYTES
-from holdfast.errors import ErrorKind
-from holdfast.requests import Grant, Open, Revoke
+from holdfast_conformance.byte_steps import KeepHandle
+from holdfast_conformance.model.allowed_outcomes import Reasons, Ruling
 from holdfast_conformance.model.primary_state import PrimaryState, Situation
-from holdfast_conformance.model.ruling import Reasons, Ruling
 from holdfast_conformance.plan import ReadBlocks, ReadStale, WriteBlocks
 
 _S = Situation
+USELESS = (ErrorKind.DENIED, ErrorKind.NOT_FOUND, ErrorKind.UNAVAILABLE)
+"""How a handle fails under which nothing is granted any more."""
 
 
 def grant(state: PrimaryState, step: Grant) -> Ruling:
@@ -30,8 +33,8 @@ def grant(state: PrimaryState, step: Grant) -> Ruling:
     if step.host not in state.store.hosts:
         reasons.note(_S.GRANT_HOST, ErrorKind.NOT_FOUND)
     others = [
-        granted.mode
-        for (volume, host), granted in state.grants.items()
+        model.mode
+        for (volume, host), model in state.grants.items()
         if volume == step.volume and host != step.host
     ]
     if others and AccessMode.EXCLUSIVE in (step.mode, *others):
@@ -53,7 +56,7 @@ def revoke(state: PrimaryState, step: Revoke) -> Ruling:
     return reasons.ruling(state.with_grant((step.volume, step.host), None))
 
 
-def open_volume(state: PrimaryState, step: Open) -> Ruling:
+def open_volume(state: PrimaryState, step: Open | KeepHandle) -> Ruling:
     """``open``."""
     reasons = Reasons()
     if step.volume not in state.volumes:
@@ -69,11 +72,11 @@ def write(state: PrimaryState, step: WriteBlocks) -> Ruling:
     """A write of whole stamped blocks through the host's handle."""
     reasons = Reasons()
     volume = state.volumes.get(step.volume)
-    granted = state.grants.get((step.volume, step.host))
-    if volume is None or granted is None:
-        _note_no_handle(reasons, state, step.volume)
+    model = state.grants.get((step.volume, step.host))
+    if volume is None or model is None:
+        note_no_handle(reasons, state, step.volume)
         return reasons.ruling(state)
-    if granted.mode is AccessMode.READ_ONLY:
+    if model.mode is AccessMode.READ_ONLY:
         reasons.note(_S.WRITE_READ_ONLY, ErrorKind.DENIED)
     if (step.first + step.count) * BLOCK_BYTES > volume.size_bytes:
         reasons.note(_S.WRITE_PAST, ErrorKind.OUT_OF_RANGE)
@@ -91,7 +94,7 @@ def read(state: PrimaryState, step: ReadBlocks) -> Ruling:
     reasons = Reasons()
     volume = state.volumes.get(step.volume)
     if volume is None or (step.volume, step.host) not in state.grants:
-        _note_no_handle(reasons, state, step.volume)
+        note_no_handle(reasons, state, step.volume)
     elif (step.first + step.count) * BLOCK_BYTES > volume.size_bytes:
         reasons.note(_S.READ_PAST, ErrorKind.OUT_OF_RANGE)
     else:
@@ -102,15 +105,15 @@ def read(state: PrimaryState, step: ReadBlocks) -> Ruling:
 def read_stale(state: PrimaryState, step: ReadStale) -> Ruling:
     """A read through the handle that was opened last; useless once its grant is revoked."""
     reasons = Reasons()
-    useless = (ErrorKind.DENIED, ErrorKind.NOT_FOUND, ErrorKind.UNAVAILABLE)
     if step.volume not in state.volumes or (step.volume, step.host) not in state.grants:
-        reasons.note(_S.READ_STALE, *useless)
+        reasons.note(_S.READ_STALE, *USELESS)
         return reasons.ruling(state)
     # Granted again, or never revoked: the old handle may or may not be the same as a new one.
     reasons.note(_S.READ)
-    return reasons.ruling(state, *useless, ErrorKind.OUT_OF_RANGE)
+    return reasons.ruling(state, *USELESS, ErrorKind.OUT_OF_RANGE)
 
 
-def _note_no_handle(reasons: Reasons, state: PrimaryState, volume: str) -> None:
+def note_no_handle(reasons: Reasons, state: PrimaryState, volume: str) -> None:
+    """Note that a host has no way to a volume."""
     missing = ErrorKind.DENIED if volume in state.volumes else ErrorKind.NOT_FOUND
     reasons.note(_S.IO_UNGRANTED, missing)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from holdfast.infos import OwnedKind
-from holdfast.testbed import Inspected
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.testbed import Inspected
 
 
 class Where(enum.StrEnum):
@@ -44,6 +44,7 @@ class Aspect(enum.StrEnum):
     LENGTH = "length"
     BYTES = "bytes"
     ADDRESS = "address"
+    LIMITS = "limits"
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -89,36 +90,36 @@ def identity_of(thing: Inspected) -> tuple[OwnedKind, str]:
 
 
 def backend_differences(
-    expected: Iterable[Expected], found: Iterable[Inspected]
+    expected: Iterable[Expected], things: Iterable[Inspected]
 ) -> Iterator[Difference]:
     """What the inspector found too much, missed, or found changed."""
-    left = {thing.identity: thing for thing in expected}
-    found = tuple(found)
-    seen: Counter[tuple[OwnedKind, str]] = Counter(identity_of(thing) for thing in found)
-    for thing in found:
+    missing = {thing.identity: thing for thing in expected}
+    things = tuple(things)
+    seen: Counter[tuple[OwnedKind, str]] = Counter(identity_of(thing) for thing in things)
+    for thing in things:
         identity = identity_of(thing)
         if seen[identity] > 1:
             seen[identity] = 0
             yield _backend(*identity, Aspect.DUPLICATE, "one", "several")
-        elif (wanted := left.pop(identity, None)) is None:
+        elif (right := missing.pop(identity, None)) is None:
             if seen[identity]:
                 yield _backend(*identity, Aspect.EXTRA, "absent", _describe(thing))
         else:
-            yield from _field_differences(wanted, thing, identity[1])
-    for kind, name in left:
+            yield from _field_differences(right, thing, identity[1])
+    for kind, name in missing:
         yield _backend(kind, name, Aspect.MISSING, "present", "absent")
 
 
-def _field_differences(wanted: Expected, thing: Inspected, name: str) -> Iterator[Difference]:
+def _field_differences(expected: Expected, thing: Inspected, name: str) -> Iterator[Difference]:
     pairs = (
-        (Aspect.SIZE, wanted.size_bytes, thing.size_bytes),
-        (Aspect.DIGEST, wanted.digest, thing.digest),
-        (Aspect.DETAIL, wanted.detail, thing.detail),
-        (Aspect.UNFINISHED, wanted.unfinished, thing.unfinished),
+        (Aspect.SIZE, expected.size_bytes, thing.size_bytes),
+        (Aspect.DIGEST, expected.digest, thing.digest),
+        (Aspect.DETAIL, expected.detail, thing.detail),
+        (Aspect.UNFINISHED, expected.unfinished, thing.unfinished),
     )
     for aspect, right, seen in pairs:
         if right is not None and right != seen:
-            yield _backend(wanted.kind, name, aspect, str(right), str(seen))
+            yield _backend(expected.kind, name, aspect, str(right), str(seen))
 
 
 def _identity(kind: OwnedKind, key: str, detail: str) -> tuple[OwnedKind, str]:

@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator
 
-from holdfast.capabilities import AccessMode, ImageCapabilities, ObjectKind, PrimaryCapabilities
-from holdfast.requests import (
+from holdfast.contract.capabilities import (
+    AccessMode,
+    ImageCapabilities,
+    ObjectKind,
+    PrimaryCapabilities,
+)
+from holdfast.contract.requests import (
     CopyObject,
     CopyVolume,
     CreateSnapshot,
@@ -17,6 +22,7 @@ from holdfast.requests import (
     ListObjects,
     ListSnapshots,
     ModifyVolume,
+    Request,
     ResizeVolume,
     RevertVolume,
     SnapshotSource,
@@ -24,7 +30,16 @@ from holdfast.requests import (
     TemporaryUrl,
     VolumeSource,
 )
-from holdfast_conformance.plan import CreateFromData, MakeAddress, PutObject, Step, WalkObjects
+from holdfast_conformance.address_steps import MakeAddress
+from holdfast_conformance.list_steps import WalkSnapshots
+from holdfast_conformance.plan import (
+    CreateFromData,
+    PutObject,
+    Step,
+    Together,
+    WalkObjects,
+    subject_of,
+)
 
 PRIMARY_FEATURES = (
     "resize",
@@ -49,16 +64,18 @@ IMAGE_FEATURES = (
 )
 
 
-def features_of(step: Step) -> tuple[str, ...]:  # noqa: C901 - one arm per verb
+def features_of(step: Step) -> tuple[str, ...]:  # noqa: C901, PLR0912 - one arm per verb
     """The optional features without which this step is ``Unsupported``."""
-    match step:
+    match subject_of(step):
         case ResizeVolume(shrink=True):
             return ("resize", "resize.shrink")
         case ResizeVolume():
             return ("resize",)
         case RevertVolume():
             return ("snapshot", "snapshot.revert")
-        case CreateSnapshot() | GetSnapshot() | ListSnapshots() | DeleteSnapshot():
+        case CreateSnapshot() | GetSnapshot() | DeleteSnapshot():
+            return ("snapshot",)
+        case ListSnapshots() | WalkSnapshots():
             return ("snapshot",)
         case CreateVolume(source=source) if source is not None:
             return (_feature_of_source(source),)
@@ -72,8 +89,10 @@ def features_of(step: Step) -> tuple[str, ...]:  # noqa: C901 - one arm per verb
             return ("stats.volume",)
         case Grant(mode=mode):
             return (f"access.{mode.value}",)
-        case _:
-            return _image_features_of(step)
+        case Together(steps=calls):
+            return tuple(dict.fromkeys(name for call in calls for name in features_of(call)))
+        case subject:
+            return _image_features_of(subject)
 
 
 def declared_features(capabilities: PrimaryCapabilities | ImageCapabilities) -> frozenset[str]:
@@ -99,7 +118,7 @@ def _feature_of_source(source: SnapshotSource | VolumeSource | DataSource) -> st
             return "clone.from_data"
 
 
-def _image_features_of(step: Step) -> tuple[str, ...]:
+def _image_features_of(step: Request) -> tuple[str, ...]:
     match step:
         case GetObject(offset_bytes=offset) if offset < 0:
             return ("range", "range.suffix")

@@ -1,8 +1,9 @@
 """The driver's own ids: the same for one thing as long as it lives, never given to another."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from holdfast.infos import (
+from holdfast.contract.answers import (
+    Done,
     GrantInfo,
     ObjectInfo,
     ObjectPage,
@@ -14,7 +15,8 @@ from holdfast.infos import (
     VolumePage,
 )
 from holdfast_conformance.model.difference import Aspect, Difference, Expected, Where
-from holdfast_conformance.trace import ObjectBytes, Reply
+from holdfast_conformance.model.enumerated import unknown_grants
+from holdfast_conformance.trace import Continued, Enumerated, ObjectBytes, Reply
 
 ID_MAX_BYTES = 128
 Identity = tuple[OwnedKind, str]
@@ -31,6 +33,8 @@ class IdBook:
     def differences(self, reply: Reply, alive: Iterable[Expected]) -> Iterator[Difference]:
         """Learn the ids in a reply; what is wrong with them."""
         born = {thing.identity: thing.born for thing in alive}
+        if isinstance(reply, Enumerated):
+            yield from unknown_grants(reply.things, self._grants(born))
         for (kind, name), identifier in _ids_in(reply):
             if (kind, name) not in born:
                 continue  # Nothing of that name lives: other differences say so.
@@ -45,12 +49,20 @@ class IdBook:
             if owner != life:
                 yield _wrong(kind, name, "an id never used before", f"the id of {owner[1]!r}")
 
+    def _grants(self, born: Mapping[Identity, int]) -> dict[str, str | None]:
+        """The ids of the grants that live, as far as they were told."""
+        return {
+            name: self._ids.get((kind, name, when))
+            for (kind, name), when in born.items()
+            if kind is OwnedKind.GRANT
+        }
+
 
 def _wrong(kind: OwnedKind, name: str, expected: str, observed: str) -> Difference:
     return Difference(Where.REPLY, kind, name, Aspect.ID, expected, observed)
 
 
-def _ids_in(reply: Reply) -> Iterator[tuple[Identity, str]]:
+def _ids_in(reply: Reply) -> Iterator[tuple[Identity, str]]:  # noqa: C901 - one arm per type
     match reply:
         case VolumeInfo():
             yield (OwnedKind.VOLUME, reply.key), reply.id
@@ -65,6 +77,13 @@ def _ids_in(reply: Reply) -> Iterator[tuple[Identity, str]]:
             yield (OwnedKind.STORE, ""), reply.id
         case ObjectBytes():
             yield (OwnedKind.OBJECT, reply.data.object.key), reply.data.object.id
+        case Done(answer=answer):
+            yield from _ids_in(answer)
+        case Continued(page=page):
+            yield from _ids_in(page)
+        case Enumerated(things=things):
+            stores = (thing for thing in things if thing.kind is OwnedKind.STORE)
+            yield from (((OwnedKind.STORE, ""), thing.id) for thing in stores)
         case VolumePage() | SnapshotPage() | ObjectPage():
             for item in reply.items:
                 yield from _ids_in(item)

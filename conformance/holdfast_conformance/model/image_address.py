@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from holdfast.capabilities import UrlCapabilities
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import UrlCapabilities
+from holdfast.contract.errors import ErrorKind
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, MakeAddress, Method
 from holdfast_conformance.model.difference import Aspect, Difference, Where
 from holdfast_conformance.model.image_state import (
     AddressModel,
@@ -13,7 +14,6 @@ from holdfast_conformance.model.image_state import (
     ObjectModel,
 )
 from holdfast_conformance.model.image_upload import Expecting, expecting
-from holdfast_conformance.plan import FetchAddress, FetchExpired, MakeAddress, Method
 from holdfast_conformance.trace import AddressMade, Fetched, FetchResult
 
 _S = ImageSituation
@@ -31,14 +31,14 @@ def expect_make(state: ImageState, limits: UrlCapabilities | None, step: MakeAdd
     if limits is not None and step.expires_s > limits.expires_max_s:
         kinds.append(ErrorKind.OUT_OF_RANGE)
         situations.add(_S.MAKE_TOO_LONG)
-    found = state.objects.get(step.key)
-    if found is None:
+    model = state.objects.get(step.key)
+    if model is None:
         kinds.append(ErrorKind.NOT_FOUND)
         situations.add(_S.MAKE_ABSENT)
-    if found is None or kinds:
+    if model is None or kinds:
         return expecting(state, situations, *kinds)
-    made = AddressModel(step.key, found.born, step.expires_s)
-    return expecting(state, {_S.MAKE}, None, then=state.with_address(step.address, made))
+    address = AddressModel(step.key, model.born, step.expires_s)
+    return expecting(state, {_S.MAKE}, None, then=state.with_address(step.address, address))
 
 
 def expect_fetch(state: ImageState, step: FetchAddress | FetchExpired) -> Expecting:
@@ -58,56 +58,58 @@ def fetch_differences(
     """What a request to an address gave and should not have, or did not give and should have."""
     if state.down:
         return
-    made = _used(state, step)
-    if made is None:
+    address = _used(state, step)
+    if address is None:
         if reply.result is not FetchResult.NOTHING:
             yield _difference(step.address, "no address", _told(reply))
         return
-    found = state.objects.get(made.key)
-    right = FetchResult.REFUSED if _must_be_refused(state, step, made, found) else FetchResult.GIVEN
+    model = state.objects.get(address.key)
+    right = (
+        FetchResult.REFUSED if _must_be_refused(state, step, address, model) else FetchResult.GIVEN
+    )
     # Whether an address is of the key or of the object is left to the driver.
-    replaced = found is not None and found.born != made.born
-    either = right is FetchResult.GIVEN and (made.expires_s < LASTING_S or replaced)
+    replaced = model is not None and model.born != address.born
+    either = right is FetchResult.GIVEN and (address.expires_s < LASTING_S or replaced)
     if reply.result is FetchResult.REFUSED and (either or right is FetchResult.REFUSED):
         return
-    if right is FetchResult.REFUSED or found is None:
-        yield _difference(made.key, f"refused {_why(state, step, made)}", _told(reply))
+    if right is FetchResult.REFUSED or model is None:
+        yield _difference(address.key, f"refused {_why(state, step, address)}", _told(reply))
     elif (reply.result, reply.length_bytes, reply.sha256) != (
         right,
-        found.size_bytes,
-        found.sha256,
+        model.size_bytes,
+        model.sha256,
     ):
-        wanted = f"{found.size_bytes} bytes of SHA-256 {found.sha256}"
-        yield _difference(made.key, wanted, _told(reply))
+        right_answer = f"{model.size_bytes} bytes of SHA-256 {model.sha256}"
+        yield _difference(address.key, right_answer, _told(reply))
 
 
 def _situations(state: ImageState, step: FetchAddress | FetchExpired) -> Iterator[_S]:
-    made = _used(state, step)
-    if made is None or state.down:
+    address = _used(state, step)
+    if address is None or state.down:
         return
-    found = state.objects.get(made.key)
+    model = state.objects.get(address.key)
     if isinstance(step, FetchExpired):
         yield _S.FETCH_EXPIRED
     elif step.path_of:
         other = state.addresses[step.path_of].key
-        if other != made.key and other in state.objects:
+        if other != address.key and other in state.objects:
             yield _S.FETCH_OTHER
     elif step.method is not Method.GET:
         yield _S.FETCH_METHOD
-    elif found is None:
+    elif model is None:
         yield _S.FETCH_GONE
-    elif made.expires_s >= LASTING_S and found.born == made.born:
-        yield from _given(found)
-        if _newer(state, step.address, made):
+    elif address.expires_s >= LASTING_S and model.born == address.born:
+        yield from _given(model)
+        if _newer(state, step.address, address):
             yield _S.FETCH_SECOND
 
 
-def _given(found: ObjectModel) -> Iterator[_S]:
+def _given(model: ObjectModel) -> Iterator[_S]:
     """What is interesting about an object that must be given."""
     yield _S.FETCH
-    if not found.size_bytes:
+    if not model.size_bytes:
         yield _S.FETCH_EMPTY
-    if found.parts > 1:
+    if model.parts > 1:
         yield _S.FETCH_JOINED
 
 
@@ -118,30 +120,30 @@ def _used(state: ImageState, step: FetchAddress | FetchExpired) -> AddressModel 
     return state.addresses.get(step.address)
 
 
-def _newer(state: ImageState, name: str, made: AddressModel) -> bool:
+def _newer(state: ImageState, name: str, address: AddressModel) -> bool:
     """Whether another address of the same object was made later."""
     names = list(state.addresses)
     later = names[names.index(name) + 1 :]
-    return any(state.addresses[other].key == made.key for other in later)
+    return any(state.addresses[other].key == address.key for other in later)
 
 
 def _must_be_refused(
     state: ImageState,
     step: FetchAddress | FetchExpired,
-    made: AddressModel,
-    found: ObjectModel | None,
+    address: AddressModel,
+    model: ObjectModel | None,
 ) -> bool:
-    if isinstance(step, FetchExpired) or found is None or step.method is not Method.GET:
+    if isinstance(step, FetchExpired) or model is None or step.method is not Method.GET:
         return True
-    return bool(step.path_of) and state.addresses[step.path_of].key != made.key
+    return bool(step.path_of) and state.addresses[step.path_of].key != address.key
 
 
-def _why(state: ImageState, step: FetchAddress | FetchExpired, made: AddressModel) -> str:
+def _why(state: ImageState, step: FetchAddress | FetchExpired, address: AddressModel) -> str:
     if isinstance(step, FetchExpired):
-        return f"after {made.expires_s:g} s"
+        return f"after {address.expires_s:g} s"
     if step.method is not Method.GET:
         return f"for {step.method}"
-    return "for another object" if made.key in state.objects else "for a deleted object"
+    return "for another object" if address.key in state.objects else "for a deleted object"
 
 
 def _told(reply: Fetched) -> str:

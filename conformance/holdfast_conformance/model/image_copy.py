@@ -1,10 +1,10 @@
 """Copies of objects: the allowed outcomes of ``copy``, and what makes later steps interesting."""
 
-from holdfast.errors import ErrorKind
-from holdfast.requests import CopyObject, DeleteObject, GetObject
-from holdfast_conformance.model.expectation import Expectation
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import CopyObject, DeleteObject, GetObject
 from holdfast_conformance.model.image_state import ImageSituation, ImageState, ObjectModel
 from holdfast_conformance.model.image_upload import Expecting, expecting, start_problem
+from holdfast_conformance.model.role_model import Expectation
 from holdfast_conformance.plan import FinishUpload, PutObject, Step
 
 _S = ImageSituation
@@ -19,12 +19,12 @@ def expect_copy(state: ImageState, step: CopyObject) -> Expecting:
         return expecting(state, {_S.COPY_ABSENT}, ErrorKind.NOT_FOUND, *at_rest)
     if there is not None:
         # Whether maintenance concerns what needs no copy is left to the driver.
-        if _alike(source, there):
+        if alike(source, there):
             return expecting(state, {_S.COPY_AGAIN}, None, *at_rest)
         return expecting(state, {_S.COPY_OTHER}, ErrorKind.CONFLICT, *at_rest)
     if refusal is not None:
         return refusal
-    made = ObjectModel(
+    copy = ObjectModel(
         source.kind,
         source.content_type,
         source.pieces,
@@ -37,10 +37,10 @@ def expect_copy(state: ImageState, step: CopyObject) -> Expecting:
         situations.add(_S.COPY_EMPTY)
     if source.parts > 1:
         situations.add(_S.COPY_JOINED)
-    return expecting(state, situations, None, then=state.with_object(step.target, made))
+    return expecting(state, situations, None, then=state.with_object(step.target, copy))
 
 
-def seen_of_copies(state: ImageState, step: Step, found: Expecting) -> Expecting:
+def seen_of_copies(state: ImageState, step: Step, expectation: Expecting) -> Expecting:
     """The expectation with what the step shows of copies made before."""
     situations: set[_S] = set()
     if isinstance(step, GetObject) and step.key in state.objects:
@@ -52,8 +52,8 @@ def seen_of_copies(state: ImageState, step: Step, found: Expecting) -> Expecting
     elif state.copies_of(_replaced(state, step)):
         situations = {_S.SOURCE_GONE}
     if not situations:
-        return found
-    return Expectation(found.situations | situations, found.branches)
+        return expectation
+    return Expectation(expectation.situations | situations, expectation.branches)
 
 
 def _replaced(state: ImageState, step: Step) -> str:
@@ -67,7 +67,7 @@ def _replaced(state: ImageState, step: Step) -> str:
             return ""
 
 
-def _alike(source: ObjectModel, there: ObjectModel) -> bool:
+def alike(source: ObjectModel, there: ObjectModel) -> bool:
     """Whether an object is what a copy of the source would be."""
     return (source.kind, source.content_type, source.size_bytes, source.sha256) == (
         there.kind,

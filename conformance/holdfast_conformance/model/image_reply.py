@@ -1,21 +1,20 @@
 """What is wrong with an image store's answers: sizes, digests, ranges, lists."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
-from holdfast.infos import (
+from holdfast.contract.answers import (
     Gone,
     HealthInfo,
     HealthState,
     ObjectInfo,
     ObjectPage,
     OwnedKind,
-    OwnedThing,
     PartInfo,
     StatsInfo,
     UploadInfo,
 )
-from holdfast.requests import (
+from holdfast.contract.requests import (
     AbortUpload,
     CheckHealth,
     CopyObject,
@@ -28,7 +27,9 @@ from holdfast.requests import (
     OpenObject,
     StartUpload,
 )
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, MakeAddress
 from holdfast_conformance.model.difference import Aspect, Difference, Where
+from holdfast_conformance.model.expected_store import is_another
 from holdfast_conformance.model.image_address import fetch_differences, make_differences
 from holdfast_conformance.model.image_state import ImageState, ObjectModel
 from holdfast_conformance.model.life_cycle import (
@@ -38,16 +39,16 @@ from holdfast_conformance.model.life_cycle import (
 )
 from holdfast_conformance.payload import middle
 from holdfast_conformance.plan import (
-    FetchAddress,
-    FetchExpired,
     FinishUpload,
     HealFault,
     InjectFault,
-    MakeAddress,
     PutObject,
     Reopen,
     SendPart,
     Step,
+    UseDriver,
+    UseStore,
+    Wait,
     WalkObjects,
 )
 from holdfast_conformance.trace import (
@@ -80,9 +81,9 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
         case SendPart() as send, PartInfo(part=part):
             yield from _same(kind, send.upload, Aspect.KEY, send.number, part.number)
             yield from _same(kind, send.upload, Aspect.SIZE, send.size_bytes, part.size_bytes)
-        case (FinishUpload() | PutObject()) as made, ObjectInfo() as stored:
-            settled = after.settled.get(made.upload)
-            if settled is not None:
+        case (FinishUpload() | PutObject()) as finish, ObjectInfo() as stored:
+            if after.is_settled(finish.upload):
+                settled = after.settled[finish.upload]
                 yield from _object(settled.key, settled.made, stored)
         case HeadObject() as head, ObjectInfo() as stored:
             yield from _object(head.key, after.objects[head.key], stored)
@@ -97,7 +98,7 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
         case FetchAddress() | FetchExpired() as fetching, Fetched() as fetched:
             yield from fetch_differences(after, fetching, fetched)
         case (DeleteObject() | AbortUpload(), Gone()) | (
-            Reopen() | InjectFault() | HealFault(),
+            Reopen() | UseDriver() | UseStore() | Wait() | InjectFault() | HealFault(),
             Ok(),
         ):
             pass
@@ -109,8 +110,8 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
             yield from _stats(figures)
         case CheckHealth(), HealthInfo() as health:
             yield from _health(after, health)
-        case EnumerateOwned(), Enumerated(things):
-            yield from _enumerated(after, things)
+        case EnumerateOwned(), Enumerated():
+            pass  # compared with everything that there is, by the model
         case _:
             yield wrong_type(f"an answer of {type(step).__name__}", reply)
 
@@ -119,8 +120,8 @@ def range_of(step: GetObject, size_bytes: int) -> tuple[int, int]:
     """Where the bytes of a ranged read start in the object, and how many there are."""
     start = step.offset_bytes if step.offset_bytes >= 0 else size_bytes + step.offset_bytes
     start = min(max(start, 0), size_bytes)
-    left = size_bytes - start
-    return start, left if step.length_bytes is None else min(step.length_bytes, left)
+    rest = size_bytes - start
+    return start, rest if step.length_bytes is None else min(step.length_bytes, rest)
 
 
 def listed(state: ImageState, prefix: str, delimiter: str) -> tuple[list[str], list[str]]:
@@ -129,9 +130,11 @@ def listed(state: ImageState, prefix: str, delimiter: str) -> tuple[list[str], l
     prefixes: dict[str, None] = {}
     for key in sorted(state.objects, key=str.encode):
         if key.startswith(prefix):
-            head, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
-            if found:
-                prefixes[prefix + head + found] = None
+            head, separator, _ = (
+                key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+            )
+            if separator:
+                prefixes[prefix + head + separator] = None
             else:
                 keys.append(key)
     return keys, list(prefixes)
@@ -142,13 +145,19 @@ def _same(kind: OwnedKind, key: str, aspect: Aspect, right: object, seen: object
         yield Difference(Where.REPLY, kind, key, aspect, str(right), str(seen))
 
 
-def _object(key: str, made: ObjectModel, seen: ObjectInfo) -> _Found:
+def item_differences(state: ImageState, item: ObjectInfo) -> Iterator[Difference]:
+    """What is wrong with one item of a list."""
+    if item.key in state.objects:
+        yield from _object(item.key, state.objects[item.key], item)
+
+
+def _object(key: str, model: ObjectModel, seen: ObjectInfo) -> _Found:
     kind = OwnedKind.OBJECT
     yield from _same(kind, key, Aspect.KEY, key, seen.key)
-    yield from _same(kind, key, Aspect.SIZE, made.size_bytes, seen.size_bytes)
-    yield from _same(kind, key, Aspect.DIGEST, made.sha256, seen.sha256)
-    yield from _same(kind, key, Aspect.KIND, made.kind.value, seen.kind.value)
-    yield from _same(kind, key, Aspect.CONTENT_TYPE, made.content_type, seen.content_type)
+    yield from _same(kind, key, Aspect.SIZE, model.size_bytes, seen.size_bytes)
+    yield from _same(kind, key, Aspect.DIGEST, model.sha256, seen.sha256)
+    yield from _same(kind, key, Aspect.KIND, model.kind.value, seen.kind.value)
+    yield from _same(kind, key, Aspect.CONTENT_TYPE, model.content_type, seen.content_type)
 
 
 def _bytes(step: GetObject, stored: ObjectModel, seen: ObjectBytes) -> _Found:
@@ -161,17 +170,17 @@ def _bytes(step: GetObject, stored: ObjectModel, seen: ObjectBytes) -> _Found:
     yield from _same(kind, step.key, Aspect.BYTES, right, seen.sha256)
 
 
-def _opened(key: str, made: ObjectModel, size_bytes: int, seen: HandleRead | None) -> _Found:
+def _opened(key: str, model: ObjectModel, size_bytes: int, seen: HandleRead | None) -> _Found:
     """An object's handle, and what was read through it: the whole and a range."""
     kind = OwnedKind.OBJECT
-    yield from _same(kind, key, Aspect.SIZE, made.size_bytes, size_bytes)
+    yield from _same(kind, key, Aspect.SIZE, model.size_bytes, size_bytes)
     if seen is None or seen.problem:
         problem = seen.problem if seen else "nobody read it"
         yield Difference(Where.REPLY, kind, key, Aspect.BYTES, "bytes through its handle", problem)
         return
-    yield from _same(kind, key, Aspect.LENGTH, made.size_bytes, seen.size_bytes)
-    yield from _same(kind, key, Aspect.BYTES, made.sha256, seen.sha256)
-    right = made.sha256_of(*middle(made.size_bytes))
+    yield from _same(kind, key, Aspect.LENGTH, model.size_bytes, seen.size_bytes)
+    yield from _same(kind, key, Aspect.BYTES, model.sha256, seen.sha256)
+    right = model.sha256_of(*middle(model.size_bytes))
     yield from _same(kind, key, Aspect.BYTES, right, seen.middle_sha256)
 
 
@@ -190,8 +199,7 @@ def _page(state: ImageState, step: ListObjects, page: ObjectPage) -> _Found:
     if len(seen) > step.limit:
         yield from _same(kind, step.prefix, Aspect.EXTRA, f"{step.limit} items", len(seen))
     for item in page.items:
-        if item.key in state.objects:
-            yield from _object(item.key, state.objects[item.key], item)
+        yield from item_differences(state, item)
 
 
 def _walk(state: ImageState, step: WalkObjects, walked: Walked) -> _Found:
@@ -230,29 +238,9 @@ def _stats(reply: StatsInfo) -> _Found:
 
 
 def _health(state: ImageState, reply: HealthInfo) -> _Found:
-    right = HealthState.DOWN if state.down else HealthState.UP
+    down = state.down or is_another(state)
+    right = HealthState.DOWN if down else HealthState.UP
     yield from _same(OwnedKind.STORE, "", Aspect.STATE, right.value, reply.state.value)
-    if state.down and not reply.dependency:
+    if down and not reply.dependency:
         missing = "the name of what failed"
         yield Difference(Where.REPLY, OwnedKind.STORE, "", Aspect.DETAIL, missing, "")
-
-
-def _enumerated(state: ImageState, things: Iterable[OwnedThing]) -> _Found:
-    left = {(OwnedKind.OBJECT, key) for key in state.objects}
-    left |= {(OwnedKind.UPLOAD, name) for name in state.uploads}
-    for thing in things:
-        if thing.kind is OwnedKind.STORE:
-            continue
-        if (thing.kind, thing.key) not in left:
-            yield Difference(
-                Where.REPLY, thing.kind, thing.key, Aspect.EXTRA, "absent", thing.kind.value
-            )
-            continue
-        left.remove((thing.kind, thing.key))
-        if thing.kind is OwnedKind.OBJECT:
-            size = state.objects[thing.key].size_bytes
-            yield from _same(thing.kind, thing.key, Aspect.SIZE, size, thing.size_bytes)
-        unfinished = thing.kind is OwnedKind.UPLOAD
-        yield from _same(thing.kind, thing.key, Aspect.UNFINISHED, unfinished, thing.unfinished)
-    for kind, key in sorted(left):
-        yield Difference(Where.REPLY, kind, key, Aspect.MISSING, "enumerated", "not enumerated")

@@ -2,12 +2,13 @@
 
 import enum
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
-from holdfast.errors import ErrorKind
-from holdfast.infos import Gone, OwnedKind, StoreInfo
-from holdfast.requests import (
+from holdfast.contract.answers import Gone, OwnedKind, StoreInfo
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import (
     AttachHost,
     CancelMaintenance,
     DeleteStore,
@@ -16,7 +17,15 @@ from holdfast.requests import (
     MaintainStore,
 )
 from holdfast_conformance.model.difference import Aspect, Difference, Expected, Where
-from holdfast_conformance.model.expectation import Branch, Expectation, StoreModel
+from holdfast_conformance.model.look_alikes import has_look_alike
+from holdfast_conformance.model.primary_state import Situation, known_host
+from holdfast_conformance.model.role_model import (
+    Branch,
+    Expectation,
+    ModelState,
+    StoreModel,
+    down_branches,
+)
 from holdfast_conformance.plan import InitializeBad, InspectStore, Step, StoreStep
 from holdfast_conformance.trace import Refusals, Reply
 
@@ -26,12 +35,14 @@ class LifeCycleSituation(enum.StrEnum):
 
     INITIALIZE_NEW = "initialize: a fresh place"
     INITIALIZE_AGAIN = "initialize: the same name again"
+    INITIALIZE_UNNAMED = "initialize: without the identity that the place has"
     INITIALIZE_OTHER = "initialize: another name for the same place"
     INITIALIZE_BAD = "initialize: a place that cannot be used"
     NO_STORE = "no store here"
     ATTACH_NEW = "attach: a new host"
     ATTACH_AGAIN = "attach: a host that is attached"
     ATTACH_TOO_MANY = "attach: more hosts than declared"
+    ATTACH_LAST = "attach: the last host that is declared"
     DETACH = "detach: a host that is attached"
     DETACH_ABSENT = "detach: a host that is not attached"
     DETACH_GRANTED = "detach: a host with grants"
@@ -54,6 +65,7 @@ LIFE_CYCLE_STEPS = (
     InspectStore,
     InitializeBad,
 )
+StateT = TypeVar("StateT", bound=ModelState)
 LifeCycleStep = StoreStep | InspectStore | InitializeBad
 
 
@@ -67,12 +79,26 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expect_life_cycle(
+    state: StateT, step: LifeCycleStep, around: Surroundings
+) -> Expectation[StateT]:
+    """The allowed outcomes of a life-cycle step, which changes nothing but the store itself."""
+    expectation = _of_store(state.store, step, around)
+    branches = tuple(
+        Branch(branch.kind, msgspec.structs.replace(state, store=branch.state))
+        for branch in expectation.branches
+    )
+    if state.down:
+        branches = (*branches, *down_branches(state, branches[0].state))
+    return Expectation(expectation.situations, branches)
+
+
+def _of_store(
     store: StoreModel, step: LifeCycleStep, around: Surroundings
 ) -> Expectation[StoreModel]:
-    """The allowed outcomes of a life-cycle step while the backend is up, with stores as states."""
+    """The allowed outcomes while the backend is up, with stores as states."""
     match step:
         case InitializeStore():
-            return _initialize(store, step.name, around.clock)
+            return _initialize(store, step, around.clock)
         case InitializeBad():
             return _outcome(_S.INITIALIZE_BAD, store, None)
         case DeleteStore():
@@ -85,9 +111,9 @@ def expect_life_cycle(
             )
             return _outcome(_S.NO_STORE, store, *kinds)
         case AttachHost():
-            return _attach(store, step.host, around.hosts_max)
+            return _odd_host(store, step.host, _attach(store, step.host, around.hosts_max))
         case DetachHost():
-            return _detach(store, step.host, around.granted_hosts)
+            return _odd_host(store, step.host, _detach(store, step.host, around.granted_hosts))
         case MaintainStore():
             return _outcome(_S.MAINTAIN, msgspec.structs.replace(store, maintenance=True), None)
         case CancelMaintenance():
@@ -118,6 +144,7 @@ def store_reply_differences(store: StoreModel, step: Step, reply: Reply) -> Iter
             (Aspect.KEY, store.name, reply.name),
             (Aspect.STATE, store.state.value, reply.state.value),
             (Aspect.HOSTS, ",".join(hosts), ",".join(reply.hosts)),
+            (Aspect.ID, store.identity or reply.identity, reply.identity),
         )
         for aspect, right, seen in pairs:
             if right != seen:
@@ -145,11 +172,15 @@ def _outcome(
     return Expectation(frozenset({situation}), tuple(Branch(kind, store) for kind in kinds))
 
 
-def _initialize(store: StoreModel, name: str, clock: int) -> Expectation[StoreModel]:
+def _initialize(store: StoreModel, step: InitializeStore, clock: int) -> Expectation[StoreModel]:
     if not store.exists:
-        return _outcome(_S.INITIALIZE_NEW, StoreModel(name=name, born=clock), None)
-    if store.name == name:
+        made = StoreModel(name=step.name, born=clock, identity=step.identity)
+        return _outcome(_S.INITIALIZE_NEW, made, None)
+    if store.name == step.name and step.identity == store.identity:
         return _outcome(_S.INITIALIZE_AGAIN, store, None)
+    if store.name == step.name and not step.identity:
+        # Who names no identity does not care which it is, or names another: both are readings.
+        return _outcome(_S.INITIALIZE_UNNAMED, store, None, ErrorKind.CONFLICT)
     return _outcome(_S.INITIALIZE_OTHER, store, ErrorKind.CONFLICT)
 
 
@@ -159,7 +190,24 @@ def _attach(store: StoreModel, host: str, hosts_max: int | None) -> Expectation[
     if hosts_max is not None and len(store.hosts) >= hosts_max:
         return _outcome(_S.ATTACH_TOO_MANY, store, ErrorKind.EXHAUSTED)
     attached = msgspec.structs.replace(store, hosts=store.hosts | {host})
-    return _outcome(_S.ATTACH_NEW, attached, None)
+    last = hosts_max is not None and len(attached.hosts) == hosts_max
+    situations = {_S.ATTACH_NEW, _S.ATTACH_LAST} if last else {_S.ATTACH_NEW}
+    return Expectation(frozenset(situations), (Branch(None, attached),))
+
+
+def _odd_host(
+    store: StoreModel, host: str, expectation: Expectation[StoreModel]
+) -> Expectation[StoreModel]:
+    """A host of which a store knows nothing may be refused, unless it is attached already."""
+    situations = set(expectation.situations)
+    if has_look_alike(host, store.hosts):
+        situations.add(Situation.LOOK_ALIKE)
+    if not known_host(host):
+        situations.add(Situation.HOSTILE)
+        if host not in store.hosts:
+            refused = Branch(ErrorKind.INVALID, store)
+            return Expectation(frozenset(situations), (*expectation.branches, refused))
+    return Expectation(frozenset(situations), expectation.branches)
 
 
 def _detach(store: StoreModel, host: str, granted_hosts: frozenset[str]) -> Expectation[StoreModel]:

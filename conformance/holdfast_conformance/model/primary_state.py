@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from holdfast.capabilities import AccessMode
-from holdfast.requests import KEY_MAX_BYTES
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import KEY_MAX_BYTES, Qos
 from holdfast_conformance.model.content import EMPTY, Content
-from holdfast_conformance.model.expectation import ModelState
+from holdfast_conformance.model.role_model import ModelState
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_KNOWN_HOST = re.compile(r"host-[a-z]+\Z")
 
 
 class Situation(enum.StrEnum):
@@ -21,6 +22,7 @@ class Situation(enum.StrEnum):
     UNDECLARED = "a feature that is not declared"
     BAD_KEY = "a key that nothing can have"
     HOSTILE = "a key that a careless backend mixes up, loses or obeys"
+    LOOK_ALIKE = "a key that looks like another one that is taken"
     DOWN = "the backend is down"
     MAINTENANCE = "something new while the store is in maintenance"
     SIZE_EDGE = "a size at or past a limit"
@@ -33,6 +35,7 @@ class Situation(enum.StrEnum):
     CREATE_LARGER = "create: larger than the source"
     CREATE_SMALLER = "create: smaller than the source"
     CREATE_FULL = "create: one volume more than declared"
+    CREATE_LAST = "create: the last volume that is declared"
     GET = "get: a volume"
     GET_ABSENT = "get: an absent volume"
     GET_DELETED = "get: a deleted volume"
@@ -52,15 +55,20 @@ class Situation(enum.StrEnum):
     RESIZE_GRANTED = "resize: a granted volume"
     RESIZE_ABSENT = "resize: an absent volume"
     MODIFY = "modify: limits of a volume"
+    MODIFY_RANGE = "modify: limits that the store does not allow"
     COPY = "copy: a volume"
+    COPY_TAKEN = "copy: to a key that is taken"
+    COPY_NO_SOURCE = "copy: an absent volume"
     SNAPSHOT_NEW = "snapshot: a new one"
     SNAPSHOT_AGAIN = "snapshot: an equal one exists"
     SNAPSHOT_OTHER = "snapshot: the key is taken by one of another volume"
     SNAPSHOT_ABSENT = "snapshot: of an absent volume"
     SNAPSHOT_FULL = "snapshot: one more than declared"
+    SNAPSHOT_LAST = "snapshot: the last one that is declared"
     SNAPSHOT_GET = "get: a snapshot"
     SNAPSHOT_GET_ABSENT = "get: an absent snapshot"
     SNAPSHOT_LIST = "list: one page of snapshots"
+    SNAPSHOT_WALK = "walk: all pages of snapshots"
     SNAPSHOT_DELETE = "delete: a snapshot"
     SNAPSHOT_DELETE_ABSENT = "delete: an absent snapshot"
     SNAPSHOT_DELETE_CLONED = "delete: a snapshot with clones"
@@ -88,6 +96,26 @@ class Situation(enum.StrEnum):
     READ_PAST = "read: past the end"
     IO_UNGRANTED = "read or write: without a grant"
     READ_STALE = "read: through a handle whose grant was revoked"
+    READ_PART = "read: no whole blocks"
+    WRITE_PART = "write: no whole blocks"
+    WRITE_ZEROES = "write: zeroes"
+    WRITE_SEVERAL = "write: several ranges before one flush"
+    IO_FAR = "read, write or discard: past 4 GiB"
+    DISCARD = "discard: through a grant"
+    DISCARD_PART = "discard: no whole blocks"
+    DISCARD_READ_ONLY = "discard: through a read-only grant"
+    KEEP_HANDLE = "keep a handle open"
+    IO_KEPT = "read, write or discard: through a handle that was kept open"
+    IO_KEPT_RESIZED = "read, write or discard: through a handle from before a resize"
+    IO_KEPT_STALE = "read, write or discard: through a kept handle whose grant was revoked"
+    PAGE_TAKEN = "list: a page whose token is kept"
+    PAGE_NEXT = "list: the page after one that was taken"
+    PAGE_RESIZED = "list: the page after one of another size"
+    PAGE_CHANGED = "list: the page after one, when its list has changed"
+    PAGE_FOREIGN = "list: the token of another list"
+    PROBE_DONE = "probe: a call whose effect is there"
+    PROBE_ABSENT = "probe: a call whose effect is not there"
+    PROBE_EITHER = "probe: a call whose effect another has, or was changed"
     STATS = "stats"
     ENUMERATE = "enumerate: everything"
     HEALTH = "health: while the backend is up"
@@ -113,12 +141,13 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class VolumeModel(msgspec.Struct, frozen=True):
-    """One volume. ``born`` is the step that made it."""
+    """One volume. ``born`` is the step that made it; ``qos`` its limits, once they were set."""
 
     size_bytes: int
     born: int
     origin: Origin = Origin()
     content: Content = EMPTY
+    qos: Qos | None = None
 
 
 class SnapshotModel(msgspec.Struct, frozen=True):
@@ -142,13 +171,28 @@ class GrantModel(msgspec.Struct, frozen=True):
     born: int
 
 
-class PrimaryState(ModelState, frozen=True, kw_only=True):
-    """Everything in a primary store. The mappings are never changed, only replaced."""
+class KeptHandle(msgspec.Struct, frozen=True):
+    """A handle that is kept open: of which life of a volume, under which grant, how large."""
 
+    volume: str
+    volume_born: int
+    host: str
+    grant_born: int
+    size_bytes: int
+
+
+class PrimaryState(ModelState, frozen=True, kw_only=True):
+    """Everything in a primary store. The mappings are never changed, only replaced.
+
+    ``run`` is the plan's id, which every stamp carries.
+    """
+
+    run: str = ""
     volumes: Mapping[str, VolumeModel] = {}
     snapshots: Mapping[str, SnapshotModel] = {}
     grants: Mapping[GrantKey, GrantModel] = {}
     deleted: frozenset[str] = frozenset()
+    handles: Mapping[str, KeptHandle] = {}
 
     def hosts_of(self, volume: str) -> tuple[str, ...]:
         """The hosts with a grant of this volume."""
@@ -156,13 +200,13 @@ class PrimaryState(ModelState, frozen=True, kw_only=True):
 
     def snapshots_of(self, volume: str) -> tuple[str, ...]:
         """The snapshots of this volume, as it lives now."""
-        found = self.volumes.get(volume)
+        model = self.volumes.get(volume)
         return tuple(
             key
             for key, snapshot in self.snapshots.items()
-            if found is not None
+            if model is not None
             and snapshot.volume == volume
-            and snapshot.volume_born == found.born
+            and snapshot.volume_born == model.born
         )
 
     def has_clones(self, kind: SourceKind, key: str, born: int) -> bool:
@@ -172,7 +216,7 @@ class PrimaryState(ModelState, frozen=True, kw_only=True):
 
     def with_volume(self, key: str, volume: VolumeModel | None) -> "PrimaryState":
         """The state with this volume, or without the one under ``key``."""
-        volumes = {name: found for name, found in self.volumes.items() if name != key}
+        volumes = {name: model for name, model in self.volumes.items() if name != key}
         if volume is None:
             return msgspec.structs.replace(self, volumes=volumes, deleted=self.deleted | {key})
         return msgspec.structs.replace(self, volumes={**self.volumes, key: volume})
@@ -180,17 +224,17 @@ class PrimaryState(ModelState, frozen=True, kw_only=True):
     def with_snapshot(self, key: str, snapshot: SnapshotModel | None) -> "PrimaryState":
         """The state with this snapshot, or without the one under ``key``."""
         if snapshot is None:
-            left = {name: found for name, found in self.snapshots.items() if name != key}
-            return msgspec.structs.replace(self, snapshots=left)
+            snapshots = {name: model for name, model in self.snapshots.items() if name != key}
+            return msgspec.structs.replace(self, snapshots=snapshots)
         return msgspec.structs.replace(self, snapshots={**self.snapshots, key: snapshot})
 
     def with_grant(self, key: GrantKey, mode: AccessMode | None) -> "PrimaryState":
         """The state with this grant, or without the one under ``key``."""
         if mode is None:
-            left = {name: found for name, found in self.grants.items() if name != key}
-            return msgspec.structs.replace(self, grants=left)
-        granted = GrantModel(mode, self.clock)
-        return msgspec.structs.replace(self, grants={**self.grants, key: granted})
+            grants = {name: model for name, model in self.grants.items() if name != key}
+            return msgspec.structs.replace(self, grants=grants)
+        grant = GrantModel(mode, self.clock)
+        return msgspec.structs.replace(self, grants={**self.grants, key: grant})
 
 
 def good_key(key: str) -> bool:
@@ -201,3 +245,8 @@ def good_key(key: str) -> bool:
 def plain_key(key: str) -> bool:
     """Whether no backend can have an excuse to refuse this key."""
     return _PLAIN.match(key) is not None
+
+
+def known_host(host: str) -> bool:
+    """Whether every testbed knows this host: a store may tell hosts by what it was told of them."""
+    return _KNOWN_HOST.match(host) is not None

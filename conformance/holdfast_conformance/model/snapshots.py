@@ -2,16 +2,17 @@
 
 import msgspec
 
-from holdfast.capabilities import Lifetime, PrimaryCapabilities
-from holdfast.errors import ErrorKind
-from holdfast.requests import CreateSnapshot, DeleteSnapshot, RevertVolume
+from holdfast.contract.capabilities import Lifetime, PrimaryCapabilities
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import CreateSnapshot, DeleteSnapshot, RevertVolume
+from holdfast_conformance.model.allowed_outcomes import Reasons, Ruling
 from holdfast_conformance.model.primary_state import (
     PrimaryState,
     Situation,
     SnapshotModel,
     SourceKind,
 )
-from holdfast_conformance.model.ruling import Reasons, Ruling
+from holdfast_conformance.model.volumes import perhaps_of
 
 _S = Situation
 
@@ -32,9 +33,14 @@ def create(state: PrimaryState, step: CreateSnapshot, capabilities: PrimaryCapab
     limit = None if declared is None else declared.snapshots_per_volume_max
     if limit is not None and len(state.snapshots_of(step.volume)) >= limit:
         reasons.note(_S.SNAPSHOT_FULL, ErrorKind.EXHAUSTED)
+    elif limit is not None and len(state.snapshots_of(step.volume)) == limit - 1:
+        reasons.note(_S.SNAPSHOT_LAST)
     reasons.note(_S.SNAPSHOT_NEW)
-    taken = SnapshotModel(step.volume, volume.born, volume.size_bytes, state.clock, volume.content)
-    return reasons.ruling(state.with_snapshot(step.key, taken))
+    snapshot = SnapshotModel(
+        step.volume, volume.born, volume.size_bytes, state.clock, volume.content
+    )
+    room = perhaps_of(volume.size_bytes, optional=False)
+    return reasons.ruling(state.with_snapshot(step.key, snapshot), *room)
 
 
 def _create_again(
@@ -92,7 +98,9 @@ def revert(state: PrimaryState, step: RevertVolume, capabilities: PrimaryCapabil
         keeps = declared is None or declared.revert_keeps_newer
         reasons.note(_S.REVERT_NEWER, *(() if keeps else (ErrorKind.IN_USE,)))
     reasons.note(_S.REVERT)
+    # Nobody says whether the limits of the volume are those of now or of then.
     reverted = msgspec.structs.replace(
-        volume, size_bytes=snapshot.size_bytes, content=snapshot.content
+        volume, size_bytes=snapshot.size_bytes, content=snapshot.content, qos=None
     )
-    return reasons.ruling(state.with_volume(step.key, reverted), *perhaps)
+    room = perhaps_of(snapshot.size_bytes, optional=False)
+    return reasons.ruling(state.with_volume(step.key, reverted), *perhaps, *room)

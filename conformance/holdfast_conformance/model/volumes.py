@@ -2,17 +2,20 @@
 
 import msgspec
 
-from holdfast.capabilities import DeleteInUse, Lifetime, PrimaryCapabilities
-from holdfast.errors import ErrorKind
-from holdfast.requests import (
+from holdfast.contract.capabilities import DeleteInUse, Lifetime, PrimaryCapabilities
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import (
     CopyVolume,
     CreateVolume,
     DataSource,
     DeleteVolume,
+    ModifyVolume,
     ResizeVolume,
     SnapshotSource,
     VolumeSource,
 )
+from holdfast_conformance.model.access import USELESS
+from holdfast_conformance.model.allowed_outcomes import Reasons, Ruling
 from holdfast_conformance.model.content import EMPTY, Content
 from holdfast_conformance.model.primary_state import (
     Origin,
@@ -21,8 +24,7 @@ from holdfast_conformance.model.primary_state import (
     SourceKind,
     VolumeModel,
 )
-from holdfast_conformance.model.ruling import Reasons, Ruling
-from holdfast_conformance.plan import CreateFromData
+from holdfast_conformance.plan import CreateFromData, Step
 
 _S = Situation
 SURELY_FITS_BYTES = 1 << 30
@@ -61,6 +63,16 @@ def note_size(reasons: Reasons, size_bytes: int, capabilities: PrimaryCapabiliti
     return False
 
 
+def size_errors(step: Step, capabilities: PrimaryCapabilities) -> tuple[ErrorKind, ...]:
+    """What can be told of a size before anybody looks into the store."""
+    if not isinstance(step, CreateVolume | CreateFromData | ResizeVolume):
+        return ()
+    told = (ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE)
+    limits, true_bytes = capabilities.volume, rounded(step.size_bytes, capabilities)
+    fits = limits.size_min_bytes <= step.size_bytes and true_bytes <= limits.size_max_bytes
+    return () if fits and step.size_bytes > 0 else told
+
+
 def _near_edge(true_bytes: int, capabilities: PrimaryCapabilities) -> bool:
     limits = capabilities.volume
     smallest = rounded(max(1, limits.size_min_bytes), capabilities)
@@ -77,7 +89,7 @@ def create(state: PrimaryState, step: CreateVolume, capabilities: PrimaryCapabil
     if existing is not None:
         return _create_again(state, step, existing, reasons, capabilities)
     born = _born(state, step.size_bytes, parent, reasons, capabilities)
-    perhaps = _perhaps(born.size_bytes, optional=optional)
+    perhaps = perhaps_of(born.size_bytes, optional=optional)
     if step.source is not None:
         reasons.note(_S.CREATE_CLONE)
     reasons.note(_S.CREATE_NEW)
@@ -91,15 +103,25 @@ def create_from_data(
     reasons = Reasons()
     optional = note_size(reasons, step.size_bytes, capabilities)
     source = state.volumes.get(step.volume)
-    parent: Parent | None = None
-    if source is None:
-        reasons.note(_S.CREATE_NO_SOURCE, ErrorKind.NOT_FOUND)
-    elif (step.volume, step.host) not in state.grants:
-        reasons.note(_S.OPEN_UNGRANTED, ErrorKind.DENIED)
-    else:
-        parent = Parent(Origin(SourceKind.DATA), source.size_bytes, source.content)
-    born = _born(state, step.size_bytes, parent, reasons, capabilities)
     existing = state.volumes.get(step.key)
+    parent: Parent | None = None
+    granted = (step.volume, step.host) in state.grants
+    if step.stale and not granted:
+        if existing is not None:
+            # Whoever looks at the key first has no need of the handle.
+            return _with_useless_handle(state, step, existing, capabilities)
+        reasons.note(_S.OPEN_UNGRANTED, *USELESS)
+    elif source is None:
+        reasons.note(_S.CREATE_NO_SOURCE, ErrorKind.NOT_FOUND)
+    elif not granted:
+        reasons.note(_S.OPEN_UNGRANTED, ErrorKind.DENIED)
+    elif step.length_bytes > source.size_bytes:
+        reasons.note(_S.READ_PAST, ErrorKind.OUT_OF_RANGE, ErrorKind.INVALID)
+    else:
+        length_bytes = step.length_bytes or source.size_bytes
+        content = source.content.cut(length_bytes)
+        parent = Parent(Origin(SourceKind.DATA), length_bytes, content)
+    born = _born(state, step.size_bytes, parent, reasons, capabilities)
     if existing is not None:
         # Whether data of equal size is the same data is the driver's to decide.
         same = existing.size_bytes == born.size_bytes
@@ -108,8 +130,24 @@ def create_from_data(
         return reasons.ruling(state, ErrorKind.CONFLICT)
     reasons.note(_S.CREATE_CLONE)
     return reasons.ruling(
-        state.with_volume(step.key, born), *_perhaps(born.size_bytes, optional=optional)
+        state.with_volume(step.key, born), *perhaps_of(born.size_bytes, optional=optional)
     )
+
+
+def _with_useless_handle(
+    state: PrimaryState,
+    step: CreateFromData,
+    existing: VolumeModel,
+    capabilities: PrimaryCapabilities,
+) -> Ruling:
+    """``create_volume`` under a key that is taken, from a handle that reads nothing any more."""
+    reasons = Reasons()
+    optional = note_size(reasons, step.size_bytes, capabilities)
+    reasons.note(_S.CREATE_OTHER)
+    same = existing.size_bytes == rounded(step.size_bytes, capabilities)
+    if not (same and existing.origin.kind is SourceKind.DATA):
+        reasons.note(_S.OPEN_UNGRANTED, ErrorKind.CONFLICT, *USELESS)
+    return reasons.ruling(state, ErrorKind.CONFLICT, *USELESS, *perhaps_of(0, optional=optional))
 
 
 def copy(state: PrimaryState, step: CopyVolume, capabilities: PrimaryCapabilities) -> Ruling:
@@ -117,14 +155,20 @@ def copy(state: PrimaryState, step: CopyVolume, capabilities: PrimaryCapabilitie
     reasons = Reasons()
     source = state.volumes.get(step.key)
     if source is None:
-        reasons.note(_S.GET_ABSENT, ErrorKind.NOT_FOUND)
+        reasons.note(_S.COPY_NO_SOURCE, ErrorKind.NOT_FOUND)
+        if state.store.maintenance:
+            reasons.note(_S.MAINTENANCE, ErrorKind.PRECONDITION)
         return reasons.ruling(state)
-    reasons.note(_S.COPY)
     if step.target in state.volumes:
-        return reasons.ruling(state, ErrorKind.CONFLICT)
+        # Whether what is there is the same copy already is the driver's to decide.
+        reasons.note(_S.COPY_TAKEN)
+        at_rest = (ErrorKind.PRECONDITION,) if state.store.maintenance else ()
+        return reasons.ruling(state, ErrorKind.CONFLICT, *at_rest)
+    reasons.note(_S.COPY)
     parent = Parent(Origin(SourceKind.DATA), source.size_bytes, source.content)
     born = _born(state, source.size_bytes, parent, reasons, capabilities)
-    return reasons.ruling(state.with_volume(step.target, born))
+    room = perhaps_of(born.size_bytes, optional=False)
+    return reasons.ruling(state.with_volume(step.target, born), *room)
 
 
 def delete(state: PrimaryState, step: DeleteVolume, capabilities: PrimaryCapabilities) -> Ruling:
@@ -164,20 +208,39 @@ def resize(state: PrimaryState, step: ResizeVolume, capabilities: PrimaryCapabil
     target = rounded(step.size_bytes, capabilities)
     if target == volume.size_bytes:
         reasons.note(_S.RESIZE_SAME)
-        return reasons.ruling(state, *_perhaps(0, optional=optional))
+        return reasons.ruling(state, *perhaps_of(0, optional=optional))
     if target < volume.size_bytes and not step.shrink:
         reasons.note(_S.RESIZE_SMALLER)
-        return reasons.ruling(state, *_perhaps(0, optional=optional))
+        return reasons.ruling(state, *perhaps_of(0, optional=optional))
     growing = target > volume.size_bytes
     reasons.note(_S.GROW if growing else _S.SHRINK)
     online = capabilities.resize is not None and capabilities.resize.online
     if state.hosts_of(step.key) and not online:
         reasons.note(_S.RESIZE_GRANTED, ErrorKind.IN_USE)
-    perhaps = _perhaps(target, optional=optional)
+    perhaps = perhaps_of(target, optional=optional)
     if growing and state.store.maintenance:  # Is growing an allocation? Both answers are fair.
         perhaps = (*perhaps, ErrorKind.PRECONDITION)
     resized = msgspec.structs.replace(volume, size_bytes=target, content=volume.content.cut(target))
     return reasons.ruling(state.with_volume(step.key, resized), *perhaps)
+
+
+def modify(state: PrimaryState, step: ModifyVolume, capabilities: PrimaryCapabilities) -> Ruling:
+    """``modify_volume``."""
+    reasons = Reasons()
+    volume, declared = state.volumes.get(step.key), capabilities.qos
+    low, high = step.qos.iops_min, step.qos.iops_max
+    if low < 1 or high < low:
+        reasons.note(_S.MODIFY_RANGE, ErrorKind.INVALID, ErrorKind.OUT_OF_RANGE)
+    elif declared is not None and (low < declared.iops_min or high > declared.iops_max):
+        reasons.note(_S.MODIFY_RANGE, ErrorKind.OUT_OF_RANGE)
+    if volume is None:
+        absent = _S.GET_DELETED if step.key in state.deleted else _S.GET_ABSENT
+        reasons.note(absent, ErrorKind.NOT_FOUND)
+        return reasons.ruling(state)
+    if not reasons.failing:
+        reasons.note(_S.MODIFY)
+    limited = msgspec.structs.replace(volume, qos=step.qos)
+    return reasons.ruling(state.with_volume(step.key, limited))
 
 
 def _create_again(
@@ -188,13 +251,13 @@ def _create_again(
     capabilities: PrimaryCapabilities,
 ) -> Ruling:
     same_size = existing.size_bytes == rounded(step.size_bytes, capabilities)
-    if same_size and _same_source(step, existing):
+    if same_size and same_source(step, existing):
         again = Reasons()
         again.note(_S.CREATE_AGAIN)
         optional = note_size(again, step.size_bytes, capabilities)
         # A store at rest may refuse before it looks whether there is anything to do.
         at_rest = (ErrorKind.PRECONDITION,) if state.store.maintenance else ()
-        return again.ruling(state, *at_rest, *_perhaps(0, optional=optional))
+        return again.ruling(state, *at_rest, *perhaps_of(0, optional=optional))
     reasons.note(_S.CREATE_OTHER, ErrorKind.CONFLICT)
     if state.store.maintenance:
         reasons.note(_S.MAINTENANCE, ErrorKind.PRECONDITION)
@@ -215,8 +278,12 @@ def _born(
     limit = capabilities.volume.volumes_max
     if limit is not None and len(state.volumes) >= limit:
         reasons.note(_S.CREATE_FULL, ErrorKind.EXHAUSTED)
+    elif limit is not None and len(state.volumes) == limit - 1:
+        reasons.note(_S.CREATE_LAST)
     if parent is None:
-        return VolumeModel(true_bytes, state.clock)
+        unknown_bytes = 0 if capabilities.volume.zeroes_new else true_bytes
+        content = Content(unknown_bytes=unknown_bytes) if unknown_bytes else EMPTY
+        return VolumeModel(true_bytes, state.clock, content=content)
     if true_bytes < parent.size_bytes:
         reasons.note(_S.CREATE_SMALLER, ErrorKind.OUT_OF_RANGE)
     elif true_bytes > parent.size_bytes:
@@ -244,7 +311,8 @@ def _parent(state: PrimaryState, step: CreateVolume, reasons: Reasons) -> Parent
     return None
 
 
-def _same_source(step: CreateVolume, existing: VolumeModel) -> bool:
+def same_source(step: CreateVolume, existing: VolumeModel) -> bool:
+    """Whether a volume was made from what is asked for."""
     origin = existing.origin
     match step.source:
         case None:
@@ -257,7 +325,7 @@ def _same_source(step: CreateVolume, existing: VolumeModel) -> bool:
             return origin.kind is SourceKind.DATA
 
 
-def _perhaps(size_bytes: int, *, optional: bool) -> tuple[ErrorKind, ...]:
+def perhaps_of(size_bytes: int, *, optional: bool) -> tuple[ErrorKind, ...]:
     """Errors that a correct store may answer with although it need not."""
     too_large = (ErrorKind.EXHAUSTED,) if size_bytes > SURELY_FITS_BYTES else ()
     return (*too_large, *((ErrorKind.OUT_OF_RANGE,) if optional else ()))

@@ -6,12 +6,12 @@ from importlib.metadata import version
 
 import msgspec
 
-from holdfast.capabilities import Capabilities
-from holdfast.requests import Role
-from holdfast_conformance.execution.campaign import Campaign, PlanResult, unwritten
+from holdfast.contract.capabilities import Capabilities
+from holdfast.contract.requests import Role
 from holdfast_conformance.plan import Plan
-from holdfast_conformance.reduction.reduce import OPS_MAX, Budget, reduce_plan
+from holdfast_conformance.reduction.fewest_steps import OPS_MAX, Budget, reduce_plan
 from holdfast_conformance.replay_file import Repro
+from holdfast_conformance.supervision.campaign import Campaign, PlanResult, unwritten
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Finding
 
@@ -133,7 +133,7 @@ class _Attempt:
         if result.broken is not None:
             self._broken += 1
             self._hung += result.broken.how is BrokenKind.HUNG
-        found = [found for found in result.findings if found.property == self._property]
-        if found:
-            self.last = found[0]
-        return bool(found)
+        findings = [finding for finding in result.findings if finding.property == self._property]
+        if findings:
+            self.last = findings[0]
+        return bool(findings)

@@ -2,17 +2,17 @@
 
 import msgspec
 
-from holdfast.errors import ConfigurationError, UsageError
-from holdfast.requests import verb_of
-from holdfast.runtime import runtime
-from holdfast_conformance.execution.campaign import Campaign
-from holdfast_conformance.execution.lane import open_lane
-from holdfast_conformance.execution.supervisor import DriverRefused, Patience
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ConfigurationError, UsageError
+from holdfast.contract.requests import verb_of
 from holdfast_conformance.judgement.attribution import answers_for
 from holdfast_conformance.judgement.judge import PlanJudge
 from holdfast_conformance.judgement.registry import Property, all_properties, find_property
 from holdfast_conformance.plan import Plan
 from holdfast_conformance.replay_file import Repro
+from holdfast_conformance.supervision.campaign import Campaign
+from holdfast_conformance.supervision.pooled_worker import open_lane
+from holdfast_conformance.supervision.supervisor import DriverRefused, Patience
 from holdfast_conformance.trace_lines import decode_record
 from holdfast_conformance.verdict import Finding
 
@@ -52,7 +52,7 @@ def replay(
         EnvironmentUnavailable: the testbed needs something that is missing.
         UsageError: the driver cannot be loaded, so that its plan cannot be executed.
     """
-    found = find_property(repro.property)
+    entry = find_property(repro.property)
     run = runtime().new_id("run")
     lane = open_lane(provider, testbed, run, patience)
     try:
@@ -62,7 +62,7 @@ def replay(
             raise ConfigurationError(
                 f"the failure is of the {repro.role.value} role, and {provider} has only: {known}"
             )
-        seen = [_once(lane.campaign, repro, found, provider) for _ in range(times)]
+        seen = [_once(lane.campaign, repro, entry, provider) for _ in range(times)]
     except DriverRefused as refused:
         if repro.plan is not None:
             raise UsageError(f"{provider} cannot be loaded: {refused}") from refused
@@ -90,7 +90,7 @@ def _not_loaded(repro: Repro, refused: DriverRefused) -> Finding:
     )
 
 
-def _once(campaign: Campaign, repro: Repro, found: Property, reference: str) -> Finding | str:
+def _once(campaign: Campaign, repro: Repro, entry: Property, reference: str) -> Finding | str:
     """The failure if it came again; else why the property was not tested, or an empty string."""
     judged = PlanJudge(all_properties())
     loading = campaign.load(repro.role, twice=repro.plan is None)
@@ -99,15 +99,15 @@ def _once(campaign: Campaign, repro: Repro, found: Property, reference: str) -> 
     elif loading.capabilities is None:
         raise UsageError(f"{reference} cannot be loaded: {'; '.join(loading.loaded.defects)}")
     else:
-        if (gated := found.gate(loading.capabilities)) is not None:
-            return f"{found.id} does not apply to {reference}: {gated}"
+        if (gated := entry.gate(loading.capabilities)) is not None:
+            return f"{entry.id} does not apply to {reference}: {gated}"
         lines: list[bytes] = []
         campaign.execute(repro.plan, loading.capabilities, lines.append)
         for line in lines:
             judged.feed(decode_record(line))
     judged.finish()
-    again = next((each for each in judged.findings if each.property == found.id), None)
-    return again or _unreached(judged, found.id, repro.plan)
+    again = next((each for each in judged.findings if each.property == entry.id), None)
+    return again or _unreached(judged, entry.id, repro.plan)
 
 
 def _unreached(judged: PlanJudge, identifier: str, plan: Plan | None) -> str:

@@ -1,8 +1,9 @@
 """The report as a document: the structs behind ``report.json``, and its canonical bytes.
 
 Everything a reader sees, in any of the three renderings, is in here; ``junit.xml`` and
-``report.html`` are functions of it. Sizes are bytes, durations seconds unless the name says
-otherwise, digests SHA-256 in hexadecimal.
+``report.html`` are functions of it. What is under ``stated`` is the word of whoever wrote it; all
+else follows from the traces and from the plans that are due. Sizes are bytes, durations seconds
+unless the name says otherwise, digests SHA-256 in hexadecimal.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.requests import Role
-from holdfast.testbed import BackendIdentity, TestbedKind
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, TestbedKind
+from holdfast_conformance.stopping import Stop
 from holdfast_conformance.verdict import Verdict
 
-SCHEMA = "holdfast-report/1"
+SCHEMA = "holdfast-report/2"
 REPORT_NAME = "report.json"
 JUNIT_NAME = "junit.xml"
 HTML_NAME = "report.html"
@@ -28,9 +30,13 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class SuiteFacts(Part, frozen=True, kw_only=True):
-    """The suite that judged: its version, and digests of its sources and of its catalogue."""
+    """The suite that judged: its version, and digests of its sources and of its catalogue.
+
+    ``plans_version`` grows with every change of the plans; ``version`` is that of Holdfast.
+    """
 
     version: str
+    plans_version: str
     source_sha256: str
     catalogue_sha256: str
 
@@ -57,7 +63,6 @@ class DriverFacts(Part, frozen=True, kw_only=True):
     distribution: str = ""
     distribution_version: str = ""
     source_sha256: str
-    roles: tuple[RoleFacts, ...] = ()
 
 
 class BackendFacts(Part, frozen=True, kw_only=True):
@@ -72,14 +77,23 @@ class BackendFacts(Part, frozen=True, kw_only=True):
 
 
 class RunFacts(Part, frozen=True, kw_only=True):
-    """When and how the run took place; ``started`` is UTC in ISO 8601, ``ops`` are steps."""
+    """Which plans were due, and how many of their steps, ``ops``, were executed.
 
-    id: str
+    ``stopped`` says of each role that was not run through all of its plans why that is.
+    """
+
     profile: str
     seed: int
+    stopped: dict[Role, Stop] = {}
+    ops: int = 0
+
+
+class RunStatement(Part, frozen=True, kw_only=True):
+    """When and where the run took place; ``started`` is UTC in ISO 8601."""
+
+    id: str
     started: str
     wall_s: float
-    ops: int
     python: str
     hypothesis: str
 
@@ -123,11 +137,13 @@ class Performance(Part, frozen=True, kw_only=True):
     verbs: tuple[Latency, ...]
 
 
+NO_PERFORMANCE = Performance(clock="real", verbs=())
+
+
 class Coverage(Part, frozen=True, kw_only=True):
-    """What was really exercised: calls by verb and how many errors of each kind were seen."""
+    """What was really exercised: calls by verb."""
 
     ops: dict[str, int]
-    errors: dict[str, int]
 
 
 class Leak(Part, frozen=True, kw_only=True):
@@ -155,6 +171,25 @@ class Strength(Part, frozen=True, kw_only=True):
     categories: tuple[CategoryStrength, ...] = ()
 
 
+class Stated(Part, frozen=True, kw_only=True):
+    """What nobody can recompute: the word of whoever ran the suite, and of the machine it ran on.
+
+    ``roles`` are all that the provider said it has, and ``faults`` all that the testbed said it can
+    put in force; ``errors`` are how many errors of each kind were seen. ``failures`` are what
+    reduction found. Those five, and ``performance``, are at least what traces and replay files say.
+    """
+
+    driver: DriverFacts
+    backend: BackendFacts
+    run: RunStatement
+    strength: Strength | None = None
+    roles: tuple[Role, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    errors: dict[str, int] = {}
+    performance: Performance = NO_PERFORMANCE
+    failures: tuple[Failure, ...] = ()
+
+
 class Report(Part, frozen=True, kw_only=True):
     """All of ``report.json``.
 
@@ -165,18 +200,14 @@ class Report(Part, frozen=True, kw_only=True):
     schema: str
     interface: str
     suite: SuiteFacts
-    driver: DriverFacts
-    backend: BackendFacts
     run: RunFacts
+    roles: tuple[RoleFacts, ...]
     verdict: Verdict
-    scope: str
     badges: tuple[str, ...]
     properties: tuple[PropertyText, ...]
-    failures: tuple[Failure, ...]
     coverage: Coverage
     leaks: tuple[Leak, ...]
-    performance: Performance
-    strength: Strength | None = None
+    stated: Stated
     files: dict[str, str] = {}
     digest: str = ""
 

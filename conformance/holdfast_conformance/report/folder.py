@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 from holdfast_conformance.replay_file import REPRO_MAX_BYTES
 from holdfast_conformance.report.document import (
     HTML_NAME,
@@ -44,7 +44,25 @@ _NAMES: Final = {
 """The form of every name in a report, and how large what it stands for may be."""
 
 
-class ReportFolder:
+class _HeldOpen:
+    """What keeps files open until it is left; a context manager."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+
+class ReportFolder(_HeldOpen):
     """A report's directory; a context manager that holds it open.
 
     Args:
@@ -55,8 +73,8 @@ class ReportFolder:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__(ExitStack())
         self.path = path
-        self._stack = ExitStack()
         try:
             self._top = self._open_folder(str(path), None, os.O_DIRECTORY)
         except OSError as problem:
@@ -71,17 +89,6 @@ class ReportFolder:
         except BaseException:
             self._stack.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def below(self, folder: str) -> tuple[str, ...]:
         """The files in ``traces`` or ``repro``, in byte order of their names."""
@@ -111,9 +118,9 @@ class ReportFolder:
         return TraceLines(name, file, stack)
 
     def _open_folder(self, name: str, within: int | None, flags: int) -> int:
-        found = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags, dir_fd=within)
-        self._stack.callback(os.close, found)
-        return found
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags, dir_fd=within)
+        self._stack.callback(os.close, fd)
+        return fd
 
     def _place(self, name: str) -> tuple[int, str]:
         folder, _, base = name.rpartition("/")
@@ -121,29 +128,23 @@ class ReportFolder:
 
     def _survey(self) -> None:
         """Look at every entry, as long as they are few enough."""
-        found: list[str] = []
+        names: list[str] = []
         size_bytes = 0
         for name, kind, entry_bytes in self._entries():
-            bytes_max = _bytes_max(name)
-            if kind:
-                self.problems.append(f"{name} is {kind}; a report holds plain files")
-            elif bytes_max is None:
-                self.problems.append(f"{name} is no file of a report")
-            elif entry_bytes > bytes_max:
-                self.problems.append(
-                    f"{name} has {entry_bytes} bytes, and none has more than {bytes_max}"
-                )
+            problem = _misfit(name, kind, entry_bytes)
+            if problem:
+                self.problems.append(problem)
             else:
-                found.append(name)
+                names.append(name)
                 size_bytes += entry_bytes
-            if len(self.problems) >= PROBLEMS_MAX or len(found) > ENTRIES_MAX:
+            if len(self.problems) >= PROBLEMS_MAX or len(names) > ENTRIES_MAX:
                 self.problems.append("there may be more that belongs to no report")
                 break
         if size_bytes > ALL_MAX_BYTES:
             self.problems.append(
                 f"it has {size_bytes} bytes, and none has more than {ALL_MAX_BYTES}"
             )
-        self.names = tuple(sorted(found, key=os.fsencode))
+        self.names = tuple(sorted(names, key=os.fsencode))
 
     def _entries(self) -> Iterator[tuple[str, str, int]]:
         """Each entry with its name, what it is where it is no regular file, and its size."""
@@ -159,26 +160,15 @@ class ReportFolder:
                 yield f"{folder}/{base}", kind_of(mode), size_bytes
 
 
-class TraceLines:
+class TraceLines(_HeldOpen):
     """The lines of one trace, read once, and the digest of all its bytes; a context manager."""
 
     def __init__(self, name: str, file: BinaryIO, stack: ExitStack) -> None:
+        super().__init__(stack)
         self.name = name
         self._file = file
-        self._stack = stack
         self._digest = hashlib.sha256()
         self._left_bytes = TRACE_MAX_BYTES
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def __iter__(self) -> Iterator[bytes]:
         number = 0
@@ -209,8 +199,20 @@ def _listed(descriptor: int) -> Iterator[tuple[str, int, int]]:
     """The entries of an open folder: name, mode and size, of links those of the link."""
     with os.scandir(descriptor) as entries:
         for entry in entries:
-            found = entry.stat(follow_symlinks=False)
-            yield entry.name, found.st_mode, found.st_size
+            status = entry.stat(follow_symlinks=False)
+            yield entry.name, status.st_mode, status.st_size
+
+
+def _misfit(name: str, kind: str, size_bytes: int) -> str:
+    """Why an entry belongs to no report, or an empty string; ``kind`` is of what is no file."""
+    bytes_max = _bytes_max(name)
+    if kind:
+        return f"{name} is {kind}; a report holds plain files"
+    if bytes_max is None:
+        return f"{name} is no file of a report"
+    if size_bytes > bytes_max:
+        return f"{name} has {size_bytes} bytes, and none has more than {bytes_max}"
+    return ""
 
 
 def _bytes_max(name: str) -> int | None:

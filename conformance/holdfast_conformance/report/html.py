@@ -6,10 +6,11 @@ from itertools import groupby
 import jinja2
 import msgspec
 
-from holdfast.foreign_text import visible
-from holdfast.testbed import TestbedKind
+from holdfast.contract.testbed import TestbedKind
+from holdfast.text.foreign import visible
 from holdfast_conformance.judgement.catalogue_text import CATEGORIES
 from holdfast_conformance.report.document import Report, canonical_json
+from holdfast_conformance.report.scope import scope_of
 from holdfast_conformance.report.wording import xml_safe
 from holdfast_conformance.verdict import PropertyResult, Status
 
@@ -29,8 +30,8 @@ _TONES = {
 def headline(report: Report) -> str:
     """The verdict in one line: what reached, or did not reach, which level where."""
     verdict = report.verdict
-    where = f"on {_BACKENDS[report.backend.kind]}"
-    name = report.driver.reference
+    where = f"on {_BACKENDS[report.stated.backend.kind]}"
+    name = report.stated.driver.reference
     if verdict.ok:
         return f"{name} reached {verdict.requested.value} {where}"
     reached = f"reached {verdict.level.value}" if verdict.level else "reached no level"
@@ -49,11 +50,12 @@ def render_html(report: Report) -> bytes:
         finalize=_inert,
     )
     results = report.verdict.results
-    failures = {failure.property: failure for failure in report.failures}
+    failures = {failure.property: failure for failure in report.stated.failures}
     page = environment.from_string(source).render(
         report=report,
         headline=headline(report),
-        precertification=report.backend.kind is TestbedKind.SIM,
+        scope=scope_of(report),
+        precertification=report.stated.backend.kind is TestbedKind.SIM,
         counts=[
             (status.value, sum(result.status is status for result in results)) for status in Status
         ],
@@ -71,7 +73,7 @@ def render_html(report: Report) -> bytes:
             role.role: msgspec.json.format(canonical_json(role.capabilities), indent=2)
             .decode()
             .split("\n")
-            for role in report.driver.roles
+            for role in report.roles
         },
     )
     return xml_safe(page).encode()

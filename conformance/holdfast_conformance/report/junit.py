@@ -2,8 +2,9 @@
 
 from xml.etree import ElementTree as ET
 
-from holdfast.foreign_text import visible
+from holdfast.text.foreign import visible
 from holdfast_conformance.report.document import Failure, Report
+from holdfast_conformance.report.scope import STATED, answered_by
 from holdfast_conformance.verdict import PropertyResult, Status
 
 _ELEMENT = {
@@ -27,11 +28,11 @@ def render_junit(report: Report) -> bytes:
     totals = {name: str(count) for name, count in counts.items()}
     root = ET.Element("testsuites", totals)
     suite = ET.SubElement(root, "testsuite", {"name": "holdfast conformance", **totals})
-    suite.set("timestamp", visible(report.run.started))
-    suite.set("time", f"{report.run.wall_s:.3f}")
+    suite.set("timestamp", visible(report.stated.run.started))
+    suite.set("time", f"{report.stated.run.wall_s:.3f}")
     _properties(suite, report)
     statements = {text.id: text.statement for text in report.properties}
-    failures = {failure.property: failure for failure in report.failures}
+    failures = {failure.property: failure for failure in report.stated.failures}
     for result in results:
         _case(suite, result, statements.get(result.id, ""), failures.get(result.id))
     ET.indent(root)
@@ -41,14 +42,16 @@ def render_junit(report: Report) -> bytes:
 
 def _properties(suite: ET.Element, report: Report) -> None:
     properties = ET.SubElement(suite, "properties")
+    stated = report.stated
     facts = {
-        "driver": report.driver.reference,
         "level": report.verdict.level.value if report.verdict.level else "none",
-        "scope": report.scope,
-        "run": report.run.id,
+        "roles": " ".join(facts.role.value for facts in report.roles),
         "profile": report.run.profile,
         "seed": str(report.run.seed),
         "suite": report.suite.version,
+        f"{STATED}.driver": stated.driver.reference,
+        f"{STATED}.backend": answered_by(stated.backend),
+        f"{STATED}.run": stated.run.id,
     }
     for name, value in facts.items():
         ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
@@ -81,9 +84,11 @@ def _lines(result: PropertyResult, statement: str, failure: Failure | None) -> l
     for finding in result.findings:
         lines.append(f"plan {finding.plan}, step {finding.index}")
         lines.append(f"  expected: {finding.expected}")
-        lines.append(f"  observed: {finding.observed}")
+        lines.append(f"  observed ({STATED}): {finding.observed}")
     if failure is not None:
-        lines += ["minimal steps:", *(f"  {step}" for step in failure.steps)]
+        lines += [f"minimal steps ({STATED}):", *(f"  {step}" for step in failure.steps)]
         again, tried = failure.confirmed
-        lines.append(f"replay: {failure.replay} (failed again in {again} of {tried} executions)")
+        lines.append(
+            f"replay: {failure.replay} ({STATED}: failed again in {again} of {tried} executions)"
+        )
     return lines

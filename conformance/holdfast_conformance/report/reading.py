@@ -6,13 +6,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from holdfast.capabilities import nonsense_in
-from holdfast.errors import UsageError
-from holdfast_conformance.judgement.judge import Judging
+from holdfast.contract.capabilities import nonsense_in
+from holdfast.contract.errors import UsageError
+from holdfast_conformance.judgement.judge import Judging, PlanJudge
 from holdfast_conformance.plan_limits import excess_of
 from holdfast_conformance.report.document import TRACES_NAME
 from holdfast_conformance.report.folder import ReportFolder, TraceLines
 from holdfast_conformance.report.summary import Summary
+from holdfast_conformance.report.trace_summary import TraceSummary
 from holdfast_conformance.trace import Loaded, Started, TraceRecord
 from holdfast_conformance.trace_lines import records_in
 
@@ -20,6 +21,7 @@ _UNJUDGEABLE: Final = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    MemoryError,
     RecursionError,
     TypeError,
     ValueError,
@@ -36,6 +38,9 @@ class Onlooker(Protocol):
     def look(self, name: str, record: TraceRecord) -> None:
         """Look at the next record."""
 
+    def over(self, judged: PlanJudge) -> None:
+        """The trace is over, and was judged."""
+
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
     """What was read: the digest of each trace by its name, and why some prove nothing."""
@@ -45,7 +50,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_traces(
-    folder: ReportFolder, judging: Judging, summary: Summary, onlooker: Onlooker | None = None
+    folder: ReportFolder, judging: Judging, summary: Summary, onlooker: Onlooker
 ) -> Read:
     """Read every trace in its order; after the first wrong one no more is judged, only hashed."""
     sha256: dict[str, str] = {}
@@ -78,17 +83,18 @@ def _judge(
     number: int,
     judging: Judging,
     summary: Summary,
-    onlooker: Onlooker | None,
+    onlooker: Onlooker,
 ) -> None:
-    judged = judging.begin()
+    judged, told = judging.begin(), TraceSummary()
     for record in _fit(lines, number):
         if judged.diverged:
             raise UsageError(f"{lines.name} goes on where the executor was stopped")
         judged.feed(record)
-        summary.take(record)
-        if onlooker is not None:
-            onlooker.look(lines.name, record)
+        told.take(record)
+        onlooker.look(lines.name, record)
     judging.end(judged)
+    summary.add(told)
+    onlooker.over(judged)
 
 
 def _fit(lines: TraceLines, number: int) -> Iterator[TraceRecord]:

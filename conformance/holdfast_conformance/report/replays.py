@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 from holdfast_conformance.replay_file import Repro, decode_repro, encode_repro, replay_command
 from holdfast_conformance.report.document import REPRO_NAME, Failure, sha256_of
 from holdfast_conformance.report.folder import ReportFolder

@@ -3,6 +3,8 @@
 from functools import cache
 from importlib.metadata import version
 
+from holdfast_conformance.generate import SUITE_VERSION
+from holdfast_conformance.generate.corpus import corpus_digest
 from holdfast_conformance.judgement.catalogue_text import gate_text
 from holdfast_conformance.judgement.registry import Property, all_properties
 from holdfast_conformance.report.document import (
@@ -14,7 +16,7 @@ from holdfast_conformance.report.document import (
 from holdfast_conformance.report.sources import digest_of_package
 
 INTERFACE = "1"
-"""The version of the driver interface: ``holdfast.ports`` and what it refers to."""
+"""The version of the driver interface: ``holdfast.contract.ports`` and what it refers to."""
 
 
 @cache
@@ -22,6 +24,7 @@ def suite_facts() -> SuiteFacts:
     """The suite that is installed here."""
     return SuiteFacts(
         version=version("holdfast"),
+        plans_version=f"{SUITE_VERSION}+{corpus_digest()}",
         source_sha256=digest_of_package("holdfast_conformance"),
         catalogue_sha256=catalogue_digest(all_properties()),
     )
@@ -31,14 +34,14 @@ def catalogue_digest(properties: tuple[Property, ...]) -> str:
     """The digest over what the catalogue says, the checks themselves excepted."""
     rows = [
         (
-            found.id,
-            found.level.value,
-            found.statement,
-            [role.value for role in found.roles],
-            found.min_exercise,
-            gate_text(found),
+            entry.id,
+            entry.level.value,
+            entry.statement,
+            [role.value for role in entry.roles],
+            entry.min_exercise,
+            gate_text(entry),
         )
-        for found in properties
+        for entry in properties
     ]
     return sha256_of(canonical_json(rows))
 
@@ -46,6 +49,6 @@ def catalogue_digest(properties: tuple[Property, ...]) -> str:
 def property_texts() -> tuple[PropertyText, ...]:
     """What each property says and when it applies."""
     return tuple(
-        PropertyText(id=found.id, statement=found.statement, gate=gate_text(found))
-        for found in all_properties()
+        PropertyText(id=each.id, statement=each.statement, gate=gate_text(each))
+        for each in all_properties()
     )

@@ -1,19 +1,18 @@
 """What a report says beside the verdict: coverage, latencies, leaks, roles and badges.
 
-All of it is computed from the traces, so that whoever holds the traces gets the same; they are
-read once and not kept.
+All of it is computed from the traces, so that whoever holds the traces gets the same.
 """
 
 import hashlib
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.requests import Role, verb_of
-from holdfast.testbed import TestbedKind
-from holdfast_conformance.plan import Plan, encode_plan, preparation
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault, TestbedKind
+from holdfast_conformance.plan import encode_plan
 from holdfast_conformance.report.document import (
     Coverage,
     Latency,
@@ -23,20 +22,17 @@ from holdfast_conformance.report.document import (
     canonical_json,
     sha256_of,
 )
-from holdfast_conformance.trace import Ended, Raised, Started, Stepped, TraceRecord
+from holdfast_conformance.report.trace_summary import LEAKS_MAX, TraceSummary
+from holdfast_conformance.trace import Started
 from holdfast_conformance.verdict import Status, Verdict
 
 Capabilities = PrimaryCapabilities | ImageCapabilities
 
-LEAKS_MAX = 1000
-"""How many leaks a report lists; the others are counted."""
-
 
 class Summary:
-    """What a report says beside the verdict, gathered from one record after the other."""
+    """What a report says beside the verdict, gathered from one trace after the other."""
 
     def __init__(self) -> None:
-        self._plan: Plan | None = None
         self._virtual: bool | None = None
         self._executed = 0
         self._ops: Counter[str] = Counter()
@@ -46,41 +42,34 @@ class Summary:
         self._leaks: list[Leak] = []
         self._more_leaks = 0
         self._roles: dict[Role, _RunRole] = {}
+        self.declared_roles: tuple[Role, ...] = ()
+        """All roles that the provider has, as loading tells."""
+        self.faults: tuple[Fault, ...] = ()
+        """All faults that the testbed has, as loading tells."""
 
-    def take(self, record: TraceRecord) -> None:
-        """Take the next record of all traces in their order."""
-        match record:
-            case Started():
-                self._start(record)
-            case Stepped():
-                self._step(record)
-            case Ended():
-                for leak in _leaks_in(record, self._plan.id if self._plan else ""):
-                    if len(self._leaks) < LEAKS_MAX:
-                        self._leaks.append(leak)
-                    else:
-                        self._more_leaks += 1
-            case _:
-                return
+    def add(self, trace: TraceSummary) -> None:
+        """Take what was gathered from the next trace."""
+        if trace.loaded is not None:
+            self.declared_roles, self.faults = trace.loaded.roles, trace.loaded.faults
+        if trace.started is not None:
+            self._start(trace.started)
+        self._executed += trace.executed
+        self._ops.update(trace.ops)
+        self._errors.update(trace.errors)
+        for verb, taken_s in trace.real_s.items():
+            self._real_s[verb].extend(taken_s)
+        for verb, taken_s in trace.virtual_s.items():
+            self._virtual_s[verb].extend(taken_s)
+        fitting = LEAKS_MAX - len(self._leaks)
+        self._leaks.extend(trace.leaks[:fitting])
+        self._more_leaks += len(trace.leaks[fitting:]) + trace.more_leaks
 
     def _start(self, record: Started) -> None:
-        self._plan = record.plan
         if self._virtual is None:
             self._virtual = record.testbed == TestbedKind.SIM
         role = self._roles.setdefault(record.plan.role, _RunRole(record.capabilities))
         role.plans += 1
         role.digest.update(encode_plan(record.plan) + b"\n")
-
-    def _step(self, stepped: Stepped) -> None:
-        self._executed += stepped.index >= 0
-        if self._plan is None:
-            return
-        verb = _verb(self._plan, stepped.index)
-        self._ops[verb] += 1
-        if isinstance(stepped.outcome, Raised):
-            self._errors[stepped.outcome.kind.value] += 1
-        self._real_s[verb].append(stepped.real_s)
-        self._virtual_s[verb].append(stepped.virtual_s)
 
     @property
     def executed_ops(self) -> int:
@@ -88,15 +77,21 @@ class Summary:
         return self._executed
 
     def coverage(self) -> Coverage:
-        """How often each verb answered and each kind of error was seen, preparation included."""
-        return Coverage(ops=dict(self._ops), errors=dict(self._errors))
+        """How often each verb answered, preparation included."""
+        return Coverage(ops=dict(self._ops))
+
+    def errors(self) -> dict[str, int]:
+        """How many errors of each kind were seen."""
+        return dict(self._errors)
 
     def performance(self) -> Performance:
         """Latency percentiles per verb, preparation included."""
         taken_s = self._virtual_s if self._virtual else self._real_s
         return Performance(
             clock="virtual" if self._virtual else "real",
-            verbs=tuple(_latency(verb, sorted(found)) for verb, found in sorted(taken_s.items())),
+            verbs=tuple(
+                _latency(verb, sorted(times_s)) for verb, times_s in sorted(taken_s.items())
+            ),
         )
 
     def leaks(self) -> tuple[Leak, ...]:
@@ -111,13 +106,13 @@ class Summary:
         return tuple(
             RoleFacts(
                 role=role,
-                capabilities=found.capabilities,
-                capabilities_sha256=sha256_of(canonical_json(found.capabilities)),
-                plans=found.plans,
-                plans_sha256=found.digest.hexdigest(),
+                capabilities=facts.capabilities,
+                capabilities_sha256=sha256_of(canonical_json(facts.capabilities)),
+                plans=facts.plans,
+                plans_sha256=facts.digest.hexdigest(),
             )
             for role in Role
-            if (found := self._roles.get(role)) is not None
+            if (facts := self._roles.get(role)) is not None
         )
 
 
@@ -132,16 +127,6 @@ class _RunRole:
 
 def _seconds() -> "array[float]":
     return array("d")
-
-
-def _leaks_in(record: Ended, plan: str) -> Iterator[Leak]:
-    for thing in record.left:
-        yield Leak(plan=plan, seen_by="inspector", what=f"{thing.kind.value} {thing.key!r}")
-    for owned in record.enumerated:
-        what = f"{owned.kind.value} {owned.key or owned.id!r}"
-        yield Leak(plan=plan, seen_by="driver", what=what)
-    for failure in record.failures:
-        yield Leak(plan=plan, seen_by="cleanup", what=failure)
 
 
 def badges_of(declared: Iterable[Capabilities], verdict: Verdict) -> tuple[str, ...]:
@@ -180,12 +165,6 @@ def _claims(capabilities: Capabilities) -> list[tuple[str, tuple[str, ...]]]:
             ("temporary-url", capabilities.url is not None, ("IMG-13", "IMG-14")),
         ]
     return [(badge, about) for badge, claimed, about in claims if claimed]
-
-
-def _verb(plan: Plan, index: int) -> str:
-    """The verb of a step; negative indices are explained at ``Stepped``."""
-    steps, place = (plan.steps, index) if index >= 0 else (preparation(plan), -1 - index)
-    return verb_of(steps[place]) if place < len(steps) else "?"
 
 
 def _latency(verb: str, taken_s: list[float]) -> Latency:

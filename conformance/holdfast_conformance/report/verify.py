@@ -13,15 +13,16 @@ from typing import Any
 import jsonschema
 import msgspec
 
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.contract.errors import HoldfastError, UsageError
 from holdfast_conformance.judgement.judge import Judging
 from holdfast_conformance.judgement.registry import all_properties
 from holdfast_conformance.replay_file import Repro
-from holdfast_conformance.report.compose import composed, inputs_of
+from holdfast_conformance.report.compose import composed
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
     REPORT_NAME,
+    SCHEMA,
     TRACES_NAME,
     Report,
     decode_report,
@@ -31,6 +32,7 @@ from holdfast_conformance.report.document import (
 )
 from holdfast_conformance.report.folder import ReportFolder
 from holdfast_conformance.report.html import render_html
+from holdfast_conformance.report.inputs import inputs_of
 from holdfast_conformance.report.junit import render_junit
 from holdfast_conformance.report.plan_check import PlanCheck
 from holdfast_conformance.report.reading import hash_traces, read_traces
@@ -44,6 +46,8 @@ from holdfast_conformance.verdict import Status
 
 STATEMENT = "recomputed from the traces; no signature yet"
 PROBLEMS_SHOWN = 20
+EARLIER_SCHEMAS = ("holdfast-report/1",)
+"""Formats that suites up to version 2 wrote."""
 
 
 class Standing(enum.StrEnum):
@@ -79,6 +83,12 @@ def _verified(folder: ReportFolder) -> Verification:
         return _wrong(str(problem))
     except UsageError as problem:
         raise UsageError(f"{folder.path}: {problem}; give a report's directory") from problem
+    if earlier := _earlier_format(data):
+        return Verification(standing=Standing.OTHER_SUITE, problems=(earlier,))
+    return _checked(folder, data)
+
+
+def _checked(folder: ReportFolder, data: bytes) -> Verification:
     try:
         report = _read(data)
         canonical = encode_report(report)
@@ -103,6 +113,26 @@ def _verified(folder: ReportFolder) -> Verification:
     return Verification(standing=Standing.RIGHT, problems=(), report=report)
 
 
+class _Format(msgspec.Struct):
+    """What a report of any format has."""
+
+    schema: str
+
+
+def _earlier_format(data: bytes) -> str:
+    """Why a report is of no format that can be verified any more, or an empty string."""
+    try:
+        schema = msgspec.json.decode(data, type=_Format).schema
+    except UNREADABLE:
+        return ""
+    if schema not in EARLIER_SCHEMAS:
+        return ""
+    return (
+        f"{REPORT_NAME} is of format {schema}, which does not say what is needed to know whether "
+        f"all plans were run; certify again, with a suite that writes {SCHEMA}"
+    )
+
+
 def _read(data: bytes) -> Report:
     report = decode_report(data)
     # What the schema alone would have to refuse can be nested deeper than it can be followed.
@@ -119,19 +149,20 @@ def _schema_check() -> Callable[[Any], None]:
 
 
 def _wrong(*problems: str, report: Report | None = None) -> Verification:
-    shown = problems[:PROBLEMS_SHOWN]
+    lines = problems[:PROBLEMS_SHOWN]
     if len(problems) > PROBLEMS_SHOWN:
-        shown = (*shown, f"and {len(problems) - PROBLEMS_SHOWN} more")
-    return Verification(standing=Standing.WRONG, problems=shown, report=report)
+        lines = (*lines, f"and {len(problems) - PROBLEMS_SHOWN} more")
+    return Verification(standing=Standing.WRONG, problems=lines, report=report)
 
 
 def _other_suite(report: Report) -> Verification:
     ours = suite_facts()
-    made = report.suite.version
+    version = report.suite.version
     reason = (
-        f"made by suite {made}, and this is {ours.version}: install holdfast=={made} to verify it"
-        if made != ours.version
-        else f"made by other sources of suite {made} than those installed here"
+        f"made by suite {version}, and this is {ours.version}: "
+        f"install holdfast=={version} to verify it"
+        if version != ours.version
+        else f"made by other sources of suite {version} than those installed here"
     )
     return Verification(standing=Standing.OTHER_SUITE, problems=(reason,), report=report)
 
@@ -169,8 +200,11 @@ def _recomputed_problems(
     """Where the report departs from what its traces give, which are hashed once more as they are
     judged: what is compared at the end is of the very bytes that were read.
     """
-    judging, summary, check = Judging(all_properties()), Summary(), PlanCheck(report)
+    inputs = inputs_of(report)
+    judging, summary, check = Judging(all_properties()), Summary(), PlanCheck(inputs)
     read = read_traces(folder, judging, summary, check)
+    if not read.problems:
+        check.close()
     yield from check.problems
     yield from read.problems.values()
     for name, rendered in ((JUNIT_NAME, render_junit(report)), (HTML_NAME, render_html(report))):
@@ -178,14 +212,14 @@ def _recomputed_problems(
             yield f"{name} is not what {REPORT_NAME} renders to"
     if read.problems:
         return
-    verdict = judging.verdict(report.verdict.requested)
+    verdict = judging.verdict(inputs.requested, check.cut)
     try:
-        replays = replays_in(others, verdict, report.driver.reference)
+        replays = replays_in(others, verdict, report.stated.driver.reference)
     except UsageError as problem:
         yield str(problem)
         replays = Replays(failures=(), sha256={}, repros=())
     yield from _stated_problems(replays.repros, report, check)
-    again = composed(inputs_of(report), verdict, summary, replays, read.sha256)
+    again = composed(inputs, verdict, summary, replays, read.sha256)
     errors = [each.reason for each in again.report.verdict.results if each.status is Status.ERROR]
     yield from dict.fromkeys(errors)
     if encode_report(again.report) != data:
@@ -196,8 +230,8 @@ def _recomputed_problems(
 def _field_problems(right: Report, stated: Report) -> Iterator[str]:
     for field in msgspec.structs.fields(Report):
         if field.name not in {"digest", "files"}:
-            recomputed, found = getattr(right, field.name), getattr(stated, field.name)
-            if recomputed != found:
+            recomputed, stated_value = getattr(right, field.name), getattr(stated, field.name)
+            if recomputed != stated_value:
                 yield f"{field.name} in {REPORT_NAME} is not what the traces give"
 
 
@@ -207,14 +241,14 @@ def _stated_problems(repros: tuple[Repro, ...], report: Report, check: PlanCheck
         where = f"the replay file of {repro.property}"
         kind = repro.testbed.partition(":")[0]
         stated = (
-            ("driver", repro.provider, report.driver.reference),
+            ("driver", repro.provider, report.stated.driver.reference),
             ("seed", repro.seed, report.run.seed),
             ("suite", repro.suite, report.suite.version),
-            ("backend", kind or report.backend.kind.value, report.backend.kind.value),
+            ("backend", kind or report.stated.backend.kind.value, report.stated.backend.kind.value),
         )
-        for what, found, right in stated:
-            if found != right:
-                yield f"{where} is of {what} {found!r}, and the report of {right!r}"
+        for what, value, right in stated:
+            if value != right:
+                yield f"{where} is of {what} {value!r}, and the report of {right!r}"
         plan = repro.plan
         if plan is not None and (plan.role.value, plan.id) not in check.executed:
             yield f"{where} is of plan {plan.id!r}, which was not run"

@@ -21,18 +21,18 @@ def xml_safe(text: str) -> str:
     return _ILLEGAL_IN_XML.sub(_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape", "surrogatepass").decode("ascii")
+def _escape(match: re.Match[str]) -> str:
+    return match.group().encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _arguments(value: msgspec.Struct) -> str:
-    shown: list[str] = []
+    arguments: list[str] = []
     for field in msgspec.structs.fields(value):
         argument = getattr(value, field.name)
         if field.default is not msgspec.NODEFAULT and argument == field.default:
             continue
-        shown.append(f"{field.name}={_argument(argument)}")
-    return ", ".join(shown)
+        arguments.append(f"{field.name}={_argument(argument)}")
+    return ", ".join(arguments)
 
 
 def _argument(value: Any) -> str:

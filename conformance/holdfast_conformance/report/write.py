@@ -4,11 +4,12 @@ The directory holds ``traces/*.jsonl`` and may hold ``repro/*.json``; ``report.j
 ``junit.xml`` and ``report.html`` are added.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 from holdfast_conformance.canary import PATTERN
-from holdfast_conformance.report.compose import ReportInputs, compose
+from holdfast_conformance.report.compose import Account, Composed, compose
 from holdfast_conformance.report.document import (
     HTML_NAME,
     JUNIT_NAME,
@@ -16,18 +17,25 @@ from holdfast_conformance.report.document import (
     Report,
     encode_report,
 )
+from holdfast_conformance.report.inputs import ReportInputs
 
 
-def write_report(directory: Path, inputs: ReportInputs) -> Report:
-    """Write the report of the traces in ``directory`` and return it.
+def write_report(
+    directory: Path, inputs: ReportInputs, account: Account, sha256: Mapping[str, str]
+) -> Report:
+    """Write the report of the traces that a run wrote to ``directory``, and return it.
 
-    The verdict in it is judged from the trace files as they are on disk.
+    Arguments are those of ``compose``.
 
     Raises:
-        UsageError: a file is no trace or no replay file, or a planted secret is in some file; no
-            report is left then.
+        UsageError: a trace is not there as it was written, a file is none that a report has, or a
+            planted secret is in some file; no report is left then.
     """
-    composed = compose(directory, inputs)
+    return write_composed(directory, compose(directory, inputs, account, sha256))
+
+
+def write_composed(directory: Path, composed: Composed) -> Report:
+    """Write a report and its renderings; errors as those of ``write_report``."""
     outputs = {
         JUNIT_NAME: composed.junit,
         HTML_NAME: composed.html,
@@ -35,12 +43,12 @@ def write_report(directory: Path, inputs: ReportInputs) -> Report:
     }
     for name, data in outputs.items():
         (directory / name).write_bytes(data)
-    told = files_with_canaries(directory)
-    if told:
+    leaks = files_with_canaries(directory)
+    if leaks:
         for name in outputs:
             (directory / name).unlink()
         raise UsageError(
-            f"a planted secret is in {', '.join(told)}: no report was written; "
+            f"a planted secret is in {', '.join(leaks)}: no report was written; "
             "this is a defect of the harness, for secrets are removed while recording"
         )
     return composed.report

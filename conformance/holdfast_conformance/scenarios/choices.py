@@ -13,11 +13,13 @@ class Choices:
 
     Args:
         drawn: the bytes that one draw gave.
+        turn: how often the story of this plan was told before, with other decisions.
     """
 
-    __slots__ = ("_drawn", "_position")
+    __slots__ = ("_drawn", "_position", "turn")
 
-    def __init__(self, drawn: bytes) -> None:
+    def __init__(self, drawn: bytes, turn: int = 0) -> None:
+        self.turn = turn
         self._drawn = drawn
         self._position = 0
 
@@ -43,5 +45,5 @@ class Choices:
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """The items in some order."""
-        left = list(items)
-        return [left.pop(self.below(len(left))) for _ in range(len(left))]
+        rest = list(items)
+        return [rest.pop(self.below(len(rest))) for _ in range(len(rest))]

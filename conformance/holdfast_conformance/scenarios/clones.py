@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 
-from holdfast.capabilities import AccessMode
-from holdfast.requests import (
+import msgspec
+
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import (
     CreateVolume,
     DeleteSnapshot,
     DeleteVolume,
     GetVolume,
+    Open,
     SnapshotSource,
     VolumeSource,
 )
+from holdfast.data import BLOCK_BYTES
 from holdfast_conformance.plan import CreateFromData, Reopen, Step, WalkVolumes
-from holdfast_conformance.scenarios.script import Script
+from holdfast_conformance.scenarios.script import BLOCKS_MAX, Script
 
 _BLOCK = (0, 1)
 """Two writes that must not be seen in each other's place go to the same block."""
@@ -22,22 +26,22 @@ def clone_diverges(script: Script) -> Iterator[Step]:
     """Clone, source and snapshot go their own ways."""
     if not script.clones:
         return
-    made = script.create()
-    taken = script.snapshot(made.key)
+    original = script.create()
+    snapshot = script.snapshot(original.key)
     clone = CreateVolume(
-        key=script.name(), size_bytes=made.size_bytes, source=SnapshotSource(taken.key)
+        key=script.name(), size_bytes=original.size_bytes, source=SnapshotSource(snapshot.key)
     )
     script.sizes[clone.key] = clone.size_bytes
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
-    yield taken
+    yield original
+    yield script.grant(original.key)
+    yield script.write(original.key, at=_BLOCK)
+    yield snapshot
     yield clone
     yield script.grant(clone.key)
     yield script.read(clone.key)
-    for volume in script.choices.shuffled((made.key, clone.key)):
+    for volume in script.choices.shuffled((original.key, clone.key)):
         yield script.write(volume, at=_BLOCK)
-    yield script.read(made.key)
+    yield script.read(original.key)
     yield script.read(clone.key)
     yield clone
 
@@ -46,15 +50,15 @@ def clone_sizes(script: Script) -> Iterator[Step]:
     """A clone may be larger than its source and never smaller."""
     if not script.clones:
         return
-    made = script.create(size_bytes=script.size(2))
-    taken = script.snapshot(made.key)
-    source = SnapshotSource(taken.key)
+    volume = script.create(size_bytes=script.size(2))
+    snapshot = script.snapshot(volume.key)
+    source = SnapshotSource(snapshot.key)
     larger = CreateVolume(key=script.name(), size_bytes=script.size(4), source=source)
     script.sizes[larger.key] = larger.size_bytes
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key)
-    yield taken
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write(volume.key)
+    yield snapshot
     yield larger
     yield GetVolume(key=larger.key)
     yield script.grant(larger.key)
@@ -69,17 +73,17 @@ def clone_conflict(script: Script) -> Iterator[Step]:
     """A clone's key is taken by it alone: another source or none is a conflict."""
     if not script.clones:
         return
-    made = script.create(size_bytes=script.size(2))
-    first, second = script.snapshot(made.key), script.snapshot(made.key)
+    volume = script.create(size_bytes=script.size(2))
+    first, second = script.snapshot(volume.key), script.snapshot(volume.key)
     key, size = script.name(), script.size(2)
-    yield made
+    yield volume
     yield first
     yield second
     yield CreateVolume(key=key, size_bytes=size, source=SnapshotSource(first.key))
     yield CreateVolume(key=key, size_bytes=size, source=SnapshotSource(first.key))
     yield CreateVolume(key=key, size_bytes=size, source=SnapshotSource(second.key))
     yield CreateVolume(key=key, size_bytes=size)
-    yield CreateVolume(key=made.key, size_bytes=size, source=SnapshotSource(first.key))
+    yield CreateVolume(key=volume.key, size_bytes=size, source=SnapshotSource(first.key))
     yield WalkVolumes(limit=3)
 
 
@@ -87,18 +91,20 @@ def clone_outlives(script: Script) -> Iterator[Step]:
     """What becomes of a clone whose snapshot and volume are to be deleted, as declared."""
     if not script.clones:
         return
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
-    taken = script.snapshot(key)
+    key, steps = script.resting()
+    snapshot = script.snapshot(key)
     clone = CreateVolume(
-        key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(taken.key)
+        key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(snapshot.key)
     )
     script.sizes[clone.key] = clone.size_bytes
     yield from steps
-    yield taken
+    yield snapshot
     yield clone
-    yield DeleteSnapshot(key=taken.key)
+    yield DeleteSnapshot(key=snapshot.key)
+    yield clone
     yield DeleteVolume(key=key)
+    yield Reopen()
+    yield clone
     yield script.grant(clone.key)
     yield script.read(clone.key)
     yield script.write(clone.key)
@@ -110,31 +116,42 @@ def volume_clone(script: Script) -> Iterator[Step]:
     """A volume made from a volume is another volume."""
     if not script.clones_volumes:
         return
-    made = script.create(size_bytes=script.size(2))
+    original = script.create(size_bytes=script.size(2))
     clone = CreateVolume(
         key=script.name(),
         size_bytes=script.size(2 + script.choices.below(2)),
-        source=VolumeSource(made.key),
+        source=VolumeSource(original.key),
     )
     script.sizes[clone.key] = clone.size_bytes
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
-    yield script.revoke(made.key)
+    yield original
+    yield script.grant(original.key)
+    yield script.write(original.key, at=_BLOCK)
+    yield script.revoke(original.key)
     yield clone
     yield clone
     for steps in (4, 1):
         yield CreateVolume(
-            key=script.name(), size_bytes=script.size(steps), source=VolumeSource(made.key)
+            key=script.name(), size_bytes=script.size(steps), source=VolumeSource(original.key)
         )
-    yield script.grant(made.key)
+    yield script.grant(original.key)
     yield script.grant(clone.key)
-    yield script.write(made.key, at=_BLOCK)
+    yield script.write(original.key, at=_BLOCK)
     yield script.write(clone.key, at=_BLOCK)
-    yield script.read(made.key)
+    # Of what the clone holds by now, and no more of what its source does; and so on.
+    source = clone.key
+    for _ in range(2):
+        copy = CreateVolume(
+            key=script.name(), size_bytes=clone.size_bytes, source=VolumeSource(source)
+        )
+        script.sizes[copy.key] = copy.size_bytes
+        yield copy
+        yield script.grant(copy.key)
+        yield script.write(copy.key, at=_BLOCK)
+        source = copy.key
+    yield script.read(original.key)
     yield script.read(clone.key)
-    yield script.revoke(made.key)
-    yield DeleteVolume(key=made.key)
+    yield script.revoke(original.key)
+    yield DeleteVolume(key=original.key)
     yield script.read(clone.key)
     yield CreateVolume(
         key=script.name(), size_bytes=script.size(2), source=VolumeSource(script.name())
@@ -146,52 +163,174 @@ def from_data(script: Script) -> Iterator[Step]:
     clone = script.declared.clone
     if clone is None or not clone.from_data:
         return
-    made = script.create(size_bytes=script.size(2))
+    original = script.create(size_bytes=script.size(2))
     copied = CreateFromData(
         key=script.name(),
         size_bytes=script.size(2 + script.choices.below(2)),
-        volume=made.key,
+        volume=original.key,
         host=script.host,
     )
     script.sizes[copied.key] = copied.size_bytes
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
+    yield original
+    yield script.grant(original.key)
+    yield script.write(original.key, at=_BLOCK)
     yield copied
-    yield script.write(made.key, at=_BLOCK)
+    yield script.write(original.key, at=_BLOCK)
     yield script.grant(copied.key)
     yield script.read(copied.key)
     yield script.write(copied.key)
-    yield script.read(made.key)
-    for steps in (1, 5):
+    yield script.read(original.key)
+    for steps in (1, 5, 3):
         yield CreateFromData(
-            key=script.name(), size_bytes=script.size(steps), volume=made.key, host=script.host
+            key=script.name(), size_bytes=script.size(steps), volume=original.key, host=script.host
         )
+    yield script.revoke(original.key)
+    failed = msgspec.structs.replace(copied, key=script.name())
+    yield failed  # nothing is granted that could be read from
+    yield GetVolume(key=failed.key)
+    yield failed
+
+
+def from_a_part_of_data(script: Script) -> Iterator[Step]:
+    """Of the data behind a handle the part that is named, and nothing from a useless handle."""
+    if not script.clones_data or not script.writes:
+        return
+    original = script.create(size_bytes=script.size(4))
+    blocks = max(1, min(original.size_bytes // BLOCK_BYTES, BLOCKS_MAX))
+    yield from (original, script.grant(original.key), script.write(original.key, at=(0, blocks)))
+    part = CreateFromData(
+        key=script.name(),
+        size_bytes=script.size(4),
+        volume=original.key,
+        host=script.host,
+        length_bytes=max(1, blocks * BLOCK_BYTES - 1 - script.choices.below(5000)),
+    )
+    script.sizes[part.key] = part.size_bytes
+    yield from (part, script.grant(part.key), script.read(part.key))
+    yield from (Open(volume=original.key, host=script.host), script.revoke(original.key))
+    failed = msgspec.structs.replace(part, key=script.name(), stale=True)
+    yield from (failed, GetVolume(key=failed.key))
+    yield from (script.grant(original.key), msgspec.structs.replace(failed, stale=False))
+
+
+def discards_in_a_clone(script: Script) -> Iterator[Step]:
+    """What is discarded in a clone reads as zeroes there, and stays where it was made from."""
+    if not (script.writes and (script.clones or script.clones_volumes)):
+        return
+    original = script.create(size_bytes=script.size(4))
+    blocks = max(1, min(original.size_bytes // BLOCK_BYTES, 8))
+    yield from (original, script.grant(original.key), script.write(original.key, at=(0, blocks)))
+    source: SnapshotSource | VolumeSource = VolumeSource(original.key)
+    if script.clones:
+        snapshot = script.snapshot(original.key)
+        source = SnapshotSource(snapshot.key)
+        yield snapshot
+    clone = CreateVolume(key=script.name(), size_bytes=original.size_bytes, source=source)
+    script.sizes[clone.key] = clone.size_bytes
+    first, count = script.choices.below(blocks), 1 + script.choices.below(2)
+    place = first * BLOCK_BYTES, min(count, blocks - first) * BLOCK_BYTES
+    yield from (clone, script.grant(clone.key), script.discard_range(clone.key, at=place))
+    yield from (script.read(clone.key), script.read(original.key))
+    yield script.discard_range(original.key, at=(0, BLOCK_BYTES))
+    yield from (script.read(clone.key), script.read(original.key))
 
 
 def read_only_clone(script: Script) -> Iterator[Step]:
     """A snapshot of a volume that is granted read-only, and its clone, hold what was written."""
     if not (script.clones and script.has(AccessMode.READ_ONLY)):
         return
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
-    taken = script.snapshot(key)
+    key, steps = script.resting()
+    snapshot = script.snapshot(key)
     yield from steps
     yield script.grant(key, mode=AccessMode.READ_ONLY)
-    yield taken
+    yield snapshot
     clone = script.name()
     script.sizes[clone] = script.sizes[key]
-    yield CreateVolume(key=clone, size_bytes=script.sizes[key], source=SnapshotSource(taken.key))
+    yield CreateVolume(key=clone, size_bytes=script.sizes[key], source=SnapshotSource(snapshot.key))
     yield script.grant(clone, mode=AccessMode.READ_ONLY)
     yield script.read(clone)
 
 
+def clones_of_what_changes(script: Script) -> Iterator[Step]:
+    """A clone has what its source held at that moment, also where a name was used before."""
+    original = script.create()
+    yield original
+    yield script.grant(original.key)
+    name = script.name()
+    for _ in range(2):
+        yield script.write(original.key, at=_BLOCK)
+        if script.clones_volumes:
+            yield CreateVolume(
+                key=script.name(),
+                size_bytes=original.size_bytes,
+                source=VolumeSource(original.key),
+            )
+        if script.clones:
+            yield script.snapshot(original.key, name)
+            clone = CreateVolume(
+                key=script.name(), size_bytes=original.size_bytes, source=SnapshotSource(name)
+            )
+            yield clone
+            yield DeleteVolume(key=clone.key)
+            yield DeleteSnapshot(key=name)
+
+
+def clones_beside_each_other(script: Script) -> Iterator[Step]:
+    """Clones of one snapshot keep what they have when it goes, and when one of them does."""
+    if not script.clones:
+        return
+    original = script.create()
+    snapshot = script.snapshot(original.key)
+    yield original
+    yield script.grant(original.key)
+    yield script.write(original.key)
+    yield snapshot
+    clones = [
+        CreateVolume(
+            key=script.name(), size_bytes=original.size_bytes, source=SnapshotSource(snapshot.key)
+        )
+        for _ in range(3)
+    ]
+    for clone in clones:
+        script.sizes[clone.key] = clone.size_bytes
+        yield clone
+    yield DeleteSnapshot(key=snapshot.key)
+    gone, *rest = script.choices.shuffled(clones)
+    yield DeleteVolume(key=gone.key)
+    for clone in rest:
+        yield script.grant(clone.key)
+        yield script.read(clone.key)
+
+
+def sources_of_one_key(script: Script) -> Iterator[Step]:
+    """A volume and a snapshot of one key are two sources."""
+    if not (script.clones and script.clones_volumes):
+        return
+    original = script.create()
+    key = script.name()
+    yield original
+    yield script.snapshot(original.key, original.key)
+    size = original.size_bytes
+    sources: tuple[SnapshotSource | VolumeSource, ...] = (
+        SnapshotSource(original.key),
+        VolumeSource(original.key),
+    )
+    for source in script.choices.shuffled(sources):
+        yield CreateVolume(key=key, size_bytes=size, source=source)
+    yield CreateVolume(key=key, size_bytes=size)
+
+
 STORIES = (
+    clones_beside_each_other,
+    sources_of_one_key,
+    clones_of_what_changes,
     clone_diverges,
     clone_sizes,
     clone_conflict,
     clone_outlives,
     volume_clone,
     from_data,
+    from_a_part_of_data,
+    discards_in_a_clone,
     read_only_clone,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
     AbortUpload,
     CancelMaintenance,
     CopyObject,
@@ -17,7 +17,7 @@ from holdfast.requests import (
 )
 from holdfast_conformance.image_limits import large_bytes
 from holdfast_conformance.plan import PutObject, Reopen, Step, WalkObjects
-from holdfast_conformance.scenarios.image_script import HOSTILE_KEYS, Script
+from holdfast_conformance.scenarios.image_script import Script
 
 _COPY = "copies/of it"
 
@@ -46,7 +46,7 @@ def copy_onto_another(script: Script) -> Iterator[Step]:
     source = script.put()
     yield source
     others = (
-        script.put("other"),
+        script.put("other", source.size_bytes),
         script.put("other size", source.size_bytes - 1),
         _like(script, source, "other type", content_type="text/plain"),
     )
@@ -100,9 +100,7 @@ def copy_joined(script: Script) -> Iterator[Step]:
     if not script.can_join:
         return
     start = script.start()
-    yield start
-    yield script.part(start, 1)
-    yield script.part(start, 2)
+    yield from script.sent(start, 1, 2)
     yield script.finish(start, 1, 2)
     for target in (_COPY, "another copy"):
         yield CopyObject(key=script.key, target=target)
@@ -164,17 +162,6 @@ def copy_at_rest(script: Script) -> Iterator[Step]:
     yield GetObject(key=_COPY)
 
 
-def copy_hostile_keys(script: Script) -> Iterator[Step]:
-    """Keys that a careless backend mixes up, loses or obeys, as source and as target."""
-    source = script.key
-    yield script.put()
-    for target in HOSTILE_KEYS:
-        yield CopyObject(key=source, target=target)
-        source = target
-    for key in HOSTILE_KEYS[::3]:
-        yield GetObject(key=key)
-
-
 def _like(script: Script, source: PutObject, key: str, **others: object) -> PutObject:
     """The bytes, kind and content type of another object under another key."""
     upload = script.upload()
@@ -192,5 +179,4 @@ STORIES = (
     copy_beside_uploads,
     copy_absent,
     copy_at_rest,
-    copy_hostile_keys,
 )

@@ -1,9 +1,12 @@
 """Writing plans for image stores: steps with sizes from the store's limits and fresh names."""
 
-from holdfast.capabilities import ImageCapabilities, ObjectKind
-from holdfast.requests import KEY_MAX_BYTES, StartUpload
-from holdfast_conformance.image_limits import can_join, page_items, part_bytes
-from holdfast_conformance.plan import FinishUpload, PutObject, SendPart
+from collections.abc import Iterator
+
+from holdfast.contract.capabilities import ImageCapabilities, ObjectKind
+from holdfast.contract.requests import KEY_MAX_BYTES, StartUpload
+from holdfast_conformance.image_limits import can_join, page_items, part_bytes, whole_bytes
+from holdfast_conformance.payload import Shape, shaped
+from holdfast_conformance.plan import FinishUpload, PutObject, SendPart, Step
 from holdfast_conformance.scenarios.choices import Choices
 
 HOST = "host-a"
@@ -11,32 +14,7 @@ HOST = "host-a"
 
 _KEYS = ("images/debian.qcow2", "base", "iso/rescue-1.iso", "Backup.2026", "a/b/c/d")
 TYPE = "application/x-qcow2"
-
-HOSTILE_KEYS = (
-    "../outside",
-    "..",
-    ".",
-    "/etc/holdfast",
-    "a/../../b",
-    "a//b/",
-    "%2e%2e%2foutside",
-    "name with spaces ",
-    "line\nbreak\ttab\x7f",
-    "; touch outside",
-    "$(touch outside)",
-    "-rf",
-    "*?[a]",
-    "quote'\"`\\",
-    "name.part",
-    "name.json",
-    "é-e\u0301",
-    "日本語/\U0001f4be",
-    "UPPER",
-    "upper",
-    "x" * KEY_MAX_BYTES,
-    "é" * (KEY_MAX_BYTES // 2),
-)
-"""Keys that the contract allows and that a careless backend mixes up, loses or obeys."""
+_LARGE_BYTES = 1001
 
 BAD_KEYS = ("", "y" * (KEY_MAX_BYTES + 1), "é" * (KEY_MAX_BYTES // 2) + "z")
 """Keys that the contract does not allow."""
@@ -72,18 +50,26 @@ class Script:
         """The size of an ordinary part."""
         return part_bytes(self.declared)
 
-    def page(self, wanted: int = 1000) -> int:
+    def page(self, items: int = 1000) -> int:
         """How many items to ask for at once."""
-        return page_items(self.declared, wanted)
+        return page_items(self.declared, items)
 
     def small_bytes(self) -> int:
         """The size of an object that fits into one part."""
-        return min(901 + self.choices.below(200), self.limits.part_max_bytes)
+        return min(901 + self.choices.below(200), self.limits.part_max_bytes, self.fitting(1101))
+
+    def fitting(self, size_bytes: int) -> int:
+        """The size itself, or that of the largest object where that is smaller."""
+        return whole_bytes(self.declared, size_bytes)
 
     def content(self) -> int:
         """A content number that no other step of this plan has."""
         self._contents += 1
         return self._contents
+
+    def shaped_content(self) -> int:
+        """The same, of some shape."""
+        return shaped(self.content(), self.choices.pick(tuple(Shape)))
 
     def upload(self) -> str:
         """An upload key that no other step of this plan has."""
@@ -97,16 +83,23 @@ class Script:
         *,
         kind: ObjectKind | None = None,
         content_type: str = TYPE,
+        content: int | None = None,
     ) -> PutObject:
-        """Store a whole object of new content."""
+        """Store a whole object, of new content unless some is given."""
         return PutObject(
             upload=self.upload(),
             key=self.key if key is None else key,
             kind=kind or self.kind,
             content_type=content_type,
-            content=self.content(),
-            size_bytes=self.small_bytes() if size_bytes is None else size_bytes,
+            content=self.content() if content is None else content,
+            size_bytes=self._size(size_bytes),
         )
+
+    def _size(self, size_bytes: int | None) -> int:
+        """A size that fits where no large one is asked for: what is larger is meant to be."""
+        if size_bytes is None:
+            return self.small_bytes()
+        return self.fitting(size_bytes) if size_bytes < _LARGE_BYTES else size_bytes
 
     def start(
         self, key: str | None = None, *, upload: str | None = None, kind: ObjectKind | None = None
@@ -127,6 +120,12 @@ class Script:
             content=self.content(),
             size_bytes=self.part_bytes if size_bytes is None else size_bytes,
         )
+
+    def sent(self, start: StartUpload, *numbers: int) -> Iterator[Step]:
+        """Open an upload and send these parts of it, in this order."""
+        yield start
+        for number in numbers:
+            yield self.part(start, number)
 
     def finish(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
     AbortUpload,
     AttachHost,
     CancelMaintenance,
@@ -19,19 +19,23 @@ from holdfast.requests import (
     MaintainStore,
     OpenObject,
 )
-from holdfast.testbed import Fault
+from holdfast.contract.testbed import Fault
 from holdfast_conformance.plan import (
     HealFault,
     InitializeBad,
     InjectFault,
     InspectStore,
+    PutObject,
     Step,
 )
 from holdfast_conformance.scenarios.image_script import HOST, Script
+from holdfast_conformance.scenarios.lives import expecting, identity_kept
 
 _HOSTS = (HOST, "host-b", "host-c")
 _STRANGER = "host-unknown"
 _NAME, _OTHER = "images", "Images"
+_TRIED = 7
+"""So many verbs are tried in an outage, and again after it."""
 
 
 def initialize(_: Script) -> Iterator[Step]:
@@ -47,6 +51,19 @@ def initialize(_: Script) -> Iterator[Step]:
     yield InitializeStore(name=_OTHER)
 
 
+def identity(script: Script) -> Iterator[Step]:
+    """A place keeps the identity it was given, and is no other store of the same name."""
+    yield from identity_kept(script.choices, _NAME)
+
+
+def expected_store(script: Script) -> Iterator[Step]:
+    """A driver that was opened for one store is not used on the one that took its place."""
+    look, gone = GetObject(key=script.key), DeleteObject(key=script.key)
+    first = (InitializeStore(name=_NAME), AttachHost(host=HOST))
+    changed = (gone, script.start("more"))
+    yield from expecting(script.choices, first, (script.put(), look), script.put(), changed)
+
+
 def initialize_bad(_: Script) -> Iterator[Step]:
     """A place that cannot be used is refused and left as it was."""
     yield InitializeBad()
@@ -54,6 +71,8 @@ def initialize_bad(_: Script) -> Iterator[Step]:
     yield InitializeStore(name=_NAME)
     yield InitializeBad()
     yield InspectStore()
+    yield DeleteStore()
+    yield InitializeBad()
 
 
 def attach_and_detach(script: Script) -> Iterator[Step]:
@@ -88,14 +107,18 @@ def maintenance(script: Script) -> Iterator[Step]:
     """In maintenance nothing new is let in, and what is there is read; then all is as before."""
     yield script.put()
     yield MaintainStore()
+    for step in (AttachHost, DetachHost, AttachHost):
+        yield step(host=HOST)
     yield InspectStore()
     yield script.start("new")
     yield script.put("new", 10)
     yield GetObject(key=script.key)
+    yield from (CheckHealth(), DeleteStore(), script.put("new", 10))
+    yield DeleteObject(key=script.key)
     yield CancelMaintenance()
     yield InspectStore()
     yield script.put("new", 10)
-    yield GetObject(key=script.key)
+    yield from (GetObject(key=script.key), script.put(), GetObject(key=script.key))
 
 
 def delete_store(script: Script) -> Iterator[Step]:
@@ -105,11 +128,8 @@ def delete_store(script: Script) -> Iterator[Step]:
     yield DeleteStore()
     yield InspectStore()
     yield GetObject(key=script.key)
-    yield start
-    yield script.part(start, 1)
-    yield DetachHost(host=HOST)
-    yield DeleteObject(key=script.key)
-    yield DeleteStore()
+    yield from (start, DetachHost(host=HOST), DeleteObject(key=script.key))
+    yield from (DeleteStore(), script.part(start, 1), DeleteStore())
     yield AbortUpload(upload=start.upload)
     yield DeleteStore()
     yield DeleteStore()
@@ -117,7 +137,9 @@ def delete_store(script: Script) -> Iterator[Step]:
 
 
 def outage(script: Script) -> Iterator[Step]:
-    """While the backend is down every verb says so and does nothing; then all is as before."""
+    """While the backend is down every verb says so and does nothing; then all is as before, and
+    what failed succeeds.
+    """
     start = script.start("beside")
     yield script.put()
     yield start
@@ -137,11 +159,15 @@ def outage(script: Script) -> Iterator[Step]:
         GetStats(),
         EnumerateOwned(),
     ]
-    yield from script.choices.shuffled(tried)[:6]
+    failed = script.choices.shuffled(tried)[:_TRIED]
+    yield from failed
     yield CheckHealth()
     yield HealFault()
     yield CheckHealth()
     yield GetObject(key=script.key)
+    # An upload key is for one object only, ever.
+    yield from (step for step in failed if not isinstance(step, PutObject))
+    yield script.part(start, 1)
 
 
 def healthy(_: Script) -> Iterator[Step]:
@@ -153,7 +179,14 @@ def healthy(_: Script) -> Iterator[Step]:
     yield CheckHealth()
 
 
-FRESH_STORIES = (initialize, initialize_bad, attach_and_detach, repeated_life)
+FRESH_STORIES = (
+    initialize,
+    identity,
+    expected_store,
+    initialize_bad,
+    attach_and_detach,
+    repeated_life,
+)
 """These begin in a place that is no store yet."""
 
 STORIES = (maintenance, delete_store, outage, healthy)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
     AbortUpload,
     DeleteObject,
     EnumerateOwned,
@@ -15,18 +15,15 @@ from holdfast_conformance.image_limits import (
     large_bytes,
     object_max_bytes,
 )
-from holdfast_conformance.plan import Reopen, Step, WalkObjects
-from holdfast_conformance.scenarios.image_script import (
-    HOSTILE_KEYS,
-    Script,
-)
+from holdfast_conformance.payload import HEAD_BYTES, Shape, shaped
+from holdfast_conformance.plan import ProbeCall, Reopen, SendPart, Step, WalkObjects
+from holdfast_conformance.scenarios.image_script import Script
 
 
 def hidden_until_complete(script: Script) -> Iterator[Step]:
     """Nothing is seen of an upload before it is complete."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
+    yield from script.sent(start, 1)
     yield HeadObject(key=script.key)
     yield GetObject(key=script.key)
     yield WalkObjects(prefix="", delimiter="", limit=script.page(2))
@@ -39,10 +36,21 @@ def wrong_size_or_digest(script: Script) -> Iterator[Step]:
     """What is not what it should be never becomes visible."""
     for error_bytes in (0, 1, -1):
         start = script.start()
-        yield start
-        yield script.part(start, 1)
+        yield from script.sent(start, 1)
         yield script.finish(start, 1, size_error_bytes=error_bytes, wrong_digest=not error_bytes)
         yield HeadObject(key=script.key)
+
+
+def wrong_and_then_right(script: Script) -> Iterator[Step]:
+    """A completion that is refused takes no part away, of those that it names or does not."""
+    if not script.can_join:
+        return
+    start = script.start()
+    yield from script.sent(start, 1, 2, 3)
+    yield script.finish(start, 1, wrong_digest=True)
+    yield script.finish(start, 2, 3, size_error_bytes=1)
+    yield script.finish(start, 1, 2, 3)
+    yield GetObject(key=script.key)
 
 
 def wrong_over_another(script: Script) -> Iterator[Step]:
@@ -50,8 +58,7 @@ def wrong_over_another(script: Script) -> Iterator[Step]:
     yield script.put()
     for error_bytes in (0, 1):
         start = script.start()
-        yield start
-        yield script.part(start, 1)
+        yield from script.sent(start, 1)
         yield script.finish(start, 1, size_error_bytes=error_bytes, wrong_digest=not error_bytes)
         yield GetObject(key=script.key)
         yield AbortUpload(upload=start.upload)
@@ -63,10 +70,8 @@ def parts_in_any_order(script: Script) -> Iterator[Step]:
     if not script.can_join:
         return
     start = script.start()
-    yield start
     last = script.limits.parts_max
-    for number in (last, 1, 2):
-        yield script.part(start, number)
+    yield from script.sent(start, last, 1, 2)
     yield script.finish(start, 1, 2, last)
     yield GetObject(key=script.key)
 
@@ -76,9 +81,7 @@ def parts_named_in_any_order(script: Script) -> Iterator[Step]:
     if not script.can_join:
         return
     start = script.start()
-    yield start
-    yield script.part(start, 1)
-    yield script.part(start, 2)
+    yield from script.sent(start, 1, 2)
     yield script.finish(start, 2, 1)
     yield GetObject(key=script.key)
 
@@ -86,11 +89,39 @@ def parts_named_in_any_order(script: Script) -> Iterator[Step]:
 def part_sent_again(script: Script) -> Iterator[Step]:
     """A part that is sent again replaces the first, also by a shorter one."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
+    yield from script.sent(start, 1)
     yield script.part(start, 1, script.part_bytes - 1)
     yield script.finish(start, 1)
     yield GetObject(key=script.key)
+
+
+def part_sent_again_alike(script: Script) -> Iterator[Step]:
+    """A part of the size and the beginning of the one before it is another part."""
+    size_bytes = min(2 * HEAD_BYTES, script.limits.part_max_bytes, script.fitting(2 * HEAD_BYTES))
+    start, content = script.start(), script.content()
+    yield start
+    for shape in (Shape.PLAIN, Shape.OTHER_TAIL):
+        yield SendPart(
+            upload=start.upload, number=1, content=shaped(content, shape), size_bytes=size_bytes
+        )
+    yield from (script.finish(start, 1), GetObject(key=script.key))
+
+
+def equal_parts(script: Script) -> Iterator[Step]:
+    """Parts of equal bytes are of their uploads, and an object of these bytes is none of them."""
+    first, second = script.start("a"), script.start("b")
+    content, size_bytes = script.content(), script.small_bytes()
+    parts = [
+        SendPart(upload=start.upload, number=1, content=content, size_bytes=size_bytes)
+        for start in (first, second)
+    ]
+    finish = script.finish(second, 1)
+    yield script.put("of these bytes", size_bytes, content=content)
+    yield from (first, second)
+    yield from parts
+    yield ProbeCall(call=finish)
+    yield from (AbortUpload(upload=first.upload), DeleteObject(key="of these bytes"))
+    yield from (finish, GetObject(key="b"))
 
 
 def parts_left_out(script: Script) -> Iterator[Step]:
@@ -98,9 +129,7 @@ def parts_left_out(script: Script) -> Iterator[Step]:
     if not script.can_join:
         return
     start = script.start()
-    yield start
-    yield script.part(start, 1)
-    yield script.part(start, 2)
+    yield from script.sent(start, 1, 2)
     yield script.finish(start, 2)
     yield GetObject(key=script.key)
     yield EnumerateOwned()
@@ -128,9 +157,7 @@ def parts_at_the_minimum(script: Script) -> Iterator[Step]:
 def parts_out_of_range(script: Script) -> Iterator[Step]:
     """Numbers and sizes outside the declared limits are refused."""
     start = script.start()
-    yield start
-    yield script.part(start, 0)
-    yield script.part(start, script.limits.parts_max + 1)
+    yield from script.sent(start, 0, script.limits.parts_max + 1)
     if can_exceed_part(script.declared):
         yield script.part(start, 1, script.limits.part_max_bytes + 1)
     yield script.part(start, 1)
@@ -140,11 +167,11 @@ def parts_out_of_range(script: Script) -> Iterator[Step]:
 def bad_completions(script: Script) -> Iterator[Step]:
     """A part that is missing or named twice is refused, and the upload stays open."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
-    yield script.finish(start, 1, 2)
+    sent, never = ((1, 2), 3) if script.can_join else ((1,), 2)
+    yield from script.sent(start, *sent)
+    yield script.finish(start, 1, never)
     yield script.finish(start, 1, 1)
-    yield script.finish(start, 1)
+    yield script.finish(start, *sent)
     yield GetObject(key=script.key)
 
 
@@ -178,8 +205,7 @@ def large_object(script: Script) -> Iterator[Step]:
 def abort(script: Script) -> Iterator[Step]:
     """An aborted upload is gone with its parts; aborting again is fine."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
+    yield from script.sent(start, 1)
     yield AbortUpload(upload=start.upload)
     yield AbortUpload(upload=start.upload)
     yield script.part(start, 2)
@@ -190,8 +216,7 @@ def abort(script: Script) -> Iterator[Step]:
 def abort_after_complete(script: Script) -> Iterator[Step]:
     """Aborting an upload that became an object leaves the object alone."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
+    yield from script.sent(start, 1)
     yield script.finish(start, 1)
     yield AbortUpload(upload=start.upload)
     yield GetObject(key=script.key)
@@ -219,21 +244,10 @@ def upload_with_other_arguments(script: Script) -> Iterator[Step]:
     yield GetObject(key=script.key)
 
 
-def hostile_uploads(script: Script) -> Iterator[Step]:
-    """Upload keys that a careless backend mixes up, loses or obeys."""
-    for name in HOSTILE_KEYS[:12]:
-        start = script.start(upload=name)
-        yield start
-        yield script.part(start, 1)
-    for name in HOSTILE_KEYS[:12]:
-        yield AbortUpload(upload=name)
-
-
 def reopen(script: Script) -> Iterator[Step]:
     """Nothing is kept in the memory of a driver."""
     start = script.start()
-    yield start
-    yield script.part(start, 1)
+    yield from script.sent(start, 1)
     yield Reopen()
     yield script.finish(start, 1)
     yield Reopen()
@@ -243,10 +257,13 @@ def reopen(script: Script) -> Iterator[Step]:
 STORIES = (
     hidden_until_complete,
     wrong_size_or_digest,
+    wrong_and_then_right,
     wrong_over_another,
     parts_in_any_order,
     parts_named_in_any_order,
     part_sent_again,
+    part_sent_again_alike,
+    equal_parts,
     parts_left_out,
     parts_at_the_minimum,
     parts_out_of_range,
@@ -257,6 +274,5 @@ STORIES = (
     abort_after_complete,
     repeats,
     upload_with_other_arguments,
-    hostile_uploads,
     reopen,
 )

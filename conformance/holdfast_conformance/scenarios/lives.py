@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 
-from holdfast.requests import (
+import msgspec
+
+from holdfast.contract.requests import (
     AttachHost,
     CancelMaintenance,
+    CheckHealth,
     DeleteStore,
+    DeleteVolume,
     DetachHost,
+    GetVolume,
     InitializeStore,
     MaintainStore,
 )
-from holdfast_conformance.plan import InitializeBad, InspectStore, Step
+from holdfast_conformance.plan import InitializeBad, InspectStore, Reopen, Step, UseDriver
+from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
 
 
@@ -39,6 +45,69 @@ def initialize(script: Script) -> Iterator[Step]:
     yield InitializeStore(name=other)
 
 
+def identity(script: Script) -> Iterator[Step]:
+    """A place keeps the identity it was given, and is no other store of the same name."""
+    yield from identity_kept(script.choices, script.name())
+
+
+def identity_kept(choices: Choices, name: str) -> Iterator[Step]:
+    """The same for a store of either role."""
+    own, other = (f"{choices.below(1 << 16):04x}{choices.below(1 << 16):04x}-{n}" for n in "ab")
+    first = InitializeStore(name=name, identity=own)
+    yield first
+    yield InspectStore()
+    yield first
+    yield InitializeStore(name=name, identity=other)
+    yield MaintainStore()
+    yield InitializeStore(name=name, identity=own[:-1])
+    yield CancelMaintenance()
+    yield Reopen()
+    yield InspectStore()
+    yield InitializeStore(name=name)
+    yield DeleteStore()
+    yield InitializeStore(name=name, identity=other)
+    yield InspectStore()
+
+
+def expected_store(script: Script) -> Iterator[Step]:
+    """A driver that was opened for one store is not used on the one that took its place."""
+    volume = script.create()
+    look, gone = GetVolume(key=volume.key), DeleteVolume(key=volume.key)
+    first = (InitializeStore(name=script.name()), AttachHost(host=script.host))
+    yield from expecting(script.choices, first, (volume, look), volume, (gone, script.create()))
+
+
+def expecting(
+    choices: Choices,
+    first: tuple[InitializeStore, AttachHost],
+    seen: tuple[Step, Step],
+    again: Step,
+    changed: tuple[Step, Step],
+) -> Iterator[Step]:
+    """The same for a store of either role.
+
+    Args:
+        choices: where decisions come from.
+        first: what makes the store.
+        seen: makes something in it, and looks at that.
+        again: makes the same in the store that comes after it.
+        changed: ends it, and makes more.
+    """
+    own, other = (f"{choices.below(1 << 16):04x}{choices.below(1 << 16):04x}-{n}" for n in "ab")
+    (initialize, attach), (made, look), (gone, more) = first, seen, changed
+    detach = DetachHost(host=attach.host)
+    yield from (msgspec.structs.replace(initialize, identity=own), attach)
+    yield from (Reopen(identity=own), made, look)
+    yield from (UseDriver(number=1), gone, detach, DeleteStore())
+    yield from (UseDriver(number=0), look)
+    yield UseDriver(number=1)
+    yield from (msgspec.structs.replace(initialize, identity=other), attach, again)
+    yield UseDriver(number=0)
+    yield from choices.shuffled((gone, look, more, MaintainStore(), detach, CheckHealth()))
+    yield Reopen(identity=own)
+    yield from (UseDriver(number=1), look, Reopen(identity=other), gone)
+
+
 def initialize_bad(script: Script) -> Iterator[Step]:
     """A place that cannot be used is refused and left as it was."""
     yield InitializeBad()
@@ -46,6 +115,8 @@ def initialize_bad(script: Script) -> Iterator[Step]:
     yield InitializeStore(name=script.name())
     yield InitializeBad()
     yield InspectStore()
+    yield DeleteStore()
+    yield InitializeBad()
 
 
 def attach_and_detach(script: Script) -> Iterator[Step]:
@@ -77,5 +148,5 @@ def repeated_life(script: Script) -> Iterator[Step]:
     yield from times(script, DeleteStore())
 
 
-STORIES = (initialize, initialize_bad, attach_and_detach, repeated_life)
+STORIES = (initialize, identity, expected_store, initialize_bad, attach_and_detach, repeated_life)
 """These begin in a place that is no store yet."""

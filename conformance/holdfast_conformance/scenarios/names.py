@@ -1,93 +1,155 @@
-"""Stories about keys that look like something else, and about keys that are none."""
+"""Stories about keys that look like something else, or like each other, and keys that are none.
+
+A store may refuse names that are not plain, as ``Invalid``; what it takes it takes exactly.
+"""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
     KEY_MAX_BYTES,
+    AttachHost,
+    CopyVolume,
     CreateSnapshot,
     CreateVolume,
+    DeleteSnapshot,
     DeleteVolume,
+    DetachHost,
     EnumerateOwned,
+    GetSnapshot,
     GetVolume,
-    Grant,
     Open,
+    ResizeVolume,
+    RevertVolume,
+    SnapshotSource,
+    VolumeSource,
 )
-from holdfast_conformance.plan import Step, WalkVolumes
+from holdfast_conformance.plan import InspectStore, Step, WalkVolumes
+from holdfast_conformance.scenarios.name_classes import groups_of, without_joining
 from holdfast_conformance.scenarios.script import Script
-
-TWINS = (
-    ("\u00e9", "e\u0301"),
-    ("CON", "con"),
-    ("x" * KEY_MAX_BYTES, "x" * (KEY_MAX_BYTES - 1)),
-)
-"""Keys that become one where a backend normalizes, folds or cuts them."""
-
-PATHS = ("../outside", "..", "a/../../b")
-"""Keys that lead out of the store where a backend takes them for paths."""
-
-_OTHERS = 4
-HOSTILE_NAMES = (
-    *(name for pair in TWINS for name in pair),
-    *PATHS,
-    ".",
-    "/etc/holdfast",
-    "a/b",
-    "%2e%2e%2foutside",
-    "name with spaces ",
-    "line\nbreak",
-    "; touch outside",
-    "$(touch outside)",
-    "-rf",
-    "--help",
-    "*?[a]",
-    "quote'\"`\\",
-    "volume.raw",
-    "volume.tmp",
-    ".hidden",
-    "\u65e5\u672c\u8a9e\U0001f4be",
-    "\u00e9" * (KEY_MAX_BYTES // 2),
-)
-"""Keys that the contract allows and that a careless backend mixes up, loses or obeys."""
 
 BAD_NAMES = ("", "y" * (KEY_MAX_BYTES + 1), "\u00e9" * (KEY_MAX_BYTES // 2) + "z")
 """Keys that the contract does not allow."""
 
-
-def hostile_names(script: Script) -> Iterator[Step]:
-    """Names that look like paths, options or patterns are names and nothing else."""
-    twins = {name for pair in TWINS for name in pair}
-    others = [name for name in HOSTILE_NAMES if name not in twins.union(PATHS)]
-    chosen = (*script.choices.shuffled(PATHS), *script.choices.shuffled(others)[:_OTHERS])
-    yield from _kept_apart(script, chosen)
+_KEPT_MAX = 5
 
 
-def twin_names(script: Script) -> Iterator[Step]:
-    """Names that look like each other are different names."""
-    pairs = script.choices.shuffled(TWINS)
-    yield from _kept_apart(script, tuple(name for pair in pairs for name in pair))
-
-
-def _kept_apart(script: Script, chosen: Sequence[str]) -> Iterator[Step]:
-    names = chosen[: script.declared.volume.volumes_max or len(chosen)]
-    for index, name in enumerate(names):
-        yield CreateVolume(key=name, size_bytes=script.size(1 + index % 3))
-        yield GetVolume(key=name)
+def volume_names(script: Script) -> Iterator[Step]:
+    """Volumes whose names look like each other are different volumes."""
+    room = script.declared.volume.volumes_max or _KEPT_MAX + 3
+    kept: list[str] = []
+    for group in groups_of(script.choices):
+        while kept and len(kept) + len(group) > min(room, _KEPT_MAX + 3):
+            yield DeleteVolume(key=kept.pop(0))
+        for index, name in enumerate(group):
+            yield CreateVolume(key=name, size_bytes=script.size(1 + index % 3))
+        yield script.choices.pick(_looks_at_a_volume(script, group[-1]))
+        if script.snapshots:
+            yield CreateSnapshot(key="of the first", volume=group[0])
+            yield CreateSnapshot(key="of the last", volume=group[-1])
+            yield DeleteSnapshot(key="of the first")
+            yield DeleteSnapshot(key="of the last")
+        yield DeleteVolume(key=group[0])
+        kept.extend(group[1:])
     yield WalkVolumes(limit=3)
-    yield DeleteVolume(key=names[0])
-    yield DeleteVolume(key="../" + names[0][: KEY_MAX_BYTES // 4])
-    yield GetVolume(key=names[-1])
+    yield DeleteVolume(key="../" + kept[0][: KEY_MAX_BYTES // 4])
     yield EnumerateOwned()
 
 
+def _looks_at_a_volume(script: Script, name: str) -> Sequence[Step]:
+    grows = (ResizeVolume(key=name, size_bytes=script.size(4)),) if script.resizes else ()
+    return GetVolume(key=name), *grows
+
+
+def snapshot_names(script: Script) -> Iterator[Step]:
+    """Snapshots whose names look like each other are different snapshots."""
+    declared = script.declared.snapshot
+    if declared is None:
+        return
+    room = declared.snapshots_per_volume_max or 2
+    yield from script.written()
+    volume = next(iter(script.sizes))
+    for group in groups_of(script.choices):
+        for name in group[:room]:
+            yield CreateSnapshot(key=name, volume=volume)
+            yield script.write(volume)
+        yield GetSnapshot(key=group[0])
+        if script.reverts:
+            yield script.revoke(volume)
+            yield RevertVolume(key=volume, snapshot=group[0])
+            yield script.grant(volume)
+        if script.clones:
+            name = group[:room][-1]
+            source = SnapshotSource(name)
+            yield CreateVolume(key=name, size_bytes=script.sizes[volume], source=source)
+            yield DeleteVolume(key=name)
+        for name in group[:room]:
+            yield DeleteSnapshot(key=name)
+
+
+def clone_names(script: Script) -> Iterator[Step]:
+    """Copies are made of what was named, under the name that was asked for."""
+    copies = script.declared.copy is not None
+    limit = script.declared.volume.volumes_max
+    if not script.clones_volumes and not copies:
+        return
+    yield from script.rest("source-1")
+    size_bytes = script.sizes["source-1"]
+    for group in groups_of(script.choices):
+        names = ("source-1", *group)[:limit]
+        for source, target in pairwise(names):
+            if script.clones_volumes:
+                yield CreateVolume(key=target, size_bytes=size_bytes, source=VolumeSource(source))
+            else:
+                yield CopyVolume(key=source, target=target)
+        for name in names[1:]:
+            yield DeleteVolume(key=name)
+
+
+def host_names(script: Script) -> Iterator[Step]:
+    """Hosts whose names look like each other are different hosts."""
+    limit = script.declared.access.hosts_max
+    yield from (DetachHost(host=host) for host in script.hosts)
+    for group in map(without_joining, groups_of(script.choices)):
+        for host in group[:limit]:
+            yield AttachHost(host=host)
+        yield DetachHost(host=group[0])
+        if len(group) > 1:
+            yield InspectStore()
+        yield from (DetachHost(host=host) for host in group[1:limit])
+
+
+def grants_of_odd_names(script: Script) -> Iterator[Step]:
+    """A grant is one volume's to one host, whatever their names are when they are put together."""
+    limit = script.declared.access.hosts_max
+    rooms = script.declared.volume.volumes_max
+    if (limit is not None and limit < 4) or (rooms is not None and rooms < 2):
+        return
+    stem = script.choices.pick(("vol", "x", "Disk"))
+    mark = script.choices.pick("/:-_.@ ") if script.choices.turn % 2 else "/"
+    volumes = (f"{stem}{mark}a", stem)
+    hosts = ("b", f"a{mark}b")
+    for volume in volumes:
+        yield script.create(volume)
+    for host in hosts:
+        yield AttachHost(host=host)
+    yield script.grant(volumes[0], hosts[0])
+    yield Open(volume=volumes[1], host=hosts[1])
+    yield script.grant(volumes[1], hosts[1])
+    yield script.revoke(volumes[0], hosts[0])
+    yield Open(volume=volumes[1], host=hosts[1])
+    yield DetachHost(host=hosts[0])
+
+
 def hostile_data(script: Script) -> Iterator[Step]:
-    """A volume and a snapshot of a hostile name hold their data."""
-    names = [name for name in HOSTILE_NAMES if "|" not in name]
-    name = script.choices.pick(names)
+    """A volume and a snapshot of one odd name hold their data."""
+    group = without_joining(script.choices.pick(groups_of(script.choices)))
+    name = script.choices.pick(group)
     yield script.create(name)
     yield script.grant(name)
     yield script.write(name)
     if script.snapshots:
-        yield CreateSnapshot(key=script.choices.pick(names), volume=name)
+        yield CreateSnapshot(key=name, volume=name)
     yield script.read(name)
 
 
@@ -97,10 +159,20 @@ def bad_names(script: Script) -> Iterator[Step]:
         yield CreateVolume(key=name, size_bytes=script.size(1))
         yield GetVolume(key=name)
         yield DeleteVolume(key=name)
-        yield Grant(volume=name, host=script.host, mode=script.mode)
+        yield script.grant(name)
         yield Open(volume=name, host=script.host)
         if script.snapshots:
             yield CreateSnapshot(key=name, volume="any")
 
 
-STORIES = (hostile_names, twin_names, hostile_data, bad_names)
+STORIES = (
+    volume_names,
+    snapshot_names,
+    clone_names,
+    host_names,
+    grants_of_odd_names,
+    hostile_data,
+    bad_names,
+)
+VARIED = (volume_names, snapshot_names, grants_of_odd_names, hostile_data)
+"""Those of which a second round tells more, and not much the same once more."""

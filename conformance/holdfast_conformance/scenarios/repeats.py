@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from holdfast.capabilities import AccessMode
-from holdfast.handles import ExtentHandle
-from holdfast.requests import (
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.handles import ExtentHandle
+from holdfast.contract.requests import (
     CopyVolume,
     CreateSnapshot,
     CreateVolume,
@@ -31,58 +31,61 @@ from holdfast_conformance.scenarios.script import Script
 
 def repeated_volume(script: Script) -> Iterator[Step]:
     """Creating, growing and deleting again and again is doing it once."""
-    made = script.create(size_bytes=script.size(1))
-    yield from times(script, made)
+    volume = script.create(size_bytes=script.size(1))
+    yield from times(script, volume)
     if script.resizes:
-        yield from times(script, ResizeVolume(key=made.key, size_bytes=script.size(3)))
+        yield from times(script, ResizeVolume(key=volume.key, size_bytes=script.size(3)))
     if script.shrinks:
-        yield from times(script, ResizeVolume(key=made.key, size_bytes=script.size(2), shrink=True))
-    yield from times(script, DeleteVolume(key=made.key))
+        yield from times(
+            script, ResizeVolume(key=volume.key, size_bytes=script.size(2), shrink=True)
+        )
+    yield from times(script, DeleteVolume(key=volume.key))
 
 
 def repeated_snapshot(script: Script) -> Iterator[Step]:
     """Snapshots, reverts and clones again and again are one of each."""
     if not script.snapshots:
         return
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
-    taken = script.snapshot(key)
+    key, steps = script.resting()
+    snapshot = script.snapshot(key)
     yield from steps
-    yield from times(script, taken)
+    yield from times(script, snapshot)
     if script.reverts:
-        yield from times(script, RevertVolume(key=key, snapshot=taken.key))
+        yield from times(script, RevertVolume(key=key, snapshot=snapshot.key))
     if script.clones:
         clone = CreateVolume(
-            key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(taken.key)
+            key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(snapshot.key)
         )
         yield from times(script, clone)
         yield DeleteVolume(key=clone.key)
-    yield from times(script, DeleteSnapshot(key=taken.key))
+    yield from times(script, DeleteSnapshot(key=snapshot.key))
 
 
 def repeated_grant(script: Script) -> Iterator[Step]:
     """Granting and revoking again and again is doing it once."""
-    made = script.create()
-    yield made
-    yield from times(script, script.grant(made.key))
-    yield script.write(made.key)
-    yield from times(script, script.revoke(made.key))
+    volume = script.create()
+    yield volume
+    yield from times(script, script.grant(volume.key))
+    yield script.write(volume.key)
+    yield from times(script, script.revoke(volume.key))
 
 
 def undeclared(script: Script) -> Iterator[Step]:
     """What is not declared is refused and does nothing."""
     steps = tuple(script.rest())
-    made = next(step for step in steps if isinstance(step, CreateVolume))
+    volume = next(step for step in steps if isinstance(step, CreateVolume))
     declared = declared_features(script.declared)
-    asked = [step for step in _wishes(script, made) if not declared.issuperset(features_of(step))]
-    if asked:
+    wishes = [
+        step for step in _wishes(script, volume) if not declared.issuperset(features_of(step))
+    ]
+    if wishes:
         yield from steps
-        yield from script.choices.shuffled(asked)
+        yield from script.choices.shuffled(wishes)
 
 
-def _wishes(script: Script, made: CreateVolume) -> Iterator[Step]:
+def _wishes(script: Script, volume: CreateVolume) -> Iterator[Step]:
     """One request or more for each feature there is, valid in every other respect."""
-    key, size = made.key, made.size_bytes
+    key, size = volume.key, volume.size_bytes
     yield ResizeVolume(key=key, size_bytes=size + script.unit)
     yield ResizeVolume(key=key, size_bytes=script.size(1), shrink=True)
     yield CreateSnapshot(key=script.name(), volume=key)

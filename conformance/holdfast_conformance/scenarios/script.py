@@ -1,13 +1,17 @@
 """Writing plans for primary stores: names, sizes and blocks that differ from plan to plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import lcm
 
-from holdfast.capabilities import AccessMode, PrimaryCapabilities
+from holdfast.contract.capabilities import AccessMode, PrimaryCapabilities
+from holdfast.contract.requests import CreateSnapshot, CreateVolume, Grant, Revoke
 from holdfast.data import BLOCK_BYTES
-from holdfast.requests import CreateSnapshot, CreateVolume, Grant, Revoke
+from holdfast_conformance.byte_steps import DiscardBytes, ReadBytes, WriteBytes, WriteRanges
 from holdfast_conformance.plan import ReadBlocks, Step, WriteBlocks
+from holdfast_conformance.primary_limits import can_write, holds_two, true_sizes
+from holdfast_conformance.scenarios import ranges
 from holdfast_conformance.scenarios.choices import Choices
+from holdfast_conformance.stamps import ZEROES
 
 ALL_HOSTS = ("host-a", "host-b", "host-c")
 STRANGER = "host-unknown"
@@ -16,6 +20,7 @@ BLOCKS_MAX = 64
 
 _STEMS = ("vol", "disk", "Data", "root", "db", "x", "vm-7", "A", "swap", "log.0")
 _SIZE_STEPS = 4
+_FEW_SIZES = 8
 
 
 class Script:
@@ -73,6 +78,21 @@ class Script:
         return self.choices.pick(writing or modes)
 
     @property
+    def writes(self) -> bool:
+        """Whether a host can be granted a volume to write to."""
+        return can_write(self.declared)
+
+    @property
+    def holds_two(self) -> bool:
+        """Whether two volumes can be there at once."""
+        return holds_two(self.declared)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the store copies volumes by itself, and has room for the copy."""
+        return self.declared.copy is not None and self.holds_two
+
+    @property
     def snapshots(self) -> bool:
         """Whether the store declares snapshots."""
         return self.declared.snapshot is not None
@@ -92,6 +112,11 @@ class Script:
     def clones_volumes(self) -> bool:
         """Whether the store declares volumes from volumes."""
         return self.declared.clone is not None and self.declared.clone.from_volume
+
+    @property
+    def clones_data(self) -> bool:
+        """Whether the store declares volumes from data."""
+        return self.declared.clone is not None and self.declared.clone.from_data
 
     @property
     def resizes(self) -> bool:
@@ -117,12 +142,41 @@ class Script:
 
     def size(self, steps: int) -> int:
         """The ``steps``-th of the small sizes, in whole blocks, as far as the limits allow."""
-        limit = self.declared.volume.size_max_bytes
-        return max(self._smallest, min(steps * self._smallest, limit // self.unit * self.unit))
+        smallest, largest = true_sizes(self.declared)
+        whole = largest // self.unit * self.unit
+        if whole >= 2 * self._smallest:
+            return min(steps * self._smallest, whole)
+        # There are too few sizes in whole blocks: take what lies between.
+        first = self._smallest if self._smallest <= largest else smallest
+        apart = max(1, (largest - first) // _FEW_SIZES // self.granularity) * self.granularity
+        return min(first + (steps - 1) * apart, largest)
 
     def small_size(self) -> int:
         """One of the small sizes that can still grow."""
         return self.size(1 + self.choices.below(_SIZE_STEPS))
+
+    @property
+    def size_max_bytes(self) -> int:
+        """The largest size there is."""
+        limit = self.declared.volume.size_max_bytes
+        return limit // self.granularity * self.granularity
+
+    def odd_size(self, least_bytes: int = 0) -> int:
+        """A size that is no multiple of anything but the granularity."""
+        steps = 1 + self.choices.below(61)
+        size = max(least_bytes, self.size(1 + self.choices.below(3))) + steps * self.granularity
+        return min(-(-size // self.granularity) * self.granularity, self.size_max_bytes)
+
+    def far_size(self) -> int:
+        """A large size, most of them past 4 GiB, as far as the limits allow."""
+        return max(
+            self.size(1),
+            ranges.far_size(
+                self.choices,
+                granularity_bytes=self.granularity,
+                size_max_bytes=self.size_max_bytes,
+            ),
+        )
 
     def generation(self) -> int:
         """A generation that no other write has."""
@@ -131,7 +185,7 @@ class Script:
 
     def span(self, size_bytes: int) -> tuple[int, int]:
         """Some first block and count inside a volume of this size."""
-        blocks = min(size_bytes // BLOCK_BYTES, BLOCKS_MAX)
+        blocks = max(1, min(size_bytes // BLOCK_BYTES, BLOCKS_MAX))
         first = self.choices.below(blocks)
         return first, 1 + self.choices.below(min(4, blocks - first))
 
@@ -140,9 +194,9 @@ class Script:
     def create(self, key: str | None = None, size_bytes: int | None = None) -> CreateVolume:
         """A new volume of a small size."""
         size = self.small_size() if size_bytes is None else size_bytes
-        made = CreateVolume(key=key or self.name(), size_bytes=size)
-        self.sizes[made.key] = size
-        return made
+        step = CreateVolume(key=key or self.name(), size_bytes=size)
+        self.sizes[step.key] = size
+        return step
 
     def grant(self, volume: str, host: str = "", mode: AccessMode | None = None) -> Grant:
         """A grant to the first host, or to ``host``."""
@@ -165,8 +219,78 @@ class Script:
 
     def read(self, volume: str, host: str = "") -> ReadBlocks:
         """A read of the whole volume, as far as plans reach."""
-        count = min(self.sizes[volume] // BLOCK_BYTES, BLOCKS_MAX)
+        count = max(1, min(self.sizes[volume] // BLOCK_BYTES, BLOCKS_MAX))
         return ReadBlocks(volume=volume, host=host or self.host, first=0, count=count)
+
+    def write_range(
+        self,
+        volume: str,
+        host: str = "",
+        at: ranges.Range | None = None,
+        *,
+        handle: str = "",
+        zeroes: bool = False,
+    ) -> WriteBytes:
+        """A write of some range, or of the one ``at``."""
+        offset, length = at or ranges.any_range(self.choices, self.sizes[volume])
+        return WriteBytes(
+            volume=volume,
+            host=host or self.host,
+            offset_bytes=offset,
+            length_bytes=length,
+            generation=ZEROES if zeroes else self.generation(),
+            handle=handle,
+        )
+
+    def write_ranges(
+        self, volume: str, places: Sequence[ranges.Range], host: str = "", *, handle: str = ""
+    ) -> WriteRanges:
+        """A write of all these ranges before one flush."""
+        first = self.generation()
+        self._generation += len(places) - 1
+        return WriteRanges(
+            volume=volume,
+            host=host or self.host,
+            ranges=tuple(places),
+            generation=first,
+            handle=handle,
+        )
+
+    def read_range(
+        self, volume: str, host: str = "", at: ranges.Range | None = None, *, handle: str = ""
+    ) -> ReadBytes:
+        """A read of some range, or of the one ``at``."""
+        offset, length = at or ranges.any_range(self.choices, self.sizes[volume])
+        return ReadBytes(
+            volume=volume,
+            host=host or self.host,
+            offset_bytes=offset,
+            length_bytes=length,
+            handle=handle,
+        )
+
+    def discard_range(
+        self, volume: str, host: str = "", at: ranges.Range | None = None, *, handle: str = ""
+    ) -> DiscardBytes:
+        """A discard of some range, or of the one ``at``."""
+        offset, length = at or ranges.any_range(self.choices, self.sizes[volume])
+        return DiscardBytes(
+            volume=volume,
+            host=host or self.host,
+            offset_bytes=offset,
+            length_bytes=length,
+            handle=handle,
+        )
+
+    def any_use(self, volume: str, host: str = "", *, handle: str) -> Step:
+        """A read, a write or a discard of some range through a handle that was kept."""
+        match self.choices.below(3):
+            case 0:
+                return self.read_range(volume, host, handle=handle)
+            case 1:
+                return self.write_range(volume, host, handle=handle)
+            case _:
+                return self.discard_range(volume, host, handle=handle)
 
     def snapshot(self, volume: str, key: str | None = None) -> CreateSnapshot:
         """A new snapshot."""
@@ -174,15 +298,21 @@ class Script:
 
     def written(self, key: str | None = None, size_bytes: int | None = None) -> Iterator[Step]:
         """A new volume, granted to the first host, with data in it; it stays granted."""
-        made = self.create(key, size_bytes)
-        yield made
-        yield self.grant(made.key)
-        yield self.write(made.key)
+        volume = self.create(key, size_bytes)
+        yield volume
+        yield self.grant(volume.key)
+        yield self.write(volume.key)
+
+    def resting(self) -> tuple[str, tuple[Step, ...]]:
+        """The key of a new volume with data in it and no grant, and the steps that make it."""
+        create, *others = self.rest()
+        assert isinstance(create, CreateVolume)
+        return create.key, (create, *others)
 
     def rest(self, key: str | None = None, size_bytes: int | None = None) -> Iterator[Step]:
         """A new volume with data in it and no grant."""
-        made = self.create(key, size_bytes)
-        yield made
-        yield self.grant(made.key)
-        yield self.write(made.key)
-        yield self.revoke(made.key)
+        volume = self.create(key, size_bytes)
+        yield volume
+        yield self.grant(volume.key)
+        yield self.write(volume.key)
+        yield self.revoke(volume.key)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
     CreateSnapshot,
     CreateVolume,
     DeleteSnapshot,
@@ -16,7 +16,8 @@ from holdfast.requests import (
     RevertVolume,
     SnapshotSource,
 )
-from holdfast_conformance.model.primary import NEVER_ISSUED
+from holdfast_conformance.list_steps import WalkSnapshots
+from holdfast_conformance.model.primary_store import NEVER_ISSUED
 from holdfast_conformance.plan import Step
 from holdfast_conformance.scenarios.script import Script
 
@@ -28,40 +29,42 @@ def overwrite_and_revert(script: Script) -> Iterator[Step]:
     """Write, snapshot, overwrite, revert, read."""
     if not script.reverts:
         return
-    made = script.create()
-    taken = script.snapshot(made.key)
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
-    yield taken
-    yield script.write(made.key, at=_BLOCK)
-    yield script.write(made.key)
-    yield script.revoke(made.key)
-    yield RevertVolume(key=made.key, snapshot=taken.key)
-    yield RevertVolume(key=made.key, snapshot=taken.key)
-    yield script.grant(made.key)
-    yield script.read(made.key)
-    yield script.write(made.key, at=_BLOCK)
-    yield GetSnapshot(key=taken.key)
+    volume = script.create()
+    snapshot = script.snapshot(volume.key)
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
+    yield snapshot
+    yield script.write(volume.key, at=_BLOCK)
+    yield script.write(volume.key)
+    yield script.revoke(volume.key)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+    yield script.grant(volume.key)
+    yield script.read(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
+    yield GetSnapshot(key=snapshot.key)
 
 
 def snapshot_stays(script: Script) -> Iterator[Step]:
     """A snapshot keeps its bytes while its volume goes on."""
     if not script.snapshots:
         return
-    made = script.create()
-    first, second = script.snapshot(made.key), script.snapshot(made.key)
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
+    volume = script.create()
+    first, second = script.snapshot(volume.key), script.snapshot(volume.key)
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
     yield first
-    yield script.write(made.key, at=_BLOCK)
+    yield script.write(volume.key, at=_BLOCK)
     yield second
-    yield script.write(made.key, at=_BLOCK)
+    yield script.write(volume.key, at=_BLOCK)
     yield GetSnapshot(key=first.key)
-    yield ListSnapshots(volume=made.key)
+    yield WalkSnapshots(volume=volume.key, limit=1)
+    yield WalkSnapshots(volume="", limit=1)
+    yield ListSnapshots(volume=volume.key)
     yield DeleteSnapshot(key=script.choices.pick((first, second)).key)
-    yield script.write(made.key)
+    yield script.write(volume.key)
     yield ListSnapshots()
 
 
@@ -69,18 +72,18 @@ def snapshot_again(script: Script) -> Iterator[Step]:
     """The same snapshot again is the same; of another volume it is a conflict."""
     if not script.snapshots:
         return
-    made, other = script.create(), script.create()
-    taken = script.snapshot(made.key)
-    yield made
+    volume, other = script.create(), script.create()
+    snapshot = script.snapshot(volume.key)
+    yield volume
     yield other
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
-    yield taken
-    yield taken
-    yield script.write(made.key, at=_BLOCK)
-    yield taken
-    yield CreateSnapshot(key=taken.key, volume=other.key)
-    yield GetSnapshot(key=taken.key)
+    yield script.grant(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
+    yield snapshot
+    yield snapshot
+    yield script.write(volume.key, at=_BLOCK)
+    yield snapshot
+    yield CreateSnapshot(key=snapshot.key, volume=other.key)
+    yield GetSnapshot(key=snapshot.key)
     yield ListSnapshots(volume=other.key)
     yield CreateSnapshot(key=script.name(), volume=script.name())
 
@@ -89,18 +92,18 @@ def snapshot_keys(script: Script) -> Iterator[Step]:
     """Snapshots of two volumes are told apart, and volumes from snapshots."""
     if not script.snapshots:
         return
-    made, other = script.create(), script.create()
-    yield made
+    volume, other = script.create(), script.create()
+    yield volume
     yield other
-    yield CreateSnapshot(key=made.key, volume=made.key)
-    yield CreateSnapshot(key=f"{made.key}-2", volume=other.key)
-    yield GetVolume(key=made.key)
+    yield CreateSnapshot(key=volume.key, volume=volume.key)
+    yield CreateSnapshot(key=f"{volume.key}-2", volume=other.key)
+    yield GetVolume(key=volume.key)
     yield ListSnapshots(limit=1)
     yield ListSnapshots(volume=other.key)
     yield ListSnapshots(token=NEVER_ISSUED)
     yield GetSnapshot(key=script.name())
-    yield DeleteSnapshot(key=made.key)
-    yield GetVolume(key=made.key)
+    yield DeleteSnapshot(key=volume.key)
+    yield GetVolume(key=volume.key)
     yield EnumerateOwned()
 
 
@@ -108,46 +111,47 @@ def delete_from_chain(script: Script) -> Iterator[Step]:
     """Any snapshot of a chain can go; the others stay restorable."""
     if not script.snapshots:
         return
-    made = script.create()
-    chain = [script.snapshot(made.key) for _ in range(3)]
-    yield made
-    yield script.grant(made.key)
-    for taken in chain:
-        yield script.write(made.key, at=_BLOCK)
-        yield taken
-    yield script.write(made.key, at=_BLOCK)
-    gone, *kept = script.choices.shuffled(chain)
+    volume = script.create()
+    chain = [script.snapshot(volume.key) for _ in range(3)]
+    yield volume
+    yield script.grant(volume.key)
+    for snapshot in chain:
+        yield script.write(volume.key, at=_BLOCK)
+        yield snapshot
+    yield script.write(volume.key, at=_BLOCK)
+    gone, *others = script.choices.shuffled(chain)
     yield DeleteSnapshot(key=gone.key)
     yield DeleteSnapshot(key=gone.key)
     yield GetSnapshot(key=gone.key)
-    yield script.read(made.key)
+    yield script.read(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
+    yield script.snapshot(volume.key)  # in the place of the one that has gone
     if script.reverts:
-        yield script.revoke(made.key)
-        newest = max(kept, key=chain.index)
-        yield RevertVolume(key=made.key, snapshot=newest.key)
-        yield script.grant(made.key)
-        yield script.read(made.key)
-    yield DeleteSnapshot(key=kept[0].key)
-    yield ListSnapshots(volume=made.key)
+        yield script.revoke(volume.key)
+        newest = max(others, key=chain.index)
+        yield RevertVolume(key=volume.key, snapshot=newest.key)
+        yield script.grant(volume.key)
+        yield script.read(volume.key)
+    yield DeleteSnapshot(key=others[0].key)
+    yield ListSnapshots(volume=volume.key)
 
 
 def delete_volume_with_snapshots(script: Script) -> Iterator[Step]:
     """The snapshots outlive the volume, or keep it alive, as declared."""
     if not script.snapshots:
         return
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
-    taken = script.snapshot(key)
+    key, steps = script.resting()
+    snapshot = script.snapshot(key)
     yield from steps
-    yield taken
+    yield snapshot
     yield DeleteVolume(key=key)
-    yield GetSnapshot(key=taken.key)
+    yield GetSnapshot(key=snapshot.key)
     yield ListSnapshots()
     if script.clones:
         yield CreateVolume(
-            key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(taken.key)
+            key=script.name(), size_bytes=script.sizes[key], source=SnapshotSource(snapshot.key)
         )
-    yield DeleteSnapshot(key=taken.key)
+    yield DeleteSnapshot(key=snapshot.key)
     yield GetVolume(key=key)
 
 
@@ -155,90 +159,94 @@ def resize_between(script: Script) -> Iterator[Step]:
     """Reverting returns the size, too."""
     if not (script.reverts and script.resizes):
         return
-    made = script.create(size_bytes=script.size(2))
-    taken = script.snapshot(made.key)
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key)
-    yield script.revoke(made.key)
-    yield taken
-    yield ResizeVolume(key=made.key, size_bytes=script.size(4))
-    yield GetSnapshot(key=taken.key)
-    yield RevertVolume(key=made.key, snapshot=taken.key)
-    yield GetVolume(key=made.key)
-    yield ResizeVolume(key=made.key, size_bytes=script.size(3))
-    yield script.grant(made.key)
-    script.sizes[made.key] = script.size(3)
-    yield script.read(made.key)
+    volume = script.create(size_bytes=script.size(2))
+    snapshot = script.snapshot(volume.key)
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write(volume.key)
+    yield script.revoke(volume.key)
+    yield snapshot
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(4))
+    if script.declared.stats.volume:
+        yield GetStats(volume=volume.key)
+    yield snapshot
+    yield script.grant(volume.key)
+    tail = (script.size(2), script.size(3) - script.size(2))
+    yield script.write_range(volume.key, at=tail)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)  # in use: refused, as a rule
+    yield script.read_range(volume.key, at=tail)
+    yield script.revoke(volume.key)
+    yield GetSnapshot(key=snapshot.key)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+    yield GetVolume(key=volume.key)
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(3))
+    yield script.grant(volume.key)
+    script.sizes[volume.key] = script.size(3)
+    yield script.read_range(volume.key, at=tail)
+    yield script.read(volume.key)
+
+
+def shrink_between(script: Script) -> Iterator[Step]:
+    """What a volume had before it was made smaller is in its snapshot, and comes back with it."""
+    if not (script.reverts and script.shrinks):
+        return
+    volume = script.create(size_bytes=script.size(4))
+    snapshot = script.snapshot(volume.key)
+    tail = (script.size(3), script.size(4) - script.size(3))
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write_range(volume.key, at=tail)
+    yield script.revoke(volume.key)
+    yield snapshot
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(2), shrink=True)
+    if script.clones:
+        source = SnapshotSource(snapshot.key)
+        yield CreateVolume(key=script.name(), size_bytes=script.size(4), source=source)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+    yield script.grant(volume.key)
+    yield script.read_range(volume.key, at=tail)
+    yield script.revoke(volume.key)
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(2), shrink=True)
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(4))
 
 
 def revert_past_newer(script: Script) -> Iterator[Step]:
     """A revert keeps newer snapshots, or is refused, as declared."""
     if not script.reverts:
         return
-    made = script.create()
-    old, new = script.snapshot(made.key), script.snapshot(made.key)
-    yield made
-    yield script.grant(made.key)
-    yield script.write(made.key, at=_BLOCK)
+    volume = script.create()
+    old, new = script.snapshot(volume.key), script.snapshot(volume.key)
+    yield volume
+    yield script.grant(volume.key)
+    yield script.write(volume.key, at=_BLOCK)
     yield old
-    yield script.write(made.key, at=_BLOCK)
+    yield script.write(volume.key, at=_BLOCK)
     yield new
-    yield script.revoke(made.key)
-    yield RevertVolume(key=made.key, snapshot=old.key)
+    yield script.revoke(volume.key)
+    yield RevertVolume(key=volume.key, snapshot=old.key)
     yield GetSnapshot(key=new.key)
-    yield RevertVolume(key=made.key, snapshot=new.key)
-    yield script.grant(made.key)
-    yield script.read(made.key)
+    yield RevertVolume(key=volume.key, snapshot=new.key)
+    yield script.grant(volume.key)
+    yield script.read(volume.key)
 
 
 def revert_refused(script: Script) -> Iterator[Step]:
     """A revert of a granted volume, to a stranger's snapshot or to nothing changes nothing."""
     if not script.reverts:
         return
-    made, other = script.create(), script.create()
-    taken, foreign = script.snapshot(made.key), script.snapshot(other.key)
-    yield made
+    volume, other = script.create(), script.create()
+    snapshot, foreign = script.snapshot(volume.key), script.snapshot(other.key)
+    yield volume
     yield other
-    yield taken
+    yield snapshot
     yield foreign
-    yield script.grant(made.key)
-    yield script.write(made.key)
-    yield RevertVolume(key=made.key, snapshot=taken.key)
-    yield script.revoke(made.key)
-    yield RevertVolume(key=made.key, snapshot=foreign.key)
-    yield RevertVolume(key=made.key, snapshot=script.name())
-    yield RevertVolume(key=script.name(), snapshot=taken.key)
-
-
-def snapshot_figures(script: Script) -> Iterator[Step]:
-    """Snapshots and clones come and go in the counters as well."""
-    if not script.snapshots:
-        return
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
-    taken = script.snapshot(key)
-    yield GetStats()
-    yield from steps
-    yield GetStats()
-    yield taken
-    yield GetStats()
-    yield DeleteSnapshot(key=taken.key)
-    yield GetStats()
-    yield DeleteVolume(key=key)
-    yield GetStats()
-
-
-def too_many_snapshots(script: Script) -> Iterator[Step]:
-    """One snapshot more than declared is refused."""
-    declared = script.declared.snapshot
-    limit = None if declared is None else declared.snapshots_per_volume_max
-    if limit is None or limit > 32:
-        return
-    made = script.create()
-    yield made
-    for _ in range(limit + 1):
-        yield script.snapshot(made.key)
+    yield script.grant(volume.key)
+    yield script.write(volume.key)
+    yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+    yield script.revoke(volume.key)
+    yield RevertVolume(key=volume.key, snapshot=foreign.key)
+    yield RevertVolume(key=volume.key, snapshot=script.name())
+    yield RevertVolume(key=script.name(), snapshot=snapshot.key)
 
 
 STORIES = (
@@ -249,8 +257,7 @@ STORIES = (
     delete_from_chain,
     delete_volume_with_snapshots,
     resize_between,
+    shrink_between,
     revert_past_newer,
     revert_refused,
-    snapshot_figures,
-    too_many_snapshots,
 )

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from holdfast.requests import (
+from holdfast.contract.requests import (
+    AttachHost,
     CancelMaintenance,
     CheckHealth,
     CreateVolume,
@@ -20,7 +21,7 @@ from holdfast.requests import (
     ResizeVolume,
     RevertVolume,
 )
-from holdfast.testbed import Fault
+from holdfast.contract.testbed import Fault
 from holdfast_conformance.plan import (
     HealFault,
     InjectFault,
@@ -28,6 +29,9 @@ from holdfast_conformance.plan import (
     Step,
 )
 from holdfast_conformance.scenarios.script import Script
+
+_TRIED = 7
+"""So many verbs are tried in an outage, and again after it."""
 
 
 def maintain(script: Script) -> Iterator[Step]:
@@ -39,6 +43,10 @@ def maintain(script: Script) -> Iterator[Step]:
     yield other
     yield MaintainStore()
     yield MaintainStore()
+    yield AttachHost(host=script.host)
+    if script.third_host is not None:
+        yield AttachHost(host=script.third_host)
+        yield DetachHost(host=script.third_host)
     yield InspectStore()
     refused: list[Step] = [script.create(), script.grant(other.key)]
     if script.snapshots:
@@ -48,6 +56,9 @@ def maintain(script: Script) -> Iterator[Step]:
     yield script.write(key)
     yield GetVolume(key=key)
     yield DeleteVolume(key=other.key)
+    yield CheckHealth()
+    yield DeleteStore()
+    yield script.create()
     yield CancelMaintenance()
     yield CancelMaintenance()
     yield InspectStore()
@@ -58,18 +69,17 @@ def maintain(script: Script) -> Iterator[Step]:
 
 def delete_live(script: Script) -> Iterator[Step]:
     """A store with something in it is not given back."""
-    steps = tuple(script.rest())
-    key = next(step.key for step in steps if isinstance(step, CreateVolume))
+    key, steps = script.resting()
     yield from steps
     yield DeleteStore()
     yield InspectStore()
     yield GetVolume(key=key)
     if script.snapshots and script.declared.snapshot is not None:
-        taken = script.snapshot(key)
-        yield taken
+        snapshot = script.snapshot(key)
+        yield snapshot
         yield DeleteVolume(key=key)
         yield DeleteStore()
-        yield DeleteSnapshot(key=taken.key)
+        yield DeleteSnapshot(key=snapshot.key)
     for host in script.hosts:
         yield DetachHost(host=host)
     yield DeleteStore()
@@ -80,28 +90,29 @@ def delete_live(script: Script) -> Iterator[Step]:
 
 
 def outage(script: Script) -> Iterator[Step]:
-    """While the backend is down every verb says so and does nothing; then all is as before."""
-    made, other = script.create(), script.create()
-    yield made
+    """While the backend is down every verb says so and does nothing; then all is as before, and
+    what failed succeeds.
+    """
+    volume, other = script.create(), script.create()
+    yield volume
     yield other
-    yield script.grant(made.key)
-    yield script.write(made.key)
-    taken = script.snapshot(made.key)
+    yield script.grant(volume.key)
+    yield script.write(volume.key)
+    snapshot = script.snapshot(volume.key)
     if script.snapshots:
-        yield taken
+        yield snapshot
     yield InjectFault(fault=Fault.DOWN)
     yield CheckHealth()
     tried: list[Step] = [
         script.create(),
-        made,
-        GetVolume(key=made.key),
+        volume,
+        GetVolume(key=volume.key),
         ListVolumes(),
         DeleteVolume(key=other.key),
         DeleteVolume(key=script.name()),
         script.grant(other.key),
-        script.revoke(made.key),
         script.revoke(other.key),
-        Open(volume=made.key, host=script.host),
+        Open(volume=volume.key, host=script.host),
         GetStats(),
         ListPools(),
         EnumerateOwned(),
@@ -109,14 +120,17 @@ def outage(script: Script) -> Iterator[Step]:
     if script.resizes:
         tried.append(ResizeVolume(key=other.key, size_bytes=script.size(5)))
     if script.snapshots:
-        tried.extend((script.snapshot(made.key), DeleteSnapshot(key=taken.key)))
+        tried.extend((script.snapshot(volume.key), DeleteSnapshot(key=snapshot.key)))
     if script.reverts:
-        tried.append(RevertVolume(key=other.key, snapshot=taken.key))
-    yield from script.choices.shuffled(tried)[:6]
+        tried.append(RevertVolume(key=other.key, snapshot=snapshot.key))
+    # What is told gone, and is not, shows once the backend is back.
+    failed = [script.revoke(volume.key), *script.choices.shuffled(tried)[: _TRIED - 1]]
+    yield from failed
     yield CheckHealth()
     yield HealFault()
     yield CheckHealth()
-    yield GetVolume(key=made.key)
+    yield GetVolume(key=volume.key)
+    yield from failed
     yield ListVolumes()
 
 

@@ -1,4 +1,4 @@
-"""``python -m holdfast_conformance.worker COMMANDS REPORTS STDOUT STDERR PARENT``: numbers only."""
+"""``python -m holdfast_conformance.worker FD FD FD FD FD PARENT``: numbers only."""
 
 import sys
 
@@ -9,10 +9,10 @@ from holdfast_conformance.worker.main import Worker
 
 def main(arguments: list[str]) -> None:
     """Run a worker on inherited descriptors."""
-    commands, reports, stdout, stderr, parent = map(int, arguments)
+    commands, reports, backend, stdout, stderr, parent = map(int, arguments)
     die_with_parent(parent)
     adopt_orphans()  # so that what a driver detaches can be counted
-    Worker(Channel(commands, reports), stdout, stderr).run()
+    Worker(Channel(commands, reports), backend, stdout, stderr).run()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
-from holdfast.runtime import runtime
-from holdfast_conformance.plan import FetchAddress, FetchExpired, Method
+from holdfast.concurrency.runtime import runtime
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, Method
 from holdfast_conformance.trace import AddressMade, Fetched, FetchResult
 
 _READ_BYTES: Final = 1 << 20

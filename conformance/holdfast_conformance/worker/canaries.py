@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from holdfast.requests import Grant
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import Grant
 from holdfast_conformance.canary import PREFIX, REDACTED
 
 SECRET_MIN_LENGTH = 4

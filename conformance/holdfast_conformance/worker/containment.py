@@ -5,12 +5,13 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.errors import DriverError, Internal
-from holdfast.foreign_text import capped
+from holdfast.contract.errors import DriverError, Internal
+from holdfast.text.foreign import capped
+from holdfast_conformance.foreign_texts import described, shown
 from holdfast_conformance.trace import Nonsense, Raised
 from holdfast_conformance.worker.canaries import Canaries
-from holdfast_conformance.worker.caps import ERROR_MAX
-from holdfast_conformance.worker.clock import Clock
+from holdfast_conformance.worker.hang_watch import Clock
+from holdfast_conformance.worker.output_limits import ERROR_MAX
 
 T = TypeVar("T")
 _CHAIN_MAX = 20
@@ -31,7 +32,7 @@ class Failed(Exception):
 
 
 class Containment:
-    """Awaits driver calls under the watch, one at a time, and counts them.
+    """Awaits driver calls under the watch, and counts them.
 
     Args:
         clock: ends the worker when a call hangs.
@@ -42,6 +43,7 @@ class Containment:
         self._clock = clock
         self._canaries = canaries
         self.calls = 0
+        self._pending = 0
 
     async def call(self, work: Awaitable[T]) -> T:
         """The result of a driver call.
@@ -51,6 +53,7 @@ class Containment:
             DriverBroke: the driver raised what is no error, such as ``SystemExit``.
         """
         self.calls += 1
+        self._pending += 1
         self._clock.watch()
         try:
             return await work
@@ -61,7 +64,9 @@ class Containment:
         except BaseException as problem:
             raise DriverBroke(self._kept(described(problem))) from problem
         finally:
-            self._clock.rest()
+            self._pending -= 1
+            if not self._pending:
+                self._clock.rest()
 
     def outcome_of(self, problem: Exception) -> Raised | Nonsense:
         """How a trace tells an exception; secrets in its message are noted and removed."""
@@ -117,32 +122,4 @@ def _detail(problem: DriverError) -> str:
         value = getattr(problem, name, None)
         if value:
             return ",".join(map(shown, value)) if isinstance(value, tuple) else shown(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - whatever a driver gives
-    return ""
-
-
-def described(problem: BaseException) -> str:
-    """An exception in one line, whatever its ``__str__`` does."""
-    text = " ".join(shown(problem).split())
-    return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
-
-
-def shown(value: object) -> str:
-    """The text of whatever a driver gives, whatever its ``__str__`` does."""
-    try:
-        return writable(str(value))
-    except Exception:  # noqa: BLE001 - a hostile __str__ must not become our own error
-        return "(its text cannot be shown)"
-
-
-def writable(text: str) -> str:
-    """The text with everything escaped that UTF-8 cannot hold, such as half of a surrogate pair."""
-    return str.encode(text, "utf-8", "backslashreplace").decode()
-
-
-def unwritable(answer: object) -> str:
-    """Why an answer cannot be written into a trace; empty where it can."""
-    try:
-        msgspec.json.encode(answer)
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as problem:
-        return f"an answer that cannot be written down: {described(problem)}"
     return ""

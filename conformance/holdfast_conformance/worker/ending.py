@@ -1,16 +1,17 @@
 """The end of a plan: delete everything through the driver, then look at what is left."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from holdfast import requests
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind, OwnedThing
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import Inspected
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind, OwnedThing
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Inspected
+from holdfast_conformance.foreign_texts import unwritable
 from holdfast_conformance.trace import Ended, Raised
-from holdfast_conformance.worker.containment import Containment, Failed, unwritable
+from holdfast_conformance.worker.containment import Containment, Failed
 from holdfast_conformance.worker.observe import Observer
-from holdfast_conformance.worker.opened import OpenedStore
+from holdfast_conformance.worker.opened import OpenedDrivers
 from holdfast_conformance.worker.steps import collect
 
 
@@ -23,7 +24,7 @@ class Ending:
     def __init__(
         self,
         role: Role,
-        opened: OpenedStore,
+        opened: OpenedDrivers,
         observer: Observer,
         containment: Containment,
         context: Callable[[], CallContext],
@@ -46,7 +47,7 @@ class Ending:
         enumerated = await self._enumerate() if stores else ()
         for store in stores:
             await self._give_back(store)
-        await self._attempt("close", self._opened.close())
+        await self._attempt("close", self._opened.close_all())
         after = await self._observer.inventory()
         return Ended(
             left=after.things,
@@ -147,6 +148,16 @@ class Ending:
         if isinstance(request, requests.DetachHost):
             return await life_cycle.detach(self._context(), request)
         return await life_cycle.delete_store(self._context(), request)
+
+
+def merged(endings: Sequence[Ended]) -> Ended:
+    """The ending of a plan, from those of its stores."""
+    return Ended(
+        left=tuple(thing for ended in endings for thing in ended.left),
+        enumerated=tuple(thing for ended in endings for thing in ended.enumerated),
+        failures=tuple(failure for ended in endings for failure in ended.failures),
+        outside_digest=endings[-1].outside_digest,
+    )
 
 
 def _of(things: tuple[Inspected, ...], kind: OwnedKind) -> list[Inspected]:

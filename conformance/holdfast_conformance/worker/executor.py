@@ -8,12 +8,17 @@ from typing import Any
 
 import msgspec
 
-from holdfast import requests
-from holdfast.requests import CallContext
+from holdfast.contract import requests
+from holdfast.contract.requests import CallContext
 from holdfast_conformance import plan as plans
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired
+from holdfast_conformance.foreign_texts import unwritable
+from holdfast_conformance.testbed_process.provider_and_testbed import testbed_failed
 from holdfast_conformance.trace import (
+    FIRST_CLIENT,
     Broken,
     BrokenKind,
+    Ended,
     Nonsense,
     Ok,
     Outcome,
@@ -21,13 +26,14 @@ from holdfast_conformance.trace import (
     Returned,
     Stepped,
 )
-from holdfast_conformance.worker.clock import real_time_s
-from holdfast_conformance.worker.containment import DriverBroke, Failed, unwritable
-from holdfast_conformance.worker.ending import Ending
-from holdfast_conformance.worker.leftovers import Leftovers
-from holdfast_conformance.worker.observe import Observer
-from holdfast_conformance.worker.opened import OpenedStore
-from holdfast_conformance.worker.session import Session, testbed_failed
+from holdfast_conformance.worker.at_once import CallEnd, MakeCall, make_together, timed
+from holdfast_conformance.worker.containment import DriverBroke, Failed
+from holdfast_conformance.worker.driver_leaks import DriverLeaks
+from holdfast_conformance.worker.ending import Ending, merged
+from holdfast_conformance.worker.fences import fence_of, has_fences
+from holdfast_conformance.worker.opened import OpenedDrivers
+from holdfast_conformance.worker.plan_stores import PlanStores
+from holdfast_conformance.worker.session import Session
 from holdfast_conformance.worker.steps import Steps
 
 Emit = Callable[[Record], None]
@@ -35,7 +41,7 @@ EndNow = Callable[[], bool]
 
 
 class Execution:
-    """One plan in one fresh namespace.
+    """One plan in a fresh namespace, and in a neighbour where a step goes there.
 
     Args:
         session: the provider and its running testbed.
@@ -50,19 +56,23 @@ class Execution:
     ) -> None:
         self._session = session
         self._plan = plan
-        self._namespace = namespace
         self._emit = emit
         self._stopped = stopped
-        self._leftovers = Leftovers()
+        self._leaks = DriverLeaks()
+        self._fenced = has_fences(plan)
         session.canaries.forget()
-        config = session.config(plan.role, namespace)
-        self._opened = OpenedStore(session.provider, config, plan.role, session.containment)
-        self._steps = Steps(session, self._opened, plan, namespace)
-        inspector = session.inspector(plan.role, namespace)
-        self._observer = Observer(inspector, self._steps, session.containment)
+        self._stores = PlanStores(session, plan, namespace)
         self._fault: AbstractAsyncContextManager[None] | None = None
         self.index = 0
         """The step that is being carried out; past the last one during the ending."""
+
+    @property
+    def _opened(self) -> OpenedDrivers:
+        return self._stores.current.opened
+
+    @property
+    def _steps(self) -> Steps:
+        return self._stores.current.steps
 
     async def run(self) -> bool:
         """Execute the plan; false when the driver broke and the process must be replaced."""
@@ -73,12 +83,15 @@ class Execution:
             else:
                 await self._abandon()
         except DriverBroke as broke:
-            self._emit(
-                Broken(index=self.index, how=BrokenKind.BASE_EXCEPTION, detail=str(broke)[:500])
-            )
+            self._emit(self.broken(BrokenKind.BASE_EXCEPTION, str(broke)))
             return False
-        await self._session.remove(self._plan.role, self._namespace)
+        for store in self._stores.each():
+            await self._session.remove(self._plan.role, store.namespace)
         return True
+
+    def broken(self, how: BrokenKind, detail: str) -> Broken:
+        """The record that the driver broke its process where the plan is now."""
+        return Broken(index=self.index, client=FIRST_CLIENT, how=how, detail=detail[:500])
 
     async def _all_steps(self) -> bool:
         """Carry out preparation and steps; false when the supervisor said to stop."""
@@ -93,25 +106,25 @@ class Execution:
         return not self._stopped()
 
     async def _step(self, step: plans.Step) -> None:
-        session, steps = self._session, self._steps
+        session = self._session
         session.capture.take()
         session.canaries.take()
+        if isinstance(step, plans.UseStore):
+            self._stores.use(step.number)
+        steps = self._steps
         steps.moved_bytes = 0
-        ctx = self._context()
-        loop = asyncio.get_running_loop()
-        tasks = asyncio.all_tasks(loop)
-        virtual_s, real_s = loop.time(), real_time_s()
-        outcome = await self._outcome(step, ctx)
-        virtual_s, real_s = loop.time() - virtual_s, real_time_s() - real_s
+        tasks = asyncio.all_tasks()
+        if isinstance(step, plans.Together):
+            ends = await self._together(step)
+        else:
+            ctx = self._context()
+            ends = (await timed(lambda: self._outcome(step, ctx)),)
         stdout, forked = session.capture.take()
-        outcome = self._writable(outcome)
+        ends = tuple(msgspec.structs.replace(e, outcome=self._writable(e.outcome)) for e in ends)
+        first, *others = (self._stepped(client, end) for client, end in enumerate(ends))
         self._emit(
-            Stepped(
-                index=self.index,
-                outcome=outcome,
-                virtual_s=round(virtual_s, 7),
-                real_s=round(real_s, 7),
-                deadline_s=session.setup.deadline_s,
+            msgspec.structs.replace(
+                first,
                 moved_bytes=steps.moved_bytes,
                 stdout=session.canaries.redact(stdout),
                 forked=forked,
@@ -119,22 +132,72 @@ class Execution:
                 canaries=session.canaries.take(),
             )
         )
-        self._follow(step, outcome)
-        observed = await self._observer.observe(
-            self.index, self._context(), blocks=self._fault is None
+        for other in others:
+            self._emit(other)
+        self._follow(step, ends)
+        observed = await self._stores.current.observer.observe(
+            self.index, self._context(), blocks=self._fault is None and self._opened.takes_any
         )
         self._emit(observed)
+
+    def _stepped(self, client: int, end: CallEnd) -> Stepped:
+        """The record of one call."""
+        return Stepped(
+            index=self.index,
+            client=client,
+            outcome=end.outcome,
+            invoked_s=end.invoked_s,
+            returned_s=end.returned_s,
+            virtual_s=round(end.returned_s - end.invoked_s, 7),
+            real_s=round(end.real_s, 7),
+            deadline_s=self._session.setup.deadline_s,
+        )
+
+    async def _together(self, step: plans.Together) -> tuple[CallEnd, ...]:
+        """Make the calls of a step at once, with every driver that they need open by then."""
+        life_cycles = any(isinstance(call, plans.StoreStep) for call in step.steps)
+        try:
+            await self._opened.open_all(apart=step.apart, life_cycles=life_cycles)
+        except Failed as failed:
+            now_s = asyncio.get_running_loop().time()
+            return tuple(CallEnd(failed.outcome, now_s, now_s, 0.0) for _ in step.steps)
+        return await make_together(
+            [self._call(step, place, call) for place, call in enumerate(step.steps)],
+            stagger=step.stagger,
+        )
+
+    def _call(self, step: plans.Together, place: int, call: plans.Call) -> MakeCall:
+        """One of the calls that are made at once, as an operation of its own."""
+        ctx = self._context()
+        ctx = msgspec.structs.replace(ctx, operation=f"{ctx.operation}.{place}")
+
+        async def made() -> Outcome:
+            if step.apart:
+                self._opened.go_apart(place)
+            return await self._outcome(call, ctx)
+
+        return made
 
     async def _outcome(self, step: plans.Step, ctx: CallContext) -> Outcome:
         """Carry out one step; its answer, or how it failed."""
         try:
             match step:
-                case plans.FetchAddress() | plans.FetchExpired():
+                case FetchAddress() | FetchExpired():
                     # The driver has no part in it: what takes time here is not its call.
                     return Returned(await self._steps.addresses.fetch(step))
-                case plans.Reopen():
+                case plans.Reopen(identity=identity):
                     await self._opened.close()
+                    self._opened.expect(identity)
                     await self._session.containment.call(self._steps.driver())
+                    return Returned(Ok())
+                case plans.UseDriver():
+                    self._opened.use(step.number)
+                    await self._session.containment.call(self._steps.driver())
+                    return Returned(Ok())
+                case plans.UseStore():
+                    return Returned(Ok())  # its store is in use already, to be observed after it
+                case plans.Wait():
+                    await asyncio.sleep(step.seconds)
                     return Returned(Ok())
                 case plans.InjectFault():
                     await self._inject(step)
@@ -161,19 +224,28 @@ class Execution:
         found = frozenset(asyncio.all_tasks()) - before
         return found - session.hosts.tasks - session.testbed.tasks
 
-    def _follow(self, step: plans.Step, outcome: Outcome) -> None:
-        """Keep in mind which volumes can be read."""
-        if not isinstance(outcome, Returned):
-            return
-        if isinstance(step, requests.Grant):
-            self._observer.grants[step.volume, step.host] = None
-        elif isinstance(step, requests.Revoke):
-            self._observer.grants.pop((step.volume, step.host), None)
+    def _follow(self, step: plans.Step, ends: tuple[CallEnd, ...]) -> None:
+        """Keep in mind which volumes can be read; what is granted at once with its end, too."""
+        grants = self._stores.current.observer.grants
+        calls = [
+            call
+            for call, end in zip(plans.calls_of(step), ends, strict=True)
+            if isinstance(end.outcome, Returned)
+        ]
+        for call in calls:
+            if isinstance(call, requests.Revoke):
+                grants.pop((call.volume, call.host), None)
+        for call in calls:
+            if isinstance(call, requests.Grant):
+                grants[call.volume, call.host] = None
 
     def _context(self) -> CallContext:
         deadline = asyncio.get_running_loop().time() + self._session.setup.deadline_s
         return CallContext(
-            operation=f"{self._plan.id}/{self.index}", step=max(0, self.index), deadline=deadline
+            operation=f"{self._plan.id}/{self.index}",
+            step=max(0, self.index),
+            fence=fence_of(self.index) if self._fenced else 0,
+            deadline=deadline,
         )
 
     async def _inject(self, step: plans.InjectFault) -> None:
@@ -197,24 +269,38 @@ class Execution:
         await self._session.hosts.recover()
 
     async def _end(self) -> None:
-        await self._heal()
-        await self._session.hosts.let_go()
-        ending = Ending(
-            self._plan.role,
-            self._opened,
-            self._observer,
-            self._session.containment,
-            self._context,
-        )
-        ended = await ending.run()
-        if told := await self._leftovers.told(lambda: self._session.hosts.processes):
+        await self._let_go()
+        endings = [await self._ending() for _ in self._stores.each()]
+        ended = merged(endings)
+        if told := await self._leaks.told(lambda: self._session.hosts.processes):
             ended = msgspec.structs.replace(ended, failures=(*ended.failures, told))
         await asyncio.sleep(0)  # A loop that the driver has stopped ends here, in this plan.
         self._emit(ended)
 
+    async def _ending(self) -> Ended:
+        """Empty the store in use."""
+        with contextlib.suppress(Failed):  # what cannot be closed is told at the end
+            await self._opened.expect_any()
+        ending = Ending(
+            self._plan.role,
+            self._opened,
+            self._stores.current.observer,
+            self._session.containment,
+            self._context,
+        )
+        return await ending.run()
+
+    async def _let_go(self) -> None:
+        """End the fault in force, and have all hosts close what they keep open."""
+        await self._heal()
+        for store in self._stores.each():
+            with contextlib.suppress(Failed):  # what cannot be closed is of no more use to anybody
+                await self._session.containment.call(store.steps.close())
+        await self._session.hosts.let_go()
+
     async def _abandon(self) -> None:
         """Let go of the driver; a plan that was stopped has been judged already."""
-        await self._heal()
-        await self._session.hosts.let_go()
-        with contextlib.suppress(Failed):
-            await self._opened.close()
+        await self._let_go()
+        for store in self._stores.each():
+            with contextlib.suppress(Failed):
+                await store.opened.close_all()

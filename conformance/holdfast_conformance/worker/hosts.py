@@ -2,10 +2,10 @@
 
 import asyncio
 
-from holdfast import requests
-from holdfast.capabilities import Enforcer
-from holdfast.data.plane import HostPlane
-from holdfast.ports import PrimaryDriver
+from holdfast.contract import requests
+from holdfast.contract.capabilities import Enforcer
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.data.current_plane import HostPlane
 
 
 class Hosts:

@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
-from holdfast.foreign_text import capped
-from holdfast.opening import open_life_cycle
-from holdfast.requests import AttachHost, CallContext, InitializeStore, Role
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
+from holdfast.contract.requests import AttachHost, CallContext, InitializeStore, Role
+from holdfast.stores.open_store import open_life_cycle
+from holdfast.text.foreign import capped
+from holdfast_conformance.foreign_texts import described, writable
 from holdfast_conformance.protocol import Shown
-from holdfast_conformance.worker.caps import DEFECTS_MAX, DOCUMENT_MAX_BYTES, ERROR_MAX
-from holdfast_conformance.worker.containment import Failed, described, writable
+from holdfast_conformance.worker.containment import Failed
+from holdfast_conformance.worker.output_limits import DEFECTS_MAX, DOCUMENT_MAX_BYTES, ERROR_MAX
 from holdfast_conformance.worker.session import Session
 from holdfast_conformance.worker.signatures import DRIVER_PORTS, defects_of, life_cycle_defects
 

@@ -5,13 +5,18 @@ import os
 import select
 import signal
 import traceback
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import NoReturn
 
-from holdfast.ports import Provider
-from holdfast.testbed import Testbed
+from holdfast.concurrency.runtime import use_runtime
+from holdfast.contract.ports import Provider
+from holdfast.contract.testbed import Testbed
+from holdfast_conformance.foreign_texts import described
 from holdfast_conformance.protocol import (
     Blame,
     Channel,
+    Chosen,
     Command,
     Execute,
     Finished,
@@ -28,25 +33,30 @@ from holdfast_conformance.protocol import (
     decode_command,
     decode_report,
     encode,
+    readable,
 )
-from holdfast_conformance.trace import Broken, BrokenKind, Record
+from holdfast_conformance.testbed_process.distant_testbed import reach_testbed
+from holdfast_conformance.testbed_process.provider_and_testbed import Stopped, start_testbed
+from holdfast_conformance.trace import BrokenKind, Record
 from holdfast_conformance.worker.canaries import Canaries
-from holdfast_conformance.worker.caps import ERROR_MAX, IDENTITY_MAX, bounded_line, cut_texts
 from holdfast_conformance.worker.capture import Capture
-from holdfast_conformance.worker.clock import Clock
-from holdfast_conformance.worker.containment import Containment, DriverBroke, described
+from holdfast_conformance.worker.containment import Containment, DriverBroke
 from holdfast_conformance.worker.executor import Execution
+from holdfast_conformance.worker.hang_watch import Clock
 from holdfast_conformance.worker.loading import Loading
-from holdfast_conformance.worker.origin import Origin, origin_of
+from holdfast_conformance.worker.output_limits import (
+    ERROR_MAX,
+    IDENTITY_MAX,
+    bounded_line,
+    cut_texts,
+)
+from holdfast_conformance.worker.provider_origin import Origin
 from holdfast_conformance.worker.session import (
     Session,
-    Stopped,
-    find_provider,
     open_hosts,
     roles_of,
-    start_testbed,
 )
-from holdfast_conformance.worker.signatures import provider_defects
+from holdfast_conformance.worker.subject import Subject, subject_of
 
 _FRAMES_MAX = 30
 
@@ -56,27 +66,63 @@ class Worker:
 
     Args:
         channel: to the supervisor.
+        backend: a socket that leads to the testbed's process where there is one.
         stdout: the read end of the pipe behind descriptor 1.
         stderr: the read end of the pipe behind descriptor 2.
     """
 
-    def __init__(self, channel: Channel, stdout: int, stderr: int) -> None:
+    def __init__(self, channel: Channel, backend: int, stdout: int, stderr: int) -> None:
         self._channel = channel
+        self._backend = backend
         self._canaries = Canaries()
         self._capture = Capture(stdout, stderr, self._canaries.scan)
         self._execution: Execution | None = None
         self._stop_seen = False
+        self._virtual = False
 
     def run(self) -> None:
         """Serve until told to quit; whatever goes wrong is reported first."""
         try:
-            asyncio.run(self._until_told_to_end())
+            subject = self._loaded()
+            if subject is not None:
+                chosen = subject.runtime
+                self._virtual = chosen is not None and chosen.is_virtual
+                new_loop = None if chosen is None else chosen.new_loop
+                with asyncio.Runner(loop_factory=new_loop) as runner:
+                    self._run_in(runner, subject)
         except (BrokenPipeError, EOFError):
             return  # The supervisor is gone; there is nobody left to tell.
         except BaseException as problem:  # noqa: BLE001 - a driver ended or stopped the loop
             self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
 
-    async def _until_told_to_end(self) -> None:
+    def _run_in(self, runner: asyncio.Runner, subject: Subject) -> None:
+        try:
+            runner.run(self._live(subject))
+        except (BrokenPipeError, EOFError):
+            raise
+        except Exception as problem:
+            if self._execution is None:
+                raise
+            # The loop ended under a plan. Whatever else ends with the loop only covers up why.
+            self._broken(BrokenKind.BASE_EXCEPTION, described(problem))
+            self._leave()
+
+    def _loaded(self) -> Subject | None:
+        """What is under test; ``None`` where it cannot be loaded, which was told."""
+        with self._telling():
+            return subject_of(self._first())
+        return None
+
+    async def _live(self, subject: Subject) -> None:
+        """Serve with the runtime that the testbed needs; no signal reaches a virtual loop."""
+        chosen = subject.runtime
+        with nullcontext() if chosen is None else use_runtime(chosen), self._telling():
+            if self._virtual:
+                await self._serve(subject)
+            else:
+                await self._until_told_to_end(subject)
+
+    async def _until_told_to_end(self, subject: Subject) -> None:
         """Serve; SIGTERM cancels that, wherever it is, so that what was begun is cleaned up.
 
         It is what a worker is told that does not listen yet: its testbed is still starting.
@@ -92,15 +138,16 @@ class Worker:
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
         try:
-            await self._serve_and_tell()
+            await self._serve(subject)
         except asyncio.CancelledError:
             if not told:
                 raise
 
-    async def _serve_and_tell(self) -> None:
-        """Serve; what goes wrong in here is told apart from what a driver does to the loop."""
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell what goes wrong in here, apart from what a driver does to the loop."""
         try:
-            await self._serve()
+            yield
         except Stopped as stopped:
             self._say(stopped.refused)
         except DriverBroke as broke:
@@ -110,18 +157,13 @@ class Worker:
         except Exception as problem:  # noqa: BLE001 - our own defect, which must be seen
             self._say(Refused(blame=Blame.HARNESS, reason=_located(problem)))
 
-    async def _serve(self) -> None:
-        setup = await self._next()
-        if not isinstance(setup, Setup):
-            raise TypeError(f"the first command is {type(setup).__name__}")
-        provider = find_provider(setup.provider)
-        if defects := provider_defects(provider):
-            raise Stopped(Blame.DRIVER, "; ".join(defects))
-        origin = origin_of(provider)
+    async def _serve(self, subject: Subject) -> None:
+        setup, provider = subject.setup, subject.provider
         clock = Clock(setup.deadline_s + setup.grace_s, self._hung)
-        clock.start()
+        if not self._virtual:
+            clock.start()
         async with (
-            start_testbed(provider, setup.testbed, setup.run) as testbed,
+            self._running(subject) as testbed,
             open_hosts(testbed) as hosts,
         ):
             session = Session(
@@ -133,10 +175,20 @@ class Worker:
                 canaries=self._canaries,
                 hosts=hosts,
             )
-            self._say(_introduced(provider, testbed, origin))
+            self._say(_introduced(provider, testbed, subject.origin))
             while not isinstance(command := await self._next(), Quit):
                 await self._carry_out(session, command)
             self._say(Leaving())
+
+    @asynccontextmanager
+    async def _running(self, subject: Subject) -> AsyncIterator[Testbed]:
+        """The testbed: in this process, or in one that outlives this one."""
+        self._say(Chosen(inside=subject.inside))
+        if subject.inside:
+            async with start_testbed(subject.factory, subject.setup.run) as testbed:
+                yield testbed
+        else:
+            yield await reach_testbed(self._backend, subject.provider.config_type)
 
     async def _carry_out(self, session: Session, command: Command) -> None:
         match command:
@@ -162,15 +214,24 @@ class Worker:
             case Setup() | Quit():
                 raise TypeError(f"a {type(command).__name__} in the middle of a run")
 
-    async def _next(self) -> Command:
-        """The next command, while the event loop keeps running."""
-        while True:
-            frame = self._channel.take()
-            if frame is not None:
-                return decode_command(frame[0])
-            await _readable(self._channel.read_fd)
+    def _first(self) -> Setup:
+        """The first command; what loop there is to be depends on it."""
+        while (frame := self._channel.take()) is None:
             if not self._channel.fill():
                 raise EOFError
+        setup = decode_command(frame[0])
+        if not isinstance(setup, Setup):
+            raise TypeError(f"the first command is {type(setup).__name__}")
+        return setup
+
+    async def _next(self) -> Command:
+        """The next command, while the event loop keeps running; virtual time stands still."""
+        while (frame := self._channel.take()) is None:
+            if not self._virtual:
+                await readable(self._channel.read_fd)
+            if not self._channel.fill():
+                raise EOFError
+        return decode_command(frame[0])
 
     def _stopped(self) -> bool:
         """Whether a ``Stop`` has arrived; nothing else is sent while a plan is being executed."""
@@ -194,7 +255,7 @@ class Worker:
         if self._execution is None:
             self._say(Refused(blame=Blame.DRIVER, reason=f"{how.value}: {detail}"))
         else:
-            self._emit(Broken(index=self._execution.index, how=how, detail=detail[:500]))
+            self._emit(self._execution.broken(how, detail))
 
     def _hung(self) -> NoReturn:
         self._broken(BrokenKind.HUNG, "no answer long after the deadline, while other work went on")
@@ -203,17 +264,6 @@ class Worker:
     def _leave(self) -> NoReturn:
         """End at once: nothing a broken driver left in this process is to run again."""
         os._exit(0)
-
-
-async def _readable(fd: int) -> None:
-    """Return when there is something to read."""
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(fd, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
 
 
 def _introduced(provider: Provider, testbed: Testbed, origin: Origin) -> Opened:

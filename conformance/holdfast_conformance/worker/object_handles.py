@@ -5,9 +5,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from holdfast.data import open_block_io
-from holdfast.errors import DriverError
-from holdfast.handles import Handle, HttpHandle
+from holdfast.contract.errors import DriverError
+from holdfast.contract.handles import Handle, HttpHandle
+from holdfast.data import BlockIO, Extent, open_block_io
 from holdfast_conformance.payload import middle
 from holdfast_conformance.trace import HandleAnswer, HandleRead
 
@@ -24,6 +24,10 @@ async def _read(handle: Handle) -> HandleRead:
             whole = await content.read_at(0, size_bytes)
             offset_bytes, length_bytes = middle(size_bytes)
             part = await content.read_at(offset_bytes, length_bytes)
+            extents = await content.extents()
+            if _leaves_out(extents, size_bytes) and await _of_extents(content, extents) != whole:
+                told = "its extents leave out bytes that are no zeroes"
+                return HandleRead(size_bytes=handle.size_bytes, problem=told)
     except DriverError as problem:
         told = f"{problem.kind.value}: {problem.cause}"
         return HandleRead(size_bytes=handle.size_bytes, problem=told)
@@ -32,6 +36,22 @@ async def _read(handle: Handle) -> HandleRead:
         sha256=hashlib.sha256(whole).hexdigest(),
         middle_sha256=hashlib.sha256(part).hexdigest(),
     )
+
+
+def _leaves_out(extents: tuple[Extent, ...], size_bytes: int) -> bool:
+    """Whether there is a byte that no extent has."""
+    return sum(extent.length_bytes for extent in extents) < size_bytes
+
+
+async def _of_extents(content: BlockIO, extents: tuple[Extent, ...]) -> bytes:
+    """The whole as whoever copies only data sees it: zeroes where no extent has any."""
+    data = bytearray(content.size_bytes)
+    for extent in extents:
+        end = extent.offset_bytes + extent.length_bytes
+        data[extent.offset_bytes : end] = await content.read_at(
+            extent.offset_bytes, extent.length_bytes
+        )
+    return bytes(data)
 
 
 def _shown(handle: Handle) -> Handle:

@@ -1,18 +1,12 @@
 """Observation: the inspector's inventory, and every granted block as its host sees it."""
 
-import msgspec
-
-from holdfast.requests import CallContext
-from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast.contract.requests import CallContext
+from holdfast.contract.testbed import Inspected, Inspector, Inventory
+from holdfast_conformance.testbed_process.inventories import tellable
+from holdfast_conformance.testbed_process.provider_and_testbed import testbed_failed
 from holdfast_conformance.trace import BlocksRead, Observed, Raised
-from holdfast_conformance.worker.containment import (
-    Containment,
-    Failed,
-    unwritable,
-    writable,
-)
-from holdfast_conformance.worker.session import testbed_failed
-from holdfast_conformance.worker.steps import ITEMS_MAX, Steps
+from holdfast_conformance.worker.containment import Containment, Failed
+from holdfast_conformance.worker.steps import Steps
 
 
 class Observer:
@@ -33,17 +27,9 @@ class Observer:
             Stopped: the inspector itself does not work.
         """
         try:
-            found = await self._inspector.inventory()
-            if len(found.things) > ITEMS_MAX:
-                # What is there beyond reason is told by its beginning.
-                found = msgspec.structs.replace(found, things=found.things[:ITEMS_MAX])
-            if unwritable(found.things):
-                things = tuple(map(_writable_thing, found.things))
-                found = msgspec.structs.replace(found, things=things)
+            return tellable(await self._inspector.inventory())
         except Exception as problem:
             raise testbed_failed("inspector", problem) from problem
-        else:
-            return found
 
     async def observe(self, index: int, ctx: CallContext, *, blocks: bool) -> Observed:
         """The backend after a step; without ``blocks`` no volume is read."""
@@ -70,10 +56,3 @@ class Observer:
 
     async def _read(self, ctx: CallContext, volume: str, host: str) -> BlocksRead:
         return await self._steps.read_all(await self._steps.open(ctx, volume, host))
-
-
-def _writable_thing(thing: Inspected) -> Inspected:
-    """What a driver left under a name that is no UTF-8 must be told all the same."""
-    return msgspec.structs.replace(
-        thing, key=writable(thing.key), id=writable(thing.id), detail=writable(thing.detail)
-    )

@@ -1,33 +1,21 @@
 """One provider, its running testbed and what is watched around it: what outlives a plan."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import entry_points
 
 import msgspec
 
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.plugins import GROUP, load_provider
-from holdfast.ports import Provider
-from holdfast.requests import Role
-from holdfast.testbed import BadConfig, Inspector, Testbed, TestbedFactory
-from holdfast.testbed_choice import choose_testbed, offered_testbeds
-from holdfast_conformance.mutants import MUTANT_PREFIX, find_mutant
-from holdfast_conformance.protocol import Blame, Refused, Setup
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BadConfig, Inspector, Testbed
+from holdfast.storage_daemon import DataPlane, use_data_plane
+from holdfast_conformance.foreign_texts import described
+from holdfast_conformance.protocol import Blame, Setup
+from holdfast_conformance.testbed_process.provider_and_testbed import Stopped, testbed_failed
 from holdfast_conformance.worker.canaries import Canaries, secrets_of
 from holdfast_conformance.worker.capture import Capture
-from holdfast_conformance.worker.containment import Containment, described, writable
+from holdfast_conformance.worker.containment import Containment
 from holdfast_conformance.worker.hosts import Hosts
-
-
-class Stopped(Exception):
-    """The worker cannot go on; ``refused`` says why and whose fault it is."""
-
-    def __init__(self, blame: Blame, reason: str) -> None:
-        super().__init__(reason)
-        self.refused = Refused(blame=blame, reason=writable(reason))
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,74 +63,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             raise testbed_failed("remove", problem) from problem
 
 
-def find_provider(reference: str) -> Provider:
-    """The provider under test.
-
-    Raises:
-        Stopped: there is none of this name, or it cannot be loaded.
-    """
-    try:
-        if reference.startswith(MUTANT_PREFIX):
-            return find_mutant(reference.removeprefix(MUTANT_PREFIX)).provider()
-        return load_provider(reference)
-    except ConfigurationError as problem:
-        blame = Blame.DRIVER if _exists(reference, problem) else Blame.CONFIGURATION
-        raise Stopped(blame, str(problem)) from problem
-
-
-def _exists(reference: str, problem: ConfigurationError) -> bool:
-    """Whether what was asked for is there and broken, as against not there at all."""
-    if reference.startswith(MUTANT_PREFIX):
-        return False
-    module_name, colon, attribute = reference.partition(":")
-    if not colon:
-        return any(found.name == reference for found in entry_points(group=GROUP))
-    if module_name in sys.modules:
-        return hasattr(sys.modules[module_name], attribute)
-    cause = problem.__cause__
-    missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
-    return missing is None or not f"{module_name}.".startswith(f"{missing}.")
-
-
-@asynccontextmanager
-async def start_testbed(provider: Provider, kind: str, run: str) -> AsyncIterator[Testbed]:
-    """The testbed of this kind, ``KIND:VARIANT`` or ``live:FILE``; by default the provider's first.
-
-    Raises:
-        Stopped: there is none, or it does not start.
-    """
-    factory = _chosen(provider, kind)
-    try:
-        context = factory(run)
-        testbed = await context.__aenter__()
-    except EnvironmentUnavailable as problem:
-        raise Stopped(Blame.ENVIRONMENT, str(problem)) from problem
-    except Exception as problem:
-        raise Stopped(
-            Blame.DRIVER, f"its testbed does not start: {described(problem)}"
-        ) from problem
-    try:
-        yield testbed
-    finally:
-        await context.__aexit__(None, None, None)
-
-
-def _chosen(provider: Provider, kind: str) -> TestbedFactory:
-    """What starts the testbed; ``Stopped`` where there is none."""
-    try:
-        offered = offered_testbeds(provider)
-    except Exception as problem:
-        raise Stopped(Blame.DRIVER, f"testbeds() fails: {described(problem)}") from problem
-    if not kind and not offered:
-        raise Stopped(Blame.DRIVER, "it offers no testbed, so there is nothing to run it on")
-    try:
-        return choose_testbed(provider, kind)
-    except ConfigurationError as problem:
-        raise Stopped(Blame.CONFIGURATION, str(problem)) from problem
-    except Exception as problem:
-        raise Stopped(Blame.DRIVER, f"live_testbed() fails: {described(problem)}") from problem
-
-
 @asynccontextmanager
 async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
     """The hosts, each with its daemon running; made before any plan, which would be blamed for it.
@@ -166,13 +86,6 @@ async def open_hosts(testbed: Testbed) -> AsyncIterator[Hosts]:
             raise testbed_failed("data plane", problem) from problem
         stack.enter_context(use_data_plane(plane))
         yield Hosts(plane)
-
-
-def testbed_failed(part: str, problem: Exception) -> Stopped:
-    """What to raise when the testbed itself does not work; that says nothing about the driver."""
-    if isinstance(problem, EnvironmentUnavailable):
-        return Stopped(Blame.ENVIRONMENT, str(problem))
-    return Stopped(Blame.HARNESS, f"the testbed's {part} failed: {described(problem)}")
 
 
 def roles_of(provider: Provider) -> tuple[Role, ...]:

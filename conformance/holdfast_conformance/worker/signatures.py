@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import Role
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import Role
 
 DRIVER_PORTS: dict[Role, type] = {Role.PRIMARY: PrimaryDriver, Role.IMAGE: ImageDriver}
 

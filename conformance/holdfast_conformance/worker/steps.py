@@ -1,26 +1,30 @@
 """One step of a plan, carried out: a driver verb, or what the harness does in its place."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from holdfast import requests
-from holdfast.data import BLOCK_BYTES, BlockIO, open_block_io
-from holdfast.data.put import ObjectName, put_object
-from holdfast.errors import DriverError, ErrorKind
-from holdfast.handles import Handle
-from holdfast.infos import ObjectData, OwnedThing, PartInfo, UrlInfo
-from holdfast.opening import open_life_cycle
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext, PartReference, Role, verb_of
+from holdfast.contract import requests
+from holdfast.contract.answers import ObjectData, OwnedThing, PartInfo, UrlInfo
+from holdfast.contract.errors import DriverError, ErrorKind
+from holdfast.contract.handles import Handle
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext, PartReference, Role, verb_of
+from holdfast.data import BLOCK_BYTES, open_block_io
+from holdfast.data.whole_objects import ObjectName, put_object
+from holdfast.stores.open_store import open_life_cycle
+from holdfast_conformance import byte_steps, list_steps
 from holdfast_conformance import plan as plans
+from holdfast_conformance.address_steps import MakeAddress
 from holdfast_conformance.payload import expand
-from holdfast_conformance.stamps import decode, stamp
+from holdfast_conformance.stamps import stamp
 from holdfast_conformance.trace import (
-    BlockRead,
     BlocksRead,
+    BytesRead,
     Enumerated,
     HandleAnswer,
     Nonsense,
@@ -29,19 +33,18 @@ from holdfast_conformance.trace import (
     Raised,
     Refusals,
     Reply,
-    Walked,
 )
 from holdfast_conformance.worker.addresses import Addresses
+from holdfast_conformance.worker.byte_ranges import ByteRanges, decoded
 from holdfast_conformance.worker.containment import Failed
+from holdfast_conformance.worker.fences import late_fence
+from holdfast_conformance.worker.lists import Lists
+from holdfast_conformance.worker.made_calls import MadeCalls
 from holdfast_conformance.worker.object_handles import read_object
-from holdfast_conformance.worker.opened import OpenedStore
+from holdfast_conformance.worker.opened import OpenedDrivers
 from holdfast_conformance.worker.session import Session
 
 ITEMS_MAX = 10_000
-PAGES_MAX = 10_000
-READ_BLOCKS_MAX = 1 << 16
-"""More than any plan leaves in a volume: what gives more without an end is not read."""
-_READ_BLOCKS = 256
 NEVER_SENT = "never-sent"
 _LIFE_CYCLE = (
     requests.InitializeStore,
@@ -68,38 +71,55 @@ class Steps:
     """
 
     def __init__(
-        self, session: Session, opened: OpenedStore, plan: plans.Plan, namespace: str
+        self, session: Session, opened: OpenedDrivers, plan: plans.Plan, namespace: str
     ) -> None:
         self._session = session
         self._opened = opened
         self._plan = plan
         self._namespace = namespace
         self._parts: dict[str, dict[int, tuple[PartReference, bytes]]] = {}
+        self._made = MadeCalls()
+        self._sent: dict[tuple[str, plans.OlderPart], tuple[PartReference, bytes]] = {}
+        lists = Lists(opened)
         self.handles: dict[tuple[str, str], Handle] = {}
         """The handle opened last for each volume and host."""
         self.addresses = Addresses(timeout_s=session.setup.deadline_s)
         self.moved_bytes = 0
+        self._ranges = ByteRanges(plan.id)
         self._handlers: dict[type[requests.Request], Handler] = {
             plans.WriteBlocks: self._write,
             plans.ReadBlocks: self._read_blocks,
             plans.ReadStale: self._read_stale,
+            byte_steps.WriteBytes: self._write_bytes,
+            byte_steps.WriteRanges: self._write_ranges,
+            byte_steps.ReadBytes: self._read_bytes,
+            byte_steps.DiscardBytes: self._discard_bytes,
+            byte_steps.KeepHandle: self._keep_handle,
             plans.CreateFromData: self._create_from_data,
             plans.PutObject: self._put,
             plans.SendPart: self._send_part,
             plans.FinishUpload: self._finish,
             plans.InspectStore: self._inspect_store,
             plans.InitializeBad: self._initialize_bad,
-            plans.WalkVolumes: self._walk_volumes,
-            plans.WalkObjects: self._walk_objects,
-            plans.MakeAddress: self._make_address,
+            plans.WalkVolumes: lists.walk_volumes,
+            list_steps.WalkSnapshots: lists.walk_snapshots,
+            plans.WalkObjects: lists.walk_objects,
+            list_steps.TakePage: lists.take,
+            list_steps.NextPage: lists.go_on,
+            plans.ProbeCall: self._probe,
+            MakeAddress: self._make_address,
             requests.OpenObject: self._open_object,
             requests.TemporaryUrl: self._temporary_url,
         }
 
     async def perform(self, step: plans.Step, ctx: CallContext) -> Reply:
         """The step's answer. Raises whatever the driver raises."""
+        if isinstance(step, plans.LateCall):
+            ctx = msgspec.structs.replace(ctx, fence=late_fence(step))
+            step = step.call
         carry_out = self._handlers.get(type(step), self._verb)
-        return await carry_out(step, ctx)
+        with self._made.making(step, ctx):
+            return await carry_out(step, ctx)
 
     async def _verb(self, step: requests.Request, ctx: CallContext) -> Reply:
         if isinstance(step, requests.Grant):
@@ -152,11 +172,15 @@ class Steps:
             return BlocksRead(content.size_bytes, decoded(data, first, self._plan.id))
 
     async def read_all(self, handle: Handle) -> BlocksRead:
-        """All blocks behind a handle that hold something but zeroes."""
+        """All blocks behind a handle that hold something but zeroes, as far as one looks."""
         async with open_block_io(handle) as content:
-            blocks = [block async for block in _data_blocks(content, self._plan.id)]
-            self.moved_bytes += sum(BLOCK_BYTES for _ in blocks)
-            return BlocksRead(content.size_bytes, tuple(blocks))
+            blocks = await self._ranges.data_blocks(content)
+            self.moved_bytes += len(blocks) * BLOCK_BYTES
+            return BlocksRead(content.size_bytes, blocks)
+
+    async def close(self) -> None:
+        """Close the handles that were kept open."""
+        await self._ranges.close()
 
     async def _inspect_store(self, _: plans.InspectStore, ctx: CallContext) -> Reply:
         return await (await self._opened.life_cycle()).get(ctx)
@@ -174,19 +198,45 @@ class Steps:
         async with open_block_io(handle) as content:
             await content.write_at(step.first * BLOCK_BYTES, data)
             await content.flush()
+        self._ranges.note(step.first * BLOCK_BYTES, len(data))
         self.moved_bytes += len(data)
         return Ok()
 
+    async def _write_bytes(self, step: byte_steps.WriteBytes, ctx: CallContext) -> BytesRead:
+        self.moved_bytes += 2 * step.length_bytes
+        return await self._ranges.write(step, partial(self.open, ctx, step.volume, step.host))
+
+    async def _write_ranges(self, step: byte_steps.WriteRanges, ctx: CallContext) -> Ok:
+        opening = partial(self.open, ctx, step.volume, step.host)
+        self.moved_bytes += await self._ranges.write_ranges(step, opening)
+        return Ok()
+
+    async def _read_bytes(self, step: byte_steps.ReadBytes, ctx: CallContext) -> BytesRead:
+        self.moved_bytes += step.length_bytes
+        return await self._ranges.read(step, partial(self.open, ctx, step.volume, step.host))
+
+    async def _discard_bytes(self, step: byte_steps.DiscardBytes, ctx: CallContext) -> Ok:
+        await self._ranges.discard(step, partial(self.open, ctx, step.volume, step.host))
+        return Ok()
+
+    async def _keep_handle(self, step: byte_steps.KeepHandle, ctx: CallContext) -> HandleAnswer:
+        handle = await self.open(ctx, step.volume, step.host)
+        await self._ranges.keep(step.handle, handle)
+        return HandleAnswer(handle)
+
     async def _read_stale(self, step: plans.ReadStale, ctx: CallContext) -> BlocksRead:
-        handle = self.handles.get((step.volume, step.host))
-        if handle is None:
-            # A reduced plan may have lost the step that opened it.
-            handle = await self.open(ctx, step.volume, step.host)
+        handle = await self._opened_last(ctx, step.volume, step.host)
         return await self.read(handle, step.first, step.count)
 
+    async def _opened_last(self, ctx: CallContext, volume: str, host: str) -> Handle:
+        handle = self.handles.get((volume, host))
+        # A reduced plan may have lost the step that opened it.
+        return await self.open(ctx, volume, host) if handle is None else handle
+
     async def _create_from_data(self, step: plans.CreateFromData, ctx: CallContext) -> Reply:
-        handle = await self.open(ctx, step.volume, step.host)
-        source = requests.DataSource(handle, handle.size_bytes)
+        find = self._opened_last if step.stale else self.open
+        handle = await find(ctx, step.volume, step.host)
+        source = requests.DataSource(handle, step.length_bytes or handle.size_bytes)
         request = requests.CreateVolume(key=step.key, size_bytes=step.size_bytes, source=source)
         return await (await self._opened.primary()).create_volume(ctx, request)
 
@@ -204,28 +254,57 @@ class Steps:
         )
 
     async def _send_part(self, step: plans.SendPart, ctx: CallContext) -> PartInfo:
-        data = expand(step.content, step.size_bytes)
-        request = requests.UploadPart(upload=step.upload, number=step.number, data=data)
-        self.moved_bytes += len(data)
+        request = _part(step)
+        self.moved_bytes += len(request.data)
         answer = await (await self._opened.image()).upload_part(ctx, request)
-        self._parts.setdefault(step.upload, {})[step.number] = (answer.part, data)
+        self._parts.setdefault(step.upload, {})[step.number] = (answer.part, request.data)
+        as_sent = plans.OlderPart(
+            number=step.number, content=step.content, size_bytes=step.size_bytes
+        )
+        self._sent[step.upload, as_sent] = (answer.part, request.data)
         return answer
 
     async def _finish(self, step: plans.FinishUpload, ctx: CallContext) -> Reply:
+        request = self._made.keep(step, self._completion(step))
+        return await (await self._opened.image()).complete_upload(ctx, request)
+
+    def _completion(self, step: plans.FinishUpload) -> requests.CompleteUpload:
+        """The completion of an upload from the parts as they were acknowledged last."""
         sent = self._parts.get(step.upload, {})
-        parts = [sent.get(number, (_never_sent(number), b"")) for number in step.numbers]
+        older = {
+            part.number: self._sent.get((step.upload, part), (_never_sent(part.number), b""))
+            for part in step.older
+        }
+        parts = [(sent | older).get(number, (_never_sent(number), b"")) for number in step.numbers]
         in_order = sorted(parts, key=lambda part: part[0].number)
         whole = hashlib.sha256(b"".join(data for _, data in in_order))
         if step.wrong_digest:
             whole.update(b"wrong")
         size_bytes = sum(len(data) for _, data in parts) + step.size_error_bytes
-        request = requests.CompleteUpload(
+        return requests.CompleteUpload(
             upload=step.upload,
             parts=tuple(reference for reference, _ in parts),
             size_bytes=max(0, size_bytes),
             sha256=whole.hexdigest(),
         )
-        return await (await self._opened.image()).complete_upload(ctx, request)
+
+    async def _probe(self, step: plans.ProbeCall, ctx: CallContext) -> Reply:
+        """Ask under the operation of the last equal call, or under one that never made it."""
+        request = self._request_of(step.call)
+        driver = await self.driver()
+        return await driver.probe(self._made.context(step.call, ctx), verb_of(request), request)
+
+    def _request_of(self, call: plans.ProbedCall) -> requests.Request:
+        """The request that a call makes, or made."""
+        match call:
+            case requests.Grant():
+                return self._session.canaries.plant(call)
+            case plans.SendPart():
+                return _part(call)
+            case plans.FinishUpload():
+                return self._made.kept(call) or self._completion(call)
+            case _:
+                return call
 
     async def _open_object(self, step: requests.OpenObject, ctx: CallContext) -> HandleAnswer:
         answer = await read_object(await (await self._opened.image()).open_object(ctx, step))
@@ -236,7 +315,7 @@ class Steps:
         found = await (await self._opened.image()).temporary_url(ctx, step)
         return self._keep_address("", found, step.expires_s)
 
-    async def _make_address(self, step: plans.MakeAddress, ctx: CallContext) -> Reply:
+    async def _make_address(self, step: MakeAddress, ctx: CallContext) -> Reply:
         request = requests.TemporaryUrl(key=step.key, expires_s=step.expires_s)
         found = await (await self._opened.image()).temporary_url(ctx, request)
         return self._keep_address(step.address, found, step.expires_s)
@@ -264,76 +343,16 @@ class Steps:
             rows.append((bad.name, got, bad.expected))
         return Refusals(tuple(rows))
 
-    async def _walk_volumes(self, step: plans.WalkVolumes, ctx: CallContext) -> Walked:
-        driver = await self._opened.primary()
-        pages: list[tuple[str, ...]] = []
-        items = 0
-        token = ""
-        while True:
-            request = requests.ListVolumes(token=token, limit=step.limit)
-            page = await driver.list_volumes(ctx, request)
-            pages.append(tuple(item.key for item in page.items))
-            token = page.token
-            items += len(page.items)
-            _check_end("list_volumes", len(pages), items)
-            if not token:
-                return Walked(tuple(pages))
-
-    async def _walk_objects(self, step: plans.WalkObjects, ctx: CallContext) -> Walked:
-        driver = await self._opened.image()
-        pages: list[tuple[str, ...]] = []
-        prefixes: list[tuple[str, ...]] = []
-        items = 0
-        token = ""
-        while True:
-            request = requests.ListObjects(
-                prefix=step.prefix, delimiter=step.delimiter, token=token, limit=step.limit
-            )
-            page = await driver.list(ctx, request)
-            pages.append(tuple(item.key for item in page.items))
-            prefixes.append(page.prefixes)
-            token = page.token
-            items += len(page.items) + len(page.prefixes)
-            _check_end("list", len(pages), items)
-            if not token:
-                return Walked(tuple(pages), tuple(prefixes))
-
 
 async def collect(stream: AsyncIterator[OwnedThing]) -> tuple[OwnedThing, ...]:
     """Everything a stream yields, if it ends."""
     things: list[OwnedThing] = []
     async for thing in stream:
         things.append(thing)
+        await asyncio.sleep(0)  # whoever walks does something with it, and others go on meanwhile
         if len(things) > ITEMS_MAX:
             raise Failed(Nonsense(f"enumerate yields more than {ITEMS_MAX} things"))
     return tuple(things)
-
-
-def decoded(data: bytes, first: int, run: str) -> tuple[BlockRead, ...]:
-    """The blocks in what was read from block ``first`` on."""
-    return tuple(
-        decode(data[start : start + BLOCK_BYTES], first + start // BLOCK_BYTES, run)
-        for start in range(0, len(data), BLOCK_BYTES)
-    )
-
-
-async def _data_blocks(content: BlockIO, run: str) -> AsyncIterator[BlockRead]:
-    """The blocks that hold something but zeroes, each once, in ascending order."""
-    after = read = 0
-    for extent in await content.extents():
-        first = max(after, extent.offset_bytes // BLOCK_BYTES)
-        end_bytes = min(extent.offset_bytes + extent.length_bytes, content.size_bytes)
-        after = max(after, -(-end_bytes // BLOCK_BYTES))
-        for start in range(first, after, _READ_BLOCKS):
-            count = min(_READ_BLOCKS, after - start)
-            length = min(count * BLOCK_BYTES, content.size_bytes - start * BLOCK_BYTES)
-            data = await content.read_at(start * BLOCK_BYTES, length)
-            read += count
-            if read > READ_BLOCKS_MAX:
-                raise Failed(Nonsense(f"the handle gives data without an end, {read} blocks of it"))
-            for block in decoded(data, start, run):
-                if block.state != "zero":
-                    yield block
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
@@ -341,13 +360,10 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
         yield data
 
 
+def _part(step: plans.SendPart) -> requests.UploadPart:
+    data = expand(step.content, step.size_bytes)
+    return requests.UploadPart(upload=step.upload, number=step.number, data=data)
+
+
 def _never_sent(number: int) -> PartReference:
     return PartReference(number=number, size_bytes=0, tag=NEVER_SENT)
-
-
-def _check_end(verb: str, pages: int, items: int) -> None:
-    """A list that hands out tokens or items for ever is no answer."""
-    if pages >= PAGES_MAX:
-        raise Failed(Nonsense(f"{verb} does not end after {pages} pages"))
-    if items > ITEMS_MAX:
-        raise Failed(Nonsense(f"{verb} does not end after {items} items"))

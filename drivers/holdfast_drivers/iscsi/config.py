@@ -2,13 +2,8 @@
 
 from typing import Final
 
-import msgspec
-
-from holdfast.errors import Invalid
-from holdfast.requests import Role
-from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.place import Place
-from holdfast_drivers.storage_host.config import StorageHostConfig
+from holdfast.contract.errors import Invalid
+from holdfast_drivers.storage_host.config import AgentConfig, StorageHostConfig
 
 TGT_SOCKET: Final = "/var/run/tgtd/socket.0"
 
@@ -29,16 +24,13 @@ class IscsiConfig(StorageHostConfig, frozen=True, forbid_unknown_fields=True, kw
     mutual_secret: str = ""
 
 
-class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HostConfig(AgentConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The part of the configuration that the agent on the storage host needs."""
 
     portal: str
-    root: str
-    namespace: str
     tgt_socket: str
     mutual_user: str
     mutual_secret: str
-    capacity_bytes: int | None
 
 
 def host_config(config: IscsiConfig) -> HostConfig:
@@ -54,13 +46,7 @@ def host_config(config: IscsiConfig) -> HostConfig:
         raise Invalid("mutual_user and mutual_secret belong together; set both or none")
     check_secret("mutual_user", config.mutual_user)
     check_secret("mutual_secret", config.mutual_secret)
-    Place(
-        LocalConfig(
-            root=config.root, namespace=config.namespace, capacity_bytes=config.capacity_bytes
-        ),
-        Role.PRIMARY,
-    )
-    return HostConfig(
+    told = HostConfig(
         portal=config.portal,
         root=config.root,
         namespace=config.namespace,
@@ -69,6 +55,8 @@ def host_config(config: IscsiConfig) -> HostConfig:
         mutual_secret=config.mutual_secret,
         capacity_bytes=config.capacity_bytes,
     )
+    told.place()
+    return told
 
 
 def check_secret(what: str, secret: str) -> None:

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from holdfast.testbed import Inspector, Inventory
-from holdfast_drivers.servers.servers import Server
-from holdfast_drivers.storage_host.inside_process import InsideProcess
+from holdfast.contract.testbed import Inspector, Inventory
+from holdfast_drivers.inspection.inside_process import InsideProcess
+from holdfast_drivers.servers.running_servers import Server
 
 _COMMAND = (
     "env",
@@ -13,7 +13,7 @@ _COMMAND = (
     "python3",
     "-P",
     "-m",
-    "holdfast_drivers.iscsi.inside",
+    "holdfast_drivers.iscsi.inspection",
 )
 
 

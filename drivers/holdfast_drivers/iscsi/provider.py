@@ -6,15 +6,15 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.ports import HostListener, LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
+from holdfast_drivers.iscsi.agent_entry import ENTRY
 from holdfast_drivers.iscsi.config import IscsiConfig, host_config
-from holdfast_drivers.iscsi.host import ENTRY
 from holdfast_drivers.iscsi.testbed import TGT, iscsi_testbed
-from holdfast_drivers.servers.specs import BackendServer, NeedsServers
+from holdfast_drivers.servers.server_specs import BackendServer, NeedsServers
 from holdfast_drivers.storage_host.agent import Agent
-from holdfast_drivers.storage_host.config import storage_host_capabilities
+from holdfast_drivers.storage_host.capabilities import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
 from holdfast_drivers.storage_host.driver import StorageHostDriver
 from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
@@ -31,9 +31,11 @@ class IscsiProvider(Provider, NeedsServers):
 
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
-        told = _iscsi(config)
-        async with _agent(told) as agent:
-            yield StorageHostDriver(agent, storage_host_capabilities(told, await agent.features()))
+        settings = _iscsi(config)
+        async with _agent(settings) as agent:
+            yield StorageHostDriver(
+                agent, storage_host_capabilities(settings, await agent.features())
+            )
 
     def life_cycle(
         self, config: msgspec.Struct, role: Role
@@ -41,8 +43,8 @@ class IscsiProvider(Provider, NeedsServers):
         return _life_cycle(_iscsi(config))
 
     def host_listener(self, config: msgspec.Struct) -> HostListener:
-        told = _iscsi(config)
-        return GrantReplay(lambda: _agent(told))
+        settings = _iscsi(config)
+        return GrantReplay(lambda: _agent(settings))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: iscsi_testbed}

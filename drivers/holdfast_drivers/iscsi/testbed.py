@@ -9,35 +9,35 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable, ErrorKind
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BackendIdentity, Fault, Inspector
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, Inspector
+from holdfast_drivers.inspection.inside_process import InsideProcess
 from holdfast_drivers.iscsi.config import IscsiConfig
 from holdfast_drivers.iscsi.inspector import IscsiInspector, inside_process
+from holdfast_drivers.servers.container_faults import begin_fault, end_fault
 from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
-from holdfast_drivers.servers.loops import loop_devices, make_loop_devices
+from holdfast_drivers.servers.loop_devices import loop_devices, make_loop_devices
 from holdfast_drivers.servers.run_folders import make_run_folder
-from holdfast_drivers.servers.servers import Server, run_server
-from holdfast_drivers.servers.specs import ImageRecipe, Mount, ServerSpec
-from holdfast_drivers.storage_host.inside_process import InsideProcess
+from holdfast_drivers.servers.running_servers import Server, run_server, until_ready
+from holdfast_drivers.servers.server_specs import ImageRecipe, Mount, ServerSpec
+from holdfast_drivers.servers.wrong_settings import WrongSetting
 from holdfast_drivers.storage_host.keys import Keys
 from holdfast_drivers.storage_host.testbed import (
     SSH_PORT,
     StorageHostTestbed,
-    WrongSetting,
     has_agent,
     package_mounts,
     ssh_files,
 )
 
-TGT: Final = ImageRecipe(name="holdfast/tgt", folder=Path(__file__).parent / "container")
+TGT: Final = ImageRecipe(name="holdfast/tgt", folder=Path(__file__).parent / "server_image")
 ISCSI_PORT: Final = 3260
 _VOLUMES: Final = "/srv/volumes"
 ROOT: Final = f"{_VOLUMES}/outer/root"
 _SIZE: Final = "1G"
 _OWN: Final = "xfs"
-_READY_S: Final = 60.0
 
 
 class IscsiTestbed(StorageHostTestbed):
@@ -80,41 +80,26 @@ class IscsiTestbed(StorageHostTestbed):
         """Looks at the namespace from inside the container."""
         return IscsiInspector(self._inside, namespace)
 
-    @asynccontextmanager
-    async def inject(self, fault: Fault) -> AsyncIterator[None]:
-        """Keep a fault in force; afterwards the storage host works again."""
-        if fault in PROXY_FAULTS:
-            async with self.proxy.inject(fault):
-                yield
-            return
-        server = self.server
+    async def begin(self, fault: Fault) -> None:
+        """Kill or freeze the container, fill its disk, or keep our key out."""
         match fault:
-            case Fault.KILLED:
-                await server.kill()
-                ending = self._restart()
-            case Fault.PAUSED:
-                await server.pause()
-                ending = server.unpause()
             case Fault.FULL:
                 await self._inside.ask(("fill",))
-                ending = self._inside.ask(("unfill",))
             case Fault.REVOKED:
                 await self._inside.ask(("lock_out",))
                 self.proxy.reset_now()
-                ending = self._inside.ask(("let_in",))
             case _:
-                raise ValueError(f"a storage host has no fault {fault}")
-        try:
-            yield
-        finally:
-            await ending
+                await begin_fault(self.server, fault)
 
-    async def _restart(self) -> None:
-        await self.server.start()
-        deadline = runtime().now() + _READY_S
-        while not await is_ready(self.server):
-            if runtime().now() > deadline:
-                raise EnvironmentUnavailable(f"{self.server.name} does not come back")
+    async def end(self, fault: Fault) -> None:
+        match fault:
+            case Fault.FULL:
+                await self._inside.ask(("unfill",))
+            case Fault.REVOKED:
+                await self._inside.ask(("let_in",))
+            case _:
+                await end_fault(self.server, fault)
+                await until_ready(self.server, is_ready)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's folder and whatever tgt serves of it."""

@@ -135,7 +135,7 @@ class Tgt:
         """The target with this number, if there is one; tgt describes all or none."""
         if not self.has_target(number):
             return None
-        return next((found for found in self.targets() if found.number == number), None)
+        return next((target for target in self.targets() if target.number == number), None)
 
     def new_target(self, number: int, name: str, parameters: tuple[tuple[str, str], ...]) -> None:
         """Make a target that nobody may log in to yet; ``parameters`` are those of a session."""
@@ -310,8 +310,8 @@ def parse_targets(text: str) -> tuple[Target, ...]:
 
 def _target(number: int, name: str, text: str) -> Target:
     connections = tuple(
-        Connection(int(found[1]), int(found[3] or 0), found[2])
-        for found in _CONNECTION.finditer(text)
+        Connection(int(match[1]), int(match[3] or 0), match[2])
+        for match in _CONNECTION.finditer(text)
     )
     luns = tuple((int(lun), path) for lun, path in _LUN.findall(text) if lun != "0")
     return Target(
@@ -326,8 +326,8 @@ def _target(number: int, name: str, text: str) -> Target:
 
 def _lines_under(title: str, text: str) -> tuple[str, ...]:
     """The entries under a title: they are indented deeper than it."""
-    _, found, rest = text.partition(f"    {title}\n")
-    if not found:
+    _, heading, rest = text.partition(f"    {title}\n")
+    if not heading:
         return ()
     entries: list[str] = []
     for line in rest.splitlines():

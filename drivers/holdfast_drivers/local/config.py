@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -70,6 +70,7 @@ def primary_capabilities(config: LocalConfig, features: Features) -> PrimaryCapa
             hosts_max=1,
         ),
         stats=StatsCapabilities(volume=True),
+        fences=True,
         resize=ResizeCapabilities(shrink=True),
         snapshot=(SnapshotCapabilities(revert=True, native=features.reflink) if copies else None),
         clone=(
@@ -91,4 +92,5 @@ def image_capabilities(features: Features) -> ImageCapabilities:
         ),
         list=ListCapabilities(page_max=1000),
         range=RangeCapabilities(),
+        fences=True,
     )

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from holdfast import files
+from holdfast.contract.errors import Corrupt
 from holdfast.data import qcow2, qemu_img
-from holdfast.data.images import ImageFormat
+from holdfast.data.disk_images import ImageFormat
 from holdfast.data.sparse import clone_or_copy
-from holdfast.errors import Corrupt
-from holdfast.trees import TreePath
-from holdfast_drivers.local.shelf import Row
+from holdfast.files import mutations
+from holdfast.files.trees import TreePath
+from holdfast_drivers.local.keyed_folders import Row
 
 
 class DiskRow(Row, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class OpenDisk(msgspec.Struct, frozen=True, kw_only=True):
 
     format: ImageFormat
     size_bytes: int
-    file: files.OpenFile
+    file: mutations.OpenFile
 
 
 def size_to_record(form: ImageFormat, size_bytes: int) -> int | None:
@@ -45,7 +45,7 @@ def size_of(row: DiskRow, path: TreePath) -> int:
     return status.st_size if row.size_bytes is None else row.size_bytes
 
 
-def opened(row: DiskRow, file: files.OpenFile) -> OpenDisk:
+def opened(row: DiskRow, file: mutations.OpenFile) -> OpenDisk:
     """A disk whose file is open."""
     size_bytes = file.size_bytes() if row.size_bytes is None else row.size_bytes
     return OpenDisk(format=row.format, size_bytes=size_bytes, file=file)
@@ -72,8 +72,8 @@ def _lost(path: TreePath, key: str) -> Corrupt:
 
 def _check_header(path: TreePath, size_bytes: int, key: str) -> None:
     try:
-        with files.open_existing(path) as file:
-            header = qcow2.parse_header(files.read_at(file, 0, qcow2.HEAD_BYTES))
+        with mutations.open_existing(path) as file:
+            header = qcow2.parse_header(mutations.read_at(file, 0, qcow2.HEAD_BYTES))
     except FileNotFoundError:
         raise _lost(path, key) from None
     wrong = _wrong(header, size_bytes)
@@ -109,11 +109,11 @@ def fill(path: TreePath, row: DiskRow, source: OpenDisk | None, size_bytes: int)
         Corrupt: the source is a qcow2 image that is not as it was made.
         OSError: as the system says; the caller removes the file.
     """
-    with files.create_exclusive(path) as file:
+    with mutations.create_exclusive(path) as file:
         if source is not None:
             clone_or_copy(source.file, file, source.file.size_bytes())
         if row.size_bytes is None:
-            files.truncate(file, size_bytes)
+            mutations.truncate(file, size_bytes)
         elif source is None:
             qemu_img.create_qcow2(path.path, size_bytes)
         else:
@@ -121,7 +121,7 @@ def fill(path: TreePath, row: DiskRow, source: OpenDisk | None, size_bytes: int)
             _check_header(path, source.size_bytes, row.key)
             if source.size_bytes != size_bytes:
                 qemu_img.grow_qcow2(path.path, size_bytes)
-        files.fsync_file(file)
+        mutations.fsync_file(file)
 
 
 @contextlib.contextmanager
@@ -131,9 +131,9 @@ def reading(row: DiskRow, path: TreePath) -> Iterator[OpenDisk]:
         yield opened(row, file)
 
 
-def existing(path: TreePath, key: str) -> files.OpenFile:
+def existing(path: TreePath, key: str) -> mutations.OpenFile:
     """The file of a disk; ``Corrupt`` where it is lost, or no file."""
     try:
-        return files.open_existing(path)
+        return mutations.open_existing(path)
     except FileNotFoundError:
         raise _lost(path, key) from None

@@ -5,7 +5,7 @@ import errno
 from collections.abc import Callable, Iterator
 from typing import Final, ParamSpec, TypeVar
 
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Conflict,
     Corrupt,
     Denied,
@@ -74,3 +74,13 @@ def attempt(key: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kw
         return function(*args, **kwargs)
     except OSError as error:
         raise driver_error(error, key) from error
+
+
+@contextlib.contextmanager
+def whatever_is_full(frees: bool) -> Iterator[None]:
+    """Let a call go on that gives space back, where there was none for its fence."""
+    try:
+        yield
+    except OSError as error:
+        if not frees or error.errno not in FULL:
+            raise

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.trees import TreePath
+from holdfast.files.trees import TreePath
 from holdfast_drivers.local.errors import FULL
 
 _FICLONE = 0x40049409

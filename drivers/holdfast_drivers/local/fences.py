@@ -17,10 +17,11 @@ from typing import Final
 
 import xxhash
 
-from holdfast import files
-from holdfast.errors import Busy, Precondition
-from holdfast_drivers.local.errors import FULL, after_the_fact
+from holdfast.contract.errors import Busy
+from holdfast.files import mutations
+from holdfast_drivers.local.errors import after_the_fact, whatever_is_full
 from holdfast_drivers.local.locks import Lock, LockKind, Locks, SpaceTaken
+from holdfast_drivers.refusals import refuse_late
 
 FILE: Final = "fences"
 _SLOT: Final = struct.Struct("<16sQQ")
@@ -41,7 +42,7 @@ class Fences:
         staging: its folder for what is not finished.
     """
 
-    def __init__(self, folder: files.AnyPath, staging: files.AnyPath) -> None:
+    def __init__(self, folder: mutations.AnyPath, staging: mutations.AnyPath) -> None:
         self._folder = folder
         self._path = folder / FILE
         self._staged = staging / FILE
@@ -73,8 +74,8 @@ class Fences:
             yield
             return
         with contextlib.ExitStack() as stack:
-            file: files.OpenFile | None = None
-            with _whatever_is_full(frees):
+            file: mutations.OpenFile | None = None
+            with whatever_is_full(frees):
                 file = stack.enter_context(self._opened(held))
                 self._enter(held, file, lock, fence, recorded())
             try:
@@ -84,6 +85,7 @@ class Fences:
             except BaseException:
                 _settle(file, lock.key)
                 raise
+            # Where the call has written the object's row, that says its fence, durably.
             if recorded() < fence:
                 _settle(file, lock.key)
 
@@ -92,13 +94,13 @@ class Fences:
         if fence == 0:
             return
         _compare(lock, fence, recorded)
-        with contextlib.suppress(FileNotFoundError):
-            file = files.open_existing(self._path)
+        with contextlib.suppress(FileNotFoundError):  # a store from before there were fences
+            file = mutations.open_existing(self._path)
             with file, held.briefly(_bucket_lock(lock)):
                 _Bucket(file, lock).compare(lock, fence)
 
     def _enter(
-        self, held: Locks, file: files.OpenFile, lock: Lock, fence: int, recorded: int
+        self, held: Locks, file: mutations.OpenFile, lock: Lock, fence: int, recorded: int
     ) -> None:
         _compare(lock, fence, recorded)
         with held.briefly(_bucket_lock(lock)):
@@ -107,13 +109,13 @@ class Fences:
             bucket.keep(fence)
 
     @contextlib.contextmanager
-    def _opened(self, held: Locks) -> Iterator[files.OpenFile]:
+    def _opened(self, held: Locks) -> Iterator[mutations.OpenFile]:
         try:
-            file = files.open_existing(self._path, writable=True)
+            file = mutations.open_existing(self._path, writable=True)
         except FileNotFoundError:
             with held.briefly(_CREATING):
                 self._create()
-            file = files.open_existing(self._path, writable=True)
+            file = mutations.open_existing(self._path, writable=True)
         with file:
             yield file
 
@@ -121,23 +123,24 @@ class Fences:
         """Make the table of a store from before there were fences, unless another call just has."""
         if self._path.exists():
             return
-        files.remove_tree(self._staged)
+        mutations.remove_tree(self._staged)  # of a call that was killed
         try:
-            files.write_new(self._staged, bytes(_BUCKET_BYTES * _BUCKETS))
-            files.publish(self._staged, self._path)
+            mutations.write_new(self._staged, bytes(_BUCKET_BYTES * _BUCKETS))
+            mutations.publish(self._staged, self._path)
         except BaseException:
-            files.remove_tree(self._staged)
+            mutations.remove_tree(self._staged)
             raise
 
 
 class _Bucket:
     """One bucket as it is on disk; whoever has it holds its lock."""
 
-    def __init__(self, file: files.OpenFile, lock: Lock) -> None:
+    def __init__(self, file: mutations.OpenFile, lock: Lock) -> None:
         self._file = file
         self._digest = _digest(lock)
         self._offset = _number(self._digest) * _BUCKET_BYTES
-        data = files.read_at(file, self._offset, _BUCKET_BYTES).ljust(_BUCKET_BYTES, b"\0")
+        data = mutations.read_at(file, self._offset, _BUCKET_BYTES).ljust(_BUCKET_BYTES, b"\0")
+        # A slot that a crash cut in two does not match its check, and counts as empty.
         self._fences = {
             digest: fence
             for digest, fence, check in _SLOT.iter_unpack(data)
@@ -146,9 +149,9 @@ class _Bucket:
 
     def compare(self, lock: Lock, fence: int) -> None:
         """Refuse a fence that is lower than one that was kept."""
-        kept = self._fences.get(self._digest)
-        if kept is not None:
-            _compare(lock, fence, kept)
+        highest = self._fences.get(self._digest)
+        if highest is not None:
+            _compare(lock, fence, highest)
         elif fence < self._fences.get(_FLOOR, 0):
             raise Busy("many later calls were made since this one; try again", object=lock.key)
 
@@ -160,10 +163,14 @@ class _Bucket:
         self._fences[self._digest] = fence
         while len(self._fences) > _SLOTS:
             lowest = min(self._fences, key=self._fences.__getitem__)
+            # Of what is pushed out it is known from now on that it was no higher than the floor.
             floor = max(floor, self._fences.pop(lowest))
         slots = [(_FLOOR, floor), *self._fences.items()]
-        data = b"".join(_SLOT.pack(digest, kept, _check(digest, kept)) for digest, kept in slots)
-        files.write_at(self._file, self._offset, data.ljust(_BUCKET_BYTES, b"\0"))
+        data = b"".join(
+            _SLOT.pack(digest, slot_fence, _check(digest, slot_fence))
+            for digest, slot_fence in slots
+        )
+        mutations.write_at(self._file, self._offset, data.ljust(_BUCKET_BYTES, b"\0"))
 
 
 def table(lock: Lock, fence: int) -> bytes:
@@ -176,30 +183,14 @@ def table(lock: Lock, fence: int) -> bytes:
     return bytes(data)
 
 
-def _settle(file: files.OpenFile | None, key: str) -> None:
+def _settle(file: mutations.OpenFile | None, key: str) -> None:
     if file is not None:
         with after_the_fact(key):
-            files.fsync_file(file)
+            mutations.fsync_file(file)
 
 
-@contextlib.contextmanager
-def _whatever_is_full(frees: bool) -> Iterator[None]:
-    """Let a call go on that gives space back, where there was none for its fence."""
-    try:
-        yield
-    except OSError as error:
-        if not frees or error.errno not in FULL:
-            raise
-
-
-def _compare(lock: Lock, fence: int, kept: int) -> None:
-    if fence < kept:
-        raise Precondition(
-            f"a later call was made on this {lock.kind} ({kept}, this one is {fence}); it came too "
-            "late, and nothing was done",
-            object=lock.key,
-            state="fenced",
-        )
+def _compare(lock: Lock, fence: int, highest: int) -> None:
+    refuse_late(fence, highest, lock.key, what=lock.kind)
 
 
 def _digest(lock: Lock) -> bytes:

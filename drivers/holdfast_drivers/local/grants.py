@@ -1,4 +1,4 @@
-"""Grants as names in a folder: each appears with one system call and goes with one.
+"""Grants of volumes that are files, here or on a storage host: who may use one beside whom.
 
 The name says everything: ``<volume>.<host>.<mode>.<grant id>.<operation>``, the host as a digest.
 What is under the name, and what else lets a host in, is a keeper's business: here the name is one
@@ -13,14 +13,15 @@ from typing import Final
 
 import msgspec
 
-from holdfast import files, infos, requests
-from holdfast.capabilities import AccessMode
-from holdfast.errors import Conflict, InUse, NotFound
-from holdfast.trees import TreePath
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import Conflict, InUse, NotFound
+from holdfast.files import mutations
+from holdfast.files.trees import TreePath
 from holdfast_drivers.local.errors import SET_APART, after_the_fact
+from holdfast_drivers.local.keyed_folders import Unreadable
 from holdfast_drivers.local.names import key_of, name_of
-from holdfast_drivers.local.place import Place, StoreRow
-from holdfast_drivers.local.shelf import Unreadable
+from holdfast_drivers.local.store_folder import Place, StoreRow
 
 _OPERATION_MAX: Final = 40
 _HOST_DIGEST_BYTES: Final = 8
@@ -51,23 +52,23 @@ class GrantKeeper(ABC):
     """
 
     @abstractmethod
-    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+    def prepare(self, grant: GrantName, request: requests.Grant) -> None:
         """Refuse what cannot be granted, before anything is recorded."""
 
     @abstractmethod
-    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
+    def record(self, grant: GrantName, data: TreePath, request: requests.Grant) -> None:
         """Make the grant's name appear in one step; it is synced afterwards."""
 
     @abstractmethod
-    def admit(self, granted: GrantName, data: TreePath) -> None:
+    def admit(self, grant: GrantName, data: TreePath) -> None:
         """Let the host in, also where it is in already; the grant is recorded durably."""
 
     @abstractmethod
-    def dismiss(self, granted: GrantName) -> None:
+    def dismiss(self, grant: GrantName) -> None:
         """Keep the host out; once this returns, nothing it sends to the volume succeeds."""
 
     @abstractmethod
-    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
+    def is_admitted(self, grant: GrantName, data: TreePath) -> bool:
         """Whether the host is let in, completely."""
 
     @abstractmethod
@@ -78,19 +79,19 @@ class GrantKeeper(ABC):
 class LinkKeeper(GrantKeeper):
     """The name is one more name of the volume's file: whoever finds it may use the volume."""
 
-    def prepare(self, granted: GrantName, request: requests.Grant) -> None:
+    def prepare(self, grant: GrantName, request: requests.Grant) -> None:
         """Every volume can be granted."""
 
-    def record(self, granted: GrantName, data: TreePath, request: requests.Grant) -> None:
-        files.link(data, granted.path)
+    def record(self, grant: GrantName, data: TreePath, request: requests.Grant) -> None:
+        mutations.link(data, grant.path)
 
-    def admit(self, granted: GrantName, data: TreePath) -> None:
+    def admit(self, grant: GrantName, data: TreePath) -> None:
         """The name is all there is."""
 
-    def dismiss(self, granted: GrantName) -> None:
+    def dismiss(self, grant: GrantName) -> None:
         """Without its name the grant is useless, once calls under way have ended."""
 
-    def is_admitted(self, granted: GrantName, data: TreePath) -> bool:
+    def is_admitted(self, grant: GrantName, data: TreePath) -> bool:
         return True
 
     def leftovers(self, volume: str) -> list[TreePath]:
@@ -107,14 +108,14 @@ class Grants:
 
     def all(self) -> list[GrantName]:
         """Every grant of the store."""
-        found = (parsed(path) for path in sorted(self._folder.iterdir()))
-        return [granted for granted in found if granted is not None]
+        grants = (parsed(path) for path in sorted(self._folder.iterdir()))
+        return [grant for grant in grants if grant is not None]
 
     def survey(self) -> Iterator[GrantName | Unreadable]:
         """Every grant, and what stands beside them or in the place of one."""
         for path in sorted(self._folder.iterdir()):
-            granted = parsed(path)
-            if granted is None:
+            grant = parsed(path)
+            if grant is None:
                 yield Unreadable(path, "", "no grant has such a name")
                 continue
             try:
@@ -124,26 +125,26 @@ class Grants:
             except OSError as error:
                 if error.errno not in SET_APART:
                     raise
-                yield Unreadable(path, key_of(granted.volume) or "", str(error.strerror))
+                yield Unreadable(path, key_of(grant.volume) or "", str(error.strerror))
             else:
-                yield granted
+                yield grant
 
     def of(self, volume: str) -> list[GrantName]:
         """The grants of one volume."""
         name = name_of(volume)
-        return [granted for granted in self.all() if granted.volume == name]
+        return [grant for grant in self.all() if grant.volume == name]
 
     def find(self, volume: str, host: str) -> GrantName | None:
         """A host's grant of a volume."""
         name = host_name(host)
-        return next((granted for granted in self.of(volume) if granted.host == name), None)
+        return next((grant for grant in self.of(volume) if grant.host == name), None)
 
     def refuse_in_use(self, volume: str) -> None:
         """``InUse`` while any host has a grant of the volume."""
-        found = self.of(volume)
-        if found:
+        grants = self.of(volume)
+        if grants:
             names = {host_name(host): host for host in self._place.row().hosts}
-            holders = tuple(names.get(granted.host, granted.id) for granted in found)
+            holders = tuple(names.get(grant.host, grant.id) for grant in grants)
             raise InUse(
                 f"the volume is granted to {', '.join(holders)}; revoke first",
                 object=volume,
@@ -158,59 +159,59 @@ class Grants:
         *,
         operation: str,
         fresh: str,
-    ) -> infos.GrantInfo:
+    ) -> answers.GrantInfo:
         """Record a new grant and let the host in, or find the one there is."""
         if request.host not in store.hosts:
             raise NotFound(
                 f"host {request.host} is not attached to the store; attach it first",
                 object=request.volume,
             )
-        for granted in self.of(request.volume):
-            if granted.host == host_name(request.host):
-                again = _again(granted, request)
-                self.keeper.prepare(granted, request)
+        for earlier in self.of(request.volume):
+            if earlier.host == host_name(request.host):
+                again = _again(earlier, request)
+                self.keeper.prepare(earlier, request)
                 with after_the_fact(request.volume):
                     self.settle()
-                    self.keeper.admit(granted, data)
+                    self.keeper.admit(earlier, data)
                 return again
-            if AccessMode.EXCLUSIVE in {granted.mode, request.mode}:
+            if AccessMode.EXCLUSIVE in {earlier.mode, request.mode}:
                 self.refuse_in_use(request.volume)
-        made = parsed(self._folder / _grant_name(request, operation, fresh))
-        assert made is not None
-        self.keeper.prepare(made, request)
+        grant = parsed(self._folder / _grant_name(request, operation, fresh))
+        assert grant is not None
+        self.keeper.prepare(grant, request)
         self.purge(request.volume)
         try:
-            self.keeper.record(made, data, request)
+            self.keeper.record(grant, data, request)
             self.settle()
-            self.keeper.admit(made, data)
+            self.keeper.admit(grant, data)
         except BaseException:
             with after_the_fact(request.volume):
-                self._end(made)
+                self._end(grant)
             raise
         return _info(fresh, request)
 
     def revoke(self, volume: str, host: str) -> None:
         """Keep a host out and remove the name of its grant, if there is one."""
         self.purge(volume)
-        granted = self.find(volume, host)
-        if granted is not None:
-            self._end(granted)
+        grant = self.find(volume, host)
+        if grant is not None:
+            self._end(grant)
         with after_the_fact(volume):
             self.settle()
 
-    def _end(self, granted: GrantName) -> None:
-        self.keeper.dismiss(granted)
-        files.remove_tree(granted.path)  # whatever stands in its place
+    def _end(self, grant: GrantName) -> None:
+        self.keeper.dismiss(grant)
+        mutations.remove_tree(grant.path)  # whatever stands in its place
 
     def purge(self, volume: str) -> None:
         """Remove what a killed call left of grants of a volume."""
         for path in self.keeper.leftovers(volume):
             with after_the_fact(volume):
-                files.remove_tree(path)
+                mutations.remove_tree(path)
 
     def settle(self) -> None:
         """Make durable what can be seen; a killed call may not have come to that."""
-        files.fsync_directory(self._folder)
+        mutations.fsync_directory(self._folder)
 
 
 def _grant_name(request: requests.Grant, operation: str, fresh: str) -> str:
@@ -241,14 +242,14 @@ def parsed(path: TreePath) -> GrantName | None:
     )
 
 
-def _again(granted: GrantName, request: requests.Grant) -> infos.GrantInfo:
-    if granted.mode is not request.mode:
+def _again(grant: GrantName, request: requests.Grant) -> answers.GrantInfo:
+    if grant.mode is not request.mode:
         raise Conflict(
-            f"host {request.host} has the volume as {granted.mode}; revoke first",
+            f"host {request.host} has the volume as {grant.mode}; revoke first",
             object=request.volume,
         )
-    return _info(granted.id, request)
+    return _info(grant.id, request)
 
 
-def _info(name: str, request: requests.Grant) -> infos.GrantInfo:
-    return infos.GrantInfo(id=name, volume=request.volume, host=request.host, mode=request.mode)
+def _info(name: str, request: requests.Grant) -> answers.GrantInfo:
+    return answers.GrantInfo(id=name, volume=request.volume, host=request.host, mode=request.mode)

@@ -8,28 +8,21 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import files, requests
-from holdfast.errors import (
-    Busy,
-    Exhausted,
-    InUse,
-    Invalid,
-    NotFound,
-    Unavailable,
-    Unknown,
-)
-from holdfast.identity import check_adoptable, check_initialized
-from holdfast.infos import Gone, StoreInfo, StoreState
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.trees import TreePath
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo, StoreState
+from holdfast.contract.errors import Busy, Exhausted, InUse, Invalid, NotFound, Unavailable, Unknown
+from holdfast.contract.identity import check_adoptable, check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext, Role
+from holdfast.files import mutations
+from holdfast.files.trees import TreePath
 from holdfast_drivers.local import fences, records
 from holdfast_drivers.local.errors import ERRORS, after_the_fact, attempt
 from holdfast_drivers.local.grants import Grants, host_name
 from holdfast_drivers.local.locks import STORE_ALONE
 from holdfast_drivers.local.names import entry_id
-from holdfast_drivers.local.place import Place, StoreRow
+from holdfast_drivers.local.store_folder import Place, StoreRow
 
 _SHELVES = {Role.PRIMARY: ("volumes", "snapshots"), Role.IMAGE: ("objects", "uploads")}
 
@@ -47,40 +40,40 @@ class StoreFolder:
         self._hosts_max = hosts_max
 
     def initialize(
-        self, asked: requests.InitializeStore, operation: str, fresh: str, fence: int
+        self, request: requests.InitializeStore, operation: str, fresh: str, fence: int
     ) -> StoreInfo:
         """Make the folder a store; ``fresh`` is its id."""
-        row = StoreRow(id=fresh, name=asked.name, operation=operation, identity=asked.identity)
+        row = StoreRow(id=fresh, name=request.name, operation=operation, identity=request.identity)
         place = self._make_place()
         if not place.root.is_dir():
             raise Invalid(f"root {place.root} is no folder; create it first")
         with _root_alone(place.root):
             try:
-                found = place.found()
+                current = place.found()
             except NotFound:
                 _build(place, row, fence)
                 return row.info()
-        check_initialized(found.info(), name=row.name, identity=row.identity)
+        check_initialized(current.info(), name=row.name, identity=row.identity)
         with after_the_fact():
-            files.fsync_directory(place.namespace)  # a killed call may not have come to that
-        return found.info()
+            mutations.fsync_directory(place.namespace)  # a killed call may not have come to that
+        return current.info()
 
     def get(self, fence: int) -> StoreInfo:
         """The store, once what is seen of it is durable, and no earlier call can change it."""
         place = self._make_place()
         try:
-            found = place.found().info()
+            info = place.found().info()
             if fence:
                 with (
                     place.locked() as held,
                     place.fences.turn(held, STORE_ALONE, fence, frees=True),
                 ):
-                    found = place.found().info()
+                    info = place.found().info()
         except NotFound:
             _settle(place.namespace, place.root)
             raise
         _settle(place.folder, place.namespace, place.root)
-        return found
+        return info
 
     def attach(self, host: str, fence: int) -> StoreInfo:
         """Serve a host."""
@@ -106,9 +99,9 @@ class StoreFolder:
         """Let the store rest, or work."""
         return self._change(fence, lambda _, row: msgspec.structs.replace(row, state=state))
 
-    def adopt(self, asked: requests.AdoptStore, fence: int) -> StoreInfo:
+    def adopt(self, request: requests.AdoptStore, fence: int) -> StoreInfo:
         """Give a store from before its identity."""
-        return self._change(fence, lambda _, row: _adopted(row, asked))
+        return self._change(fence, lambda _, row: _adopted(row, request))
 
     def _change(self, fence: int, change: Callable[[Place, StoreRow], StoreRow]) -> StoreInfo:
         place = self._make_place()
@@ -117,7 +110,9 @@ class StoreFolder:
             changed = change(place, row)
             if changed == row:
                 with after_the_fact():
-                    files.fsync_directory(place.folder)  # a killed call may not have come to that
+                    mutations.fsync_directory(
+                        place.folder
+                    )  # a killed call may not have come to that
                 return row.info()
             return place.replace(changed).info()
 
@@ -128,7 +123,7 @@ class StoreFolder:
             with contextlib.suppress(NotFound):
                 if _leaving(place).exists():
                     with after_the_fact():  # of a call that was killed
-                        files.remove_tree(_leaving(place))
+                        mutations.remove_tree(_leaving(place))
                 _take_down(place, fence)
             _leave(place)
             with after_the_fact():
@@ -180,16 +175,16 @@ class LocalLifeCycle(LifeCycle):
         return await runtime().run_blocking(attempt, "", self._folder.delete, ctx.fence)
 
 
-def _adopted(row: StoreRow, asked: requests.AdoptStore) -> StoreRow:
-    check_adoptable(row.info(), driver_id=asked.driver_id, identity=asked.identity)
-    return msgspec.structs.replace(row, identity=asked.identity)
+def _adopted(row: StoreRow, request: requests.AdoptStore) -> StoreRow:
+    check_adoptable(row.info(), driver_id=request.driver_id, identity=request.identity)
+    return msgspec.structs.replace(row, identity=request.identity)
 
 
-def _settle(*folders: files.AnyPath) -> None:
+def _settle(*folders: mutations.AnyPath) -> None:
     """Make durable what can be seen; a killed call may not have come to that."""
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
-            files.fsync_directory(folder)
+            mutations.fsync_directory(folder)
 
 
 def _take_down(place: Place, fence: int) -> None:
@@ -200,12 +195,7 @@ def _take_down(place: Place, fence: int) -> None:
     with place.locked(store=STORE_ALONE) as held:
         place.fences.refuse_late(held, STORE_ALONE, fence)
         row = place.row()
-        things = tuple(
-            entry_id(shelf, path.name)
-            for shelf in _SHELVES[place.role]
-            for path in sorted((place.folder / shelf).iterdir())
-        )
-        holders = (*things, *(f"hosts/{host}" for host in row.hosts))
+        holders = _holders(place, row)
         if holders:
             raise InUse(
                 f"store {row.name} is in use: {', '.join(holders[:5])}; "
@@ -213,22 +203,33 @@ def _take_down(place: Place, fence: int) -> None:
                 object=row.name,
                 holders=holders,
             )
-        files.rename(place.folder, _leaving(place))
+        mutations.rename(place.folder, _leaving(place))
+        # Renamed, it is no store any more; what a crash leaves goes when one is made here again.
         with after_the_fact():
-            files.fsync_directory(place.namespace)
-            files.remove_tree(_leaving(place))
+            mutations.fsync_directory(place.namespace)
+            mutations.remove_tree(_leaving(place))
+
+
+def _holders(place: Place, row: StoreRow) -> tuple[str, ...]:
+    """What keeps a store: whatever is in it, and the hosts that are attached."""
+    things = tuple(
+        entry_id(shelf, path.name)
+        for shelf in _SHELVES[place.role]
+        for path in sorted((place.folder / shelf).iterdir())
+    )
+    return (*things, *(f"hosts/{host}" for host in row.hosts))
 
 
 def _detached(place: Place, row: StoreRow, host: str) -> StoreRow:
     if host not in row.hosts:
         return row
     if place.role is Role.PRIMARY:
-        held = [granted for granted in Grants(place).all() if granted.host == host_name(host)]
+        held = [grant for grant in Grants(place).all() if grant.host == host_name(host)]
         if held:
             raise InUse(
                 f"host {host} has {len(held)} grants; revoke them first",
                 object=host,
-                holders=tuple(granted.id for granted in held),
+                holders=tuple(grant.id for grant in held),
             )
     hosts = tuple(other for other in row.hosts if other != host)
     return msgspec.structs.replace(row, hosts=hosts)
@@ -265,20 +266,21 @@ def _build(place: Place, row: StoreRow, fence: int) -> None:
     coming = _coming(place)
     try:
         _make_namespace(place)
-        files.remove_tree(coming)
-        files.remove_tree(_leaving(place))
-        files.mkdir(coming)
+        # Of calls that were killed: the lock of the root says that none of them is at it now.
+        mutations.remove_tree(coming)
+        mutations.remove_tree(_leaving(place))
+        mutations.mkdir(coming)
         for name in (*_SHELVES[place.role], "grants", "staging"):
-            files.mkdir(coming / name)
-        files.write_new(coming / "lock", b"")
+            mutations.mkdir(coming / name)
+        mutations.write_new(coming / "lock", b"")
         records.made(coming, "store", msgspec.json.encode(row))
-        files.write_new(coming / fences.FILE, fences.table(STORE_ALONE, fence))
-        files.fsync_directory(coming)
-        files.publish(coming, place.folder)
+        mutations.write_new(coming / fences.FILE, fences.table(STORE_ALONE, fence))
+        mutations.fsync_directory(coming)
+        mutations.publish(coming, place.folder)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            files.remove_tree(coming)
-            files.remove_tree(place.folder)
+            mutations.remove_tree(coming)
+            mutations.remove_tree(place.folder)
             _leave(place)
         if place.folder.exists():
             raise Unknown(f"{place.folder} stays, half made", object=row.name) from error
@@ -288,8 +290,8 @@ def _build(place: Place, row: StoreRow, fence: int) -> None:
 def _make_namespace(place: Place) -> None:
     try:
         with contextlib.suppress(FileExistsError):
-            files.mkdir(place.namespace)
-        files.fsync_directory(place.root)
+            mutations.mkdir(place.namespace)
+        mutations.fsync_directory(place.root)
     except OSError as error:
         if error.errno in ERRORS:
             raise
@@ -299,4 +301,4 @@ def _make_namespace(place: Place) -> None:
 def _leave(place: Place) -> None:
     """Remove the namespace's folder where nothing else is in it."""
     with contextlib.suppress(OSError):  # the other role's store is in it, or it is gone
-        files.rmdir(place.namespace)
+        mutations.rmdir(place.namespace)

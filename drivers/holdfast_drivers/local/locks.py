@@ -18,10 +18,10 @@ from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
-from holdfast import files
-from holdfast.errors import Busy
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Busy
+from holdfast.contract.requests import CallContext
+from holdfast.files import mutations
 from holdfast_drivers.local.errors import attempt
 
 P = ParamSpec("P")
@@ -77,7 +77,7 @@ class SpaceTaken(Exception):
 class Locks:
     """The locks that one call holds; closing the file gives them all back."""
 
-    def __init__(self, file: files.OpenFile) -> None:
+    def __init__(self, file: mutations.OpenFile) -> None:
         self.file = file
         self.promised: int | None = None
         """What the store will have promised when the call has ended, where the call keeps that."""
@@ -112,7 +112,7 @@ class Locks:
                 break
             select.select((), (), (), _PAUSE_S)
         else:
-            self.take(lock)
+            self.take(lock)  # once more, for its error
         try:
             yield
         finally:
@@ -125,9 +125,9 @@ class Locks:
 
 
 @contextlib.contextmanager
-def open_locks(path: files.AnyPath) -> Iterator[Locks]:
+def open_locks(path: mutations.AnyPath) -> Iterator[Locks]:
     """The locks in this file; they end with the context."""
-    with files.open_existing(path, writable=True) as file:
+    with mutations.open_existing(path, writable=True) as file:
         held = Locks(file)
         yield held
         for act in held.at_end:

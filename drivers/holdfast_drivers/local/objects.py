@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Callable
 
-from holdfast import files, infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt, OutOfRange
-from holdfast.handles import FileHandle
-from holdfast.trees import TreePath
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt, OutOfRange
+from holdfast.contract.handles import FileHandle
+from holdfast.files import mutations
+from holdfast.files.trees import TreePath
 from holdfast_drivers.listing import key_page
 from holdfast_drivers.local.errors import after_the_fact
+from holdfast_drivers.local.keyed_folders import Row, Shelf, Unreadable
 from holdfast_drivers.local.locks import LockKind
-from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.promises import Promises
-from holdfast_drivers.local.shelf import Row, Shelf, Unreadable
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.reported import object_info
 
 
@@ -27,7 +28,7 @@ class ObjectRow(Row, frozen=True, kw_only=True):
     upload: str
     upload_id: str
 
-    def info(self) -> infos.ObjectInfo:
+    def info(self) -> answers.ObjectInfo:
         """What is reported of the object."""
         return object_info(self)
 
@@ -48,38 +49,38 @@ class Objects:
 
     def used_bytes(self) -> int:
         """The sizes of all objects together, of what is left of unreadable ones too."""
-        found = self.shelf.survey(lambda row: self.shelf.data(row).regular().st_size)
+        sizes = self.shelf.survey(lambda row: self.shelf.data(row).regular().st_size)
         return sum(
-            self.shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in found
+            self.shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in sizes
         )
 
     def made_by(self, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
-        wanted = request.upload, request.size_bytes, request.sha256
+        properties = request.upload, request.size_bytes, request.sha256
         rows = self.shelf.rows()
         return next(
-            (row for row in rows if (row.upload, row.size_bytes, row.sha256) == wanted), None
+            (row for row in rows if (row.upload, row.size_bytes, row.sha256) == properties), None
         )
 
-    def publish(self, made: ObjectRow, fill: Callable[[TreePath], ObjectRow]) -> None:
+    def publish(self, object_row: ObjectRow, fill: Callable[[TreePath], ObjectRow]) -> None:
         """Make an object visible in place of another, at once; ``fill`` writes its file."""
-        old = self.shelf.find(made.key)
+        old = self.shelf.find(object_row.key)
         if old is None:
-            self.shelf.put(made.key, fill)
+            self.shelf.put(object_row.key, fill)
             return
-        staged = self.shelf.stage(made.key)
+        staged = self.shelf.stage(object_row.key)
         try:
             fill(staged)
-            files.publish(staged / made.data, self.shelf.data(made))
-            self.shelf.replace_row(made.key, made)
+            mutations.publish(staged / object_row.data, self.shelf.data(object_row))
+            self.shelf.replace_row(object_row.key, object_row)
         except BaseException:
-            self.shelf.purge(made.key)
+            self.shelf.purge(object_row.key)
             raise
-        with after_the_fact(made.key):
-            files.unlink(self.shelf.data(old))
-            files.fsync_directory(self.shelf.folder(made.key))
+        with after_the_fact(object_row.key):
+            mutations.unlink(self.shelf.data(old))
+            mutations.fsync_directory(self.shelf.folder(object_row.key))
 
-    def head(self, request: requests.HeadObject) -> infos.ObjectInfo:
+    def head(self, request: requests.HeadObject) -> answers.ObjectInfo:
         """What is recorded of an object, and true of its file's size."""
         self.place.row()
         return self.shelf.describe(request.key, self._checked).info()
@@ -104,40 +105,40 @@ class Objects:
             below=str(self.place.root),
         )
 
-    def get(self, request: requests.GetObject) -> infos.ObjectData:
+    def get(self, request: requests.GetObject) -> answers.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""
         self.place.row()
         return self.shelf.describe(request.key, lambda row: self._read(row, request))
 
-    def _read(self, row: ObjectRow, request: requests.GetObject) -> infos.ObjectData:
+    def _read(self, row: ObjectRow, request: requests.GetObject) -> answers.ObjectData:
         self._checked(row)
         offset = request.offset_bytes
         if offset < 0:
             offset = max(0, row.size_bytes + offset)
         if offset > row.size_bytes:
             raise OutOfRange(f"offset {offset} is past the end at {row.size_bytes}", object=row.key)
-        left = row.size_bytes - offset
-        length = left if request.length_bytes is None else min(left, request.length_bytes)
-        with files.open_existing(self.shelf.data(row)) as file:
-            data = files.read_at(file, offset, length)
+        rest = row.size_bytes - offset
+        length = rest if request.length_bytes is None else min(rest, request.length_bytes)
+        with mutations.open_existing(self.shelf.data(row)) as file:
+            data = mutations.read_at(file, offset, length)
         if length == row.size_bytes and hashlib.sha256(data).hexdigest() != row.sha256:
             raise Corrupt(f"{self.shelf.data(row)} is damaged: another SHA-256", object=row.key)
-        return infos.ObjectData(object=row.info(), offset_bytes=offset, data=data)
+        return answers.ObjectData(object=row.info(), offset_bytes=offset, data=data)
 
-    def list(self, request: requests.ListObjects) -> infos.ObjectPage:
+    def list(self, request: requests.ListObjects) -> answers.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = self.place.row()
         page = key_page(self.shelf.all_keys(), store.id, request)
-        return infos.ObjectPage(
+        return answers.ObjectPage(
             items=tuple(self.shelf.describe_all(page.keys, ObjectRow.info)),
             prefixes=page.prefixes,
             token=page.token,
         )
 
-    def delete(self, request: requests.DeleteObject, fence: int) -> infos.Gone:
+    def delete(self, request: requests.DeleteObject, fence: int) -> answers.Gone:
         """Delete an object."""
         with self.shelf.acting(fence, request.key, frees=True) as held:
             self.place.row()
             self.promises.give(held, self.size_of(request.key))
             self.shelf.remove(request.key)
-            return infos.Gone(key=request.key)
+            return answers.Gone(key=request.key)

@@ -8,14 +8,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from holdfast import files, infos, requests
-from holdfast.errors import DriverError
-from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
-from holdfast.trees import Strange, TreePath
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.contract.errors import DriverError
+from holdfast.files import mutations
+from holdfast.files.trees import Strange, TreePath
 from holdfast_drivers.local.grants import GrantName
-from holdfast_drivers.local.shelf import Row, Shelf
-from holdfast_drivers.local.uploads import Uploads, is_same_upload, part_of, tag_of
+from holdfast_drivers.local.keyed_folders import Row, Shelf
+from holdfast_drivers.local.uploads import Uploads, tag_of
 from holdfast_drivers.local.volumes import Volumes, rounded
+from holdfast_drivers.upload_facts import is_same_upload, part_of
 
 R = TypeVar("R", bound=Row)
 
@@ -34,7 +36,7 @@ def _left(leftovers: list[TreePath], otherwise: ProbeResult | None = None) -> Pr
     return Partial(names=names) if names else otherwise or Absent()
 
 
-def _done(shelf: Shelf[R], key: str, answer: infos.Answer) -> ProbeResult:
+def _done(shelf: Shelf[R], key: str, answer: answers.Answer) -> ProbeResult:
     """``Done`` where nothing unfinished is left, and only once it is durable."""
     shelf.settle(key)
     return _left(shelf.leftovers(key), Done(answer=answer))
@@ -113,12 +115,12 @@ def _probe_resize(volumes: Volumes, request: requests.ResizeVolume) -> ProbeResu
     if row is None:
         return Absent()
     info = volumes.info(row)
-    wanted = rounded(request.size_bytes)
-    reached = info.size_bytes == wanted or (info.size_bytes > wanted and not request.shrink)
+    target = rounded(request.size_bytes)
+    reached = info.size_bytes == target or (info.size_bytes > target and not request.shrink)
     if not reached:
         return _left(volumes.volumes.leftovers(request.key))
-    with files.open_existing(volumes.volumes.data(row)) as file:
-        files.fsync_file(file)
+    with mutations.open_existing(volumes.volumes.data(row)) as file:
+        mutations.fsync_file(file)
     return _done(volumes.volumes, request.key, info)
 
 
@@ -131,30 +133,30 @@ def _probe_revert(volumes: Volumes, operation: str, request: requests.RevertVolu
 
 def _probe_grant(volumes: Volumes, request: requests.Grant) -> ProbeResult:
     grants = volumes.grants
-    granted = grants.find(request.volume, request.host)
-    if granted is None or granted.mode is not request.mode:
+    grant = grants.find(request.volume, request.host)
+    if grant is None or grant.mode is not request.mode:
         return _left(grants.keeper.leftovers(request.volume))
     grants.settle()
-    if not _is_admitted(volumes, request.volume, granted):
-        return _left([granted.path])
+    if not _is_admitted(volumes, request.volume, grant):
+        return _left([grant.path])
     return Done(
-        answer=infos.GrantInfo(
-            id=granted.id, volume=request.volume, host=request.host, mode=granted.mode
+        answer=answers.GrantInfo(
+            id=grant.id, volume=request.volume, host=request.host, mode=grant.mode
         )
     )
 
 
-def _is_admitted(volumes: Volumes, volume: str, granted: GrantName) -> bool:
+def _is_admitted(volumes: Volumes, volume: str, grant: GrantName) -> bool:
     data = volumes.volumes.data(volumes.volumes.get(volume))
-    return volumes.grants.keeper.is_admitted(granted, data)
+    return volumes.grants.keeper.is_admitted(grant, data)
 
 
 def _probe_revoke(volumes: Volumes, request: requests.Revoke) -> ProbeResult:
     volumes.grants.settle()
-    granted = volumes.grants.find(request.volume, request.host)
-    if granted is not None:
-        whole = _is_admitted(volumes, request.volume, granted)
-        return Absent() if whole else _left([granted.path])
+    grant = volumes.grants.find(request.volume, request.host)
+    if grant is not None:
+        whole = _is_admitted(volumes, request.volume, grant)
+        return Absent() if whole else _left([grant.path])
     if not volumes.is_quiet(request.volume):
         return Undetermined(reason="the grant is gone; a call that began under it is at work")
     return Done(answer=Gone(key=request.volume))
@@ -197,7 +199,7 @@ def _probe_image(uploads: Uploads, request: requests.Request) -> ProbeResult:
         case requests.StartUpload():
             row = uploads.shelf.find(request.upload)
             if row is not None and is_same_upload(row, request):
-                opened = infos.UploadInfo(upload=row.key, key=row.target)
+                opened = answers.UploadInfo(upload=row.key, key=row.target)
                 return _done(uploads.shelf, request.upload, opened)
             return _left(uploads.shelf.leftovers(request.upload))
         case requests.UploadPart():
@@ -219,20 +221,22 @@ def _probe_part(uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
     except (FileNotFoundError, Strange):
         stored = ""
     if stored == part.tag:
-        return _done(uploads.shelf, request.upload, infos.PartInfo(part=part))
+        return _done(uploads.shelf, request.upload, answers.PartInfo(part=part))
     return _left(uploads.shelf.leftovers(request.upload))
 
 
 def _probe_complete(uploads: Uploads, request: requests.CompleteUpload) -> ProbeResult:
     objects = uploads.objects
     row = uploads.shelf.find(request.upload)
-    made = objects.made_by(request)
-    if row is None and made is not None:
-        left = uploads.shelf.leftovers(request.upload) + objects.shelf.leftovers(made.key)
+    object_row = objects.made_by(request)
+    if row is None and object_row is not None:
+        leftovers = uploads.shelf.leftovers(request.upload) + objects.shelf.leftovers(
+            object_row.key
+        )
         uploads.shelf.settle(request.upload)
-        return _left(left, Done(answer=made.info()))
+        return _left(leftovers, Done(answer=object_row.info()))
     if row is None:
         return Absent()
-    if made is not None and made.upload_id == row.id:
+    if object_row is not None and object_row.upload_id == row.id:
         return Partial(names=(f"uploads/{uploads.shelf.folder(row.key).name}",))
     return _left(objects.shelf.leftovers(row.target))

@@ -18,11 +18,11 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from holdfast import files
-from holdfast.errors import Exhausted
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Exhausted
+from holdfast.files import mutations
 from holdfast_drivers.local.locks import Locks, SpaceTaken
-from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.store_folder import Place
 
 _RECORD: Final = struct.Struct("<8sq16s")
 _MAGIC: Final = b"promised"
@@ -89,8 +89,8 @@ class Promises:
             return held.promised
         held.token = _token(held)
         held.at_end.append(lambda: _write_sum(held))
-        found = _read_sum(held)
-        return self._count() if found is None else found
+        total = _read_sum(held)
+        return self._count() if total is None else total
 
     def _doubt(self, held: Locks) -> None:
         """Make every sum void, now and when the call has ended.
@@ -105,8 +105,8 @@ class Promises:
 
     def _strike(self, held: Locks) -> None:
         if _read_sum(held) is not None:
-            files.write_at(held.file, 0, bytes(_SUM_BYTES))
-            files.fsync_file(held.file)
+            mutations.write_at(held.file, 0, bytes(_SUM_BYTES))
+            mutations.fsync_file(held.file)
 
 
 def _digest(record: bytes) -> bytes:
@@ -114,14 +114,14 @@ def _digest(record: bytes) -> bytes:
 
 
 def _token(held: Locks) -> bytes:
-    return files.read_at(held.file, _TOKEN_AT, _TOKEN_BYTES).ljust(_TOKEN_BYTES, b"\0")
+    return mutations.read_at(held.file, _TOKEN_AT, _TOKEN_BYTES).ljust(_TOKEN_BYTES, b"\0")
 
 
 def _read_sum(held: Locks) -> int | None:
     """The sum, where there is one and it is good."""
-    found = files.read_at(held.file, 0, _SUM_BYTES)
-    record, digest = found[: _RECORD.size], found[_RECORD.size :]
-    if len(found) < _SUM_BYTES or digest != _digest(record):
+    data = mutations.read_at(held.file, 0, _SUM_BYTES)
+    record, digest = data[: _RECORD.size], data[_RECORD.size :]
+    if len(data) < _SUM_BYTES or digest != _digest(record):
         return None
     magic, promised, token = _RECORD.unpack(record)
     return int(promised) if magic == _MAGIC and token == _token(held) else None
@@ -132,7 +132,7 @@ def _write_sum(held: Locks) -> None:
         record = _RECORD.pack(_MAGIC, held.promised, held.token)
         # In a store that is full there may be no room for it: then it is counted again.
         with contextlib.suppress(OSError):
-            files.write_at(held.file, 0, (record + _digest(record)).ljust(_TOKEN_AT, b"\0"))
+            mutations.write_at(held.file, 0, (record + _digest(record)).ljust(_TOKEN_AT, b"\0"))
 
 
 def _fresh_token() -> bytes:
@@ -142,5 +142,5 @@ def _fresh_token() -> bytes:
 def _renew(held: Locks) -> None:
     """A token that no sum has; whoever wrote a sum has made room for it."""
     with contextlib.suppress(OSError):
-        files.write_at(held.file, _TOKEN_AT, _fresh_token())
-        files.fsync_file(held.file)
+        mutations.write_at(held.file, _TOKEN_AT, _fresh_token())
+        mutations.fsync_file(held.file)

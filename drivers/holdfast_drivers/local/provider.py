@@ -6,18 +6,18 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.errors import Unavailable
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.runtime import runtime
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Unavailable
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.local.config import LocalConfig, image_capabilities, primary_capabilities
 from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.local.features import Features, find_features
-from holdfast_drivers.local.image import LocalImageDriver
+from holdfast_drivers.local.image_driver import LocalImageDriver
 from holdfast_drivers.local.lifecycle import LocalLifeCycle, StoreFolder
-from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.primary import LocalPrimaryDriver
+from holdfast_drivers.local.primary_driver import LocalPrimaryDriver
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.local.testbed import attached_testbed, local_testbed
 
 

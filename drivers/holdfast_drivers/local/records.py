@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast import files
-from holdfast.errors import Corrupt
-from holdfast.trees import RECORD_MAX_BYTES, Strange, TreePath, strange
+from holdfast.contract.errors import Corrupt
+from holdfast.files import mutations
+from holdfast.files.trees import RECORD_MAX_BYTES, Strange, TreePath, strange
 from holdfast_drivers.local.errors import after_the_fact
 from holdfast_drivers.local.names import shown
 
@@ -45,32 +45,32 @@ def padded(data: bytes) -> bytes:
 
 def made(folder: TreePath, name: str, data: bytes) -> None:
     """Make a record and its spare, in a folder that is not there for others yet."""
-    files.write_new(folder / f"{name}.json", padded(data))
-    files.write_new(folder / f"{name}.spare", padded(b""))
+    mutations.write_new(folder / f"{name}.json", padded(data))
+    mutations.write_new(folder / f"{name}.spare", padded(b""))
 
 
 def replaced(folder: TreePath, name: str, data: bytes) -> None:
     """Replace a record, durably and at once; the caller holds its lock."""
     record, spare = folder / f"{name}.json", folder / f"{name}.spare"
     # What a killed call exchanged must be durable before its other half is written over.
-    files.fsync_directory(folder)
+    mutations.fsync_directory(folder)
     _part_with_others(spare)
     if not spare.exists():
         _make_spare(spare, data)
-    with files.open_existing(spare, writable=True) as file:
+    with mutations.open_existing(spare, writable=True) as file:
         size_bytes = file.size_bytes()
         if size_bytes > RECORD_MAX_BYTES:
             raise strange(spare, "it is larger than any record; remove it")
-        files.write_at(file, 0, data.ljust(size_bytes))
-        files.fsync_file(file)
+        mutations.write_at(file, 0, data.ljust(size_bytes))
+        mutations.fsync_file(file)
     try:
-        files.exchange(spare, record)
+        mutations.exchange(spare, record)
     except OSError as error:
         if error.errno not in _NO_EXCHANGE:
             raise
-        files.rename(spare, record)
+        mutations.rename(spare, record)
     with after_the_fact():
-        files.fsync_directory(folder)
+        mutations.fsync_directory(folder)
     with contextlib.suppress(OSError):  # the next change says so, where it needs what is not there
         _keep_spare(spare, data)
 
@@ -81,16 +81,16 @@ def _part_with_others(spare: TreePath) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         if spare.regular().st_nlink > 1:
-            files.unlink(spare)
+            mutations.unlink(spare)
 
 
 def _make_spare(spare: TreePath, data: bytes) -> None:
     """For a record from before there were spares."""
     try:
-        files.write_new(spare, padded(data))
+        mutations.write_new(spare, padded(data))
     except OSError:
         with contextlib.suppress(OSError):
-            files.unlink(spare)  # empty or half written, it takes what others need
+            mutations.unlink(spare)  # empty or half written, it takes what others need
         raise
 
 
@@ -99,23 +99,23 @@ def _keep_spare(spare: TreePath, data: bytes) -> None:
     if not spare.exists():
         _make_spare(spare, data)
         return
-    with files.open_existing(spare, writable=True) as file:
+    with mutations.open_existing(spare, writable=True) as file:
         missing = len(padded(data)) - file.size_bytes()
         if missing > 0:
-            files.write_at(file, file.size_bytes(), b" " * missing)
-            files.fsync_file(file)
+            mutations.write_at(file, file.size_bytes(), b" " * missing)
+            mutations.fsync_file(file)
 
 
 def note(path: TreePath, text: str) -> None:
     """Write down what is of use but need not survive; over what is there, which needs no space."""
     data = text.encode()
     try:
-        with files.open_existing(path, writable=True) as file:
-            files.write_at(file, 0, data)
-            files.truncate(file, len(data))
+        with mutations.open_existing(path, writable=True) as file:
+            mutations.write_at(file, 0, data)
+            mutations.truncate(file, len(data))
     except (FileNotFoundError, Strange):
-        files.remove_tree(path)  # whatever stands in its place
-        files.write_new(path, data)
+        mutations.remove_tree(path)  # whatever stands in its place
+        mutations.write_new(path, data)
 
 
 def noted(path: TreePath) -> str:

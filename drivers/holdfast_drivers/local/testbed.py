@@ -4,29 +4,30 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from holdfast.errors import ErrorKind
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import (
+    BackendIdentity,
+    BadConfig,
+    Fault,
+    Inspector,
+    Testbed,
+    TestbedKind,
+)
+from holdfast_drivers.inspection.readers.surroundings import make_surroundings
 from holdfast_drivers.local.config import Attach, LocalConfig
 from holdfast_drivers.local.inspector import LocalInspector
 from holdfast_drivers.local.names import name_of
+from holdfast_drivers.servers.wrong_settings import WrongSetting, bad_configs
 
 _STORES = "stores"
 _DOWN = "stores.down"
-_DECOYS = (
-    "store.json",
-    "lock",
-    "staging/decoy",
-    "outer/volumes/decoy/data",
-    "outer/decoy",
-    "outer/root/neighbour/primary/store.json",
-    "outer/root/neighbour/primary/volumes/decoy/row.json",
-)
+_MEANWHILE = "made while the disk was gone"
 
 
 class LocalTestbed(Testbed):
@@ -58,49 +59,14 @@ class LocalTestbed(Testbed):
         """A configuration in a sandbox of its own, which is made on first use."""
         sandbox = self._sandbox(role, namespace)
         if not sandbox.exists():
-            for decoy in _DECOYS:
-                path = sandbox / decoy
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(decoy.encode())
+            make_surroundings(sandbox)
         root = str(self._root(role, namespace))
         return LocalConfig(root=root, namespace=namespace, attach=self._attach)
 
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
         """Roots that are missing, no folder, not absolute or closed."""
-        root = Path(self.config(role, namespace).root)
-        refused = (ErrorKind.INVALID,)
-        roots = {
-            "missing folder": root / "missing",
-            "missing parent": root.parent / "missing" / "root",
-            "a file": root.parent / "decoy",
-            "under a file": root.parent / "decoy" / "root",
-            "a relative path": Path("decoy"),
-            "a path that is too long": root / ("x" * 300),
-        }
-        found = [
-            BadConfig(
-                name=name,
-                config=LocalConfig(root=str(path), namespace=namespace),
-                expected=refused,
-            )
-            for name, path in roots.items()
-        ]
-        found.append(
-            BadConfig(
-                name="no capacity",
-                config=LocalConfig(root=str(root), namespace=namespace, capacity_bytes=0),
-                expected=refused,
-            )
-        )
-        if Path("/proc/self").is_dir():  # a folder in which nobody, not even root, makes anything
-            found.append(
-                BadConfig(
-                    name="a folder that cannot be written",
-                    config=LocalConfig(root="/proc/self", namespace=namespace),
-                    expected=(ErrorKind.INVALID, ErrorKind.DENIED),
-                )
-            )
-        return tuple(found)
+        good = self.config(role, namespace)
+        return bad_configs(good, _wrong_settings(Path(good.root)))
 
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Reads the namespace's folder directly."""
@@ -116,13 +82,41 @@ class LocalTestbed(Testbed):
         try:
             yield
         finally:
+            self._keep_made_meanwhile()
             self._down.rename(self._stores)
+
+    def _keep_made_meanwhile(self) -> None:
+        """Put what was made where nothing was into the sandboxes, where it is seen."""
+        if not os.path.lexists(self._stores):
+            return
+        for sandbox in self._down.iterdir():
+            made = self._stores / sandbox.name
+            if made.exists():
+                made.rename(sandbox / _MEANWHILE)
+        if self._stores.is_dir() and not self._stores.is_symlink():
+            shutil.rmtree(self._stores)
+        else:
+            self._stores.unlink()
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's sandbox with all that is in it."""
         await runtime().run_blocking(
             shutil.rmtree, self._sandbox(role, namespace), ignore_errors=True
         )
+
+
+def _wrong_settings(root: Path) -> Iterator[WrongSetting]:
+    refused = (ErrorKind.INVALID,)
+    yield "missing folder", {"root": f"{root}/missing"}, refused
+    yield "missing parent", {"root": f"{root.parent}/missing/root"}, refused
+    yield "a file", {"root": f"{root.parent}/decoy"}, refused
+    yield "under a file", {"root": f"{root.parent}/decoy/root"}, refused
+    yield "a relative path", {"root": "decoy"}, refused
+    yield "a path that is too long", {"root": f"{root}/{'x' * 300}"}, refused
+    yield "no capacity", {"capacity_bytes": 0}, refused
+    if Path("/proc/self").is_dir():  # a folder in which nobody, not even root, makes anything
+        denied = (ErrorKind.INVALID, ErrorKind.DENIED)
+        yield "a folder that cannot be written", {"root": "/proc/self"}, denied
 
 
 def local_testbed(run: str) -> AbstractAsyncContextManager[LocalTestbed]:

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 
 import xxhash
 
-from holdfast import files, infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Conflict, Corrupt, Invalid, NotFound
-from holdfast.requests import PartReference
-from holdfast.trees import Strange, TreePath
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Conflict, Corrupt, Invalid, NotFound
+from holdfast.contract.requests import PartReference
+from holdfast.files import mutations
+from holdfast.files.trees import Strange, TreePath
 from holdfast_drivers.local.errors import after_the_fact
+from holdfast_drivers.local.keyed_folders import Row, Shelf
 from holdfast_drivers.local.locks import Lock, LockKind, Locks
 from holdfast_drivers.local.objects import ObjectRow, Objects
-from holdfast_drivers.local.place import Place
-from holdfast_drivers.local.shelf import Row, Shelf
+from holdfast_drivers.local.store_folder import Place
+from holdfast_drivers.upload_facts import is_same_upload, not_that_part, part_of
 
 _READ_BYTES = 1 << 20
 _PART_NAME = re.compile(r"part\.(\d{6})")
@@ -42,7 +44,7 @@ class Uploads:
 
     def start(
         self, request: requests.StartUpload, operation: str, fresh: str, fence: int
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         """Open an upload; ``fresh`` is its id."""
         with self.shelf.acting(fence, request.upload):
             self.place.allocating()
@@ -63,17 +65,17 @@ class Uploads:
                 raise Conflict("the upload key is taken by another upload", object=request.upload)
             else:
                 self.shelf.purge(request.upload)
-            return infos.UploadInfo(upload=row.key, key=row.target)
+            return answers.UploadInfo(upload=row.key, key=row.target)
 
     def parts(self, upload: str) -> dict[int, TreePath]:
         """The file of every part that is stored, by number."""
-        found: dict[int, TreePath] = {}
+        paths: dict[int, TreePath] = {}
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, Strange):
             for path in self.shelf.folder(upload).iterdir():
                 named = _PART_NAME.fullmatch(path.name)
                 if named is not None:
-                    found[int(named[1])] = path
-        return found
+                    paths[int(named[1])] = path
+        return paths
 
     def part(self, upload: str, number: int) -> TreePath:
         """The file of one part."""
@@ -88,7 +90,7 @@ class Uploads:
         except OSError:
             return None
 
-    def send(self, request: requests.UploadPart, fence: int) -> infos.PartInfo:
+    def send(self, request: requests.UploadPart, fence: int) -> answers.PartInfo:
         """Store one part, in place of an earlier one of its number.
 
         Parts come in any order: one is late where it was sent again since, or its upload has a
@@ -103,13 +105,13 @@ class Uploads:
             try:
                 self._promises.take(held, len(request.data))
                 self._promises.give(held, self._size_of(request.upload, request.number))
-                files.write_new(staged / "part", request.data)
-                files.rename(staged / "part", self.part(request.upload, request.number))
+                mutations.write_new(staged / "part", request.data)
+                mutations.rename(staged / "part", self.part(request.upload, request.number))
                 with after_the_fact(request.upload):
-                    files.fsync_directory(self.shelf.folder(request.upload))
+                    mutations.fsync_directory(self.shelf.folder(request.upload))
             finally:
                 self.shelf.purge(request.upload)
-            return infos.PartInfo(part=part_of(request))
+            return answers.PartInfo(part=part_of(request))
 
     def part_turn(
         self, held: Locks, request: requests.UploadPart, fence: int
@@ -138,7 +140,7 @@ class Uploads:
 
     def complete(
         self, request: requests.CompleteUpload, operation: str, fresh: str, fence: int
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         """Join parts into an object, replacing what is under its key; ``fresh`` is its id."""
         with self.shelf.acting(fence, request.upload, frees=True) as held:
             self.place.row()
@@ -148,57 +150,60 @@ class Uploads:
             held.take(self.objects.shelf.lock(row.target))
             planned = _object_of(row, request, operation, fresh, fence)
             with self.objects.shelf.turn(held, fence, row.target):
-                made = self._made(held, row, request, planned)
+                object_row = self._made(held, row, request, planned)
             with after_the_fact(row.target):
                 self._promises.give(held, self.size_bytes(request.upload))
                 self.shelf.remove(request.upload)
-            return made.info()
+            return object_row.info()
 
     def _made(
         self, held: Locks, row: UploadRow, request: requests.CompleteUpload, planned: ObjectRow
     ) -> ObjectRow:
         """The object that the upload makes, or has made already."""
         objects = self.objects.shelf
-        made = objects.find(row.target)
-        if made is None or made.upload_id != row.id:
+        object_row = objects.find(row.target)
+        if object_row is None or object_row.upload_id != row.id:
             return self._join(held, request, planned)
         objects.purge(row.target)
         with after_the_fact(row.target):
             objects.settle(row.target)
-        return made
+        return object_row
 
     def _completed(self, request: requests.CompleteUpload, held: Locks) -> ObjectRow:
         """The object that this completion made before, free of what a killed call left."""
-        made = self.objects.made_by(request)
-        if made is None:
+        object_row = self.objects.made_by(request)
+        if object_row is None:
             raise NotFound("there is no open upload under this key", object=request.upload)
-        held.take(self.objects.shelf.lock(made.key))
-        self.objects.shelf.purge(made.key)
+        held.take(self.objects.shelf.lock(object_row.key))
+        self.objects.shelf.purge(object_row.key)
         self.shelf.purge(request.upload)
-        return made
+        return object_row
 
-    def _join(self, held: Locks, request: requests.CompleteUpload, made: ObjectRow) -> ObjectRow:
+    def _join(
+        self, held: Locks, request: requests.CompleteUpload, object_row: ObjectRow
+    ) -> ObjectRow:
         chosen = self._chosen(request)
         promised = sum(part.size_bytes for part in request.parts)
         if promised != request.size_bytes:
             raise Corrupt(
-                f"the parts have {promised} bytes, not {request.size_bytes}", object=made.key
+                f"the parts have {promised} bytes, not {request.size_bytes}", object=object_row.key
             )
         self._promises.take(held, promised)
-        self._promises.give(held, self.objects.size_of(made.key))
+        self._promises.give(held, self.objects.size_of(object_row.key))
 
         def fill(folder: TreePath) -> ObjectRow:
-            with files.create_exclusive(folder / made.data) as target:
-                found = _joined(chosen, target, request.upload)
-                if found != made.sha256:
+            with mutations.create_exclusive(folder / object_row.data) as target:
+                digest = _joined(chosen, target, request.upload)
+                if digest != object_row.sha256:
                     raise Corrupt(
-                        f"the parts have SHA-256 {found}, not {made.sha256}", object=made.key
+                        f"the parts have SHA-256 {digest}, not {object_row.sha256}",
+                        object=object_row.key,
                     )
-                files.fsync_file(target)
-            return made
+                mutations.fsync_file(target)
+            return object_row
 
-        self.objects.publish(made, fill)
-        return made
+        self.objects.publish(object_row, fill)
+        return object_row
 
     def _chosen(self, request: requests.CompleteUpload) -> list[tuple[PartReference, TreePath]]:
         """The parts that are named and their files, by number."""
@@ -209,16 +214,16 @@ class Uploads:
         for part in request.parts:
             path = stored.get(part.number)
             if path is None or path.regular().st_size != part.size_bytes:
-                raise _foreign(part, request.upload)
+                raise not_that_part(part, request.upload)
         return [(chosen[number], stored[number]) for number in sorted(chosen)]
 
-    def abort(self, request: requests.AbortUpload, fence: int) -> infos.Gone:
+    def abort(self, request: requests.AbortUpload, fence: int) -> answers.Gone:
         """Drop an upload and its parts."""
         with self.shelf.acting(fence, request.upload, frees=True) as held:
             self.place.row()
             self._promises.give(held, self.size_bytes(request.upload))
             self.shelf.remove(request.upload)
-            return infos.Gone(key=request.upload)
+            return answers.Gone(key=request.upload)
 
 
 def _object_of(
@@ -240,56 +245,35 @@ def _object_of(
     )
 
 
-def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
-    """Whether a request asks for the upload that is open."""
-    asked = request.key, request.kind, request.content_type
-    return (row.target, row.kind, row.content_type) == asked
-
-
-def part_of(request: requests.UploadPart) -> PartReference:
-    """What is acknowledged of a part; the tag is the XXH3-128 of its bytes."""
-    return PartReference(
-        number=request.number,
-        size_bytes=len(request.data),
-        tag=xxhash.xxh3_128_hexdigest(request.data),
-    )
-
-
 def tag_of(path: TreePath) -> str:
     """The tag of a part as it is stored."""
     digest = xxhash.xxh3_128()
-    with files.open_existing(path) as part:
+    with mutations.open_existing(path) as part:
         for data in _chunks(part):
             digest.update(data)
     return digest.hexdigest()
 
 
-def _chunks(file: files.OpenFile) -> Iterator[bytes]:
+def _chunks(file: mutations.OpenFile) -> Iterator[bytes]:
     offset = 0
-    while data := files.read_at(file, offset, _READ_BYTES):
+    while data := mutations.read_at(file, offset, _READ_BYTES):
         yield data
         offset += len(data)
 
 
-def _foreign(part: PartReference, upload: str) -> Invalid:
-    return Invalid(
-        f"part {part.number} is not stored with tag {part.tag}; send it again", object=upload
-    )
-
-
 def _joined(
-    parts: list[tuple[PartReference, TreePath]], target: files.OpenFile, upload: str
+    parts: list[tuple[PartReference, TreePath]], target: mutations.OpenFile, upload: str
 ) -> str:
     """Append parts to an empty file; returns the SHA-256 of the whole."""
     whole, offset = hashlib.sha256(), 0
     for part, path in parts:
         tag = xxhash.xxh3_128()
-        with files.open_existing(path) as file:
+        with mutations.open_existing(path) as file:
             for data in _chunks(file):
                 whole.update(data)
                 tag.update(data)
-                files.write_at(target, offset, data)
+                mutations.write_at(target, offset, data)
                 offset += len(data)
         if tag.hexdigest() != part.tag:
-            raise _foreign(part, upload)
+            raise not_that_part(part, upload)
     return whole.hexdigest()

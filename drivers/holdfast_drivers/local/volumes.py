@@ -1,4 +1,4 @@
-"""Volumes as files: create, clone, resize, revert, delete. Blocking functions."""
+"""Volumes and snapshots as files, here and on storage hosts (nfs, iscsi). Blocking functions."""
 
 import contextlib
 import fcntl
@@ -7,20 +7,21 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast import files, infos, requests
-from holdfast.data.images import ImageFormat
-from holdfast.errors import Conflict, Corrupt, Invalid, NotFound, OutOfRange
-from holdfast.trees import Strange, TreePath
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Conflict, Corrupt, Invalid, NotFound, OutOfRange
+from holdfast.data.disk_images import ImageFormat
+from holdfast.files import mutations
+from holdfast.files.trees import Strange, TreePath
 from holdfast_drivers.local import disks
 from holdfast_drivers.local.config import BLOCK_BYTES
 from holdfast_drivers.local.disks import DiskRow, OpenDisk
 from holdfast_drivers.local.errors import after_the_fact
-from holdfast_drivers.local.figures import figures_of
+from holdfast_drivers.local.folder_usage import figures_of
 from holdfast_drivers.local.grants import GrantKeeper, Grants
+from holdfast_drivers.local.keyed_folders import Shelf, Unreadable
 from holdfast_drivers.local.locks import Lock, LockKind, Locks
-from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.promises import Promises
-from holdfast_drivers.local.shelf import Shelf, Unreadable
+from holdfast_drivers.local.store_folder import Place
 
 D = TypeVar("D", bound=DiskRow)
 
@@ -62,7 +63,7 @@ class Volumes:
 
     # What is there
 
-    def info(self, row: VolumeRow) -> infos.VolumeInfo:
+    def info(self, row: VolumeRow) -> answers.VolumeInfo:
         """What is reported of a volume."""
         match row.source:
             case requests.SnapshotSource(key) | requests.VolumeSource(key):
@@ -70,19 +71,21 @@ class Volumes:
             case _:
                 source = ""
         size_bytes = disks.size_of(row, self.volumes.data(row))
-        return infos.VolumeInfo(key=row.key, id=row.id, size_bytes=size_bytes, source=source)
+        return answers.VolumeInfo(key=row.key, id=row.id, size_bytes=size_bytes, source=source)
 
-    def snapshot_info(self, row: SnapshotRow) -> infos.SnapshotInfo:
+    def snapshot_info(self, row: SnapshotRow) -> answers.SnapshotInfo:
         """What is reported of a snapshot."""
         size_bytes = disks.size_of(row, self.snapshots.data(row))
-        return infos.SnapshotInfo(key=row.key, id=row.id, volume=row.volume, size_bytes=size_bytes)
+        return answers.SnapshotInfo(
+            key=row.key, id=row.id, volume=row.volume, size_bytes=size_bytes
+        )
 
-    def get(self, request: requests.GetVolume) -> infos.VolumeInfo:
+    def get(self, request: requests.GetVolume) -> answers.VolumeInfo:
         """The volume under a key."""
         self.place.row()
         return self.volumes.describe(request.key, self.info)
 
-    def get_snapshot(self, request: requests.GetSnapshot) -> infos.SnapshotInfo:
+    def get_snapshot(self, request: requests.GetSnapshot) -> answers.SnapshotInfo:
         """The snapshot under a key."""
         self.place.row()
         return self.snapshots.describe(request.key, self.snapshot_info)
@@ -92,10 +95,10 @@ class Volumes:
         return self._sizes(self.volumes) + self._sizes(self.snapshots)
 
     def _sizes(self, shelf: Shelf[D]) -> int:
-        found = shelf.survey(lambda row: disks.size_of(row, shelf.data(row)))
-        return sum(shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in found)
+        sizes = shelf.survey(lambda row: disks.size_of(row, shelf.data(row)))
+        return sum(shelf.left_bytes(one) if isinstance(one, Unreadable) else one for one in sizes)
 
-    def figures(self) -> Iterator[infos.StatsInfo]:
+    def figures(self) -> Iterator[answers.StatsInfo]:
         """Those of each volume and snapshot; what goes meanwhile is left out."""
         volumes, snapshots = self.volumes, self.snapshots
         yield from volumes.describe_all(volumes.all_keys(), self.volume_figures)
@@ -103,7 +106,7 @@ class Volumes:
             snapshots.all_keys(), lambda row: _figures(row, snapshots.data(row))
         )
 
-    def volume_figures(self, row: VolumeRow) -> infos.StatsInfo:
+    def volume_figures(self, row: VolumeRow) -> answers.StatsInfo:
         """What one volume is, and what it occupies."""
         return _figures(row, self.volumes.data(row))
 
@@ -111,7 +114,7 @@ class Volumes:
 
     def create(
         self, request: requests.CreateVolume, operation: str, fresh: str, fence: int
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         """Create a volume, empty or from a source; ``fresh`` is its id."""
         size_bytes = rounded(request.size_bytes)
         with contextlib.ExitStack() as stack:
@@ -125,9 +128,9 @@ class Volumes:
                     pass
             held = stack.enter_context(self.volumes.acting(fence, request.key, *locks))
             self.place.allocating()
-            found = self.volumes.find(request.key)
-            if found is not None:
-                return self._again(found, request, size_bytes)
+            earlier_row = self.volumes.find(request.key)
+            if earlier_row is not None:
+                return self._again(earlier_row, request, size_bytes)
             source = stack.enter_context(self._source(held, fence, request.source))
             if source is not None and source.size_bytes > size_bytes:
                 raise OutOfRange(
@@ -151,10 +154,10 @@ class Volumes:
             return self.info(row)
 
     def _again(
-        self, found: VolumeRow, request: requests.CreateVolume, size_bytes: int
-    ) -> infos.VolumeInfo:
+        self, row: VolumeRow, request: requests.CreateVolume, size_bytes: int
+    ) -> answers.VolumeInfo:
         info = self.volumes.describe(request.key, self.info)
-        if info.size_bytes != size_bytes or found.source != request.source:
+        if info.size_bytes != size_bytes or row.source != request.source:
             raise Conflict("the key is taken by another volume", object=request.key)
         self.volumes.purge(request.key)
         return info
@@ -178,7 +181,7 @@ class Volumes:
             case requests.DataSource():
                 raise Invalid("this store creates no volumes from data")
 
-    def delete(self, request: requests.DeleteVolume, fence: int) -> infos.Gone:
+    def delete(self, request: requests.DeleteVolume, fence: int) -> answers.Gone:
         """Delete a volume that nobody uses; its snapshots and clones do not need it."""
         with self.volumes.acting(fence, request.key, frees=True) as held:
             self.place.row()
@@ -186,18 +189,16 @@ class Volumes:
             self.grants.purge(request.key)
             self._promises.give(held, self.volumes.size_of(request.key, disks.size_of))
             self.volumes.remove(request.key)
-            return infos.Gone(key=request.key)
+            return answers.Gone(key=request.key)
 
-    def resize(self, request: requests.ResizeVolume, fresh: str, fence: int) -> infos.VolumeInfo:
+    def resize(self, request: requests.ResizeVolume, fresh: str, fence: int) -> answers.VolumeInfo:
         """Give a volume another size; ``fresh`` names the new file where one is made."""
         with self.volumes.acting(fence, request.key, frees=request.shrink) as held:
             self.place.row()
             row = self.volumes.get(request.key)
             self.volumes.purge(request.key)
-            size_bytes, now_bytes = (
-                rounded(request.size_bytes),
-                self.volumes.describe(row.key, self.info).size_bytes,
-            )
+            size_bytes = rounded(request.size_bytes)
+            now_bytes = self.volumes.describe(row.key, self.info).size_bytes
             changes = size_bytes > now_bytes or (request.shrink and size_bytes < now_bytes)
             if changes:
                 self.grants.refuse_in_use(request.key)
@@ -206,11 +207,11 @@ class Volumes:
                 self._promises.take(held, size_bytes - now_bytes)
             if changes and row.size_bytes is not None:
                 return self.info(self._grown(row, size_bytes, fresh, fence))
-            with files.open_existing(self.volumes.data(row), writable=True) as file:
+            with mutations.open_existing(self.volumes.data(row), writable=True) as file:
                 if changes:
-                    files.truncate(file, size_bytes)
+                    mutations.truncate(file, size_bytes)
                 with after_the_fact(row.key):
-                    files.fsync_file(file)
+                    mutations.fsync_file(file)
             return self.info(row)
 
     def _grown(self, row: VolumeRow, size_bytes: int, fresh: str, fence: int) -> VolumeRow:
@@ -223,7 +224,7 @@ class Volumes:
 
     def revert(
         self, request: requests.RevertVolume, operation: str, fresh: str, fence: int
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         """Give a volume the bytes and the size of its snapshot; ``fresh`` names the new file."""
         source_lock = self.snapshots.lock(request.snapshot, shared=True)
         with self.volumes.acting(fence, request.key, source_lock) as held:
@@ -255,34 +256,28 @@ class Volumes:
         try:
             _filled(staged, changed, source, size_bytes)
             old = self.volumes.data(row)
-            files.publish(staged / changed.data, self.volumes.data(changed))
+            mutations.publish(staged / changed.data, self.volumes.data(changed))
             self.volumes.replace_row(row.key, changed)
         except BaseException:
             self.volumes.purge(row.key)
             raise
         with after_the_fact(row.key):
-            files.unlink(old)
-            files.fsync_directory(old.parent)
+            mutations.unlink(old)
+            mutations.fsync_directory(old.parent)
         return changed
 
     # Snapshots
 
     def create_snapshot(
         self, request: requests.CreateSnapshot, operation: str, fresh: str, fence: int
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         """Keep a volume's bytes as they are; whoever writes waits until they are kept."""
         volume_lock = self.volumes.lock(request.volume, shared=True)
         with self.snapshots.acting(fence, request.key, volume_lock) as held:
             self.place.allocating()
-            found = self.snapshots.find(request.key)
-            if found is not None:
-                if found.volume != request.volume:
-                    raise Conflict(
-                        f"the key is taken by a snapshot of volume {found.volume!r}",
-                        object=request.key,
-                    )
-                self.snapshots.purge(request.key)
-                return self.snapshots.describe(request.key, self.snapshot_info)
+            earlier_row = self.snapshots.find(request.key)
+            if earlier_row is not None:
+                return self._same_snapshot(earlier_row, request)
             volume = self.volumes.get(request.volume)
             self.volumes.refuse_late(held, fence, volume)
             row = SnapshotRow(
@@ -294,26 +289,40 @@ class Volumes:
                 format=volume.format,
                 size_bytes=volume.size_bytes,
             )
-            with quiet(volume, self.volumes.data(volume)) as file:
-                source = disks.opened(volume, file)
-                size_bytes = source.size_bytes
-                self._promises.take(held, size_bytes)
-                self.snapshots.put(request.key, lambda new: _filled(new, row, source, size_bytes))
+            self._keep_bytes(held, volume, row)
             return self.snapshot_info(row)
 
-    def delete_snapshot(self, request: requests.DeleteSnapshot, fence: int) -> infos.Gone:
+    def _same_snapshot(
+        self, row: SnapshotRow, request: requests.CreateSnapshot
+    ) -> answers.SnapshotInfo:
+        if row.volume != request.volume:
+            raise Conflict(
+                f"the key is taken by a snapshot of volume {row.volume!r}", object=request.key
+            )
+        self.snapshots.purge(request.key)
+        return self.snapshots.describe(request.key, self.snapshot_info)
+
+    def _keep_bytes(self, held: Locks, volume: VolumeRow, row: SnapshotRow) -> None:
+        # Until the copy is whole, or it would have one half of a write that is under way.
+        with quiet(volume, self.volumes.data(volume)) as file:
+            source = disks.opened(volume, file)
+            size_bytes = source.size_bytes
+            self._promises.take(held, size_bytes)
+            self.snapshots.put(row.key, lambda new: _filled(new, row, source, size_bytes))
+
+    def delete_snapshot(self, request: requests.DeleteSnapshot, fence: int) -> answers.Gone:
         """Delete a snapshot; nothing else needs it."""
         with self.snapshots.acting(fence, request.key, frees=True) as held:
             self.place.row()
             self._promises.give(held, self.snapshots.size_of(request.key, disks.size_of))
             self.snapshots.remove(request.key)
-            return infos.Gone(key=request.key)
+            return answers.Gone(key=request.key)
 
     # Access
 
     def grant(
         self, request: requests.Grant, operation: str, fresh: str, fence: int
-    ) -> infos.GrantInfo:
+    ) -> answers.GrantInfo:
         """Let an attached host use a volume; ``fresh`` is the grant's id."""
         with self.volumes.acting(fence, request.volume):
             store = self.place.allocating()
@@ -322,7 +331,7 @@ class Volumes:
             disks.check(row, data)
             return self.grants.grant(store, request, data, operation=operation, fresh=fresh)
 
-    def revoke(self, request: requests.Revoke, fence: int) -> infos.Gone:
+    def revoke(self, request: requests.Revoke, fence: int) -> answers.Gone:
         """Take a grant back; when this returns no call under it is at work any more."""
         with self.volumes.acting(fence, request.volume, frees=True):
             self.place.row()
@@ -331,7 +340,7 @@ class Volumes:
             with after_the_fact(request.volume), self._data_for_quiet(request.volume) as file:
                 if file is not None:
                     fcntl.flock(file.fd, fcntl.LOCK_EX)
-            return infos.Gone(key=request.volume)
+            return answers.Gone(key=request.volume)
 
     def is_quiet(self, volume: str) -> bool:
         """Whether nobody is in the middle of a call to a volume; so it is where there is none."""
@@ -344,13 +353,13 @@ class Volumes:
         return True
 
     @contextlib.contextmanager
-    def _data_for_quiet(self, volume: str) -> Iterator[files.OpenFile | None]:
+    def _data_for_quiet(self, volume: str) -> Iterator[mutations.OpenFile | None]:
         """A volume's file; ``None`` where there is none to wait for, absent or lost."""
         with contextlib.ExitStack() as stack:
-            file: files.OpenFile | None = None
+            file: mutations.OpenFile | None = None
             with contextlib.suppress(NotFound, Corrupt, FileNotFoundError, Strange):
                 path = self.volumes.data(self.volumes.get(volume))
-                file = stack.enter_context(files.open_existing(path))
+                file = stack.enter_context(mutations.open_existing(path))
             yield file
 
 
@@ -360,7 +369,7 @@ def rounded(size_bytes: int) -> int:
 
 
 @contextlib.contextmanager
-def quiet(row: DiskRow, path: TreePath) -> Iterator[files.OpenFile]:
+def quiet(row: DiskRow, path: TreePath) -> Iterator[mutations.OpenFile]:
     """A volume's file while nobody else is in the middle of a call to it."""
     with disks.existing(path, row.key) as file:
         fcntl.flock(file.fd, fcntl.LOCK_EX)
@@ -372,5 +381,5 @@ def _filled(folder: TreePath, row: D, source: OpenDisk | None, size_bytes: int) 
     return row
 
 
-def _figures(row: DiskRow, path: TreePath) -> infos.StatsInfo:
+def _figures(row: DiskRow, path: TreePath) -> answers.StatsInfo:
     return figures_of(path.regular(), row.size_bytes)

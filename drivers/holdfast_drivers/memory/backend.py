@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from holdfast.capabilities import AccessMode, ObjectKind
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.answers import StoreInfo, StoreState
+from holdfast.contract.capabilities import AccessMode, ObjectKind
+from holdfast.contract.errors import Denied, Unavailable
+from holdfast.contract.handles import ExtentHandle
+from holdfast.contract.requests import PartReference, Role, Source
 from holdfast.data import BlockIO, Extent, ExtentSpace
-from holdfast.errors import Denied, Unavailable
-from holdfast.handles import ExtentHandle
-from holdfast.infos import StoreInfo, StoreState
-from holdfast.requests import PartReference, Role, Source
-from holdfast.runtime import runtime
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.fences import Fences
 
@@ -158,29 +158,29 @@ class Backend(ExtentSpace):
     def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
         """The grant with this id, if it is still in force."""
         for store in self.stores.values():
-            for granted in store.grants.values():
-                if granted.id == identifier:
-                    return store, granted
+            for grant in store.grants.values():
+                if grant.id == identifier:
+                    return store, grant
         return None
 
-    def writable(self, granted: Granted) -> bool:
+    def writable(self, grant: Granted) -> bool:
         """Whether a grant allows writing."""
-        return granted.mode is not AccessMode.READ_ONLY
+        return grant.mode is not AccessMode.READ_ONLY
 
     def content_behind(self, token: str, *, write: bool) -> Content:
         """The content a token gives access to; ``Denied`` once its grant was revoked."""
         self.reach()
         grant, _, volume = token.partition(":")
-        found = self.grant_of(grant)
-        if found is None:
+        entry = self.grant_of(grant)
+        if entry is None:
             raise Denied(
                 "the grant of this handle has been revoked; grant and open the volume again",
                 object=volume,
             )
-        store, granted = found
-        if write and not self.writable(granted):
+        store, row = entry
+        if write and not self.writable(row):
             raise Denied("the grant of this handle is read-only", object=volume)
-        return store.volumes[granted.volume].content
+        return store.volumes[row.volume].content
 
     def object_behind(self, token: str, *, write: bool) -> Content:
         """The bytes of an object as content; objects are never written."""
@@ -218,8 +218,8 @@ class Backend(ExtentSpace):
     def served(self, method: str, namespace: str, key: str) -> bytes | None:
         """What a request that was admitted gives; ``None`` where the object is gone."""
         store = self.stores.get((Role.IMAGE, namespace))
-        found = store.objects.get(key) if store else None
-        return found.data if found and method == "GET" else None
+        row = store.objects.get(key) if store else None
+        return row.data if row and method == "GET" else None
 
     def block_io(self, handle: ExtentHandle) -> BlockIO:
         is_object = handle.token.startswith(f"{_OBJECT}:")

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -55,6 +55,7 @@ PRIMARY_CAPABILITIES: Final = PrimaryCapabilities(
         thin=True,
     ),
     access=AccessCapabilities(modes=tuple(AccessMode), hosts_max=8),
+    fences=True,
     stats=StatsCapabilities(volume=True),
     resize=ResizeCapabilities(shrink=True, online=True),
     snapshot=SnapshotCapabilities(
@@ -84,4 +85,5 @@ IMAGE_CAPABILITIES: Final = ImageCapabilities(
     range=RangeCapabilities(suffix=True),
     copy=CopyCapabilities(native=True),
     url=UrlCapabilities(expires_max_s=7 * 24 * 3600.0),
+    fences=True,
 )

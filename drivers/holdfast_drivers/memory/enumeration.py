@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from holdfast.infos import OwnedKind, OwnedThing
+from holdfast.contract.answers import OwnedKind, OwnedThing
 from holdfast_drivers.memory.backend import Store
+from holdfast_drivers.reported import owned_thing
 
 
 def owned_things(store: Store | None) -> Iterator[OwnedThing]:
@@ -12,46 +13,22 @@ def owned_things(store: Store | None) -> Iterator[OwnedThing]:
         return
     yield OwnedThing(kind=OwnedKind.STORE, id=store.id, key=store.name)
     for volume in list(store.volumes.values()):
-        yield OwnedThing(
-            kind=OwnedKind.VOLUME,
-            id=volume.id,
-            key=volume.key,
-            size_bytes=volume.content.size_bytes,
-            operation=volume.operation,
-        )
+        yield owned_thing(OwnedKind.VOLUME, volume, volume.content.size_bytes)
     for snapshot in list(store.snapshots.values()):
-        yield OwnedThing(
-            kind=OwnedKind.SNAPSHOT,
-            id=snapshot.id,
-            key=snapshot.key,
-            size_bytes=snapshot.content.size_bytes,
-            operation=snapshot.operation,
-        )
-    for granted in list(store.grants.values()):
+        yield owned_thing(OwnedKind.SNAPSHOT, snapshot, snapshot.content.size_bytes)
+    for grant in list(store.grants.values()):
         yield OwnedThing(
             kind=OwnedKind.GRANT,
-            id=granted.id,
-            key=f"{granted.volume}|{granted.host}",
-            operation=granted.operation,
+            id=grant.id,
+            key=f"{grant.volume}|{grant.host}",
+            operation=grant.operation,
         )
     yield from _owned_by_images(store)
 
 
 def _owned_by_images(store: Store) -> Iterator[OwnedThing]:
     for stored in list(store.objects.values()):
-        yield OwnedThing(
-            kind=OwnedKind.OBJECT,
-            id=stored.id,
-            key=stored.key,
-            size_bytes=len(stored.data),
-            operation=stored.operation,
-        )
+        yield owned_thing(OwnedKind.OBJECT, stored, len(stored.data))
     for upload in list(store.uploads.values()):
-        yield OwnedThing(
-            kind=OwnedKind.UPLOAD,
-            id=upload.id,
-            key=upload.upload,
-            size_bytes=sum(len(part.data) for part in upload.parts.values()),
-            unfinished=True,
-            operation=upload.operation,
-        )
+        sent_bytes = sum(len(part.data) for part in upload.parts.values())
+        yield owned_thing(OwnedKind.UPLOAD, upload, sent_bytes, key=upload.upload)

@@ -3,7 +3,8 @@
 import enum
 from typing import Final
 
-from holdfast.errors import Busy, Precondition
+from holdfast.contract.errors import Busy
+from holdfast_drivers.refusals import refuse_late
 
 KEPT_MAX: Final = 4096
 """How many are kept before half of them make room, the lowest first."""
@@ -36,17 +37,12 @@ class Fences:
         """
         if fence == 0:
             return
-        kept = self._kept.get((kind, key))
-        if kept is None:
+        highest = self._kept.get((kind, key))
+        if highest is None:
             if fence < self._floor:
                 raise Busy("many later calls were made since this one; try again", object=key)
-        elif fence < kept:
-            raise Precondition(
-                f"a later call was made on this {kind} ({kept}, this one is {fence}); it came too "
-                "late, and nothing was done",
-                object=key,
-                state="fenced",
-            )
+        else:
+            refuse_late(fence, highest, key, what=kind)
 
     def enter(self, kind: Fenced, key: str, fence: int) -> None:
         """Keep the fence of a call that may change an object, or refuse it as ``compare`` does."""
@@ -56,6 +52,6 @@ class Fences:
         self._kept[kind, key] = fence
         if len(self._kept) > KEPT_MAX:
             lowest = sorted(self._kept.items(), key=lambda item: item[1])[: KEPT_MAX // 2]
-            for name, kept in lowest:
+            for name, lowest_fence in lowest:
                 del self._kept[name]
-                self._floor = max(self._floor, kept)
+                self._floor = max(self._floor, lowest_fence)

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import xxhash
 
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Inspected, Inspector, Inventory
 from holdfast.data import block_hash, digest_of_hashes
-from holdfast.infos import OwnedKind
-from holdfast.requests import Role
-from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast_drivers.inspection.inventories import inventory_of
 from holdfast_drivers.memory.backend import Backend, Store
 from holdfast_drivers.memory.content import Content
 
@@ -31,10 +32,7 @@ class MemoryInspector(Inspector):
     async def inventory(self) -> Inventory:
         store = self._backend.stores.get(self._place)
         things = () if store is None else tuple(_things(store))
-        return Inventory(
-            things=tuple(sorted(things, key=lambda thing: (thing.kind, thing.key, thing.id))),
-            outside_digest=self._outside(),
-        )
+        return inventory_of(things, self._outside())
 
     def _outside(self) -> str:
         """A digest of every place that the testbed lent to nobody."""

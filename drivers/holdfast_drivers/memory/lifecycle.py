@@ -2,8 +2,10 @@
 
 import contextlib
 
-from holdfast import infos, requests
-from holdfast.errors import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import StoreState
+from holdfast.contract.errors import (
     DriverError,
     Exhausted,
     InUse,
@@ -12,15 +14,13 @@ from holdfast.errors import (
     Unauthenticated,
     Unavailable,
 )
-from holdfast.identity import check_adoptable, check_initialized
-from holdfast.infos import StoreState
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
+from holdfast.contract.identity import check_adoptable, check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.memory.backend import Backend, Store
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES, MemoryConfig
 from holdfast_drivers.memory.fences import Fenced
-from holdfast_drivers.memory.spaces import backend_of
+from holdfast_drivers.memory.find_backend import backend_of
 
 
 class MemoryLifeCycle(LifeCycle):
@@ -67,18 +67,18 @@ class MemoryLifeCycle(LifeCycle):
         store.fences.enter(Fenced.STORE, "", ctx.fence)
         return store
 
-    def info(self, store: Store) -> infos.StoreInfo:
+    def info(self, store: Store) -> answers.StoreInfo:
         """What is reported of a store."""
         return store.info()
 
-    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
+    def existing(self, store: Store, request: requests.InitializeStore) -> answers.StoreInfo:
         """The answer where the place is a store: the same one, or ``Conflict``."""
         check_initialized(store.info(), name=request.name, identity=request.identity)
         return self.info(store)
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         try:
             backend = self.backend()
         except Unavailable:
@@ -87,21 +87,21 @@ class MemoryLifeCycle(LifeCycle):
             raise Invalid(f"there is no memory space {self.config.space!r}") from None
         self.check_place()
         place = (self.role, self.config.namespace)
-        found = backend.stores.get(place)
-        if found is not None:
-            return self.existing(found, request)
+        existing_store = backend.stores.get(place)
+        if existing_store is not None:
+            return self.existing(existing_store, request)
         store = Store(runtime().new_id("store"), request.name, identity=request.identity)
         store.fences.enter(Fenced.STORE, "", ctx.fence)
         backend.stores[place] = store
         return self.info(store)
 
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
+    async def get(self, ctx: CallContext) -> answers.StoreInfo:
         store = self.found(self.backend())
         with contextlib.suppress(DriverError):  # a look that comes late sees the same as any other
             store.fences.enter(Fenced.STORE, "", ctx.fence)
         return self.info(store)
 
-    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> answers.StoreInfo:
         store = self.found(self.backend())
         store.fences.enter(Fenced.STORE, "", ctx.fence)
         check_adoptable(store.info(), driver_id=request.driver_id, identity=request.identity)
@@ -112,7 +112,7 @@ class MemoryLifeCycle(LifeCycle):
         """How many hosts may be attached; an image store has no limit."""
         return PRIMARY_CAPABILITIES.access.hosts_max if self.role is Role.PRIMARY else None
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         store = self.changing(ctx)
         most = self.hosts_max()
         if request.host not in store.hosts and most is not None and len(store.hosts) >= most:
@@ -130,7 +130,7 @@ class MemoryLifeCycle(LifeCycle):
                 holders=holders,
             )
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         store = self.changing(ctx)
         self.refuse_granted(store, request.host)
         store.hosts.discard(request.host)
@@ -140,14 +140,16 @@ class MemoryLifeCycle(LifeCycle):
         """Put the store into service or maintenance."""
         store.state = state
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
         store = self.changing(ctx)
         self.set_state(store, StoreState.MAINTENANCE)
         return self.info(store)
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         store = self.changing(ctx)
         self.set_state(store, StoreState.UP)
         return self.info(store)
@@ -161,7 +163,7 @@ class MemoryLifeCycle(LifeCycle):
         """Take the store with its tables out."""
         del backend.stores[self.role, self.config.namespace]
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
         backend = self.backend()
         store = backend.stores.get((self.role, self.config.namespace))
         if store is not None:
@@ -175,7 +177,7 @@ class MemoryLifeCycle(LifeCycle):
                     holders=holders,
                 )
             self.remove(backend)
-        return infos.Gone(key=self.config.namespace)
+        return answers.Gone(key=self.config.namespace)
 
 
 def backend_exists(config: MemoryConfig) -> bool:

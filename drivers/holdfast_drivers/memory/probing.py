@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast import requests
-from holdfast.errors import Unsupported
-from holdfast.infos import Absent, Answer, Done, Gone, PartInfo, ProbeResult, UploadInfo
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Answer, Done, Gone, PartInfo, ProbeResult, UploadInfo
+from holdfast.contract.errors import Unsupported
 from holdfast_drivers.memory.backend import Store
 from holdfast_drivers.memory.fences import Fenced
 
 if TYPE_CHECKING:
-    from holdfast_drivers.memory.image import MemoryImageDriver
-    from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+    from holdfast_drivers.memory.image_driver import MemoryImageDriver
+    from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 def _done_if(answer: Answer | None) -> ProbeResult:
@@ -48,10 +48,10 @@ def _probe_primary(
 ) -> ProbeResult:
     match request:
         case requests.CreateVolume(key=key):
-            found = store.volumes.get(key)
-            if found is None or not driver.compatible(found, request):
+            volume = store.volumes.get(key)
+            if volume is None or not driver.compatible(volume, request):
                 return Absent()
-            return Done(answer=driver.info(found))
+            return Done(answer=driver.info(volume))
         case requests.DeleteVolume(key=key):
             return _done_if(None if key in store.volumes else Gone(key=key))
         case requests.ResizeVolume() | requests.RevertVolume():
@@ -66,17 +66,17 @@ def _probe_dependent(
     """As above, for snapshots and grants."""
     match request:
         case requests.CreateSnapshot(key=key, volume=volume):
-            taken = store.snapshots.get(key)
-            if taken is None or taken.volume != volume:
+            snapshot = store.snapshots.get(key)
+            if snapshot is None or snapshot.volume != volume:
                 return Absent()
-            return Done(answer=driver.snapshot_info(taken))
+            return Done(answer=driver.snapshot_info(snapshot))
         case requests.DeleteSnapshot(key=key):
             return _done_if(None if key in store.snapshots else Gone(key=key))
         case requests.Grant(volume=volume, host=host, mode=mode):
-            granted = store.grants.get((volume, host))
-            if granted is None or granted.mode is not mode:
+            grant = store.grants.get((volume, host))
+            if grant is None or grant.mode is not mode:
                 return Absent()
-            return Done(answer=driver.grant_info(granted))
+            return Done(answer=driver.grant_info(grant))
         case requests.Revoke(volume=volume, host=host):
             return _done_if(None if (volume, host) in store.grants else Gone(key=volume))
         case _:
@@ -95,9 +95,9 @@ def _probe_change(
         snapshot = store.snapshots.get(request.snapshot)
         reached = snapshot is not None and volume.content.same_as(snapshot.content)
     else:
-        wanted = driver.rounded(request.size_bytes)
+        target = driver.rounded(request.size_bytes)
         size = volume.content.size_bytes
-        reached = size == wanted if request.shrink else size >= wanted
+        reached = size == target if request.shrink else size >= target
     return Done(answer=driver.info(volume)) if reached else Absent()
 
 
@@ -135,10 +135,10 @@ def _probe_image(driver: MemoryImageDriver, store: Store, request: requests.Requ
             same = part is not None and part.data == data
             return Done(answer=PartInfo(part=part.reference)) if part and same else Absent()
         case requests.CompleteUpload(upload=key):
-            made = driver.made_by(store, key)
-            if made is None or made.sha256 != request.sha256:
+            row = driver.made_by(store, key)
+            if row is None or row.sha256 != request.sha256:
                 return Absent()
-            return Done(answer=driver.info(made))
+            return Done(answer=driver.info(row))
         case requests.AbortUpload(upload=key):
             return _done_if(None if key in store.uploads else Gone(key=key))
         case requests.DeleteObject(key=key):

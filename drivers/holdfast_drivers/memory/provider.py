@@ -6,16 +6,16 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.errors import Unauthenticated
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
+from holdfast.contract.errors import Unauthenticated
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import InsideTestbed, Testbed, TestbedFactory, TestbedKind
 from holdfast_drivers.memory.backend import Backend
 from holdfast_drivers.memory.config import MemoryConfig
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.find_backend import backend_of
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
-from holdfast_drivers.memory.spaces import backend_of
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 from holdfast_drivers.memory.testbed import run_testbed
 
 
@@ -49,7 +49,7 @@ class MemoryProvider(Provider):
         yield self.life_cycle_type(_memory(config), role)
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
-        return {TestbedKind.EMBEDDED: self._testbed}
+        return {TestbedKind.EMBEDDED: InsideTestbed(self._testbed)}
 
     @asynccontextmanager
     async def _testbed(self, run: str) -> AsyncIterator[Testbed]:

@@ -1,23 +1,23 @@
 """The primary driver's snapshots: a copy of a volume's table of blocks, and the way back."""
 
-from holdfast import infos, requests
-from holdfast.errors import Conflict, Exhausted, Invalid
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Conflict, Exhausted, Invalid
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.listing import page_of
 from holdfast_drivers.memory.backend import Snapshot, Store, Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.fences import Fenced
-from holdfast_drivers.memory.rows import PrimaryRows
+from holdfast_drivers.memory.volume_rows import PrimaryRows
 
 
 class SnapshotVerbs(PrimaryRows):
     """Snapshot verbs and revert."""
 
-    def snapshot_info(self, snapshot: Snapshot) -> infos.SnapshotInfo:
+    def snapshot_info(self, snapshot: Snapshot) -> answers.SnapshotInfo:
         """What is reported of a snapshot."""
-        return infos.SnapshotInfo(
+        return answers.SnapshotInfo(
             key=snapshot.key,
             id=snapshot.id,
             volume=snapshot.volume,
@@ -30,18 +30,18 @@ class SnapshotVerbs(PrimaryRows):
 
     def existing_snapshot(
         self, store: Store, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo | None:
+    ) -> answers.SnapshotInfo | None:
         """The answer where the key is taken: the same snapshot, or ``Conflict``."""
-        found = store.snapshots.get(request.key)
-        if found is None:
+        snapshot = store.snapshots.get(request.key)
+        if snapshot is None:
             return None
-        if found.volume != request.volume:
+        if snapshot.volume != request.volume:
             raise Conflict("the key is taken by a snapshot of another volume", object=request.key)
-        return self.snapshot_info(found)
+        return self.snapshot_info(snapshot)
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         store = self.allocating_store()
         store.fences.enter(Fenced.SNAPSHOT, request.key, ctx.fence)
         existing = self.existing_snapshot(store, request)
@@ -69,18 +69,18 @@ class SnapshotVerbs(PrimaryRows):
 
     async def get_snapshot(
         self, ctx: CallContext, request: requests.GetSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         return self.snapshot_info(self.snapshot(self.store(), request.key))
 
     async def list_snapshots(
         self, ctx: CallContext, request: requests.ListSnapshots
-    ) -> infos.SnapshotPage:
+    ) -> answers.SnapshotPage:
         store = self.store()
         rows = store.snapshots.values()
         names = sorted(row.key for row in rows if request.volume in ("", row.volume))
         scope = f"{store.id} snapshots {request.volume}"
         page = page_of(names, scope, token=request.token, limit=request.limit)
-        return infos.SnapshotPage(
+        return answers.SnapshotPage(
             items=tuple(self.snapshot_info(store.snapshots[key]) for key in page.names),
             token=page.token,
         )
@@ -91,11 +91,11 @@ class SnapshotVerbs(PrimaryRows):
 
     async def delete_snapshot(
         self, ctx: CallContext, request: requests.DeleteSnapshot
-    ) -> infos.Gone:
+    ) -> answers.Gone:
         store = self.store()
         store.fences.enter(Fenced.SNAPSHOT, request.key, ctx.fence)
         self.remove_snapshot(store, request.key)
-        return infos.Gone(key=request.key)
+        return answers.Gone(key=request.key)
 
     def restore(self, volume: Volume, snapshot: Snapshot) -> None:
         """Give a volume the bytes and the size of its snapshot."""
@@ -103,7 +103,7 @@ class SnapshotVerbs(PrimaryRows):
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         store = self.store()
         store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
         volume = self.volume(store, request.key)

@@ -3,11 +3,18 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
+from holdfast.concurrency.runtime import RealRuntime, runtime
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import (
+    BackendIdentity,
+    BadConfig,
+    Fault,
+    Inspector,
+    Testbed,
+    TestbedKind,
+)
 from holdfast.data import BLOCK_BYTES, register_extent_space
-from holdfast.errors import ErrorKind
-from holdfast.requests import Role
-from holdfast.runtime import RealRuntime, runtime
-from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
 from holdfast_drivers.memory.backend import Backend, Store, Volume
 from holdfast_drivers.memory.config import MemoryConfig
 from holdfast_drivers.memory.content import Content

@@ -14,7 +14,7 @@ from socketserver import BaseServer, TCPServer
 from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
 
 _HERE: Final = "127.0.0.1"
 _PATIENCE_S: Final = 5.0
@@ -74,9 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: an address is a secret."""
 
     def _answer(self) -> None:
-        left = int(self.headers.get("Content-Length") or 0)
-        while left > 0 and (piece := self.rfile.read(min(left, _PIECE_BYTES))):
-            left -= len(piece)  # Unread, it would reset the connection before the answer arrives.
+        rest_bytes = int(self.headers.get("Content-Length") or 0)
+        while rest_bytes > 0 and (piece := self.rfile.read(min(rest_bytes, _PIECE_BYTES))):
+            rest_bytes -= len(
+                piece
+            )  # Unread, it would reset the connection before the answer arrives.
         status, data = self._found()
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(data)))

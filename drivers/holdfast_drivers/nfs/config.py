@@ -4,14 +4,14 @@ from typing import Final
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     ImageCapabilities,
     ListCapabilities,
     RangeCapabilities,
     UploadCapabilities,
 )
-from holdfast.errors import Invalid
-from holdfast.requests import KEY_MAX_BYTES
+from holdfast.contract.errors import Invalid
+from holdfast.contract.requests import KEY_MAX_BYTES
 from holdfast_drivers.nfs.libnfs import Address
 
 PART_MAX_BYTES: Final = 16 << 20
@@ -88,4 +88,5 @@ IMAGE_CAPABILITIES: Final = ImageCapabilities(
     ),
     list=ListCapabilities(page_max=1000),
     range=RangeCapabilities(),
+    fences=True,
 )

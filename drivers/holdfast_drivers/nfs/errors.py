@@ -4,7 +4,7 @@ import errno
 import socket
 from typing import Final
 
-from holdfast.errors import Busy, Denied, DriverError, Invalid, Unavailable, Unknown
+from holdfast.contract.errors import Busy, Denied, DriverError, Invalid, Unavailable, Unknown
 from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.nfs.libnfs import Address
 

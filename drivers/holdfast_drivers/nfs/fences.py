@@ -20,12 +20,12 @@ wants it. Blocking functions.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from typing import Final
 
-from holdfast.errors import Busy, Precondition
-from holdfast_drivers.local.errors import FULL
+from holdfast.contract.errors import Busy
+from holdfast_drivers.local.errors import whatever_is_full
 from holdfast_drivers.nfs.libnfs import Client
+from holdfast_drivers.refusals import refuse_late
 
 FENCES: Final = "fences"
 _BUCKETS: Final = 128
@@ -75,17 +75,18 @@ class Fences:
         digest = _digest(kind, key)
         own = f"{self._bucket(digest)}/{fenced(digest, fence)}"
         new = False
-        with _whatever_is_full(frees):
+        with whatever_is_full(frees):
             new = self._make(client, own)
+        # Entered before it is compared: of two at once at least one sees the other.
         try:
-            kept = self._compared(client, digest, kind, key, fence, new=new)
+            fences_of = self._compared(client, digest, kind, key, fence, new=new)
         except BaseException:
             if new:
                 client.discard(own)
             raise
-        if new or fence in kept.get(digest, ()):  # else nothing stands for the lower ones
-            with _whatever_is_full(frees):
-                self._trim(client, digest, fence, kept)
+        if new or fence in fences_of.get(digest, ()):  # else nothing stands for the lower ones
+            with whatever_is_full(frees):
+                self._trim(client, digest, fence, fences_of)
 
     def check(self, client: Client, kind: str, key: str, fence: int) -> None:
         """Refuse a call after which a later one has entered; as ``enter``, keeping nothing."""
@@ -123,19 +124,19 @@ class Fences:
 
     def _names(self, client: Client, digest: str) -> dict[str, list[int]]:
         """What is in a bucket: all fences of each digest, and of the floor, rising."""
-        found: dict[str, list[int]] = {}
+        fences_of: dict[str, list[int]] = {}
         with contextlib.suppress(FileNotFoundError):
             for name in client.entries(self._bucket(digest)):
-                found.setdefault(name.partition(".")[0], []).append(fence_in(name))
-        return {name: sorted(fences) for name, fences in found.items()}
+                fences_of.setdefault(name.partition(".")[0], []).append(fence_in(name))
+        return {name: sorted(fences) for name, fences in fences_of.items()}
 
     def _compared(
         self, client: Client, digest: str, kind: str, key: str, fence: int, *, new: bool = False
     ) -> dict[str, list[int]]:
         names = self._names(client, digest)
-        kept = names.get(digest, [])
-        refuse_late(fence, max(kept, default=0), key, what=kind)
-        known = any(one < fence or not new for one in kept)
+        fences = names.get(digest, [])
+        refuse_late(fence, max(fences, default=0), key, what=kind)
+        known = any(one < fence or not new for one in fences)
         if not known and fence < max(names.get(_FLOOR, [0])):
             raise Busy("many later calls were made since this one; try again", object=key)
         return names
@@ -150,6 +151,7 @@ class Fences:
         floors = names.get(_FLOOR, [])
         if lowest:
             floor = max(*floors, *(others[name] for name in lowest), 0)
+            # Before the fences that it stands for go: nobody may see neither.
             self._make(client, f"{bucket}/{fenced(_FLOOR, floor)}")
             floors = [*floors, floor]
         gone += [(name, one) for name in lowest for one in names[name]]
@@ -158,31 +160,6 @@ class Fences:
             client.discard(f"{bucket}/{fenced(name, one)}")
 
 
-def refuse_late(fence: int, kept: int, key: str, *, what: str = "thing") -> None:
-    """Refuse a call that is older than one that was made; 0 is no fence.
-
-    Raises:
-        Precondition: it came after a later call; nothing was done.
-    """
-    if fence and fence < kept:
-        raise Precondition(
-            f"a later call was made on this {what} ({kept}, this one is {fence}); it came too "
-            "late, and nothing was done",
-            object=key,
-            state="fenced",
-        )
-
-
 def _digest(kind: str, key: str) -> str:
     digest = hashlib.blake2b(f"{kind}\0{key}".encode(), digest_size=_DIGEST_BYTES).hexdigest()
     return f"{_APART}-{digest}" if kind == _APART else digest
-
-
-@contextlib.contextmanager
-def _whatever_is_full(frees: bool) -> Iterator[None]:
-    """Let a call go on that gives space back, where there was none for its fence."""
-    try:
-        yield
-    except OSError as error:
-        if not frees or error.errno not in FULL:
-            raise

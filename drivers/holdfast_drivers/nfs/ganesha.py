@@ -20,10 +20,10 @@ _ABSENT: Final = ("ServiceUnknown", "NameHasNoOwner", "Failed to open connection
 class GaneshaRefused(Exception):
     """ganesha answered with an error; ``active``: an export with this id is there already."""
 
-    def __init__(self, what: str, said: str) -> None:
-        super().__init__(f"nfs-ganesha refuses to {what}: {said}")
-        self.active = "already active" in said
-        self.unknown = "not found" in said
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(f"nfs-ganesha refuses to {what}: {text}")
+        self.active = "already active" in text
+        self.unknown = "not found" in text
 
 
 class GaneshaUnreachable(Exception):
@@ -93,8 +93,8 @@ class Ganesha:
 
     def exports(self) -> dict[int, str]:
         """The pseudo path of every export, by its number."""
-        said = self._call("show exports", "ShowExports")
-        return {int(number): pseudo for number, pseudo in _EXPORT.findall(said)}
+        answer = self._call("show exports", "ShowExports")
+        return {int(number): pseudo for number, pseudo in _EXPORT.findall(answer)}
 
     def add(self, file: Path, number: int) -> None:
         """Serve an export that a file describes."""
@@ -130,17 +130,17 @@ class Ganesha:
             *arguments,
         ]
         try:
-            done = subprocess.run(argv, capture_output=True, check=False, text=True)  # noqa: S603 - no shell
+            result = subprocess.run(argv, capture_output=True, check=False, text=True)  # noqa: S603 - no shell
         except FileNotFoundError:
             raise GaneshaUnreachable("dbus-send is not installed", absent=True) from None
-        if done.returncode == 0:
-            return done.stdout
-        said = " ".join(done.stderr.split())
-        if any(word in said for word in _ABSENT):
-            raise GaneshaUnreachable(f"nfs-ganesha is not on the D-Bus: {said}", absent=True)
-        if "NoReply" in said or "Disconnected" in said:
-            raise GaneshaUnreachable(f"nfs-ganesha gave no answer: {said}", absent=False)
-        raise GaneshaRefused(what, said)
+        if result.returncode == 0:
+            return result.stdout
+        text = " ".join(result.stderr.split())
+        if any(word in text for word in _ABSENT):
+            raise GaneshaUnreachable(f"nfs-ganesha is not on the D-Bus: {text}", absent=True)
+        if "NoReply" in text or "Disconnected" in text:
+            raise GaneshaUnreachable(f"nfs-ganesha gave no answer: {text}", absent=False)
+        raise GaneshaRefused(what, text)
 
 
 def _is_open(link: Path, inode: tuple[int, int]) -> bool:

@@ -6,19 +6,19 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.ports import ImageDriver, LifeCycle, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.ports import ImageDriver, LifeCycle, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.nfs.config import NfsImageConfig
-from holdfast_drivers.nfs.image import NfsImageDriver
+from holdfast_drivers.nfs.image_driver import NfsImageDriver
 from holdfast_drivers.nfs.image_testbed import nfs_image_testbed
 from holdfast_drivers.nfs.lifecycle import NfsImageLifeCycle
 from holdfast_drivers.nfs.objects import Objects
 from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.session import open_session
-from holdfast_drivers.nfs.shelves import Shelves
+from holdfast_drivers.nfs.store_folder import Shelves
 from holdfast_drivers.nfs.uploads import Uploads
-from holdfast_drivers.servers.specs import BackendServer, NeedsServers
+from holdfast_drivers.servers.server_specs import BackendServer, NeedsServers
 
 
 class NfsImageProvider(Provider, NeedsServers):

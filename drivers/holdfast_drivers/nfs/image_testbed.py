@@ -1,15 +1,20 @@
 """The testbed of image stores: one exported folder, in it a sandbox of its own for every store."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
-import msgspec
-
-from holdfast.errors import ErrorKind
-from holdfast.requests import Role
-from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import (
+    BackendIdentity,
+    BadConfig,
+    Fault,
+    Inspector,
+    Testbed,
+    TestbedKind,
+)
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.inspector import Inside, NfsInspector
@@ -22,7 +27,8 @@ from holdfast_drivers.nfs.server import (
     exports,
     fault_in_force,
 )
-from holdfast_drivers.servers.servers import Server
+from holdfast_drivers.servers.running_servers import Server
+from holdfast_drivers.servers.wrong_settings import WrongSetting, bad_configs
 
 _SIZE: Final = "768M"
 _MAKE_S: Final = 10.0
@@ -75,30 +81,7 @@ class NfsImageTestbed(Testbed):
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
         """Addresses, exports, folders and users that cannot be."""
         good = self.config(role, namespace)
-        replace = msgspec.structs.replace
-        invalid, denied = (ErrorKind.INVALID,), (ErrorKind.DENIED,)
-        changed = {
-            "no address": (replace(good, server=""), invalid),
-            "an unknown name": (replace(good, server="storage.invalid"), invalid),
-            "an address where no NFS server is": (
-                replace(good, server="127.53.255.254"),
-                (ErrorKind.UNAVAILABLE,),
-            ),
-            "another export": (replace(good, export="/exports"), denied),
-            "an export that is no absolute path": (replace(good, export="export"), invalid),
-            "a folder that is missing": (replace(good, folder=f"{good.folder}/missing"), invalid),
-            "a folder outside of the export": (replace(good, folder="../export"), invalid),
-            "a file in place of a folder": (
-                replace(good, folder=good.folder.replace("/root", "/decoy")),
-                invalid,
-            ),
-            "a user who may not write": (replace(good, uid=65534, gid=65534), denied),
-            "a user that is no number": (replace(good, uid=-1), invalid),
-        }
-        return tuple(
-            BadConfig(name=name, config=config, expected=expected)
-            for name, (config, expected) in changed.items()
-        )
+        return bad_configs(good, _wrong_settings(good.folder))
 
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Reads the namespace's folder inside the container."""
@@ -114,6 +97,21 @@ class NfsImageTestbed(Testbed):
         """Remove the namespace's sandbox with all that is in it."""
         self._made.discard(self._sandbox(role, namespace))
         await self._inside.ask(do="remove", folder=f"{EXPORT}/{self._sandbox(role, namespace)}")
+
+
+def _wrong_settings(folder: str) -> Iterator[WrongSetting]:
+    invalid, denied = (ErrorKind.INVALID,), (ErrorKind.DENIED,)
+    nowhere = {"server": "127.53.255.254"}
+    yield "no address", {"server": ""}, invalid
+    yield "an unknown name", {"server": "storage.invalid"}, invalid
+    yield "an address where no NFS server is", nowhere, (ErrorKind.UNAVAILABLE,)
+    yield "another export", {"export": "/exports"}, denied
+    yield "an export that is no absolute path", {"export": "export"}, invalid
+    yield "a folder that is missing", {"folder": f"{folder}/missing"}, invalid
+    yield "a folder outside of the export", {"folder": "../export"}, invalid
+    yield "a file in place of a folder", {"folder": folder.replace("/root", "/decoy")}, invalid
+    yield "a user who may not write", {"uid": 65534, "gid": 65534}, denied
+    yield "a user that is no number", {"uid": -1}, invalid
 
 
 def make_sandbox(server: str, sandbox: str) -> None:

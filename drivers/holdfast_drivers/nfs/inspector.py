@@ -6,23 +6,22 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.infos import OwnedKind
-from holdfast.requests import Role
-from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Inspector, Inventory
+from holdfast_drivers.inspection.inside_process import InsideProcess
+from holdfast_drivers.inspection.inventories import inspected, inventory_of
+from holdfast_drivers.inspection.readers.seen import Seen
+from holdfast_drivers.inspection.sent_program import sent_program
 from holdfast_drivers.nfs.server import Storage
-from holdfast_drivers.servers.servers import Server
-from holdfast_drivers.storage_host.inside_process import InsideProcess
+from holdfast_drivers.servers.running_servers import Server
 
-_PARTS: Final = ("inside_disks.py", "inside.py")
 _LOOKS: Final = 50
 
 
 def program() -> str:
-    """What is run in the storage host, where there is no package of ours: both files as one."""
-    texts = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PARTS)
-    lines = (line for text in texts for line in text.splitlines())
-    return "\n".join(line for line in lines if not line.startswith("from holdfast_drivers"))
+    """What is run in the storage host, where there is no package of ours."""
+    return sent_program(Path(__file__).with_name("inspection.py"))
 
 
 class Inside:
@@ -67,19 +66,5 @@ class NfsInspector(Inspector):
             told = await self._inside.ask(**self._question)
         else:
             raise EnvironmentUnavailable(f"the store never stood still: {told['again']}")
-        things = sorted(
-            map(_inspected, told["things"]), key=lambda one: (one.kind, one.key, one.id)
-        )
-        return Inventory(things=tuple(things), outside_digest=told["outside"])
-
-
-def _inspected(told: Mapping[str, Any]) -> Inspected:
-    return Inspected(
-        kind=OwnedKind(told["kind"]),
-        key=told["key"],
-        id=told.get("id", ""),
-        size_bytes=told.get("size_bytes", 0),
-        digest=told.get("digest", ""),
-        detail=told.get("detail", ""),
-        unfinished=told.get("unfinished", False),
-    )
+        things = (inspected(Seen(**one)) for one in told["things"])
+        return inventory_of(things, told["outside"])

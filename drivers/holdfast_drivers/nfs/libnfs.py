@@ -13,12 +13,12 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast.capabilities import BYTES_MAX
-from holdfast.trees import RECORD_MAX_BYTES, strange
+from holdfast.contract.capabilities import BYTES_MAX
+from holdfast.files.trees import RECORD_MAX_BYTES, strange
 from holdfast_drivers.nfs import library
 
 _PORTMAPPER: Final = 111
@@ -27,6 +27,7 @@ _SYN_COUNT: Final = 2
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _NO_TIME_S: Final = 0.05
+_LOOKS: Final = 8
 _SLACK_BYTES: Final = 1 << 20
 _FORMAT: Final = 0o170000
 _FOLDER: Final = 0o040000
@@ -73,18 +74,18 @@ class File:
 
     def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
         """Up to this many bytes; fewer only at the end of the file."""
-        found = bytearray()
-        while len(found) < length_bytes:
-            wanted = min(self._client.read_max_bytes, length_bytes - len(found))
-            buffer = ctypes.create_string_buffer(wanted)
+        data = bytearray()
+        while len(data) < length_bytes:
+            size = min(self._client.read_max_bytes, length_bytes - len(data))
+            buffer = ctypes.create_string_buffer(size)
             with self._explained(0):
                 count = self._client.call(
-                    "nfs_pread", self._path, self._handle, offset_bytes + len(found), wanted, buffer
+                    "nfs_pread", self._path, self._handle, offset_bytes + len(data), size, buffer
                 )
-            found += buffer.raw[:count]
+            data += buffer.raw[:count]
             if count == 0:
                 break
-        return bytes(found)
+        return bytes(data)
 
     def write_at(self, offset_bytes: int, data: bytes) -> None:
         """Write all of ``data``; ``sync`` makes it durable."""
@@ -121,9 +122,37 @@ class File:
 
     def status(self) -> Status:
         """What the server says of the file now."""
-        found = library.Stat()
-        self._client.call("nfs_fstat64", self._path, self._handle, ctypes.byref(found))
-        return _status(found)
+        status = library.Stat()
+        self._client.call("nfs_fstat64", self._path, self._handle, ctypes.byref(status))
+        return _status(status)
+
+
+T = TypeVar("T")
+
+
+class StaysStale(OSError):
+    """A file handle that was stale at each of several looks."""
+
+
+def until_fresh(look: Callable[[], T]) -> T:
+    """What ``look`` sees, looked again where that was replaced or removed under it.
+
+    A server that calls everything stale is heard after a few looks, however they are nested.
+
+    Raises:
+        StaysStale: it was stale each time.
+    """
+    for number in range(1, _LOOKS + 1):
+        try:
+            return look()
+        except StaysStale:
+            raise
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            if number == _LOOKS:
+                raise StaysStale(error.errno, error.strerror, error.filename) from error
+    raise AssertionError("there is a last look")
 
 
 class Client:
@@ -183,9 +212,9 @@ class Client:
         return os.fsencode(path)
 
     def _refuse_link(self, path: str) -> None:
-        found = library.Stat()
-        self.call("nfs_lstat64", path, os.fsencode(path), ctypes.byref(found))
-        if found.mode & _FORMAT == _LINK:
+        status = library.Stat()
+        until_fresh(lambda: self.call("nfs_lstat64", path, os.fsencode(path), ctypes.byref(status)))
+        if status.mode & _FORMAT == _LINK:
             raise strange(path, "there is a symbolic link in the place of a folder")
 
     def close(self) -> None:
@@ -209,17 +238,17 @@ class Client:
         return result
 
     def _error(self, number: int, path: str, *, data: bool) -> OSError:
-        said = (self._library.nfs_get_error(self._context) or b"").decode(errors="replace")
+        text = (self._library.nfs_get_error(self._context) or b"").decode(errors="replace")
         if number == errno.EINTR:
             return OSError(errno.ETIMEDOUT, "the NFS server did not answer in time", path)
-        if number == errno.EFAULT and "not accepted" in said:  # by the export's list of clients
+        if number == errno.EFAULT and "not accepted" in text:  # by the export's list of clients
             return OSError(errno.EACCES, "the NFS server does not accept this client", path)
-        if number == errno.EIO and "NFS3ERR" not in said and "MNT3ERR" not in said:
+        if number == errno.EIO and "NFS3ERR" not in text and "MNT3ERR" not in text:
             return OSError(errno.ECONNRESET, "the connection to the NFS server broke", path)
         if (
             number == errno.EFAULT and not data
         ):  # libnfs has no number for what happened, only words
-            return OSError(errno.ECONNRESET, f"libnfs: {said}", path)
+            return OSError(errno.ECONNRESET, f"libnfs: {text}", path)
         return OSError(number, os.strerror(number), path)
 
     # Files
@@ -262,9 +291,10 @@ class Client:
 
     def status(self, path: str) -> Status:
         """What the server says of a path."""
-        found = library.Stat()
-        self.call("nfs_lstat64", path, self._plain(path), ctypes.byref(found))
-        return _status(found)
+        status = library.Stat()
+        # The path is looked up first and then what was found is asked, which may be gone by then.
+        until_fresh(lambda: self.call("nfs_lstat64", path, self._plain(path), ctypes.byref(status)))
+        return _status(status)
 
     def exists(self, path: str) -> bool:
         """Whether there is anything under this path."""
@@ -279,16 +309,16 @@ class Client:
         folder = ctypes.c_void_p()
         self._plain(f"{path}/.")  # the folder itself is none either
         self.call("nfs_opendir", path, os.fsencode(path), ctypes.byref(folder))
-        found: dict[str, Status] = {}
+        entries: dict[str, Status] = {}
         try:
             while pointer := self._library.nfs_readdir(self._context, folder):
                 entry = library.Entry.from_address(pointer)
                 name = entry.name.decode(errors="surrogateescape")
                 if name not in {".", ".."}:
-                    found[name] = _status_of(entry.mode, entry.size, entry.used)
+                    entries[name] = _status_of(entry.mode, entry.size, entry.used)
         finally:
             self._library.nfs_closedir(self._context, folder)
-        return found
+        return entries
 
     def mkdir(self, path: str) -> None:
         """A new folder."""
@@ -322,18 +352,18 @@ class Client:
 
     def space(self, path: str) -> Space:
         """The figures of the export's file system."""
-        found = library.Space()
-        self.call("nfs_statvfs64", path, self._plain(path), ctypes.byref(found))
-        unit = found.frsize or found.bsize
+        space = library.Space()
+        self.call("nfs_statvfs64", path, self._plain(path), ctypes.byref(space))
+        unit = space.frsize or space.bsize
         # An export of another network's file system may say that it has 16 EiB.
         return Space(
-            total_bytes=min(found.blocks * unit, BYTES_MAX),
-            free_bytes=min(found.bavail * unit, BYTES_MAX),
+            total_bytes=min(space.blocks * unit, BYTES_MAX),
+            free_bytes=min(space.bavail * unit, BYTES_MAX),
         )
 
 
-def _status(found: library.Stat) -> Status:
-    return _status_of(found.mode, found.size, found.used or found.blocks * 512)
+def _status(status: library.Stat) -> Status:
+    return _status_of(status.mode, status.size, status.used or status.blocks * 512)
 
 
 def _status_of(mode: int, size_bytes: int, used_bytes: int) -> Status:

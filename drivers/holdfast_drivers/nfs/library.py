@@ -4,7 +4,7 @@ import ctypes
 import ctypes.util
 from typing import Any, Final
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 
 _pointer = ctypes.c_void_p
 _text = ctypes.c_char_p
@@ -93,8 +93,8 @@ def _load() -> ctypes.CDLL:
             "libnfs is missing: install the package libnfs13 (or libnfs-utils)"
         ) from None
     for function, (result, arguments) in _SIGNATURES.items():
-        found = getattr(library, function)
-        found.restype, found.argtypes = result, arguments
+        symbol = getattr(library, function)
+        symbol.restype, symbol.argtypes = result, arguments
     return library
 
 

@@ -11,20 +11,20 @@ from typing import Final
 
 import msgspec
 
-from holdfast import requests
-from holdfast.errors import Busy, InUse, Invalid, NotFound, Precondition
-from holdfast.identity import check_adoptable, check_initialized
-from holdfast.infos import Gone, StoreInfo
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo
+from holdfast.contract.errors import Busy, InUse, Invalid, NotFound, Precondition
+from holdfast.contract.identity import check_adoptable, check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.local.errors import FULL
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.nfs.fences import Fences, fence_in, fenced
 from holdfast_drivers.nfs.libnfs import Client
 from holdfast_drivers.nfs.objects import settle_objects
 from holdfast_drivers.nfs.session import Session
-from holdfast_drivers.nfs.shelves import (
+from holdfast_drivers.nfs.store_folder import (
     FOLDERS,
     MAINTENANCE,
     STORE,
@@ -97,21 +97,21 @@ class NfsImageLifeCycle(LifeCycle):
             elif name.startswith(_STAGED):
                 client.discard(path)
         state = state_of(shelves.names(client, shelves.folder))
-        wanted = fenced(state.partition(".")[0] or WORKING, fence)
-        if fence and state != wanted:
-            self._rename_state(client, state, wanted)
+        new = fenced(state.partition(".")[0] or WORKING, fence)
+        if fence and state != new:
+            self._rename_state(client, state, new)
 
-    def _rename_state(self, client: Client, found: str, wanted: str) -> None:
+    def _rename_state(self, client: Client, current: str, new: str) -> None:
         """Have the state of a store said by another name; another call may be quicker."""
         folder = self._shelves.folder
         with contextlib.suppress(FileNotFoundError, FileExistsError):
-            if found:
-                client.rename(f"{folder}/{found}", f"{folder}/{wanted}")
+            if current:
+                client.rename(f"{folder}/{current}", f"{folder}/{new}")
                 return
             try:
-                client.write_new(f"{folder}/{wanted}", b"")
+                client.write_new(f"{folder}/{new}", b"")
             except OSError as error:  # a full store from before can still be emptied
-                if error.errno not in FULL or not wanted.startswith(WORKING):
+                if error.errno not in FULL or not new.startswith(WORKING):
                     raise
 
     def _build(self, client: Client, row: StoreRow, fence: int) -> StoreRow:
@@ -231,9 +231,9 @@ class NfsImageLifeCycle(LifeCycle):
     def _take_host(self, client: Client, path: str, fence: int) -> None:
         """Detach a host, unless a later call came in between, which is told that it is attached."""
         name = path.rpartition("/")[2].partition(".")[0]
-        taken = f"{self._shelves.staging}/{_TAKEN_HOST}{name}.{fence:016x}"
+        aside = f"{self._shelves.staging}/{_TAKEN_HOST}{name}.{fence:016x}"
         with contextlib.suppress(FileNotFoundError):
-            client.rename(path, taken)
+            client.rename(path, aside)
         late: Precondition | Busy | None = None
         with after_the_fact(name):
             try:
@@ -241,8 +241,8 @@ class NfsImageLifeCycle(LifeCycle):
             except (Precondition, Busy) as error:
                 late = error
                 with contextlib.suppress(FileNotFoundError):
-                    client.rename(taken, path)
-            client.discard(taken)
+                    client.rename(aside, path)
+            client.discard(aside)
         if late is not None:
             raise late
 
@@ -261,13 +261,14 @@ class NfsImageLifeCycle(LifeCycle):
         """
         self._shelves.in_service(client)
         self._enter(client, fence)
-        folder, wanted = self._shelves.folder, fenced(state, fence)
+        folder, new = self._shelves.folder, fenced(state, fence)
         for _ in range(_ATTEMPTS):
-            found = state_of(self._shelves.names(client, folder))
-            if found == wanted or (not fence and found.startswith(state)):
+            current = state_of(self._shelves.names(client, folder))
+            if current == new or (not fence and current.startswith(state)):
                 return self._shelves.info(client)
+            # As late as can be: a later call may have entered while the names were read.
             self._shelves.fences.check(client, _STORE, "", fence)
-            self._rename_state(client, found, wanted)
+            self._rename_state(client, current, new)
         raise Busy("others change the store all the time; try again")
 
     async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> StoreInfo:
@@ -275,13 +276,13 @@ class NfsImageLifeCycle(LifeCycle):
         return await self._session.run(ctx, "", self._adopt, request, fresh, ctx.fence)
 
     def _adopt(
-        self, client: Client, asked: requests.AdoptStore, fresh: str, fence: int
+        self, client: Client, request: requests.AdoptStore, fresh: str, fence: int
     ) -> StoreInfo:
         self._shelves.in_service(client)
         self._enter(client, fence)
-        found = self._shelves.info(client)
-        check_adoptable(found, driver_id=asked.driver_id, identity=asked.identity)
-        row = msgspec.structs.replace(self._shelves.row(client), identity=asked.identity)
+        info = self._shelves.info(client)
+        check_adoptable(info, driver_id=request.driver_id, identity=request.identity)
+        row = msgspec.structs.replace(self._shelves.row(client), identity=request.identity)
         with self._shelves.building(client, "store", "", fresh) as staged:
             client.write_new(staged, msgspec.json.encode(row))
             self._shelves.fences.check(client, _STORE, "", fence)
@@ -318,16 +319,16 @@ class NfsImageLifeCycle(LifeCycle):
         """What is in a store; a host that is attached keeps it, too, and so does what a call that
         may be late has taken.
         """
-        found: list[str] = []
+        holders: list[str] = []
         for shelf in ("objects", "uploads", "hosts"):
             with contextlib.suppress(FileNotFoundError):
                 names = sorted(client.entries(f"{folder}/{shelf}"))
-                found += [f"{shelf}/{name.partition('.')[0]}" for name in names]
+                holders += [f"{shelf}/{name.partition('.')[0]}" for name in names]
         with contextlib.suppress(FileNotFoundError):
             staged = client.entries(f"{folder}/staging")
             for kind in ("object", "upload"):
-                found += [f"{kind}s/{name}" for name in taken_in(staged, kind)]
-        return tuple(found)
+                holders += [f"{kind}s/{name}" for name in taken_in(staged, kind)]
+        return tuple(holders)
 
     def _refuse_in_use(self, client: Client, folder: str, name: str) -> None:
         holders = self._holders(client, folder)

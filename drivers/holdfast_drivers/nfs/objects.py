@@ -6,7 +6,6 @@ footer of 16 bytes with the JSON's length and a mark. The whole is a multiple of
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import struct
@@ -15,18 +14,18 @@ from typing import Final
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt, NotFound, OutOfRange
-from holdfast.handles import BlockNodeHandle, FileHandle, Handle
-from holdfast.trees import Strange
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt, NotFound, OutOfRange
+from holdfast.contract.handles import BlockNodeHandle, FileHandle, Handle
+from holdfast.files.trees import Strange
 from holdfast_drivers.listing import key_page
 from holdfast_drivers.local.errors import driver_error
 from holdfast_drivers.local.names import key_of, name_of, shown
 from holdfast_drivers.nfs.config import NfsImageConfig
-from holdfast_drivers.nfs.fences import refuse_late
-from holdfast_drivers.nfs.libnfs import Client, File
-from holdfast_drivers.nfs.shelves import Shelves, Unreadable, again, apart
+from holdfast_drivers.nfs.libnfs import Client, File, until_fresh
+from holdfast_drivers.nfs.store_folder import Shelves, Unreadable, again, apart
+from holdfast_drivers.refusals import refuse_late
 from holdfast_drivers.reported import object_info
 
 SECTOR_BYTES: Final = 512
@@ -51,7 +50,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     upload_id: str
     fence: int = 0
 
-    def info(self) -> infos.ObjectInfo:
+    def info(self) -> answers.ObjectInfo:
         """What is reported of the object."""
         return object_info(self)
 
@@ -118,18 +117,18 @@ class Objects:
 
     def look(self, client: Client, key: str) -> ObjectRow:
         """The record of the object under a key, or ``NotFound``."""
-        found = self.current(client, key)
-        if found is None:
+        row = self.current(client, key)
+        if row is None:
             raise self._absent(client, key)
-        return found
+        return row
 
     def current(self, client: Client, key: str) -> ObjectRow | None:
         """As ``find``, also where a late call has taken it; it may be back by the second look."""
-        found = _settled_find(self, client, key)
-        if found is None:
+        row = _settled_find(self, client, key)
+        if row is None:
             self._settle(client, key)
-            found = _settled_find(self, client, key)
-        return found
+            row = _settled_find(self, client, key)
+        return row
 
     def exists(self, client: Client, key: str) -> bool:
         """Whether there is anything under a key, also where a late call is about to take it."""
@@ -148,22 +147,22 @@ class Objects:
 
     def all_keys(self, client: Client) -> list[str]:
         """All keys, in byte order."""
-        found: list[str] = []
+        keys: list[str] = []
         for name in self.shelves.names(client, self.shelves.objects):
             key = key_of(name)
             if key is None:
                 row = self._apart(client, name)
                 key = row.key if isinstance(row, ObjectRow) else None
             if key is not None:
-                found.append(key)
-        return sorted(found, key=str.encode)
+                keys.append(key)
+        return sorted(keys, key=str.encode)
 
     def survey(self, client: Client) -> Iterator[ObjectRow | Unreadable]:
         """All records, in order of their names, and what cannot be read among them."""
         for name in sorted(self.shelves.names(client, self.shelves.objects)):
-            found = self._apart(client, name)
-            if found is not None:
-                yield found
+            entry = self._apart(client, name)
+            if entry is not None:
+                yield entry
 
     def _apart(self, client: Client, name: str) -> ObjectRow | Unreadable | None:
         return apart("objects", name, lambda: self._recorded(client, name))
@@ -182,16 +181,16 @@ class Objects:
 
     def made_by(self, client: Client, request: requests.CompleteUpload) -> ObjectRow | None:
         """The object that this completion of an upload made, while it is there."""
-        wanted = request.upload, request.size_bytes, request.sha256
+        properties = request.upload, request.size_bytes, request.sha256
         for last in (False, True):
             for row in self.rows(client):
-                if (row.upload, row.size_bytes, row.sha256) == wanted:
+                if (row.upload, row.size_bytes, row.sha256) == properties:
                     return row
             if not last:
                 settle_objects(client, self.shelves)
         return None
 
-    def head(self, client: Client, request: requests.HeadObject) -> infos.ObjectInfo:
+    def head(self, client: Client, request: requests.HeadObject) -> answers.ObjectInfo:
         """What is recorded of an object."""
         return self.look(client, request.key).info()
 
@@ -223,7 +222,7 @@ class Objects:
             blockdev=json.dumps(description), size_bytes=row.size_bytes, read_only=True
         )
 
-    def get(self, client: Client, request: requests.GetObject) -> infos.ObjectData:
+    def get(self, client: Client, request: requests.GetObject) -> answers.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""
         for last in (False, True):
             with contextlib.suppress(NotFound):
@@ -232,7 +231,7 @@ class Objects:
                 self._settle(client, request.key)
         raise self._absent(client, request.key)
 
-    def _read(self, client: Client, request: requests.GetObject) -> infos.ObjectData | None:
+    def _read(self, client: Client, request: requests.GetObject) -> answers.ObjectData | None:
         path = self.path(request.key)
         try:
             with client.open(path) as file:
@@ -243,14 +242,14 @@ class Objects:
             return None
         if length == row.size_bytes and hashlib.sha256(data).hexdigest() != row.sha256:
             raise Corrupt(f"{path} is damaged: another SHA-256", object=row.key)
-        return infos.ObjectData(object=row.info(), offset_bytes=offset, data=data)
+        return answers.ObjectData(object=row.info(), offset_bytes=offset, data=data)
 
-    def list(self, client: Client, request: requests.ListObjects) -> infos.ObjectPage:
+    def list(self, client: Client, request: requests.ListObjects) -> answers.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = self.shelves.row(client)
         page = key_page(self.all_keys(client), store.id, request)
         rows = (self._apart(client, name_of(key)) for key in page.keys)
-        return infos.ObjectPage(
+        return answers.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=page.prefixes,
             token=page.token,
@@ -262,29 +261,29 @@ class Objects:
         self._settle(client, key)
         if fence:
             with contextlib.suppress(Corrupt):  # a damaged one can go
-                found = _settled_find(self, client, key)
-                refuse_late(fence, found.fence if found is not None else 0, key, what="object")
+                row = _settled_find(self, client, key)
+                refuse_late(fence, row.fence if row is not None else 0, key, what="object")
         self.shelves.purge(client, "object", key)
 
-    def delete(self, client: Client, request: requests.DeleteObject, fence: int) -> infos.Gone:
+    def delete(self, client: Client, request: requests.DeleteObject, fence: int) -> answers.Gone:
         """Delete an object, and what killed calls left under its key."""
         self.shelves.in_service(client)
         self.enter(client, request.key, fence, frees=True)
         path = self.path(request.key)
         self.shelves.take(client, path, "object", request.key, fence=fence, own=_fence_of)
-        return infos.Gone(key=request.key)
+        return answers.Gone(key=request.key)
 
-    def stats(self, client: Client) -> infos.StatsInfo:
+    def stats(self, client: Client) -> answers.StatsInfo:
         """What the export's file system has, and what the objects in it occupy."""
         names = self.shelves.names(client, self.shelves.objects).values()
-        found = [status for status in names if status.is_file]
+        files = [status for status in names if status.is_file]
         space = client.space(self.shelves.folder)
-        used_bytes = sum(status.used_bytes for status in found)
-        return infos.StatsInfo(
+        used_bytes = sum(status.used_bytes for status in files)
+        return answers.StatsInfo(
             total_bytes=space.total_bytes,
             used_bytes=min(used_bytes, space.total_bytes),
-            allocated_bytes=sum(status.size_bytes for status in found),
-            objects=len(found),
+            allocated_bytes=sum(status.size_bytes for status in files),
+            objects=len(files),
         )
 
 
@@ -306,12 +305,7 @@ def _key_of(client: Client, path: str) -> str:
 
 def _settled_find(objects: Objects, client: Client, key: str) -> ObjectRow | None:
     """As ``find``, again when the object was replaced while it was read."""
-    while True:
-        try:
-            return objects.find(client, key)
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
+    return until_fresh(lambda: objects.find(client, key))
 
 
 def _range(row: ObjectRow, request: requests.GetObject) -> tuple[int, int]:
@@ -321,5 +315,5 @@ def _range(row: ObjectRow, request: requests.GetObject) -> tuple[int, int]:
         offset = max(0, row.size_bytes + offset)
     if offset > row.size_bytes:
         raise OutOfRange(f"offset {offset} is past the end at {row.size_bytes}", object=row.key)
-    left = row.size_bytes - offset
-    return offset, left if request.length_bytes is None else min(left, request.length_bytes)
+    rest = row.size_bytes - offset
+    return offset, rest if request.length_bytes is None else min(rest, request.length_bytes)

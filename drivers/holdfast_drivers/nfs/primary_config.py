@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from holdfast.data.images import ImageFormat
-from holdfast.errors import Invalid
-from holdfast_drivers.storage_host.config import StorageHostConfig
+from holdfast.contract.errors import Invalid
+from holdfast.data.disk_images import ImageFormat
+from holdfast_drivers.storage_host.config import AgentConfig, StorageHostConfig
 
 _UNQUOTABLE: Final = frozenset('"\\')
 EXPORTS_FOLDER: Final = "/etc/ganesha/holdfast"
@@ -34,16 +34,13 @@ class NfsConfig(StorageHostConfig, frozen=True, forbid_unknown_fields=True, kw_o
     format: ImageFormat = ImageFormat.RAW
 
 
-class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HostConfig(AgentConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The part of the configuration that the agent on the storage host needs."""
 
     server: str
-    root: str
-    namespace: str
     hosts: dict[str, str]
     exports_folder: str
     pid_file: str
-    capacity_bytes: int | None
     format: ImageFormat
 
 

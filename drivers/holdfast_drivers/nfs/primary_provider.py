@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.infos import StoreInfo
-from holdfast.ports import HostListener, LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import AttachHost, CallContext, Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.answers import StoreInfo
+from holdfast.contract.ports import HostListener, LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import AttachHost, CallContext, Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
+from holdfast_drivers.nfs.agent_entry import ENTRY
 from holdfast_drivers.nfs.config import check_setting
-from holdfast_drivers.nfs.host import ENTRY
 from holdfast_drivers.nfs.primary_config import (
     NfsConfig,
     address_of,
@@ -19,9 +19,9 @@ from holdfast_drivers.nfs.primary_config import (
 )
 from holdfast_drivers.nfs.server import BACKEND
 from holdfast_drivers.nfs.testbed import nfs_testbed, qcow2_testbed
-from holdfast_drivers.servers.specs import BackendServer, NeedsServers
+from holdfast_drivers.servers.server_specs import BackendServer, NeedsServers
 from holdfast_drivers.storage_host.agent import Agent
-from holdfast_drivers.storage_host.config import storage_host_capabilities
+from holdfast_drivers.storage_host.capabilities import storage_host_capabilities
 from holdfast_drivers.storage_host.connection import GrantReplay, open_agent
 from holdfast_drivers.storage_host.driver import StorageHostDriver
 from holdfast_drivers.storage_host.lifecycle import StorageHostLifeCycle
@@ -37,10 +37,12 @@ class NfsProvider(Provider, NeedsServers):
 
     @asynccontextmanager
     async def primary(self, config: msgspec.Struct) -> AsyncIterator[PrimaryDriver]:
-        told = _nfs(config)
-        async with _agent(told) as agent:
-            found = await agent.features()
-            yield StorageHostDriver(agent, storage_host_capabilities(told, found, told.format))
+        settings = _nfs(config)
+        async with _agent(settings) as agent:
+            features = await agent.features()
+            yield StorageHostDriver(
+                agent, storage_host_capabilities(settings, features, settings.format)
+            )
 
     def life_cycle(
         self, config: msgspec.Struct, role: Role
@@ -48,8 +50,8 @@ class NfsProvider(Provider, NeedsServers):
         return _life_cycle(_nfs(config))
 
     def host_listener(self, config: msgspec.Struct) -> HostListener:
-        told = _nfs(config)
-        return GrantReplay(lambda: _agent(told))
+        settings = _nfs(config)
+        return GrantReplay(lambda: _agent(settings))
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
         return {TestbedKind.CONTAINER: nfs_testbed}

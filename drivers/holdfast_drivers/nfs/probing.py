@@ -2,10 +2,11 @@
 
 import xxhash
 
-from holdfast import infos, requests
-from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Absent, Done, Gone, Partial, ProbeResult, Undetermined
 from holdfast_drivers.nfs.libnfs import Client
-from holdfast_drivers.nfs.uploads import Uploads, is_same_upload, part_of
+from holdfast_drivers.nfs.uploads import Uploads
+from holdfast_drivers.upload_facts import is_same_upload, part_of
 
 
 def _left(leftovers: list[str], otherwise: ProbeResult) -> ProbeResult:
@@ -32,8 +33,8 @@ def probe(client: Client, uploads: Uploads, request: requests.Request, fence: in
             return _left(uploads.leftovers(client, upload, row), otherwise)
         case requests.DeleteObject(key=key):
             there = uploads.objects.exists(client, key)
-            left = uploads.shelves.leftovers(client, "object", key)
-            return _left(left, Absent() if there else Done(answer=Gone(key=key)))
+            leftovers = uploads.shelves.leftovers(client, "object", key)
+            return _left(leftovers, Absent() if there else Done(answer=Gone(key=key)))
         case _:
             return Undetermined(reason=f"a {type(request).__name__} changes nothing here")
 
@@ -66,25 +67,25 @@ def _stop(client: Client, uploads: Uploads, request: requests.Request, fence: in
 
 def _probe_start(client: Client, uploads: Uploads, request: requests.StartUpload) -> ProbeResult:
     row = uploads.find(client, request.upload)
-    left = uploads.leftovers(client, request.upload, row)
+    leftovers = uploads.leftovers(client, request.upload, row)
     if row is not None and is_same_upload(row, request):
-        return _left(left, Done(answer=infos.UploadInfo(upload=row.key, key=row.target)))
-    return _left(left, Absent())
+        return _left(leftovers, Done(answer=answers.UploadInfo(upload=row.key, key=row.target)))
+    return _left(leftovers, Absent())
 
 
 def _probe_part(client: Client, uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
     row = uploads.find(client, request.upload)
-    left = uploads.leftovers(client, request.upload, row)
+    leftovers = uploads.leftovers(client, request.upload, row)
     if row is None:
-        return _left(left, Absent())
+        return _left(leftovers, Absent())
     part = part_of(request)
     try:
         stored = client.read(uploads.part(row, request.number))
     except FileNotFoundError:
-        return _left(left, Absent())
+        return _left(leftovers, Absent())
     if xxhash.xxh3_128_hexdigest(stored) == part.tag:
-        return _left(left, Done(answer=infos.PartInfo(part=part)))
-    return _left(left, Absent())
+        return _left(leftovers, Done(answer=answers.PartInfo(part=part)))
+    return _left(leftovers, Absent())
 
 
 def _probe_complete(
@@ -93,13 +94,13 @@ def _probe_complete(
     objects, shelves = uploads.objects, uploads.shelves
     row = uploads.find(client, request.upload)
     if row is None:
-        made = objects.made_by(client, request)
-        left = uploads.leftovers(client, request.upload, None)
-        if made is None:
-            return _left(left, Absent())
-        left += shelves.leftovers(client, "object", made.key)
-        return _left(left, Done(answer=made.info()))
-    made = objects.current(client, row.target)
-    if made is not None and made.upload_id == row.id:
+        object_row = objects.made_by(client, request)
+        leftovers = uploads.leftovers(client, request.upload, None)
+        if object_row is None:
+            return _left(leftovers, Absent())
+        leftovers += shelves.leftovers(client, "object", object_row.key)
+        return _left(leftovers, Done(answer=object_row.info()))
+    object_row = objects.current(client, row.target)
+    if object_row is not None and object_row.upload_id == row.id:
         return Partial(names=(f"uploads/{uploads.path(row.key).rpartition('/')[2]}",))
     return _left(shelves.leftovers(client, "object", row.target), Absent())

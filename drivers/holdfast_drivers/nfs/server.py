@@ -1,7 +1,6 @@
 """The NFS server that the testbeds start: nfs-ganesha in a container, and what can befall it."""
 
 import asyncio
-import contextlib
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,15 +9,22 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.nfs.libnfs import Address, Client
-from holdfast_drivers.servers.loops import loop_devices, make_loop_devices
-from holdfast_drivers.servers.servers import ReadyProbe, Server, ServerSpec, run_server
-from holdfast_drivers.servers.specs import BackendServer, ImageRecipe, ServerFile
+from holdfast_drivers.servers.container_faults import begin_fault, end_fault
+from holdfast_drivers.servers.loop_devices import loop_devices, make_loop_devices
+from holdfast_drivers.servers.running_servers import (
+    ReadyProbe,
+    Server,
+    ServerSpec,
+    run_server,
+    until_ready,
+)
+from holdfast_drivers.servers.server_specs import BackendServer, ImageRecipe, ServerFile
 
-RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).parent / "container")
+RECIPE: Final = ImageRecipe(name="holdfast/ganesha", folder=Path(__file__).parent / "server_image")
 BACKEND: Final = BackendServer(name="nfs-ganesha", images=(RECIPE,))
 EXPORT: Final = "/export"
 _PORTS: Final = "111,2049,20048"
@@ -144,11 +150,11 @@ async def exports(server: Server) -> bool:
 
 async def checked(server: Server, *argv: str) -> str:
     """What a command inside writes; ``EnvironmentUnavailable`` with its complaint when it fails."""
-    done = await server.exec(argv)
-    if done.status:
-        said = done.stderr.decode(errors="replace").strip()
-        raise EnvironmentUnavailable(f"{argv[0]} failed in {server.name}: {said}")
-    return done.stdout.decode(errors="replace").strip()
+    result = await server.exec(argv)
+    if result.status:
+        text = result.stderr.decode(errors="replace").strip()
+        raise EnvironmentUnavailable(f"{argv[0]} failed in {server.name}: {text}")
+    return result.stdout.decode(errors="replace").strip()
 
 
 @asynccontextmanager
@@ -161,12 +167,6 @@ async def fault_in_force(server: Server, fault: Fault, ready: ReadyProbe) -> Asy
         case Fault.SLOW:
             await checked(server, "sh", "-c", _SLOWED)
             ending = _call(server, "sh", "-c", _HASTENED)
-        case Fault.PAUSED:
-            await server.pause()
-            ending = server.unpause()
-        case Fault.KILLED:
-            await server.kill()
-            ending = server.start()
         case Fault.FULL:
             await _fill(server)
             # Cut before it is removed: xfs gives the blocks of a removed file back only later.
@@ -177,22 +177,13 @@ async def fault_in_force(server: Server, fault: Fault, ready: ReadyProbe) -> Asy
             await _access(server, "None")
             ending = _access(server, "RW")
         case _:
-            raise ValueError(f"this server has no fault {fault}")
+            await begin_fault(server, fault)
+            ending = end_fault(server, fault)
     try:
         yield
     finally:
         await ending
-        await _recovered(server, ready)
-
-
-async def _recovered(server: Server, ready: ReadyProbe) -> None:
-    """Wait until the server answers again."""
-    ends = runtime().now() + 30
-    while runtime().now() < ends:
-        with contextlib.suppress(OSError, EnvironmentUnavailable):
-            if await ready(server):
-                return
-    raise EnvironmentUnavailable(f"{server.name} does not come back")
+        await until_ready(server, ready)
 
 
 async def _call(server: Server, *argv: str) -> None:

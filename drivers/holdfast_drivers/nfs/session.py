@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from holdfast.errors import DriverError
-from holdfast.requests import CallContext
-from holdfast.runtime import Lane, runtime
+from holdfast.concurrency.runtime import Lane, runtime
+from holdfast.contract.errors import DriverError
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.nfs.errors import LOST, call_error, mount_error
 from holdfast_drivers.nfs.libnfs import Address, Client
 
@@ -68,7 +68,8 @@ class Session:
         try:
             return function(client)
         except OSError as error:
-            if error.errno in LOST:
+            # What is stale after several looks may be the mounted root itself, and stays so.
+            if error.errno in LOST or error.errno == errno.ESTALE:
                 self._drop()
                 if error.errno != errno.ETIMEDOUT and not fresh and not client.changing:
                     raise _Broken from error

@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 
-from holdfast.data.images import ImageFormat
-from holdfast.errors import ErrorKind
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BackendIdentity, Fault, HostPlace, Inspector
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, HostPlace, Inspector
+from holdfast.data.disk_images import ImageFormat
 from holdfast_drivers.local.names import name_of
 from holdfast_drivers.nfs.inspector import Inside, NfsInspector
 from holdfast_drivers.nfs.primary_config import NfsConfig
@@ -27,14 +27,14 @@ from holdfast_drivers.nfs.server import (
 from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast_drivers.servers.network import host_places
 from holdfast_drivers.servers.run_folders import make_run_folder
-from holdfast_drivers.servers.servers import Server, run_server
-from holdfast_drivers.servers.specs import ServerSpec
+from holdfast_drivers.servers.running_servers import Server, run_server
+from holdfast_drivers.servers.server_specs import ServerSpec
+from holdfast_drivers.servers.wrong_settings import WrongSetting
 from holdfast_drivers.storage_host.keys import Keys
 from holdfast_drivers.storage_host.testbed import (
     AUTHORIZED_KEYS,
     SSH_PORT,
     StorageHostTestbed,
-    WrongSetting,
     has_agent,
     package_mounts,
     ssh_files,
@@ -44,15 +44,6 @@ _SIZE: Final = "1G"
 _FAULTS: Final = PROXY_FAULTS | {Fault.KILLED, Fault.PAUSED, Fault.FULL, Fault.REVOKED}
 _SANDBOX: Final = f"{EXPORT}/around"
 _ROOT: Final = f"{_SANDBOX}/outer/root"
-_DECOYS: Final = (
-    "store.json",
-    "lock",
-    "staging/decoy",
-    "outer/volumes/decoy/data",
-    "outer/decoy",
-    "outer/root/neighbour/primary/store.json",
-    "outer/root/neighbour/primary/volumes/decoy/row.json",
-)
 
 
 class NfsTestbed(StorageHostTestbed):
@@ -118,19 +109,18 @@ class NfsTestbed(StorageHostTestbed):
     @asynccontextmanager
     async def inject(self, fault: Fault) -> AsyncIterator[None]:
         """Keep a fault in force; afterwards the storage host works again."""
-        if fault in PROXY_FAULTS:
-            async with self.proxy.inject(fault):
-                yield
-        elif fault is Fault.REVOKED:
-            await self._inside.ask(do="move", old=AUTHORIZED_KEYS, new=f"{AUTHORIZED_KEYS}.off")
-            self.proxy.reset_now()
-            try:
-                yield
-            finally:
-                await self._inside.ask(do="move", old=f"{AUTHORIZED_KEYS}.off", new=AUTHORIZED_KEYS)
-        else:
-            async with fault_in_force(self.server, fault, is_ready):
-                yield
+        ours = fault in PROXY_FAULTS or fault is Fault.REVOKED
+        spoilt = super().inject(fault) if ours else fault_in_force(self.server, fault, is_ready)
+        async with spoilt:
+            yield
+
+    async def begin(self, fault: Fault) -> None:
+        """Keep our key out."""
+        await self._inside.ask(do="move", old=AUTHORIZED_KEYS, new=f"{AUTHORIZED_KEYS}.off")
+        self.proxy.reset_now()
+
+    async def end(self, fault: Fault) -> None:
+        await self._inside.ask(do="move", old=f"{AUTHORIZED_KEYS}.off", new=AUTHORIZED_KEYS)
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's folder and whatever ganesha serves of it."""
@@ -157,7 +147,7 @@ async def nfs_testbed(run: str, form: ImageFormat = ImageFormat.RAW) -> AsyncIte
         proxy = await stack.enter_async_context(FaultProxy(upstream=(server.address, SSH_PORT)))
         inside = Inside(server)
         stack.push_async_callback(inside.close)
-        await inside.ask(do="make", sandbox=_SANDBOX, files=_DECOYS)
+        await inside.ask(do="make", sandbox=_SANDBOX)
         storage = await inside.storage()
         places = await stack.enter_async_context(host_places(NfsTestbed.hosts, run))
         yield NfsTestbed(

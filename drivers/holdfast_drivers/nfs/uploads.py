@@ -10,15 +10,22 @@ from typing import Final
 import msgspec
 import xxhash
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound, Precondition, Unknown
-from holdfast.requests import PartReference
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import (
+    Busy,
+    Conflict,
+    Corrupt,
+    Invalid,
+    NotFound,
+    Precondition,
+    Unknown,
+)
+from holdfast.contract.requests import PartReference
 from holdfast_drivers.local.names import name_of, shown
-from holdfast_drivers.nfs.fences import refuse_late
 from holdfast_drivers.nfs.libnfs import Client, File, Status
 from holdfast_drivers.nfs.objects import ObjectRow, Objects, sealed
-from holdfast_drivers.nfs.shelves import (
+from holdfast_drivers.nfs.store_folder import (
     Shelves,
     Unreadable,
     after_the_fact,
@@ -27,6 +34,8 @@ from holdfast_drivers.nfs.shelves import (
     published,
     remove_tree,
 )
+from holdfast_drivers.refusals import refuse_late
+from holdfast_drivers.upload_facts import is_same_upload, not_that_part, part_of
 
 _READ_BYTES: Final = 1 << 20
 _NUMBER: Final = re.compile(r"[0-9]{6}")
@@ -84,9 +93,9 @@ class Uploads:
     def survey(self, client: Client) -> Iterator[UploadRow | Unreadable]:
         """The rows of all open uploads, and what cannot be read among them."""
         for name in sorted(self.shelves.names(client, self.shelves.uploads)):
-            found = apart("uploads", name, partial(self._recorded, client, name))
-            if found is not None:
-                yield found
+            entry = apart("uploads", name, partial(self._recorded, client, name))
+            if entry is not None:
+                yield entry
 
     def _recorded(self, client: Client, name: str) -> UploadRow | None:
         path = f"{self.shelves.uploads}/{name}"
@@ -140,12 +149,12 @@ class Uploads:
 
     def start(
         self, client: Client, request: requests.StartUpload, operation: str, fresh: str, fence: int
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         """Open an upload; ``fresh`` is its id."""
         self.shelves.allocating(client)
-        found = self.find(client, request.upload)
-        self.enter(client, request.upload, fence, found)
-        if found is None:
+        upload = self.find(client, request.upload)
+        self.enter(client, request.upload, fence, upload)
+        if upload is None:
             row = UploadRow(
                 key=request.upload,
                 id=fresh,
@@ -155,13 +164,13 @@ class Uploads:
                 content_type=request.content_type,
                 fence=fence,
             )
-            found = self._started(client, row)
-        refuse_late(fence, found.fence, found.key, what="upload")
+            upload = self._started(client, row)
+        refuse_late(fence, upload.fence, upload.key, what="upload")
         # Only now: parts of an upload that another call has opened meanwhile are none of ours.
         self.purge(client, request.upload)
-        if not is_same_upload(found, request):
+        if not is_same_upload(upload, request):
             raise Conflict("the upload key is taken by another upload", object=request.upload)
-        return infos.UploadInfo(upload=found.key, key=found.target)
+        return answers.UploadInfo(upload=upload.key, key=upload.target)
 
     def _started(self, client: Client, row: UploadRow) -> UploadRow:
         """Make the upload's row appear, or give the one that another call was quicker with."""
@@ -185,7 +194,7 @@ class Uploads:
 
     def send(
         self, client: Client, request: requests.UploadPart, fresh: str, fence: int
-    ) -> infos.PartInfo:
+    ) -> answers.PartInfo:
         """Store one part, in place of an earlier one of its number."""
         row = self.find(client, request.upload)
         if row is None:
@@ -203,7 +212,7 @@ class Uploads:
             self.shelves.fences.check(client, "upload", request.upload, fence)
             self.shelves.fences.check(client, "part", part, fence)
             published(client, staged, self.part(row, request.number), request.upload)
-        return infos.PartInfo(part=part_of(request))
+        return answers.PartInfo(part=part_of(request))
 
     def _absent(self, client: Client, upload: str) -> NotFound:
         self.shelves.in_service(client)
@@ -216,7 +225,7 @@ class Uploads:
         operation: str,
         fresh: str,
         fence: int,
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         """Join parts into an object, replacing what is under its key."""
         row = self.find(client, request.upload)
         if row is None:
@@ -225,10 +234,10 @@ class Uploads:
         if row is None:
             return self._completed(client, request).info()
         self.objects.enter(client, row.target, fence)
-        made = self.objects.find(client, row.target)
-        if made is None or made.upload_id != row.id:
+        object_row = self.objects.find(client, row.target)
+        if object_row is None or object_row.upload_id != row.id:
             try:
-                made = self._join(
+                object_row = self._join(
                     client, row, request, _object_of(row, request, operation, fence), fresh
                 )
             except (Invalid, FileNotFoundError):
@@ -239,7 +248,7 @@ class Uploads:
             if self.find(client, row.key) == row:  # else it is over, or another one by now
                 self._remove(client, row.key, fence)
             self.purge(client, row.key)
-        return made.info()
+        return object_row.info()
 
     def _remove(self, client: Client, key: str, fence: int) -> None:
         """Remove the row of an upload, and no later one's."""
@@ -255,19 +264,19 @@ class Uploads:
     def _completed(self, client: Client, request: requests.CompleteUpload) -> ObjectRow:
         """The object that this completion made before, free of what a killed call left."""
         self.shelves.in_service(client)
-        made = self.objects.made_by(client, request)
-        if made is None:
+        object_row = self.objects.made_by(client, request)
+        if object_row is None:
             raise self._absent(client, request.upload)
         self.purge(client, request.upload)
-        self.shelves.purge(client, "object", made.key)
-        return made
+        self.shelves.purge(client, "object", object_row.key)
+        return object_row
 
     def _join(
         self,
         client: Client,
         row: UploadRow,
         request: requests.CompleteUpload,
-        made: ObjectRow,
+        object_row: ObjectRow,
         fresh: str,
     ) -> ObjectRow:
         chosen = self._chosen(client, row, request)
@@ -278,17 +287,18 @@ class Uploads:
             )
         with self.shelves.building(client, "object", row.target, fresh) as staged:
             with client.create(staged) as target:
-                found = self._joined(client, row, chosen, target)
-                if found != made.sha256:
+                digest = self._joined(client, row, chosen, target)
+                if digest != object_row.sha256:
                     raise Corrupt(
-                        f"the parts have SHA-256 {found}, not {made.sha256}", object=made.key
+                        f"the parts have SHA-256 {digest}, not {object_row.sha256}",
+                        object=object_row.key,
                     )
-                target.write_at(made.size_bytes, sealed(made))
+                target.write_at(object_row.size_bytes, sealed(object_row))
                 target.sync()
-            self.shelves.fences.check(client, "upload", row.key, made.fence)
-            self.shelves.fences.check(client, "object", made.key, made.fence)
-            published(client, staged, self.objects.path(made.key), made.key)
-        return made
+            self.shelves.fences.check(client, "upload", row.key, object_row.fence)
+            self.shelves.fences.check(client, "object", object_row.key, object_row.fence)
+            published(client, staged, self.objects.path(object_row.key), object_row.key)
+        return object_row
 
     def _chosen(
         self, client: Client, row: UploadRow, request: requests.CompleteUpload
@@ -298,9 +308,9 @@ class Uploads:
         if len({part.number for part in request.parts}) < len(request.parts):
             raise Invalid("a part is named twice", object=request.upload)
         for part in request.parts:
-            found = stored.get(part.number)
-            if found is None or not found.is_file or found.size_bytes != part.size_bytes:
-                raise _foreign(part, request.upload)
+            status = stored.get(part.number)
+            if status is None or not status.is_file or status.size_bytes != part.size_bytes:
+                raise not_that_part(part, request.upload)
         return sorted(request.parts, key=lambda part: part.number)
 
     def _joined(
@@ -318,10 +328,10 @@ class Uploads:
                     place += len(data)
                     offset += len(data)
             if tag.hexdigest() != part.tag:
-                raise _foreign(part, row.key)
+                raise not_that_part(part, row.key)
         return whole.hexdigest()
 
-    def abort(self, client: Client, request: requests.AbortUpload, fence: int) -> infos.Gone:
+    def abort(self, client: Client, request: requests.AbortUpload, fence: int) -> answers.Gone:
         """Drop an upload and its parts.
 
         A completion that is at work needs the parts, or has its file in staging already: without
@@ -336,7 +346,7 @@ class Uploads:
             self.shelves.purge(client, "object", row.target)
         self._take(client, request.upload, fence)
         self.purge(client, request.upload)
-        return infos.Gone(key=request.upload)
+        return answers.Gone(key=request.upload)
 
 
 def _not_of(row: UploadRow | None, parts: list[str]) -> list[str]:
@@ -376,25 +386,4 @@ def _object_of(
         upload=row.key,
         upload_id=row.id,
         fence=fence,
-    )
-
-
-def is_same_upload(row: UploadRow, request: requests.StartUpload) -> bool:
-    """Whether a request asks for the upload that is open."""
-    asked = request.key, request.kind, request.content_type
-    return (row.target, row.kind, row.content_type) == asked
-
-
-def part_of(request: requests.UploadPart) -> PartReference:
-    """What is acknowledged of a part; the tag is the XXH3-128 of its bytes."""
-    return PartReference(
-        number=request.number,
-        size_bytes=len(request.data),
-        tag=xxhash.xxh3_128_hexdigest(request.data),
-    )
-
-
-def _foreign(part: PartReference, upload: str) -> Invalid:
-    return Invalid(
-        f"part {part.number} is not stored with tag {part.tag}; send it again", object=upload
     )

@@ -4,8 +4,9 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from holdfast.errors import Busy, Internal, Unknown
-from holdfast.fan_out import several
+from holdfast.concurrency.fan_out import several
+from holdfast.contract.errors import Busy, Internal, Unknown
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.connection import ABSENT, RACED, Connection
 from holdfast_drivers.s3.errors import code_of
 from holdfast_drivers.s3.library import exceptions as botocore
@@ -20,7 +21,6 @@ from holdfast_drivers.s3.values import (
     md5_of,
     versions_of,
 )
-from holdfast_drivers.server_call import Call
 
 _DELETES_MAX: Final = 1000
 _AT_ONCE: Final = 16
@@ -143,27 +143,27 @@ class Bucket(Connection):
             folders.setdefault(name.rpartition("/")[0], []).append(name)
         for folder, group in folders.items():
             prefix = group[0] if len(group) == 1 else f"{folder}/"
-            found = [one for one in await self.versions(call, prefix) if one.name in group]
-            listed = {(one.name, one.id) for one in found}
+            versions = [one for one in await self.versions(call, prefix) if one.name in group]
+            listed = {(one.name, one.id) for one in versions}
             # With their folder: what the caller names last, an upload's row, goes after them.
             others = [
                 Version(name=name, id=version, is_past=False, size_bytes=0)
                 for name, version in sorted(present - listed)
                 if name in group
             ]
-            await self.drop(call, [*others, *found])
+            await self.drop(call, [*others, *versions])
 
     async def drop(self, call: Call, versions: Sequence[Version]) -> None:
         """Remove these versions, older ones first."""
-        found = [{"Key": self.full(one.name), "VersionId": one.id} for one in reversed(versions)]
-        for start in range(0, len(found), _DELETES_MAX):
-            await self._delete(call, found[start : start + _DELETES_MAX])
+        keys = [{"Key": self.full(one.name), "VersionId": one.id} for one in reversed(versions)]
+        for start in range(0, len(keys), _DELETES_MAX):
+            await self._delete(call, keys[start : start + _DELETES_MAX])
 
     async def tidy(self, call: Call, name: str) -> None:
         """In a versioned bucket, remove what is left of a thing beside its present version."""
         if self.versioned:
-            found = [one for one in await self.versions(call, name) if one.name == name]
-            await self.drop(call, [one for one in found if one.is_past])
+            versions = [one for one in await self.versions(call, name) if one.name == name]
+            await self.drop(call, [one for one in versions if one.is_past])
 
     async def _delete(self, call: Call, chosen: list[dict[str, str]]) -> list[dict[str, Any]]:
         answer = await self._change(call, "delete_objects", Delete={"Objects": chosen})
@@ -178,13 +178,13 @@ class Bucket(Connection):
         """All versions of things whose names begin with ``prefix``, newer ones of each first, and
         the marks of deleted ones.
         """
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         marker: dict[str, str] = {}
         whole = self.full(prefix)
         while True:
             answer = await self._ask(call, "list_object_versions", Prefix=whole, **marker)
             for kind in ("Versions", "DeleteMarkers"):
-                found += [
+                rows += [
                     {**one, "past": kind != "Versions" or not one["IsLatest"]}
                     for one in (answer or {}).get(kind, ())
                 ]
@@ -194,7 +194,7 @@ class Bucket(Connection):
                 "KeyMarker": str(answer.get("NextKeyMarker", "")),
                 "VersionIdMarker": str(answer.get("NextVersionIdMarker", "")),
             }
-        return versions_of(found, len(self.prefix))
+        return versions_of(rows, len(self.prefix))
 
     async def page(
         self, call: Call, prefix: str, *, after: str = "", limit: int = 1000
@@ -221,27 +221,27 @@ class Bucket(Connection):
 
     async def all(self, call: Call, prefix: str = "") -> list[Entry]:
         """All things whose names begin with ``prefix``."""
-        found: list[Entry] = []
+        entries: list[Entry] = []
         truncated = True
         while truncated:
-            after = found[-1].name if found else ""
-            entries, truncated = await self.page(call, prefix, after=after)
-            found += entries
-        return found
+            after = entries[-1].name if entries else ""
+            page, truncated = await self.page(call, prefix, after=after)
+            entries += page
+        return entries
 
     async def joins(self, call: Call, prefix: str) -> list[tuple[str, str]]:
         """Unfinished multipart uploads: names and ids. Some servers tell only of an exact name."""
-        found: list[tuple[str, str]] = []
+        joins: list[tuple[str, str]] = []
         marker: dict[str, str] = {}
         whole = self.full(prefix)
         while True:
             answer = await self._ask(call, "list_multipart_uploads", Prefix=whole, **marker)
-            found += [
+            joins += [
                 (str(one["Key"])[len(self.prefix) :], str(one["UploadId"]))
                 for one in (answer or {}).get("Uploads", ())
             ]
             if not answer or not answer.get("IsTruncated"):
-                return found
+                return joins
             marker = {
                 "KeyMarker": str(answer.get("NextKeyMarker", "")),
                 "UploadIdMarker": str(answer.get("NextUploadIdMarker", "")),
@@ -338,9 +338,9 @@ class Bucket(Connection):
 
     async def address(self, name: str, expires_s: int) -> str:
         """A presigned address to read a thing by; it is not asked whether it is there."""
-        found = await self._client.generate_presigned_url(
+        address = await self._client.generate_presigned_url(
             "get_object",
             Params={"Bucket": self._bucket, "Key": self.full(name)},
             ExpiresIn=expires_s,
         )
-        return str(found)
+        return str(address)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
@@ -13,7 +13,7 @@ from holdfast.capabilities import (
     UploadCapabilities,
     UrlCapabilities,
 )
-from holdfast.errors import Invalid
+from holdfast.contract.errors import Invalid
 from holdfast_drivers.s3.names import encoded
 
 URL_MAX_S: Final = 7 * 24 * 3600

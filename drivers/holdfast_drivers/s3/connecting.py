@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-from holdfast.errors import Invalid
-from holdfast.runtime import runtime
-from holdfast.tls import trusting
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Invalid
+from holdfast.data.tls import trusting
 from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config, check_config

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-from holdfast.errors import DriverError, Unknown
+from holdfast.contract.errors import DriverError, Unknown
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.errors import code_of, driver_error
 from holdfast_drivers.s3.library import exceptions as botocore
-from holdfast_drivers.server_call import Call
 
 T = TypeVar("T")
 ABSENT: Final = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})

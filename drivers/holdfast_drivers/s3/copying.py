@@ -4,17 +4,19 @@ from typing import Final
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Conflict, Unknown
-from holdfast.infos import Absent, Done, Partial, ProbeResult
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Partial, ProbeResult
+from holdfast.contract.errors import Conflict, Unknown
+from holdfast_drivers.copied_objects import is_alike, what_became
+from holdfast_drivers.object_server_call import Call
+from holdfast_drivers.refusals import refuse_in_maintenance
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.joining import INLINE_BYTES, Piece, drop_copy, publish
 from holdfast_drivers.s3.objects import absent, check_whole, found_object
 from holdfast_drivers.s3.rows import ObjectRow, copy_name, object_name, object_of
-from holdfast_drivers.s3.store import check_allocating, store_row
+from holdfast_drivers.s3.store import store_row
 from holdfast_drivers.s3.values import Entry
-from holdfast_drivers.server_call import Call
 
 SPAN_BYTES: Final = 512 << 20
 """How much of a large object one request copies. Not every server makes its own request for a copy
@@ -22,7 +24,9 @@ depend on what is under the target's name; ending a multipart upload does on all
 """
 
 
-async def copy_object(bucket: Bucket, call: Call, request: requests.CopyObject) -> infos.ObjectInfo:
+async def copy_object(
+    bucket: Bucket, call: Call, request: requests.CopyObject
+) -> answers.ObjectInfo:
     """Copy an object to a key where there is none, or the same already."""
     head = await bucket.head(call, object_name(request.key))
     if head is None:
@@ -30,17 +34,17 @@ async def copy_object(bucket: Bucket, call: Call, request: requests.CopyObject) 
     source = object_of(request.key, head)
     there = await found_object(bucket, call, request.target)
     if there is None:
-        check_allocating(await store_row(bucket, call))
-        made = _copy_of(source, request.target, call.operation)
+        refuse_in_maintenance(await store_row(bucket, call))
+        copy = _copy_of(source, request.target, call.operation)
         entry = Entry(object_name(request.key), head.size_bytes, head.etag)
-        done = await _make(bucket, call, source, made, entry)
-        if done and entry.size_bytes <= INLINE_BYTES:
-            return made.info()
+        is_own = await _make(bucket, call, source, copy, entry)
+        if is_own and entry.size_bytes <= INLINE_BYTES:
+            return copy.info()
         # SeaweedFS looks whether an object is there and then ends a multipart upload: of two that
         # end at that moment, both are told that they made it.
         there = await found_object(bucket, call, request.target)
-        if done and there is not None and there.id == made.id:
-            return made.info()
+        if is_own and there is not None and there.id == copy.id:
+            return copy.info()
         if there is None:
             raise Unknown("the target was made and removed at once", object=request.target)
     if not is_alike(source, there):
@@ -57,19 +61,7 @@ async def probe_copy(bucket: Bucket, call: Call, request: requests.CopyObject) -
     mark = copy_name(request.target)
     if await bucket.head(call, mark) is not None:
         return Partial(names=(mark,))
-    if there is None:
-        return Absent()
-    done = there.operation == call.operation if source is None else is_alike(source, there)
-    return Done(answer=there.info()) if done else Absent()
-
-
-def is_alike(source: ObjectRow, there: ObjectRow) -> bool:
-    """Whether an object is what a copy of the source would be."""
-    return _content(source) == _content(there)
-
-
-def _content(row: ObjectRow) -> tuple[object, ...]:
-    return row.sha256, row.size_bytes, row.kind, row.content_type
+    return what_became(source, there, call.operation)
 
 
 def _copy_of(source: ObjectRow, key: str, operation: str) -> ObjectRow:
@@ -81,21 +73,21 @@ def _copy_of(source: ObjectRow, key: str, operation: str) -> ObjectRow:
 
 
 async def _make(
-    bucket: Bucket, call: Call, source: ObjectRow, made: ObjectRow, entry: Entry
+    bucket: Bucket, call: Call, source: ObjectRow, copy: ObjectRow, entry: Entry
 ) -> bool:
     """Make the copy visible where nothing is; whether it is."""
-    name, description = object_name(made.key), made.description()
+    name, description = object_name(copy.key), copy.description()
     if entry.size_bytes <= INLINE_BYTES:
-        found = await bucket.get(call, entry.name, etag=entry.etag)
-        if found is None:
+        content = await bucket.get(call, entry.name, etag=entry.etag)
+        if content is None:
             raise await absent(bucket, call, source.key)
-        await check_whole(source, found.data)
-        return await publish(bucket, call, name, [Piece(None, found.data)], description)
-    await bucket.put(call, copy_name(made.key), b"")
+        await check_whole(source, content.data)
+        return await publish(bucket, call, name, [Piece(None, content.data)], description)
+    await bucket.put(call, copy_name(copy.key), b"")
     pieces = [Piece(entry, span=span) for span in _spans(entry.size_bytes)]
-    done = await publish(bucket, call, name, pieces, description)
-    await bucket.delete(call, [copy_name(made.key)])
-    return done
+    is_own = await publish(bucket, call, name, pieces, description)
+    await bucket.delete(call, [copy_name(copy.key)])
+    return is_own
 
 
 def _spans(size_bytes: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Busy,
     Corrupt,
     Denied,
@@ -19,7 +19,7 @@ from holdfast.errors import (
     Unknown,
     Unsupported,
 )
-from holdfast.tls import handshake_refusal
+from holdfast.data.tls import handshake_refusal
 from holdfast_drivers.s3.library import exceptions as botocore
 
 _REFUSALS: Final[Mapping[str, tuple[type[DriverError], str]]] = {

@@ -8,14 +8,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
 
-from holdfast.infos import OwnedKind
-from holdfast.runtime import runtime
-from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.testbed import Inspected, Inspector, Inventory
+from holdfast_drivers.inspection.inventories import inspected, inventory_of
+from holdfast_drivers.inspection.readers.seen import Seen, store_of, unfinished
 
 _CODE: Final = re.compile(r"[-=_~]([0-9a-f]{2})")
 _FRESH_S: Final = 2.5
@@ -23,6 +26,8 @@ _FRESH_S: Final = 2.5
 _FINE_FRESH_S: Final = 0.1
 """The same where it tells them in parts of a second."""
 _KNOWN_MAX: Final = 2000
+_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a row that nobody of ours wrote can end in."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -100,10 +105,17 @@ class S3Inspector(Inspector):
         for key, version in past:
             if key.startswith(self._prefix):
                 things.append(_leftover(f"{key.removeprefix(self._prefix)}@{version}"))
-        things.sort(key=lambda thing: (thing.kind, thing.key, thing.id))
-        return Inventory(things=tuple(things), outside_digest=outside.hexdigest())
+        return inventory_of(things, outside.hexdigest())
 
     async def _things(self, name: str, own: Mapping[str, Listed]) -> tuple[Inspected, ...]:
+        """What one object stands for, or that it is unreadable, and why."""
+        try:
+            return await self._read_things(name, own)
+        except _UNREADABLE as error:
+            why = ascii(str(error) or type(error).__name__)
+            return (Inspected(kind=OwnedKind.UNREADABLE, key=ascii(name)[1:-1], detail=why),)
+
+    async def _read_things(self, name: str, own: Mapping[str, Listed]) -> tuple[Inspected, ...]:
         shelf, slash, code = name.partition("/")
         match shelf:
             case "store.json" if not slash:
@@ -113,8 +125,7 @@ class S3Inspector(Inspector):
             case "uploads":
                 return (await self._upload(own[name], own),)
             case "parts":
-                rows = [await self._json(own[row]) for row in own if row.startswith("uploads/")]
-                known = {row["id"] for row in rows}
+                known = {str(row.get("id", "")) for row in await self._open_uploads(own)}
                 return () if code.partition("/")[0] in known else (_leftover(name),)
             case "settled":
                 return () if await self._is_current(own[name], own) else (_leftover(name),)
@@ -122,14 +133,7 @@ class S3Inspector(Inspector):
                 return (_leftover(name),)
 
     async def _store(self, listed: Listed) -> Inspected:
-        row = await self._json(listed)
-        hosts = ",".join(row.get("hosts", ()))
-        return Inspected(
-            kind=OwnedKind.STORE,
-            key=row["name"],
-            id=row["id"],
-            detail=f"{row['name']}|{row.get('state', 'up')}|{hosts}",
-        )
+        return inspected(store_of(await self._json(listed)))
 
     async def _object(self, listed: Listed, key: str) -> Inspected:
         metadata = await self._metadata(listed)
@@ -145,13 +149,10 @@ class S3Inspector(Inspector):
         row = await self._json(listed)
         parts = f"parts/{row['id']}/"
         sizes = (part.size_bytes for name, part in own.items() if name.startswith(parts))
-        return Inspected(
-            kind=OwnedKind.UPLOAD,
-            key=row["key"],
-            id=row["id"],
-            size_bytes=sum(sizes),
-            unfinished=True,
+        upload = Seen(
+            kind="upload", key=row["key"], id=row["id"], size_bytes=sum(sizes), unfinished=True
         )
+        return inspected(upload)
 
     async def _is_current(self, listed: Listed, own: Mapping[str, Listed]) -> bool:
         """Whether an upload is recorded to have become an object that says so, too."""
@@ -160,8 +161,17 @@ class S3Inspector(Inspector):
             if name.startswith("objects/") and _decoded(name[len("objects/") :]) == row["target"]:
                 metadata = await self._metadata(stored)
                 return metadata.get("holdfast-upload-id") == str(row["id"])
-        reopened = [await self._json(own[name]) for name in own if name.startswith("uploads/")]
-        return any(upload["key"] == row["key"] for upload in reopened)
+        reopened = await self._open_uploads(own)
+        return any(upload.get("key") == row["key"] for upload in reopened)
+
+    async def _open_uploads(self, own: Mapping[str, Listed]) -> list[dict[str, Any]]:
+        """The rows of all open uploads that can be read."""
+        rows: list[dict[str, Any]] = []
+        for name in own:
+            if name.startswith("uploads/"):
+                with suppress(*_UNREADABLE):
+                    rows.append(await self._json(own[name]))
+        return rows
 
     async def _metadata(self, listed: Listed) -> Mapping[str, str]:
         found = self._known.heads.get(listed)
@@ -256,4 +266,4 @@ def _bytes_of(code: str) -> bytes:
 
 
 def _leftover(name: str) -> Inspected:
-    return Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)
+    return inspected(unfinished(name))

@@ -7,14 +7,14 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import Busy, Corrupt, DriverError, Unknown
-from holdfast.requests import CompleteUpload
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Busy, Corrupt, DriverError, Unknown
+from holdfast.contract.requests import CompleteUpload
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import JOIN_MIN_BYTES
 from holdfast_drivers.s3.rows import copy_name, object_name
 from holdfast_drivers.s3.values import Description, Entry
-from holdfast_drivers.server_call import Call
 
 INLINE_BYTES: Final = 8 << 20
 """Objects up to this size are written from memory in one request, since they were read anyway."""
@@ -62,7 +62,7 @@ async def verified(
             held.clear()
     if held or not pieces:
         pieces.append(Piece(None, bytes(held)))
-    if whole.hexdigest() != request.sha256.lower():
+    if whole.hexdigest() != request.sha256:
         raise Corrupt(f"what is stored has SHA-256 {whole.hexdigest()}, not {request.sha256}")
     return pieces
 
@@ -71,10 +71,10 @@ async def _read(
     bucket: Bucket, call: Call, parts: Sequence[Entry]
 ) -> AsyncIterator[tuple[Entry, bytes]]:
     for part in parts:
-        found = await bucket.get(call, part.name, etag=part.etag)
-        if found is None or len(found.data) != part.size_bytes:
+        content = await bucket.get(call, part.name, etag=part.etag)
+        if content is None or len(content.data) != part.size_bytes:
             raise Busy(f"part {part.name} was replaced while it was read; try again")
-        yield part, found.data
+        yield part, content.data
 
 
 async def publish(
@@ -133,8 +133,8 @@ def _check_copy(call: Call, source: Entry, etag: str) -> None:
 
 async def sweep_joins(bucket: Bucket, call: Call, name: str) -> None:
     """Drop the multipart uploads that killed calls left at a name."""
-    for found, join in await bucket.joins(call, name):
-        if found == name:
+    for target, join in await bucket.joins(call, name):
+        if target == name:
             await bucket.drop_join(call, name, join)
 
 

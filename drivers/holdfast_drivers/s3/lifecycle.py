@@ -4,21 +4,21 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from holdfast import requests
-from holdfast.errors import Conflict, InUse
-from holdfast.identity import check_adoptable, check_initialized
-from holdfast.infos import Gone, StoreInfo, StoreState
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo, StoreState
+from holdfast.contract.errors import Conflict, InUse
+from holdfast.contract.identity import check_adoptable, check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
-from holdfast_drivers.s3.owned import all_versions, copied_names, unlisted
+from holdfast_drivers.s3.enumeration import all_versions, copied_names, unlisted
 from holdfast_drivers.s3.rows import OBJECTS, STORE, UPLOADS, StoreRow
 from holdfast_drivers.s3.store import change_store, found_store, no_store
 from holdfast_drivers.s3.uploads import Uploads
-from holdfast_drivers.server_call import Call
 
 
 class S3LifeCycle(LifeCycle):
@@ -30,19 +30,19 @@ class S3LifeCycle(LifeCycle):
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         call = Call(ctx, request.name)
         async with open_bucket(self._config) as bucket:
-            found = await found_store(bucket, call)
-            if found is None:
-                found = await _made(bucket, call, request)
-        info = found[0].info()
+            row_and_etag = await found_store(bucket, call)
+            if row_and_etag is None:
+                row_and_etag = await _made(bucket, call, request)
+        info = row_and_etag[0].info()
         check_initialized(info, name=request.name, identity=request.identity)
         return info
 
     async def get(self, ctx: CallContext) -> StoreInfo:
         async with open_bucket(self._config) as bucket:
-            found = await found_store(bucket, Call(ctx))
-            if found is None:
+            row_and_etag = await found_store(bucket, Call(ctx))
+            if row_and_etag is None:
                 raise no_store(bucket)
-            return found[0].info()
+            return row_and_etag[0].info()
 
     async def attach(self, ctx: CallContext, request: requests.AttachHost) -> StoreInfo:
         def attached(row: StoreRow) -> StoreRow:
@@ -86,29 +86,29 @@ class S3LifeCycle(LifeCycle):
     async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> Gone:
         call = Call(ctx)
         async with open_bucket(self._config) as bucket:
-            found = await found_store(bucket, call)
-            if found is not None:
-                await _take_down(bucket, call, found[0])
+            row_and_etag = await found_store(bucket, call)
+            if row_and_etag is not None:
+                await _take_down(bucket, call, row_and_etag[0])
         return Gone(key="")
 
 
 async def _made(
-    bucket: Bucket, call: Call, asked: requests.InitializeStore
+    bucket: Bucket, call: Call, request: requests.InitializeStore
 ) -> tuple[StoreRow, str]:
     """The store, made now or by somebody else a moment ago."""
     row = StoreRow(
         id=runtime().new_id("store"),
-        name=asked.name,
+        name=request.name,
         operation=call.operation,
-        identity=asked.identity,
+        identity=request.identity,
     )
     etag = await bucket.put(call, STORE, msgspec.json.encode(row), new=True)
     if etag is not None:
         return row, etag
-    found = await found_store(bucket, call)
-    if found is None:
-        raise Conflict("another call made and removed a store here", object=asked.name)
-    return found
+    row_and_etag = await found_store(bucket, call)
+    if row_and_etag is None:
+        raise Conflict("another call made and removed a store here", object=request.name)
+    return row_and_etag
 
 
 async def _take_down(bucket: Bucket, call: Call, row: StoreRow) -> None:

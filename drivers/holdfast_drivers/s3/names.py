@@ -46,11 +46,11 @@ def encoded(key: str) -> str:
 
 def decoded(name: str) -> str | None:
     """The key that a code stands for; ``None`` where it is none."""
-    found = bytearray()
+    data = bytearray()
     for code in _CODE.findall(name):
-        found += code.encode() if len(code) == 1 else bytes.fromhex(code[1:])
+        data += code.encode() if len(code) == 1 else bytes.fromhex(code[1:])
     try:
-        key = found.decode()
+        key = data.decode()
     except UnicodeDecodeError:
         return None
     return key if encoded(key) == name else None

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast import infos, requests
-from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange
-from holdfast.fan_out import several
-from holdfast.handles import HttpHandle
-from holdfast.runtime import runtime
+from holdfast.concurrency.fan_out import several
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Busy, Corrupt, NotFound, OutOfRange
+from holdfast.contract.handles import HttpHandle
 from holdfast_drivers.listing import folded, name_in_token, page_token
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import URL_MAX_S
 from holdfast_drivers.s3.joining import drop_copy
@@ -27,8 +28,7 @@ from holdfast_drivers.s3.rows import (
     settled_name,
 )
 from holdfast_drivers.s3.store import store_row
-from holdfast_drivers.s3.values import Content
-from holdfast_drivers.server_call import Call
+from holdfast_drivers.s3.values import Content, Head
 
 _AT_ONCE: Final = 16
 _ATTEMPTS: Final = 8
@@ -62,8 +62,8 @@ async def absent(bucket: Bucket, call: Call, key: str) -> NotFound:
 async def purge_settled(bucket: Bucket, call: Call, upload: str, target: str) -> list[str]:
     """The name of what is recorded of an upload, if it is recorded to have become ``target``."""
     name = settled_name(upload)
-    found = await bucket.get(call, name)
-    if found is None or row_of(found.data, SettledRow, name).target != target:
+    content = await bucket.get(call, name)
+    if content is None or row_of(content.data, SettledRow, name).target != target:
         return []
     return [name]
 
@@ -74,18 +74,18 @@ class Objects:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
 
-    async def get(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+    async def get(self, call: Call, request: requests.GetObject) -> answers.ObjectData:
         """Read an object or a range of it."""
         if request.offset_bytes == 0 and request.length_bytes is None:
-            found = await self.bucket.get(call, object_name(request.key))
-            if found is None:
+            content = await self.bucket.get(call, object_name(request.key))
+            if content is None:
                 raise await absent(self.bucket, call, request.key)
-            row = object_of(request.key, found.head)
-            await check_whole(row, found.data)
-            return infos.ObjectData(object=row.info(), offset_bytes=0, data=found.data)
+            row = object_of(request.key, content.head)
+            await check_whole(row, content.data)
+            return answers.ObjectData(object=row.info(), offset_bytes=0, data=content.data)
         return await self._range(call, request)
 
-    async def _range(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+    async def _range(self, call: Call, request: requests.GetObject) -> answers.ObjectData:
         name = object_name(request.key)
         head = await self.bucket.head(call, name)
         if head is None:
@@ -96,16 +96,16 @@ class Objects:
         start = max(0, size + offset) if offset < 0 else offset
         if start and start >= size:
             raise OutOfRange(f"offset {start} is past the end of {size} bytes", object=row.key)
-        left = size - start
-        length = left if request.length_bytes is None else min(left, request.length_bytes)
+        rest = size - start
+        length = rest if request.length_bytes is None else min(rest, request.length_bytes)
         data = b""
         if length:
             span = start, start + length - 1
-            found = await self.bucket.get(call, name, span=span, etag=head.etag)
-            data = _exactly(row, start, length, found)
-        return infos.ObjectData(object=row.info(), offset_bytes=start, data=data)
+            content = await self.bucket.get(call, name, span=span, etag=head.etag)
+            data = _exactly(row, start, length, content)
+        return answers.ObjectData(object=row.info(), offset_bytes=start, data=data)
 
-    async def head(self, call: Call, request: requests.HeadObject) -> infos.ObjectInfo:
+    async def head(self, call: Call, request: requests.HeadObject) -> answers.ObjectInfo:
         """What is known of an object."""
         return (await object_row(self.bucket, call, request.key)).info()
 
@@ -115,15 +115,15 @@ class Objects:
         url = await self.bucket.address(object_name(request.key), URL_MAX_S)
         return HttpHandle(url=url, size_bytes=row.size_bytes, ca_file=self.bucket.ca_file)
 
-    async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
+    async def address(self, call: Call, request: requests.TemporaryUrl) -> answers.UrlInfo:
         """An address by which the object can be read for a while, in whole seconds, of which the
         server keeps count.
         """
         await object_row(self.bucket, call, request.key)
         seconds = math.ceil(request.expires_s)
-        return infos.UrlInfo(url=await self.bucket.address(object_name(request.key), seconds))
+        return answers.UrlInfo(url=await self.bucket.address(object_name(request.key), seconds))
 
-    async def list(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, call: Call, request: requests.ListObjects) -> answers.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         store = await store_row(self.bucket, call)
         scope = f"{store.id}\0{request.prefix}\0{request.delimiter}"
@@ -131,13 +131,13 @@ class Objects:
         names, more = await _names(self.bucket, call, request, last)
         keys = [name for name, folded in names if not folded]
         rows = await all_found(self.bucket, call, keys)
-        return infos.ObjectPage(
+        return answers.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in names if folded),
             token=page_token(scope, names[-1][0]) if more else "",
         )
 
-    async def delete(self, call: Call, request: requests.DeleteObject) -> infos.Gone:
+    async def delete(self, call: Call, request: requests.DeleteObject) -> answers.Gone:
         """Delete an object, after the record of its upload, so that a killed call can go on.
 
         One that comes in between has a record of its own, of which nothing would tell afterwards:
@@ -149,20 +149,25 @@ class Objects:
         if head is None:
             await store_row(self.bucket, call)
             await self.bucket.tidy(call, name)
-            return infos.Gone(key=request.key)
+            return answers.Gone(key=request.key)
         for _ in range(_ATTEMPTS):
             if head is None:
-                return infos.Gone(key=request.key)
-            row: ObjectRow | None = None
-            with contextlib.suppress(Corrupt):  # what is damaged can still be deleted
-                row = object_of(request.key, head)
-            if row is not None and row.upload:
-                gone = await purge_settled(self.bucket, call, row.upload, row.key)
-                await self.bucket.delete(call, gone)
+                return answers.Gone(key=request.key)
+            await self._forget_upload(call, request.key, head)
+            # Only where it is still what was looked at: a later one has a record of its own.
             if await self.bucket.remove(call, name, head.etag):
-                return infos.Gone(key=request.key)
+                return answers.Gone(key=request.key)
             head = await self.bucket.head(call, name)
         raise call.failed(Busy("others replace the object all the time; try again"))
+
+    async def _forget_upload(self, call: Call, key: str, head: Head) -> None:
+        """Delete the record of the upload that an object came from."""
+        row: ObjectRow | None = None
+        with contextlib.suppress(Corrupt):  # what is damaged can still be deleted
+            row = object_of(key, head)
+        if row is not None and row.upload:
+            gone = await purge_settled(self.bucket, call, row.upload, row.key)
+            await self.bucket.delete(call, gone)
 
 
 async def _names(
@@ -171,11 +176,11 @@ async def _names(
     """One page of keys and of prefixes that keys fold into, and whether there are more."""
     names: list[tuple[str, bool]] = []
     after = _after(last, request) if last else ""
-    wanted = f"{OBJECTS}{encoded(request.prefix)}"
+    prefix = f"{OBJECTS}{encoded(request.prefix)}"
     more = True
     while more:
         entries, more = await bucket.page(
-            call, wanted, after=after, limit=max(2, request.limit - len(names) + 1)
+            call, prefix, after=after, limit=max(2, request.limit - len(names) + 1)
         )
         for entry in entries:
             key = decoded(entry.name.removeprefix(OBJECTS))
@@ -215,23 +220,23 @@ def _after(name: str, request: requests.ListObjects) -> str:
     return object_name(name)
 
 
-def _exactly(row: ObjectRow, start: int, length: int, found: Content | None) -> bytes:
-    if found is None:
+def _exactly(row: ObjectRow, start: int, length: int, content: Content | None) -> bytes:
+    if content is None:
         raise NotFound("the object was deleted while it was read", object=row.key)
-    if found.offset_bytes != start or len(found.data) != length:
+    if content.offset_bytes != start or len(content.data) != length:
         raise Corrupt(
-            f"the server gave {len(found.data)} bytes from {found.offset_bytes} where {length} "
+            f"the server gave {len(content.data)} bytes from {content.offset_bytes} where {length} "
             f"from {start} were asked for",
             object=row.key,
         )
-    return found.data
+    return content.data
 
 
 async def check_whole(row: ObjectRow, data: bytes) -> None:
     """``Corrupt`` where the bytes of a whole object are not those that were stored."""
     if len(data) < _HASH_INLINE_BYTES:
-        found = hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
     else:
-        found = await runtime().run_blocking(lambda: hashlib.sha256(data).hexdigest())
-    if found != row.sha256:
-        raise Corrupt(f"what is stored has SHA-256 {found}, not {row.sha256}", object=row.key)
+        digest = await runtime().run_blocking(lambda: hashlib.sha256(data).hexdigest())
+    if digest != row.sha256:
+        raise Corrupt(f"what is stored has SHA-256 {digest}, not {row.sha256}", object=row.key)

@@ -6,17 +6,17 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.live import LiveStore
-from holdfast.ports import ImageDriver, LifeCycle, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.live_store import LiveStore
+from holdfast.contract.ports import ImageDriver, LifeCycle, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
-from holdfast_drivers.s3.container import container_testbed
-from holdfast_drivers.s3.embedded import embedded_testbed
-from holdfast_drivers.s3.image import S3ImageDriver
+from holdfast_drivers.s3.container_testbed import container_testbed
+from holdfast_drivers.s3.embedded_testbed import embedded_testbed
+from holdfast_drivers.s3.image_driver import S3ImageDriver
 from holdfast_drivers.s3.lifecycle import S3LifeCycle
-from holdfast_drivers.s3.live import live_testbed
+from holdfast_drivers.s3.live_testbed import live_testbed
 
 
 class S3Provider(Provider):

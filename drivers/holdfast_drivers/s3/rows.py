@@ -5,10 +5,10 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from holdfast import infos
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt
-from holdfast.infos import StoreInfo, StoreState
+from holdfast.contract import answers
+from holdfast.contract.answers import StoreInfo, StoreState
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt
 from holdfast_drivers.reported import object_info, store_info
 from holdfast_drivers.s3.names import encoded
 from holdfast_drivers.s3.values import Description, Head
@@ -86,7 +86,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     upload_id: str = ""
     replaced: str = ""
 
-    def info(self) -> infos.ObjectInfo:
+    def info(self) -> answers.ObjectInfo:
         """What is reported of it."""
         return object_info(self)
 

@@ -4,20 +4,18 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import tempfile
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable, ErrorKind
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BadConfig, Fault, Inspector, Testbed
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable, ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BadConfig, Fault, Inspector
 from holdfast_drivers.s3 import library
 from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.inspector import (
@@ -28,6 +26,8 @@ from holdfast_drivers.s3.inspector import (
     list_past_versions,
 )
 from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast_drivers.servers.proxied_testbed import ProxiedTestbed
+from holdfast_drivers.servers.wrong_settings import WrongSetting, bad_configs, wrong_addresses
 
 T = TypeVar("T")
 _READY_S: Final = 60.0
@@ -39,6 +39,24 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each testbed has a closed fold
 _ROOM_BYTES: Final = 2 << 30
 _WITHOUT_SERVER: Final = "127.53.5.255"
 """An address of this machine on which nothing listens."""
+
+
+_UNKNOWN: Final = (ErrorKind.UNAUTHENTICATED, ErrorKind.DENIED)
+_WRONG: Final[tuple[WrongSetting, ...]] = (
+    (
+        "an address without a server",
+        {"endpoint": f"http://{_WITHOUT_SERVER}:9000"},
+        (ErrorKind.UNAVAILABLE,),
+    ),
+    ("an access key that nobody has", {"access_key": "holdfast0nobody"}, _UNKNOWN),
+    ("a secret of somebody else", {"secret_key": "0" * 40}, _UNKNOWN),
+    (
+        "a bucket that does not exist",
+        {"bucket": "holdfast-no-such-bucket"},
+        (ErrorKind.NOT_FOUND, ErrorKind.INVALID),
+    ),
+    ("a bucket that cannot be", {"bucket": "Not a bucket"}, (ErrorKind.INVALID,)),
+)
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +143,20 @@ async def once_ready(ask: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(_POLL_S)
 
 
+async def answering(client: Any) -> None:
+    """Return once the server stores and gives back an object; its ports open much earlier."""
+    probe = "holdfast-ready"
+
+    async def store() -> None:
+        buckets = await client.list_buckets()
+        if probe not in {bucket["Name"] for bucket in buckets["Buckets"]}:
+            await client.create_bucket(Bucket=probe)
+        await client.put_object(Bucket=probe, Key="ready", Body=b"ready")
+        await client.get_object(Bucket=probe, Key="ready")
+
+    await once_ready(store)
+
+
 async def session_of(endpoint: str, credentials: Credentials) -> Credentials:
     """Credentials of a session of this user, for seven days; of a server that may be starting."""
     return await once_ready(lambda: _session_of(endpoint, credentials))
@@ -154,7 +186,7 @@ async def _session_of(endpoint: str, credentials: Credentials) -> Credentials:
     )
 
 
-class S3Testbed(Testbed):
+class S3Testbed(ProxiedTestbed):
     """One bucket of one server; the driver goes through a proxy, the inspector does not.
 
     Args:
@@ -167,7 +199,7 @@ class S3Testbed(Testbed):
     faults = frozenset({*PROXY_FAULTS, Fault.KILLED, Fault.PAUSED})
 
     def __init__(self, proxy: FaultProxy, client: Any, user: Credentials) -> None:
-        self._proxy = proxy
+        super().__init__(proxy)
         self._client = client
         self._user = user
         self._known = Known()
@@ -179,7 +211,7 @@ class S3Testbed(Testbed):
 
     def config(self, role: Role, namespace: str) -> S3Config:
         """A configuration that reaches the server through the proxy."""
-        host, port = self._proxy.address
+        host, port = self.proxy.address
         return S3Config(
             endpoint=f"http://{host}:{port}",
             region=REGION,
@@ -192,66 +224,12 @@ class S3Testbed(Testbed):
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
         """Settings of which one is wrong."""
         good = self.config(role, namespace)
-        unknown, absent = (ErrorKind.UNAUTHENTICATED, ErrorKind.DENIED), (ErrorKind.UNAVAILABLE,)
-        invalid = (ErrorKind.INVALID,)
-        wrong: dict[str, tuple[dict[str, Any], tuple[ErrorKind, ...]]] = {
-            "an address without a server": (
-                {"endpoint": f"http://{_WITHOUT_SERVER}:9000"},
-                absent,
-            ),
-            "a port without a server": ({"endpoint": f"http://127.0.0.1:{_free_port()}"}, absent),
-            "an access key that nobody has": ({"access_key": "holdfast0nobody"}, unknown),
-            "a secret of somebody else": (
-                {"secret_key": new_credentials("x").secret_key},
-                unknown,
-            ),
-            "a bucket that does not exist": (
-                {"bucket": "holdfast-no-such-bucket"},
-                (ErrorKind.NOT_FOUND, ErrorKind.INVALID),
-            ),
-            "a bucket that cannot be": ({"bucket": "Not a bucket"}, invalid),
-            "no address": ({"endpoint": "127.0.0.1"}, invalid),
-            "TLS where the server has none": (
-                {"endpoint": good.endpoint.replace("http:", "https:")},
-                invalid,
-            ),
-            "a file of trusted certificates that is missing": (
-                {
-                    "endpoint": good.endpoint.replace("http:", "https:"),
-                    "ca_file": "/nonexistent/ca.pem",
-                },
-                invalid,
-            ),
-        }
-        return tuple(
-            BadConfig(name=name, config=msgspec.structs.replace(good, **changed), expected=kinds)
-            for name, (changed, kinds) in wrong.items()
-        )
+        return bad_configs(good, (*wrong_addresses("endpoint", good.endpoint), *_WRONG))
 
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Reads the namespace's prefix at the server."""
         prefix = prefix_of(self.config(role, namespace))
         return S3Inspector(self._client, BUCKET, prefix, self._known)
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The proxy's."""
-        return self._proxy.tasks
-
-    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
-        """Resolve once the driver's request is on its way."""
-        return self._proxy.next_request(count)
-
-    @asynccontextmanager
-    async def inject(self, fault: Fault) -> AsyncIterator[None]:
-        """Spoil the network, or do something to the server."""
-        spoilt = self._proxy.inject(fault) if fault in PROXY_FAULTS else self.spoil(fault)
-        async with spoilt:
-            yield
-
-    @abstractmethod
-    def spoil(self, fault: Fault) -> AbstractAsyncContextManager[None]:
-        """Keep a fault in force that only the server's owner can make."""
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove everything under the namespace's prefix."""
@@ -281,9 +259,3 @@ async def prepare(client: Any) -> None:
         await client.create_bucket(Bucket=BUCKET)
     for decoy in _DECOYS:
         await client.put_object(Bucket=BUCKET, Key=decoy, Body=decoy.encode())
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
 
 _HASH_INLINE_BYTES: Final = 256 << 10
 

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.servers.build_command import LABEL_IMAGE, build_with_secrets
-from holdfast_drivers.servers.engine_client import docker_module, engine_client
+from holdfast_drivers.servers.container_client import docker_module, engine_client
+from holdfast_drivers.servers.container_images import BASE_IMAGE, ImageId, image_id
 from holdfast_drivers.servers.host_configuration import BASE_CODENAME, all_host_sources
-from holdfast_drivers.servers.images import BASE_IMAGE, ImageId, image_id
 from holdfast_drivers.servers.logged_command import CommandRun, answer_of
-from holdfast_drivers.servers.ownership import machine_lock
+from holdfast_drivers.servers.owner_process import machine_lock
 from holdfast_drivers.servers.packages import install_packages
 
 UPSTREAM = f"debian:{BASE_CODENAME}-slim"
@@ -52,19 +52,19 @@ def ensure_base(commands: CommandRun, name: str = BASE_IMAGE, *, fresh: bool = F
         EnvironmentUnavailable: no engine, or neither a registry nor apt's sources gave one.
     """
     with engine_client() as client, machine_lock("build-base"):
-        found = image_id(client, name)
-        if found and not fresh:
-            return found
+        image = image_id(client, name)
+        if image and not fresh:
+            return image
         pulled = _refusal_of(client, UPSTREAM)
         if pulled is None:
             _build_on_upstream(commands, name)
         else:
             commands.progress(f"no registry answers for {UPSTREAM}; making it with mmdebstrap")
             _bootstrap(client, commands, name)
-        made = image_id(client, name)
-    if made is None:
+        base = image_id(client, name)
+    if base is None:
         raise EnvironmentUnavailable(f"the base image {name} was made and is not there")
-    return made
+    return base
 
 
 def _refusal_of(client: Any, image: str) -> str | None:
@@ -98,8 +98,8 @@ def _build_on_upstream(commands: CommandRun, name: str) -> None:
 def _apt_settings() -> list[str]:
     """Settings without which apt here would not accept its sources, such as those of a snapshot."""
     lines = [line.rstrip(";") for line in answer_of(["apt-config", "dump"]).splitlines()]
-    kept = [line for line in lines if line.startswith(_KEPT_APT_SETTINGS)]
-    return [*kept, *_APT_SETTINGS]
+    settings = [line for line in lines if line.startswith(_KEPT_APT_SETTINGS)]
+    return [*settings, *_APT_SETTINGS]
 
 
 def _write_image_settings(path: Path) -> None:
@@ -108,13 +108,7 @@ def _write_image_settings(path: Path) -> None:
 
 
 def _bootstrap(client: Any, commands: CommandRun, name: str) -> None:
-    if os.geteuid() != 0:
-        raise EnvironmentUnavailable(
-            f"no registry has {UPSTREAM}, and making it with mmdebstrap needs root; "
-            "run as root: holdfast backends build"
-        )
-    if shutil.which("mmdebstrap") is None:
-        install_packages(commands, ("mmdebstrap",))
+    _need_mmdebstrap(commands)
     # In memory it takes half the time.
     roomy = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
     in_memory = roomy.is_dir() and shutil.disk_usage(roomy).free > _ROOM_BYTES
@@ -134,13 +128,27 @@ def _bootstrap(client: Any, commands: CommandRun, name: str) -> None:
             environment={"TMPDIR": folder},
         )
         commands.progress("importing the base image")
-        repository, _, tag = name.rpartition(":")
-        client.api.import_image_from_file(
-            str(archive),
-            repository=repository,
-            tag=tag,
-            changes=['CMD ["/bin/bash"]', f"LABEL {LABEL_IMAGE}=holdfast/base"],
+        _import(client, archive, name)
+
+
+def _need_mmdebstrap(commands: CommandRun) -> None:
+    if os.geteuid() != 0:
+        raise EnvironmentUnavailable(
+            f"no registry has {UPSTREAM}, and making it with mmdebstrap needs root; "
+            "run as root: holdfast backends build"
         )
+    if shutil.which("mmdebstrap") is None:
+        install_packages(commands, ("mmdebstrap",))
+
+
+def _import(client: Any, archive: Path, name: str) -> None:
+    repository, _, tag = name.rpartition(":")
+    client.api.import_image_from_file(
+        str(archive),
+        repository=repository,
+        tag=tag,
+        changes=['CMD ["/bin/bash"]', f"LABEL {LABEL_IMAGE}=holdfast/base"],
+    )
 
 
 def _bootstrap_command(archive: Path, sources: Path) -> list[str]:

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
-from holdfast_drivers.servers.engine_volumes import remove_volume, volume_folder
-from holdfast_drivers.servers.images import BASE_IMAGE
-from holdfast_drivers.servers.ownership import container_name
-from holdfast_drivers.servers.servers import Server, run_server
-from holdfast_drivers.servers.specs import Mount, ServerSpec, Volume
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast_drivers.servers.container_images import BASE_IMAGE
+from holdfast_drivers.servers.container_volumes import remove_volume, volume_folder
+from holdfast_drivers.servers.owner_process import container_name
+from holdfast_drivers.servers.running_servers import Server, run_server
+from holdfast_drivers.servers.server_specs import Mount, ServerSpec, Volume
 
 FOLDER: Final = "/disk"
 """Where its keeper sees the disk."""
@@ -53,10 +53,10 @@ class BoundedDisk:
         Raises:
             EnvironmentUnavailable: it fails.
         """
-        done = await self._keeper.exec(argv)
-        if done.status:
-            said = done.stderr.decode(errors="replace").strip()
-            raise EnvironmentUnavailable(f"the disk {self._keeper.name}: {said}")
+        result = await self._keeper.exec(argv)
+        if result.status:
+            text = result.stderr.decode(errors="replace").strip()
+            raise EnvironmentUnavailable(f"the disk {self._keeper.name}: {text}")
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.servers.host_configuration import build_secrets
 from holdfast_drivers.servers.logged_command import CommandRun, answer_of
 
@@ -41,8 +41,8 @@ def building_client() -> str:
 
     A client up to 22 brings BuildKit along; a later one needs its buildx plug-in.
     """
-    found = [shutil.which("docker"), "/usr/bin/docker"]
-    candidates = [path for path in dict.fromkeys(found) if path and os.access(path, os.X_OK)]
+    paths = [shutil.which("docker"), "/usr/bin/docker"]
+    candidates = [path for path in dict.fromkeys(paths) if path and os.access(path, os.X_OK)]
     plugged: list[str] = []
     for path in candidates:
         version = answer_of([path, "version", "--format", "{{.Client.Version}}"])

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import HoldfastError
-from holdfast.plugins import BrokenPlugin
-from holdfast.ports import Provider
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import HoldfastError
+from holdfast.contract.ports import Provider
+from holdfast.stores.plugins import BrokenPlugin
 from holdfast_drivers.servers.base_image import ensure_base
-from holdfast_drivers.servers.engine import ensure_engine
-from holdfast_drivers.servers.images import ImageRecipe, build_image
+from holdfast_drivers.servers.container_engine import ensure_engine
+from holdfast_drivers.servers.container_images import ImageRecipe, build_image
 from holdfast_drivers.servers.logged_command import CommandRun, Progress, run_interruptibly
 from holdfast_drivers.servers.minio_source import fetch_minio
 from holdfast_drivers.servers.packages import (
@@ -23,7 +23,7 @@ from holdfast_drivers.servers.packages import (
     is_debian_like,
     missing_packages,
 )
-from holdfast_drivers.servers.specs import NeedsServers
+from holdfast_drivers.servers.server_specs import NeedsServers
 
 StepDisplay = Callable[[str], AbstractContextManager[Progress]]
 """Shows one step by its name while the context lasts."""
@@ -39,10 +39,10 @@ class Made(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     seconds: float = 0.0
 
 
-def recipes_of(found: dict[str, Provider | BrokenPlugin]) -> dict[str, ImageRecipe]:
+def recipes_of(plugins: dict[str, Provider | BrokenPlugin]) -> dict[str, ImageRecipe]:
     """Each image that the providers need, once, by its name."""
     recipes: dict[str, ImageRecipe] = {}
-    for provider in found.values():
+    for provider in plugins.values():
         if isinstance(provider, NeedsServers):
             for server in provider.servers():
                 recipes.update({recipe.name: recipe for recipe in server.images})
@@ -50,35 +50,35 @@ def recipes_of(found: dict[str, Provider | BrokenPlugin]) -> dict[str, ImageReci
 
 
 async def build_everything(
-    found: dict[str, Provider | BrokenPlugin],
+    plugins: dict[str, Provider | BrokenPlugin],
     show: StepDisplay,
-    made: list[Made],
+    outcomes: list[Made],
     *,
     fresh: bool = False,
 ) -> None:
     """Make host packages, engine, base image, MinIO and every provider's images.
 
     ``fresh`` makes the base image anew, from today's packages, and with it all others.
-    A step that fails stops those that need it and no others. ``made`` grows as steps end, so that
-    an interrupted caller knows what is left.
+    A step that fails stops those that need it and no others. ``outcomes`` grows as steps end, so
+    that an interrupted caller knows what is left.
     """
-    for name, provider in found.items():
+    for name, provider in plugins.items():
         if isinstance(provider, BrokenPlugin):
-            made.append(Made(name=f"driver {name}", problem=provider.reason))
-    await _make("host packages", _host_packages, show, made)
-    ready = await _make("engine", _engine, show, made)
-    if ready and await _make("base image", _fresh_base if fresh else _base, show, made):
-        await _make("MinIO", _minio, show, made)
-        for name, recipe in recipes_of(found).items():
-            await _make(name, _image(recipe), show, made)
+            outcomes.append(Made(name=f"driver {name}", problem=provider.reason))
+    await _make("host packages", _host_packages, show, outcomes)
+    ready = await _make("engine", _engine, show, outcomes)
+    if ready and await _make("base image", _fresh_base if fresh else _base, show, outcomes):
+        await _make("MinIO", _minio, show, outcomes)
+        for name, recipe in recipes_of(plugins).items():
+            await _make(name, _image(recipe), show, outcomes)
 
 
-def steps_of(found: dict[str, Provider | BrokenPlugin]) -> tuple[str, ...]:
+def steps_of(plugins: dict[str, Provider | BrokenPlugin]) -> tuple[str, ...]:
     """The names of all steps, in their order."""
-    return ("host packages", "engine", "base image", "MinIO", *recipes_of(found))
+    return ("host packages", "engine", "base image", "MinIO", *recipes_of(plugins))
 
 
-async def _make(name: str, making: Making, show: StepDisplay, made: list[Made]) -> bool:
+async def _make(name: str, making: Making, show: StepDisplay, outcomes: list[Made]) -> bool:
     begun = runtime().now()
     problem = detail = ""
     with show(name) as progress:
@@ -87,7 +87,7 @@ async def _make(name: str, making: Making, show: StepDisplay, made: list[Made]) 
         except HoldfastError as error:
             problem = str(error)
     seconds = round(runtime().now() - begun, 1)
-    made.append(Made(name=name, detail=detail, problem=problem, seconds=seconds))
+    outcomes.append(Made(name=name, detail=detail, problem=problem, seconds=seconds))
     return not problem
 
 

@@ -5,8 +5,8 @@ import json
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast_drivers.servers.engine_client import engine_address
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast_drivers.servers.container_client import engine_address
 
 _FRAME_BYTES = 8
 _STDERR = 2
@@ -82,13 +82,13 @@ class ExecStream:
         await self.close()
 
     def _take(self, count: int) -> bytes:
-        taken = bytes(self._output[:count])
+        data = bytes(self._output[:count])
         del self._output[:count]
-        return taken
+        return data
 
     def _ended(self) -> str:
-        said = self._errors.decode(errors="replace").strip()
-        return f"the process in the container ended: {said[-2000:] or 'it said nothing'}"
+        text = self._errors.decode(errors="replace").strip()
+        return f"the process in the container ended: {text[-2000:] or 'it said nothing'}"
 
     async def _receive(self) -> bool:
         """Take one frame: a byte for the stream, three unused, four of length, and the bytes."""

@@ -15,8 +15,8 @@ from typing import Self
 
 import msgspec
 
-from holdfast.errors import Unsupported
-from holdfast.testbed import Fault
+from holdfast.contract.errors import Unsupported
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.servers.fault_connection import Conduct, Connection, Direction, Flow, Quota
 from holdfast_drivers.servers.fault_requests import RequestFaults
 
@@ -283,8 +283,8 @@ class FaultProxy:
     ) -> None:
         """Carry one way until its end, which is passed on."""
         while chunk := await reader.read(CHUNK_BYTES):
-            left = await connection.met(chunk, way, self.requests)
-            if not left:
+            rest = await connection.met(chunk, way, self.requests)
+            if not rest:
                 continue
             if way is Direction.ANSWERS:
                 await self._kept_back(connection)
@@ -292,7 +292,7 @@ class FaultProxy:
             if self._conduct.flow(way) is Flow.DROP:
                 connection.spoilt = True
             else:
-                await self._forward(connection, left, way)
+                await self._forward(connection, rest, way)
         await self._held(connection, way)
         if not connection.spoilt:
             connection.towards(way).write_eof()

@@ -110,12 +110,12 @@ class RequestFaults:
 
 def requests(method: str, *parts: str) -> Match:
     """The HTTP requests of a method whose first line has all of these in it."""
-    wanted = [part.encode() for part in parts]
+    fragments = [part.encode() for part in parts]
     start = method.encode() + b" "
 
     def meant(chunk: bytes) -> bool:
         line, _, _ = chunk.partition(b"\r\n")
-        return line.startswith(start) and all(part in line for part in wanted)
+        return line.startswith(start) and all(part in line for part in fragments)
 
     return meant
 

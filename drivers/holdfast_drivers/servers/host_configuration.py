@@ -93,17 +93,17 @@ def _as_stanza(line: str) -> str:
 
 def _pip_configuration() -> configparser.RawConfigParser:
     """What pip is told on this machine about where packages come from."""
-    found = configparser.RawConfigParser()
+    configuration = configparser.RawConfigParser()
     named = os.environ.get("PIP_CONFIG_FILE")
     files = [*_PIP_FILES, *([Path(named)] if named else [])]
-    found.read([path.expanduser() for path in files])
+    configuration.read([path.expanduser() for path in files])
     for setting in _PIP_SETTINGS:
         value = os.environ.get(f"PIP_{setting.upper().replace('-', '_')}")
         if value:
-            if not found.has_section("global"):
-                found.add_section("global")
-            found.set("global", setting, value)
-    return found
+            if not configuration.has_section("global"):
+                configuration.add_section("global")
+            configuration.set("global", setting, value)
+    return configuration
 
 
 def _private_file(path: Path) -> Path:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.foreign_text import visible
-from holdfast.runtime import runtime
-from holdfast_drivers.servers.ownership import state_folder
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.text.foreign import visible
+from holdfast_drivers.servers.owner_process import state_folder
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
@@ -59,9 +59,9 @@ class CommandRun:
         if self._stopped:
             raise EnvironmentUnavailable(f"{failing} was interrupted")
         if process.returncode != 0:
-            said = " | ".join(last)
+            ending = " | ".join(last)
             raise EnvironmentUnavailable(
-                f"{failing} failed; the whole log is in {path}; it ends: {said}"
+                f"{failing} failed; the whole log is in {path}; it ends: {ending}"
             )
 
     def stop(self) -> None:
@@ -105,14 +105,14 @@ async def run_interruptibly(progress: Progress, work: Callable[[CommandRun], T])
 
 def answer_of(command: Sequence[str]) -> str:
     """Blocking: what a quick question answers on its standard output; empty when it fails."""
-    done = _asked(command)
-    return done.stdout.strip() if done is not None and done.returncode == 0 else ""
+    result = _asked(command)
+    return result.stdout.strip() if result is not None and result.returncode == 0 else ""
 
 
 def combined_answer_of(command: Sequence[str]) -> str:
     """Blocking: all that a quick question says, whether it succeeds or not."""
-    done = _asked(command)
-    return "" if done is None else (done.stdout + done.stderr).strip()
+    result = _asked(command)
+    return "" if result is None else (result.stdout + result.stderr).strip()
 
 
 def _asked(command: Sequence[str]) -> "subprocess.CompletedProcess[str] | None":

@@ -10,19 +10,19 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
 from holdfast_drivers.servers.base_image import registry_refusal
 from holdfast_drivers.servers.build_command import build_with_secrets
-from holdfast_drivers.servers.engine_client import docker_module, engine_client, explained
-from holdfast_drivers.servers.images import BASE_IMAGE, image_id
+from holdfast_drivers.servers.container_client import docker_module, engine_client, explained
+from holdfast_drivers.servers.container_images import BASE_IMAGE, image_id
 from holdfast_drivers.servers.logged_command import (
     CommandRun,
     Progress,
     combined_answer_of,
     run_interruptibly,
 )
-from holdfast_drivers.servers.ownership import machine_lock
+from holdfast_drivers.servers.owner_process import machine_lock
 
 IMAGE_SETTING = "HOLDFAST_MINIO_IMAGE"
 BINARY_SETTING = "HOLDFAST_MINIO_BINARY"
@@ -89,9 +89,9 @@ def _wanted_image() -> str:
 def find_minio_now() -> FoundMinio:
     """Blocking: what ``find_minio`` finds."""
     with engine_client() as client:
-        wanted = _wanted_image()
-        if image_id(client, wanted) is not None:
-            return _from_image(wanted)
+        image_name = _wanted_image()
+        if image_id(client, image_name) is not None:
+            return _from_image(image_name)
         binary = _binary()
         digest = _sha256(binary) if binary else ""
         base = image_id(client, BASE_IMAGE) or ""
@@ -101,26 +101,26 @@ def find_minio_now() -> FoundMinio:
             fresh = labels.get(_LABEL_BASE) == base
             if tags and fresh and digest in {"", known}:
                 return _from_binary(str(tags[0]), known)
-    missing = f"no image {wanted} and no image of a binary is here; {_ADVICE}"
+    missing = f"no image {image_name} and no image of a binary is here; {_ADVICE}"
     return FoundMinio(source=MinioSource.NOWHERE, image=None, detail=missing)
 
 
 def _fetch(commands: CommandRun) -> FoundMinio:
-    found = find_minio_now()
-    if found.image is not None:
-        return found
-    wanted = _wanted_image()
+    minio = find_minio_now()
+    if minio.image is not None:
+        return minio
+    image = _wanted_image()
     with engine_client() as client, machine_lock("build-minio"):
-        refusal = registry_refusal(wanted)
+        refusal = registry_refusal(image)
         if refusal is None:
-            commands.progress(f"pulling {wanted}")
-            refusal = _pull(client, wanted)
+            commands.progress(f"pulling {image}")
+            refusal = _pull(client, image)
         if refusal is None:
-            return _from_image(wanted)
+            return _from_image(image)
         binary = _binary()
         missing = "no binary was found" if binary is None else _mistake(binary)
         if binary is None or missing:
-            detail = f"no registry gave {wanted} ({refusal}), and {missing}; {_ADVICE}"
+            detail = f"no registry gave {image} ({refusal}), and {missing}; {_ADVICE}"
             return FoundMinio(source=MinioSource.NOWHERE, image=None, detail=detail)
         return _wrap(client, commands, binary)
 
@@ -156,10 +156,10 @@ def _mistake(binary: Path) -> str:
     Raises:
         ConfigurationError: it is none, and a setting names it.
     """
-    told = combined_answer_of((str(binary), "--version")).partition("\n")[0]
-    if told.startswith(_VERSION):
+    answer = combined_answer_of((str(binary), "--version")).partition("\n")[0]
+    if answer.startswith(_VERSION):
         return ""
-    mistake = f"{binary} is no MinIO: asked for its version, it says {told[:80]!r}"
+    mistake = f"{binary} is no MinIO: asked for its version, it says {answer[:80]!r}"
     if os.environ.get(BINARY_SETTING):
         raise ConfigurationError(f"{mistake}; {_ADVICE}")
     return mistake
@@ -182,8 +182,8 @@ def _binary() -> Path | None:
     named = os.environ.get(BINARY_SETTING)
     if named and not os.access(named, os.X_OK):
         raise ConfigurationError(f"{BINARY_SETTING} names {named}, which is no program")
-    found = named or shutil.which("minio")
-    return Path(found) if found else None
+    path = named or shutil.which("minio")
+    return Path(path) if path else None
 
 
 def _sha256(path: Path) -> str:

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
-from holdfast.testbed import HostPlace
-from holdfast_drivers.servers.engine_client import LABEL_ADDRESS, engine_client
-from holdfast_drivers.servers.ownership import machine_lock, state_folder, this_owner
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.contract.testbed import HostPlace
+from holdfast_drivers.servers.container_client import LABEL_ADDRESS, engine_client
+from holdfast_drivers.servers.owner_process import machine_lock, state_folder, this_owner
 
 NETWORK = "holdfast"
 BRIDGE = "holdfast0"
@@ -43,9 +43,9 @@ class HostRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 def bridge_subnet(client: Any) -> ipaddress.IPv4Network:
     """Blocking: the subnet of the project's network, which is made on first use."""
     with machine_lock("network"):
-        for found in client.networks.list(names=[NETWORK]):
-            if found.name == NETWORK:
-                return ipaddress.IPv4Network(_subnets(found)[0])
+        for network in client.networks.list(names=[NETWORK]):
+            if network.name == NETWORK:
+                return ipaddress.IPv4Network(_subnets(network)[0])
         return _make_network(client)
 
 
@@ -60,10 +60,10 @@ async def bridge_address() -> str:
 
 
 def _make_network(client: Any) -> ipaddress.IPv4Network:
-    taken = _routed_subnets()
+    subnets = _routed_subnets()
     for network in client.networks.list():
-        taken += [ipaddress.ip_network(one) for one in _subnets(network)]
-    free = next((one for one in _CANDIDATES if not _overlaps(one, taken)), None)
+        subnets += [ipaddress.ip_network(one) for one in _subnets(network)]
+    free = next((one for one in _CANDIDATES if not _overlaps(one, subnets)), None)
     if free is None:
         raise EnvironmentUnavailable(
             f"no private subnet of {_CANDIDATES[0]} to {_CANDIDATES[-1]} is free for the network "
@@ -85,21 +85,21 @@ def _subnets(network: Any) -> list[str]:
     return [pool["Subnet"] for pool in pools if "Subnet" in pool]
 
 
-def _overlaps(one: ipaddress.IPv4Network, taken: Iterable[Any]) -> bool:
-    return any(other.version == 4 and one.overlaps(other) for other in taken)
+def _overlaps(one: ipaddress.IPv4Network, subnets: Iterable[Any]) -> bool:
+    return any(other.version == 4 and one.overlaps(other) for other in subnets)
 
 
 def _routed_subnets() -> list[Any]:
     """What this machine routes already, the default route excepted."""
-    found: list[Any] = []
+    subnets: list[Any] = []
     for line in Path("/proc/net/route").read_text().splitlines()[1:]:
         _, destination, _, _, _, _, _, mask, *_ = line.split()
         if int(mask, 16):
             parts = [
                 ipaddress.IPv4Address(bytes.fromhex(text)[::-1]) for text in (destination, mask)
             ]
-            found.append(ipaddress.IPv4Network(f"{parts[0]}/{parts[1]}"))
-    return found
+            subnets.append(ipaddress.IPv4Network(f"{parts[0]}/{parts[1]}"))
+    return subnets
 
 
 def free_server_address(client: Any, name: str) -> str:
@@ -175,13 +175,13 @@ def host_obstacle() -> str:
 
 def host_records() -> tuple[HostRecord, ...]:
     """The simulated hosts of this machine."""
-    found: list[HostRecord] = []
+    records: list[HostRecord] = []
     for path in sorted(state_folder(_HOSTS).glob("*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=HostRecord))
+            records.append(msgspec.json.decode(path.read_bytes(), type=HostRecord))
         except (FileNotFoundError, msgspec.DecodeError):
             continue  # Removed meanwhile, or cut short by a crash before anything was made.
-    return tuple(found)
+    return tuple(records)
 
 
 def remove_namespace(namespace: str) -> None:
@@ -269,8 +269,8 @@ def bridge_link() -> str:
 
 def _ip(*arguments: str) -> None:
     command = ["ip", *arguments]
-    done = subprocess.run(  # noqa: S603 - a fixed program and names made up here
+    result = subprocess.run(  # noqa: S603 - a fixed program and names made up here
         command, capture_output=True, text=True, timeout=_COMMAND_S, check=False
     )
-    if done.returncode != 0:
-        raise EnvironmentUnavailable(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    if result.returncode != 0:
+        raise EnvironmentUnavailable(f"{' '.join(command)} failed: {result.stderr.strip()}")

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.servers.logged_command import CommandRun, answer_of
 
 HOST_PACKAGES = (
@@ -39,16 +39,16 @@ def can_install() -> bool:
     return os.geteuid() == 0 and is_debian_like()
 
 
-def missing_packages(wanted: tuple[str, ...]) -> tuple[str, ...]:
+def missing_packages(alternatives: tuple[str, ...]) -> tuple[str, ...]:
     """Blocking: which of the packages are not installed; of alternatives, one is enough."""
     if not is_debian_like():
         return ()
-    names = [name for one in wanted for name in one.split("|")]
+    names = [name for one in alternatives for name in one.split("|")]
     question = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", "*"]
     lines = (line.split() for line in answer_of(question).splitlines())
     known = {words[0] for words in lines if words[1:] == ["installed"]}
     installed = known.intersection(names)
-    return tuple(one for one in wanted if not installed.intersection(one.split("|")))
+    return tuple(one for one in alternatives if not installed.intersection(one.split("|")))
 
 
 def install_command(packages: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast_drivers.servers.ownership import container_name, is_dead, this_owner
+from holdfast_drivers.servers.owner_process import container_name, is_dead, this_owner
 
 _OWNER = ".owner"
 
@@ -58,8 +58,8 @@ def _remove(folder: Path) -> bool:
 def _bases() -> list[Path]:
     """Where folders may be: in memory where there is some, since syncing to it costs nothing."""
     memory = Path("/dev/shm")  # noqa: S108 - only closed folders of this user are made and removed
-    found = [memory, Path(tempfile.gettempdir())]
-    return [base for base in found if base.is_dir() and os.access(base, os.W_OK)]
+    bases = [memory, Path(tempfile.gettempdir())]
+    return [base for base in bases if base.is_dir() and os.access(base, os.W_OK)]
 
 
 def _owned() -> Iterator[tuple[Path, str]]:

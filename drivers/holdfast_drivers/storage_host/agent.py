@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any, Final, TypeVar
 
-from holdfast import infos, requests
-from holdfast.errors import Busy, DriverError
-from holdfast.identity import ANY_STORE
-from holdfast.infos import StoreInfo, Undetermined
-from holdfast.remote.client import RemoteClient
-from holdfast.requests import CallContext, Request, verb_of
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import StoreInfo, Undetermined
+from holdfast.contract.errors import Busy, DriverError
+from holdfast.contract.identity import ANY_STORE
+from holdfast.contract.requests import CallContext, Request, verb_of
+from holdfast.host_agent.client import RemoteClient
 from holdfast_drivers.local.features import Features
 from holdfast_drivers.storage_host.calls import (
     FEATURES,
@@ -56,13 +56,13 @@ class Agent:
         """The store as its host knows it."""
         return await self._ask(ctx, GET_STORE, AgentCall(fence=ctx.fence), StoreInfo)
 
-    async def probe(self, ctx: CallContext, request: AgentRequest) -> infos.ProbeResult:
+    async def probe(self, ctx: CallContext, request: AgentRequest) -> answers.ProbeResult:
         """What became of a call; ``Undetermined`` where nobody can be asked."""
         call = AgentCall(
             operation=ctx.operation, fence=ctx.fence, request=request, expected=self.expected
         )
         try:
-            return await self._ask(ctx, PROBE, call, infos.ProbeResult)
+            return await self._ask(ctx, PROBE, call, answers.ProbeResult)
         except DriverError as error:
             return Undetermined(reason=error.cause)
 

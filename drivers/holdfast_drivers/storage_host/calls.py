@@ -4,9 +4,9 @@ from typing import Final
 
 import msgspec
 
-from holdfast import requests
-from holdfast.handles import BlockNodeHandle, FileHandle
-from holdfast.identity import ANY_STORE, ExpectedStore
+from holdfast.contract import requests
+from holdfast.contract.handles import BlockNodeHandle, FileHandle
+from holdfast.contract.identity import ANY_STORE, ExpectedStore
 
 AgentRequest = requests.PrimaryRequest | requests.LifeCycleRequest
 GrantHandle = BlockNodeHandle | FileHandle

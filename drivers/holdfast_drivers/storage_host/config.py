@@ -1,29 +1,13 @@
-"""A storage host that an agent works on: its settings, and what every store there can do.
+"""A storage host that an agent works on: its settings.
 
 The agent itself reads this module, so that it needs nothing but what the agent has.
 """
 
-from typing import Final
-
 import msgspec
 
-from holdfast.capabilities import (
-    AccessCapabilities,
-    AccessMode,
-    CloneCapabilities,
-    Enforcer,
-    PrimaryCapabilities,
-    ResizeCapabilities,
-    SnapshotCapabilities,
-    StatsCapabilities,
-    VolumeCapabilities,
-)
-from holdfast.data.images import ImageFormat
-from holdfast_drivers.local.config import BLOCK_BYTES
-from holdfast_drivers.local.features import Features
-
-QCOW2_MAX_BYTES: Final = 1 << 44
-"""The tables of a qcow2 image grow with its disk; these still fit into every cache."""
+from holdfast.contract.requests import Role
+from holdfast_drivers.local.config import LocalConfig
+from holdfast_drivers.local.store_folder import Place
 
 
 class StorageHostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,31 +38,20 @@ class StorageHostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     agent_socket: str = ""
 
 
-def storage_host_capabilities(
-    config: StorageHostConfig, features: Features, form: ImageFormat = ImageFormat.RAW
-) -> PrimaryCapabilities:
-    """What a store can do whose volumes a server lets hosts use.
+class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The part of any configuration that the agent on the storage host needs."""
 
-    Snapshots and clones are shared blocks: without them a volume that a host writes to could only
-    be copied while it changes, and so neither is declared. A qcow2 volume grows as a copy too, so
-    that it has the old size or the new one whatever happens; to shrink one, QEMU walks all of it.
-    """
-    raw, shares = form is ImageFormat.RAW, features.reflink
-    largest = features.file_max_bytes
-    return PrimaryCapabilities(
-        volume=VolumeCapabilities(
-            size_min_bytes=1,
-            size_max_bytes=largest if raw else min(largest // 2, QCOW2_MAX_BYTES),
-            size_granularity_bytes=BLOCK_BYTES,
-            thin=config.capacity_bytes is None,
-        ),
-        access=AccessCapabilities(
-            modes=(AccessMode.EXCLUSIVE, AccessMode.READ_ONLY), enforced_at=Enforcer.STORAGE
-        ),
-        stats=StatsCapabilities(volume=True),
-        resize=ResizeCapabilities(shrink=raw) if raw or shares else None,
-        snapshot=SnapshotCapabilities(revert=True, native=True) if shares else None,
-        clone=(
-            CloneCapabilities(from_snapshot=True, from_volume=True, native=True) if shares else None
-        ),
-    )
+    root: str
+    namespace: str
+    capacity_bytes: int | None
+
+    def place(self) -> Place:
+        """The store's folder.
+
+        Raises:
+            Invalid: there can be none.
+        """
+        config = LocalConfig(
+            root=self.root, namespace=self.namespace, capacity_bytes=self.capacity_bytes
+        )
+        return Place(config, Role.PRIMARY)

@@ -5,15 +5,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
-from holdfast.channel import Channel
-from holdfast.channel.local import LocalChannel
-from holdfast.channel.ssh import SshChannel, SshPlace
-from holdfast.errors import Invalid
-from holdfast.infos import HealthInfo
-from holdfast.ports import HostListener
-from holdfast.remote.client import RemoteClient
-from holdfast.remote.sharing import shared_client
-from holdfast.requests import CallContext, CheckHealth
+from holdfast.contract.answers import HealthInfo
+from holdfast.contract.errors import Invalid
+from holdfast.contract.ports import HostListener
+from holdfast.contract.requests import CallContext, CheckHealth
+from holdfast.host_agent.client import RemoteClient
+from holdfast.host_agent.shared_clients import shared_client
+from holdfast.host_channel import Channel
+from holdfast.host_channel.local import LocalChannel
+from holdfast.host_channel.ssh import SshChannel, SshPlace
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.config import StorageHostConfig
 

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from holdfast import infos, requests
-from holdfast.capabilities import PrimaryCapabilities
-from holdfast.errors import DriverError
-from holdfast.handles import Handle
-from holdfast.identity import ExpectedStore
-from holdfast.infos import Gone, HealthInfo, HealthState, Undetermined
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Gone, HealthInfo, HealthState, Undetermined
+from holdfast.contract.capabilities import PrimaryCapabilities
+from holdfast.contract.errors import DriverError
+from holdfast.contract.handles import Handle
+from holdfast.contract.identity import ExpectedStore
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.storage_host.agent import Agent
 from holdfast_drivers.storage_host.calls import GrantHandle
 
@@ -29,11 +29,11 @@ class StorageHostDriver(PrimaryDriver):
     def capabilities(self) -> PrimaryCapabilities:
         return self._capabilities
 
-    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
-        return await self._agent.call(ctx, request, infos.PoolList)
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> answers.PoolList:
+        return await self._agent.call(ctx, request, answers.PoolList)
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        return await self._agent.call(ctx, request, infos.StatsInfo)
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
+        return await self._agent.call(ctx, request, answers.StatsInfo)
 
     async def health(self, ctx: CallContext, request: requests.CheckHealth) -> HealthInfo:
         try:
@@ -47,50 +47,50 @@ class StorageHostDriver(PrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
-        return await self._agent.call(ctx, request, infos.VolumeInfo)
+    ) -> answers.VolumeInfo:
+        return await self._agent.call(ctx, request, answers.VolumeInfo)
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
-        return await self._agent.call(ctx, request, infos.VolumeInfo)
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
+        return await self._agent.call(ctx, request, answers.VolumeInfo)
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
-    ) -> infos.VolumePage:
-        return await self._agent.call(ctx, request, infos.VolumePage)
+    ) -> answers.VolumePage:
+        return await self._agent.call(ctx, request, answers.VolumePage)
 
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> Gone:
         return await self._agent.call(ctx, request, Gone)
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
-        return await self._agent.call(ctx, request, infos.VolumeInfo)
+    ) -> answers.VolumeInfo:
+        return await self._agent.call(ctx, request, answers.VolumeInfo)
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
-    ) -> infos.VolumeInfo:
-        return await self._agent.call(ctx, request, infos.VolumeInfo)
+    ) -> answers.VolumeInfo:
+        return await self._agent.call(ctx, request, answers.VolumeInfo)
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo:
-        return await self._agent.call(ctx, request, infos.SnapshotInfo)
+    ) -> answers.SnapshotInfo:
+        return await self._agent.call(ctx, request, answers.SnapshotInfo)
 
     async def get_snapshot(
         self, ctx: CallContext, request: requests.GetSnapshot
-    ) -> infos.SnapshotInfo:
-        return await self._agent.call(ctx, request, infos.SnapshotInfo)
+    ) -> answers.SnapshotInfo:
+        return await self._agent.call(ctx, request, answers.SnapshotInfo)
 
     async def list_snapshots(
         self, ctx: CallContext, request: requests.ListSnapshots
-    ) -> infos.SnapshotPage:
-        return await self._agent.call(ctx, request, infos.SnapshotPage)
+    ) -> answers.SnapshotPage:
+        return await self._agent.call(ctx, request, answers.SnapshotPage)
 
     async def delete_snapshot(self, ctx: CallContext, request: requests.DeleteSnapshot) -> Gone:
         return await self._agent.call(ctx, request, Gone)
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
-        return await self._agent.call(ctx, request, infos.GrantInfo)
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
+        return await self._agent.call(ctx, request, answers.GrantInfo)
 
     async def revoke(self, ctx: CallContext, request: requests.Revoke) -> Gone:
         return await self._agent.call(ctx, request, Gone)
@@ -100,14 +100,16 @@ class StorageHostDriver(PrimaryDriver):
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
+    ) -> answers.ProbeResult:
         if not isinstance(request, requests.PrimaryRequest):
             return Undetermined(reason=f"a {type(request).__name__} is no call to this store")
         return await self._agent.probe(ctx, request)
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
-        found: list[infos.OwnedThing] = await self._agent.call(ctx, request, list[infos.OwnedThing])
+    ) -> AsyncIterator[answers.OwnedThing]:
+        found: list[answers.OwnedThing] = await self._agent.call(
+            ctx, request, list[answers.OwnedThing]
+        )
         for thing in found:
             yield thing

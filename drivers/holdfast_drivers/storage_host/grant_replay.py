@@ -9,17 +9,17 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from holdfast import requests
-from holdfast.capabilities import AccessMode
-from holdfast.errors import Busy, Corrupt, Denied, DriverError
-from holdfast.handles import BlockNodeHandle
-from holdfast.trees import TreePath
+from holdfast.contract import requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import Busy, Corrupt, Denied, DriverError
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.files.trees import TreePath
 from holdfast_drivers.local import disks
 from holdfast_drivers.local.grants import GrantKeeper, GrantName, host_name
 from holdfast_drivers.local.locks import Lock, LockKind
 from holdfast_drivers.local.names import name_of
-from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.records import decoded
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.local.volumes import VolumeRow, Volumes
 from holdfast_drivers.storage_host.service import VolumeServer
 

@@ -1,9 +1,9 @@
 """The life cycle of a store on a storage host: the agent's verbs, as for its volumes."""
 
-from holdfast import requests
-from holdfast.infos import Gone, StoreInfo
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.storage_host.agent import Agent
 
 

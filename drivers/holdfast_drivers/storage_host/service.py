@@ -7,19 +7,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from holdfast import infos, requests
-from holdfast.errors import NotFound, Unavailable
-from holdfast.infos import HealthInfo, ProbeResult, StoreState
-from holdfast.remote.service import Service, Verb
-from holdfast.requests import Request, verb_of
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import HealthInfo, ProbeResult, StoreState
+from holdfast.contract.errors import NotFound, Unavailable
+from holdfast.contract.requests import Request, verb_of
+from holdfast.host_agent.service import Service, Verb
+from holdfast_drivers.local.enumeration import owned_by_primary
 from holdfast_drivers.local.errors import attempt
 from holdfast_drivers.local.features import Features, find_features
-from holdfast_drivers.local.figures import health_of
+from holdfast_drivers.local.folder_usage import health_of
 from holdfast_drivers.local.lifecycle import StoreFolder
 from holdfast_drivers.local.locks import SpaceTaken
-from holdfast_drivers.local.owned import owned_by_primary
-from holdfast_drivers.local.place import Place
 from holdfast_drivers.local.probing import probe_primary
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.local.views import pools_of, snapshot_page, stats_of, volume_page
 from holdfast_drivers.local.volumes import Volumes
 from holdfast_drivers.storage_host.calls import (
@@ -132,9 +132,9 @@ class StoreService:
 
     def _initialize(
         self, asked: requests.InitializeStore, operation: str, fresh: str, fence: int
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         health = self._server.health()
-        if health.state is infos.HealthState.DOWN:
+        if health.state is answers.HealthState.DOWN:
             raise Unavailable(health.detail)
         return self._folder.initialize(asked, operation, fresh, fence)
 
@@ -150,12 +150,12 @@ class StoreService:
     def _health(self, call: AgentCall) -> HealthInfo:
         self._recognize(call)
         health = health_of(self._place)
-        if health.state is infos.HealthState.DOWN:
+        if health.state is answers.HealthState.DOWN:
             return health
         self._server.settle()
         return self._server.health()
 
-    def _delete_store(self, fence: int) -> infos.Gone:
+    def _delete_store(self, fence: int) -> answers.Gone:
         gone = self._folder.delete(fence)
         self._server.forget()
         return gone

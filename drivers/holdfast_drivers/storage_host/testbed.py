@@ -1,21 +1,20 @@
 """What testbeds of stores on a storage host share: its SSH behind a fault proxy, and its agent."""
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 import holdfast
 import holdfast_drivers
-from holdfast.errors import ErrorKind
-from holdfast.requests import Role
-from holdfast.testbed import BadConfig, Testbed, TestbedKind
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BadConfig, TestbedKind
 from holdfast_drivers.servers.fault_proxy import FaultProxy
-from holdfast_drivers.servers.servers import Server
-from holdfast_drivers.servers.specs import Mount, ServerFile
+from holdfast_drivers.servers.proxied_testbed import ProxiedTestbed
+from holdfast_drivers.servers.running_servers import Server
+from holdfast_drivers.servers.server_specs import Mount, ServerFile
+from holdfast_drivers.servers.wrong_settings import WrongSetting, bad_configs
 from holdfast_drivers.storage_host.keys import Keys
 
 SSH_PORT: Final = 22
@@ -24,11 +23,8 @@ AUTHORIZED_KEYS: Final = "/etc/ssh/authorized_keys"
 _HOST_KEY: Final = "/etc/ssh/ssh_host_ed25519_key"
 _PACKAGES: Final = "/opt/holdfast"
 
-WrongSetting = tuple[str, dict[str, object], tuple[ErrorKind, ...]]
-"""A name, what is changed of a good configuration, and the errors that are right."""
 
-
-class StorageHostTestbed(Testbed):
+class StorageHostTestbed(ProxiedTestbed):
     """One storage host; all namespaces are beside each other in one folder of it.
 
     Args:
@@ -43,19 +39,10 @@ class StorageHostTestbed(Testbed):
     """The folder, on the storage host, in which stores are made."""
 
     def __init__(self, server: Server, proxy: FaultProxy, keys: Keys) -> None:
+        super().__init__(proxy)
         self.server = server
-        self.proxy = proxy
         self._keys = keys
         self._known_hosts = keys.known_hosts(proxy.address, "known_hosts", keys.host)
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """Those of the proxy."""
-        return self.proxy.tasks
-
-    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
-        """The proxy sees every request, each in one piece."""
-        return self.proxy.next_request(count)
 
     def reached(self, namespace: str) -> dict[str, Any]:
         """The settings by which a store's agent is reached through the proxy."""
@@ -72,11 +59,8 @@ class StorageHostTestbed(Testbed):
 
     def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
         """Wrong addresses, credentials, host keys and folders, each wrong in one setting."""
-        good = self.config(role, namespace)
-        return tuple(
-            BadConfig(name=name, config=msgspec.structs.replace(good, **changes), expected=expected)
-            for name, changes, expected in (*self._wrong_channel(), *self.wrong_settings())
-        )
+        wrong = (*self._wrong_channel(), *self.wrong_settings())
+        return bad_configs(self.config(role, namespace), wrong)
 
     @abstractmethod
     def wrong_settings(self) -> Iterator[WrongSetting]:

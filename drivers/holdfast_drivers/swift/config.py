@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
@@ -14,7 +14,7 @@ from holdfast.capabilities import (
     UploadCapabilities,
     UrlCapabilities,
 )
-from holdfast.errors import Invalid
+from holdfast.contract.errors import Invalid
 
 PARTS_MAX: Final = 1000
 """Swift's own default for the segments of one large object."""

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from holdfast.errors import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import (
     Denied,
     DriverError,
     Invalid,
@@ -23,9 +24,8 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.runtime import runtime
-from holdfast.tls import handshake_refusal, trusting
-from holdfast_drivers.server_call import Call
+from holdfast.data.tls import handshake_refusal, trusting
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig, check_config
 from holdfast_drivers.swift.errors import refusal
 
@@ -145,16 +145,20 @@ class Connection:
             self._deletes_at_once = _bulk_of(answer)
         return self._deletes_at_once
 
-    async def _authorized(self, call: Call, asked: "Asked") -> Answer:
+    async def _authorized(self, call: Call, request: "Asked") -> Answer:
         session = await self._current(call)
-        answer = await self._send(call, asked.method, asked.url(session), asked.with_token(session))
+        answer = await self._send(
+            call, request.method, request.url(session), request.with_token(session)
+        )
         if answer.status != _UNAUTHORIZED:
             return answer
         # The token is old: the request was refused, and may be sent again with a new one.
         if session is self._session:
             self._session = None
         session = await self._current(call)
-        answer = await self._send(call, asked.method, asked.url(session), asked.with_token(session))
+        answer = await self._send(
+            call, request.method, request.url(session), request.with_token(session)
+        )
         if answer.status == _UNAUTHORIZED:
             raise Unauthenticated(
                 f"{self.server} gives user {self.config.user!r} a token and does not accept it"
@@ -166,9 +170,9 @@ class Connection:
 
     async def _authenticated(self, call: Call) -> Session:
         config = self.config
-        asked = Sent({"x-auth-user": config.user, "x-auth-key": config.key})
+        login = Sent({"x-auth-user": config.user, "x-auth-key": config.key})
         try:
-            answer = await self._send(call, "GET", config.auth_url, asked)
+            answer = await self._send(call, "GET", config.auth_url, login)
         except Unknown as error:  # to ask who one is changes nothing
             raise Unavailable(error.cause) from error
         url = answer.headers.get("x-storage-url", "")
@@ -248,10 +252,10 @@ class _Info(msgspec.Struct, frozen=True):
 
 def _bulk_of(answer: Answer) -> int:
     try:
-        told = msgspec.json.decode(answer.body, type=_Info)
+        info = msgspec.json.decode(answer.body, type=_Info)
     except msgspec.DecodeError:
         return 1
-    return max(1, min(told.bulk_delete.max_deletes_per_request, _BULK_MAX))
+    return max(1, min(info.bulk_delete.max_deletes_per_request, _BULK_MAX))
 
 
 @asynccontextmanager

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from holdfast.errors import Busy, Corrupt, DriverError, Internal, Unknown
-from holdfast.fan_out import several
-from holdfast_drivers.server_call import Call
+from holdfast.concurrency.fan_out import several
+from holdfast.contract.errors import Busy, Corrupt, DriverError, Internal, Unknown
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.connection import Answer, Connection
 
 META: Final = "x-object-meta-"
@@ -129,8 +129,8 @@ class Container:
     async def _broken(self, call: Call, name: str) -> DriverError:
         """Why an object could not be read for its parts, which may be those of one before it."""
         pieces = await self.joined(call, name)
-        told = await several(pieces, lambda piece: self._damage(call, piece))
-        damage = [one for one in told if one]
+        answers = await several(pieces, lambda piece: self._damage(call, piece))
+        damage = [one for one in answers if one]
         if damage and await self.joined(call, name) == pieces:
             return Corrupt(f"{damage[0]}; restore the object from a backup")
         return Busy("it was replaced while it was read; try again")
@@ -227,8 +227,8 @@ class Container:
                 headers={"content-type": "text/plain", "accept": "application/json"},
                 data=lines.encode(),
             )
-            told: dict[str, Any] = json.loads(answer.body)
-            if told.get("Errors") or not str(told.get("Response Status", "")).startswith("200"):
+            report: dict[str, Any] = json.loads(answer.body)
+            if report.get("Errors") or not str(report.get("Response Status", "")).startswith("200"):
                 server = self.connection.server
                 raise call.failed(Unknown(f"{server} did not remove everything it was told to"))
 
@@ -255,15 +255,15 @@ class Container:
 
     async def all(self, call: Call, prefix: str = "") -> list[Entry] | None:
         """The whole listing under a prefix; ``None`` where there is no container."""
-        found: list[Entry] = []
+        entries: list[Entry] = []
         while True:
-            after = found[-1].name if found else ""
-            entries = await self.page(call, prefix=prefix, after=after, limit=LIST_MAX)
-            if entries is None:
+            after = entries[-1].name if entries else ""
+            page = await self.page(call, prefix=prefix, after=after, limit=LIST_MAX)
+            if page is None:
                 return None
-            found += entries
-            if len(entries) < LIST_MAX:
-                return found
+            entries += page
+            if len(page) < LIST_MAX:
+                return entries
 
 
 def _described(meta: Mapping[str, str]) -> dict[str, str]:

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Busy, Conflict, Corrupt, DriverError, Unknown
-from holdfast.fan_out import several
-from holdfast.infos import Absent, Done, Partial, ProbeResult
-from holdfast.runtime import runtime
-from holdfast_drivers.server_call import Call
+from holdfast.concurrency.fan_out import several
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Partial, ProbeResult
+from holdfast.contract.errors import Busy, Conflict, Corrupt, DriverError, Unknown
+from holdfast_drivers.copied_objects import is_alike, what_became
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.containers import Segment
 from holdfast_drivers.swift.objects import Objects
 from holdfast_drivers.swift.publishing import is_whole, publish
@@ -31,51 +32,51 @@ class Copies:
         self.store = store
         self.objects = objects
 
-    async def copy(self, call: Call, request: requests.CopyObject) -> infos.ObjectInfo:
+    async def copy(self, call: Call, request: requests.CopyObject) -> answers.ObjectInfo:
         """Copy an object to a key where there is none, or the same already."""
         source = await self.objects.get_row(call, request.key)
         there = await self.objects.find(call, request.target)
-        made = _copy_of(source, request.target, call.operation)
+        copy = _copy_of(source, request.target, call.operation)
         if there is None:
             await self.store.allocating(call)
-            own = await self._make(call, source, made)
+            own = await self._make(call, source, copy)
             # Swift looks whether an object is there and then writes: of two who write at that
             # moment, both are told that they made it.
             there = await self.objects.find(call, request.target)
-            if there is not None and there.id == made.id:
-                await self._confirm(call, made, own)
-                return made.info()
-        await self._withdraw(call, made, there)
+            if there is not None and there.id == copy.id:
+                await self._confirm(call, copy, own)
+                return copy.info()
+        await self._withdraw(call, copy, there)
         if there is None:
             raise Unknown("the target was made and removed at once", object=request.target)
         if not is_alike(source, there):
             raise Conflict("the target is another object", object=request.target)
         return there.info()
 
-    async def _confirm(self, call: Call, made: ObjectRow, own: Sequence[Segment]) -> None:
+    async def _confirm(self, call: Call, copy: ObjectRow, own: Sequence[Segment]) -> None:
         """See that all is there of what was made visible: who deletes the target removes what was
         copied for it, maybe after the server looked at it and before it stored the manifest.
         """
         if await is_whole(call, self.store, own):
             return
-        there = await self.objects.find(call, made.key)
-        if there is not None and there.id == made.id:
-            await self.store.objects.delete(call, object_name(made.key))
-        await self._withdraw(call, made, None)
-        raise Busy("the target was deleted while it was made; try again", object=made.key)
+        there = await self.objects.find(call, copy.key)
+        if there is not None and there.id == copy.id:
+            await self.store.objects.delete(call, object_name(copy.key))
+        await self._withdraw(call, copy, None)
+        raise Busy("the target was deleted while it was made; try again", object=copy.key)
 
-    async def _make(self, call: Call, source: ObjectRow, made: ObjectRow) -> list[Segment]:
+    async def _make(self, call: Call, source: ObjectRow, copy: ObjectRow) -> list[Segment]:
         """Copy what the source is made of, and make the copy visible if nothing is there."""
         pieces = await self.store.objects.joined(call, object_name(source.key))
         if sum(piece.size_bytes for piece in pieces) != source.size_bytes:
             raise Busy("the source was replaced while it was copied; try again")
         stored = {
-            entry.name: entry for entry in await self.store.segments.all(call, made.folder) or []
+            entry.name: entry for entry in await self.store.segments.all(call, copy.folder) or []
         }
 
         async def copied(numbered: tuple[int, Segment]) -> Segment:
             number, piece = numbered
-            name = f"{made.folder}{number:06}"
+            name = f"{copy.folder}{number:06}"
             there = stored.get(name)
             if there is None or (there.etag, there.size_bytes) != (piece.etag, piece.size_bytes):
                 etag = await self.store.segments.copy(
@@ -88,16 +89,16 @@ class Copies:
 
         try:
             own = await several(list(enumerate(pieces, 1)), copied)
-            await publish(call, self.store, made, own, new=True)
+            await publish(call, self.store, copy, own, new=True)
         except (Busy, Corrupt):
-            await self._withdraw(call, made, await self.objects.find(call, made.key))
+            await self._withdraw(call, copy, await self.objects.find(call, copy.key))
             raise
         return own
 
-    async def _withdraw(self, call: Call, made: ObjectRow, there: ObjectRow | None) -> None:
+    async def _withdraw(self, call: Call, copy: ObjectRow, there: ObjectRow | None) -> None:
         """Remove what was copied, unless it is what is there."""
-        if there is None or there.group != made.group:
-            entries = await self.store.segments.all(call, made.folder) or []
+        if there is None or there.group != copy.group:
+            entries = await self.store.segments.all(call, copy.folder) or []
             if entries:
                 await self.store.segments.delete_all(call, [entry.name for entry in entries])
         call.changed = False
@@ -107,26 +108,14 @@ class Copies:
         source = await self.objects.find(call, request.key)
         there = await self.objects.find(call, request.target)
         known = _copy_of(source, request.target, "").folder if source else copies_of(request.target)
-        left = [
+        names = [
             entry.name
             for entry in await self.store.segments.all(call, known) or []
             if there is None or group_of(entry.name) != there.group
         ]
-        if left:
-            return Partial(names=tuple(left))
-        if there is None:
-            return Absent()
-        done = there.operation == call.operation if source is None else is_alike(source, there)
-        return Done(answer=there.info()) if done else Absent()
-
-
-def is_alike(source: ObjectRow, there: ObjectRow) -> bool:
-    """Whether an object is what a copy of the source would be."""
-    return _content(source) == _content(there)
-
-
-def _content(row: ObjectRow) -> tuple[object, ...]:
-    return row.sha256, row.size_bytes, row.kind, row.content_type
+        if names:
+            return Partial(names=tuple(names))
+        return what_became(source, there, call.operation)
 
 
 def _copy_of(source: ObjectRow, key: str, operation: str) -> ObjectRow:

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Busy,
     Corrupt,
     Denied,

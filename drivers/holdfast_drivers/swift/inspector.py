@@ -12,15 +12,18 @@ import os
 import pickle
 import sqlite3
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from holdfast.infos import OwnedKind
-from holdfast.runtime import runtime
-from holdfast.testbed import Inspected, Inspector, Inventory
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.testbed import Inspected, Inspector, Inventory
+from holdfast_drivers.inspection.inventories import inspected, inventory_of
+from holdfast_drivers.inspection.readers.seen import store_of, unfinished
 
 HASH_PREFIX: Final = b"holdfast"
 HASH_SUFFIX: Final = b"testbed"
@@ -210,9 +213,8 @@ class SwiftInspector(Inspector):
             else:
                 where = f"{file.account}/{file.container}/{file.name}"
                 outside.append(f"{where}\0{sorted(file.meta.items())}\0{self._disk.digest([file])}")
-        things = sorted(self._things(own), key=lambda thing: (thing.kind, thing.key, thing.id))
         digest = hashlib.sha256("\n".join(sorted(outside)).encode()).hexdigest()
-        return Inventory(things=tuple(things), outside_digest=digest)
+        return inventory_of(self._things(own), digest)
 
     def _things(self, own: Mapping[str, StoredFile]) -> Iterator[Inspected]:
         objects = [file for name, file in own.items() if not name.startswith(_AREA)]
@@ -222,28 +224,22 @@ class SwiftInspector(Inspector):
         known: set[str] = set()
         store = self._disk.container(self._account, self._container)
         if store is not None and f"{_OURS}Id" in store:
-            yield _store(store)
+            yield _readable("store", lambda: _store(store))
             known.add("store")
         elif store is not None:
-            yield Inspected(kind=OwnedKind.TEMPORARY, key="container", unfinished=True)
+            yield inspected(unfinished("container"))
         groups: set[str] = set()
         for file in objects:
-            yield self._object(file, rest)
+            yield _readable(file.name, partial(self._object, file, rest))
             groups |= {_group(file), file.meta.get("replaced", "")}
-        current = {_group(file) for file in objects}
+        current = {_group(file) for file in objects} - {""}
         for name, file in rest.items():
             if name.startswith("u/"):
                 group = f"{name.removeprefix('u/')}.{file.meta.get('id', '')}"
                 if "done" not in file.meta and group not in groups:
                     current.add(group)
                     parts = [part for other, part in rest.items() if f"/{group}/" in other]
-                    yield Inspected(
-                        kind=OwnedKind.UPLOAD,
-                        key=_decoded(file.meta["upload"]),
-                        id=file.meta["id"],
-                        size_bytes=sum(part.size_bytes for part in parts),
-                        unfinished=True,
-                    )
+                    yield _readable(name, partial(_upload, file, parts))
         yield from self._leftovers(rest, known, current)
 
     def _leftovers(
@@ -255,7 +251,7 @@ class SwiftInspector(Inspector):
             if pieces[0] == "u":
                 group = f"{pieces[1]}.{file.meta.get('id', '')}"
             if name not in known and group not in current:
-                yield Inspected(kind=OwnedKind.TEMPORARY, key=name, unfinished=True)
+                yield inspected(unfinished(name))
 
     def _object(self, file: StoredFile, rest: Mapping[str, StoredFile]) -> Inspected:
         """An object with the bytes that it is made of; what is missing of it shows in its size."""
@@ -280,6 +276,25 @@ class SwiftInspector(Inspector):
         return [rest[name] for name in names if name in rest]
 
 
+def _readable(name: str, read: Callable[[], Inspected]) -> Inspected:
+    """What one name stands for, or that it is unreadable, and why."""
+    try:
+        return read()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        why = ascii(str(error) or type(error).__name__)
+        return Inspected(kind=OwnedKind.UNREADABLE, key=ascii(name)[1:-1], detail=why)
+
+
+def _upload(file: StoredFile, parts: Sequence[StoredFile]) -> Inspected:
+    return Inspected(
+        kind=OwnedKind.UPLOAD,
+        key=_decoded(file.meta["upload"]),
+        id=file.meta["id"],
+        size_bytes=sum(part.size_bytes for part in parts),
+        unfinished=True,
+    )
+
+
 def _store(meta: Mapping[str, str]) -> Inspected:
     name = _decoded(meta[f"{_OURS}Name"])
     hosts = sorted(
@@ -287,16 +302,15 @@ def _store(meta: Mapping[str, str]) -> Inspected:
         key=str.encode,
     )
     state = meta.get(f"{_OURS}State", "up")
-    return Inspected(
-        kind=OwnedKind.STORE,
-        key=name,
-        id=meta[f"{_OURS}Id"],
-        detail=f"{name}|{state}|{','.join(hosts)}",
-    )
+    row = {"name": name, "id": meta[f"{_OURS}Id"], "state": state, "hosts": hosts}
+    return inspected(store_of(row))
 
 
 def _group(file: StoredFile) -> str:
-    upload = _decoded(file.meta.get("upload", ""))
+    try:
+        upload = _decoded(file.meta.get("upload", ""))
+    except ValueError:
+        return ""  # nobody of ours made it, and it is of no group
     digest = hashlib.blake2b(upload.encode(), digest_size=16).hexdigest()
     return f"{digest}.{file.meta.get('upload-id', '')}"
 

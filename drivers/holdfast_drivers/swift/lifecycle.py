@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from holdfast import requests
-from holdfast.errors import Conflict, Exhausted, Internal, InUse, Unknown
-from holdfast.fan_out import several
-from holdfast.identity import check_adoptable, check_initialized
-from holdfast.infos import Gone, StoreInfo, StoreState
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
-from holdfast_drivers.server_call import Call
+from holdfast.concurrency.fan_out import several
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo, StoreState
+from holdfast.contract.errors import Conflict, Exhausted, Internal, InUse, Unknown
+from holdfast.contract.identity import check_adoptable, check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.connection import Connection
 from holdfast_drivers.swift.containers import Container, Entry
 from holdfast_drivers.swift.names import PARTS_AREA
@@ -48,15 +48,15 @@ class SwiftLifeCycle(LifeCycle):
     async def initialize(self, ctx: CallContext, request: requests.InitializeStore) -> StoreInfo:
         call = Call(ctx)
         headers = await self._store.place.look(call)
-        found = None if headers is None else StoreRow.of(headers)
-        if headers is not None and found is None:
+        row = None if headers is None else StoreRow.of(headers)
+        if headers is not None and row is None:
             await self._refuse_others(call)
-        if found is None:
-            found = await self._make(call, request)
-        check_initialized(found.info(), name=request.name, identity=request.identity)
-        if not found.signs:
+        if row is None:
+            row = await self._make(call, request)
+        check_initialized(row.info(), name=request.name, identity=request.identity)
+        if not row.signs:
             await self._describe(call, {URL_KEY: await self._url_key(call)})
-        return found.info()
+        return row.info()
 
     async def _refuse_others(self, call: Call) -> None:
         """Refuse a container that somebody else uses."""
@@ -67,12 +67,12 @@ class SwiftLifeCycle(LifeCycle):
                 "see setting namespace"
             )
 
-    async def _make(self, call: Call, asked: requests.InitializeStore) -> StoreRow:
+    async def _make(self, call: Call, request: requests.InitializeStore) -> StoreRow:
         fresh = StoreRow(
             id=runtime().new_id("store"),
-            name=asked.name,
+            name=request.name,
             operation=call.operation,
-            identity=asked.identity,
+            identity=request.identity,
         )
         place, segments = self._store.place, self._store.segments
         await place.make(call, begun(call.operation))
@@ -101,8 +101,8 @@ class SwiftLifeCycle(LifeCycle):
     async def _url_key(self, call: Call) -> str:
         """The key that was made with the store, or a new one where that is lost."""
         anchor = await self._store.segments.head(call, ANCHOR)
-        made = anchor.meta.get(_KEY) if anchor is not None else None
-        return made or fresh_key()
+        key = anchor.meta.get(_KEY) if anchor is not None else None
+        return key or fresh_key()
 
     async def get(self, ctx: CallContext) -> StoreInfo:
         return (await self._store.row(Call(ctx))).info()
@@ -206,5 +206,5 @@ class SwiftLifeCycle(LifeCycle):
 async def _there(call: Call, container: Container, entries: Sequence[Entry]) -> list[str]:
     """The names of what is listed and there."""
     names = [entry.name for entry in entries]
-    found = await several(names, lambda name: container.head(call, name))
-    return [name for name, one in zip(names, found, strict=True) if one is not None]
+    heads = await several(names, lambda name: container.head(call, name))
+    return [name for name, one in zip(names, heads, strict=True) if one is not None]

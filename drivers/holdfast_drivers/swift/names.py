@@ -27,12 +27,12 @@ _DIGEST_BYTES: Final = 16
 
 def name_of(key: str) -> str:
     """The name for a key, or for the beginning of keys."""
-    return _ESCAPED.sub(lambda found: _PAIRS.get(found[0]) or f"!{ord(found[0]):02x}", key)
+    return _ESCAPED.sub(lambda match: _PAIRS.get(match[0]) or f"!{ord(match[0]):02x}", key)
 
 
 def key_of(name: str) -> str | None:
     """The key a name stands for, or ``None`` for what is no name of a key."""
-    key = _CODE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _PLAIN[found[0]], name)
+    key = _CODE.sub(lambda match: chr(int(match[1], 16)) if match[1] else _PLAIN[match[0]], name)
     return key if name_of(key) == name else None
 
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-from holdfast import infos, requests
-from holdfast.errors import Busy, Corrupt, NotFound, OutOfRange, Unknown
-from holdfast.fan_out import several
-from holdfast.handles import HttpHandle
-from holdfast.runtime import runtime
+from holdfast.concurrency.fan_out import several
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Busy, Corrupt, NotFound, OutOfRange, Unknown
+from holdfast.contract.handles import HttpHandle
 from holdfast_drivers.listing import folded, name_in_token, page_token
-from holdfast_drivers.server_call import Call
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.containers import LIST_MAX, Entry
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
 from holdfast_drivers.swift.rows import (
@@ -40,8 +40,8 @@ class Objects:
 
     async def find(self, call: Call, key: str) -> ObjectRow | None:
         """What is recorded of an object, or ``None``."""
-        found = await self.store.objects.head(call, object_name(key))
-        return None if found is None else ObjectRow.of(key, found)
+        head = await self.store.objects.head(call, object_name(key))
+        return None if head is None else ObjectRow.of(key, head)
 
     async def find_damaged(self, call: Call, key: str) -> ObjectRow | Damaged | None:
         """As ``find``; of an object that is damaged, the reason."""
@@ -57,23 +57,25 @@ class Objects:
             raise _absent(key)
         return row
 
-    async def get(self, call: Call, request: requests.GetObject) -> infos.ObjectData:
+    async def get(self, call: Call, request: requests.GetObject) -> answers.ObjectData:
         """The bytes of an object or of a range; the digest is checked where all is read."""
-        found = await self.store.objects.get(call, object_name(request.key), _span(request))
-        if found is None:
+        content = await self.store.objects.get(call, object_name(request.key), _span(request))
+        if content is None:
             raise _absent(request.key)
-        row = ObjectRow.of(request.key, found)
+        row = ObjectRow.of(request.key, content)
         if request.offset_bytes > row.size_bytes:
             raise OutOfRange(
                 f"offset {request.offset_bytes} is past the end at {row.size_bytes}",
                 object=row.key,
             )
-        if len(found.data) == row.size_bytes:
-            sha256 = await sha256_of(found.data)
+        if len(content.data) == row.size_bytes:
+            sha256 = await sha256_of(content.data)
             if sha256 != row.sha256:
                 raise Corrupt("what is stored has another SHA-256", object=row.key)
-        data = found.data if request.length_bytes is None else found.data[: request.length_bytes]
-        return infos.ObjectData(object=row.info(), offset_bytes=found.offset_bytes, data=data)
+        data = (
+            content.data if request.length_bytes is None else content.data[: request.length_bytes]
+        )
+        return answers.ObjectData(object=row.info(), offset_bytes=content.offset_bytes, data=data)
 
     async def open(self, call: Call, request: requests.OpenObject) -> HttpHandle:
         """A handle that reads an object for an hour, without credentials."""
@@ -81,12 +83,12 @@ class Objects:
         url = await self._signed(call, request.key, HANDLE_S)
         return HttpHandle(url=url, size_bytes=row.size_bytes, ca_file=self.store.config.ca_file)
 
-    async def address(self, call: Call, request: requests.TemporaryUrl) -> infos.UrlInfo:
+    async def address(self, call: Call, request: requests.TemporaryUrl) -> answers.UrlInfo:
         """An address by which an object can be read for a while, in whole seconds, of which the
         server keeps count.
         """
         await self.get_row(call, request.key)
-        return infos.UrlInfo(url=await self._signed(call, request.key, request.expires_s))
+        return answers.UrlInfo(url=await self._signed(call, request.key, request.expires_s))
 
     async def _signed(self, call: Call, key: str, expires_s: float) -> str:
         """An address that reads an object for a while.
@@ -100,10 +102,10 @@ class Objects:
         until = math.ceil(runtime().wall_clock() + expires_s)
         signed = f"GET\n{until}\n{_plain_path(session.url)}/{path}"
         signature = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
-        asked = f"temp_url_sig={signature}&temp_url_expires={until}"
-        return f"{session.url}/{quote(path, safe='/')}?{asked}"
+        query = f"temp_url_sig={signature}&temp_url_expires={until}"
+        return f"{session.url}/{quote(path, safe='/')}?{query}"
 
-    async def listed(self, call: Call, request: requests.ListObjects) -> infos.ObjectPage:
+    async def listed(self, call: Call, request: requests.ListObjects) -> answers.ObjectPage:
         """Objects, and prefixes where keys are folded, in byte order."""
         scope = f"{self.store.config.namespace}\0{request.prefix}\0{request.delimiter}"
         after = name_in_token(scope, request.token) if request.token else ""
@@ -115,7 +117,7 @@ class Objects:
         page = names[: request.limit]
         keys = [name for name, folded in page if not folded]
         rows = await several(keys, lambda key: self.find_damaged(call, key))
-        return infos.ObjectPage(
+        return answers.ObjectPage(
             items=tuple(row.info() for row in rows if isinstance(row, ObjectRow)),
             prefixes=tuple(name for name, folded in page if folded),
             token=page_token(scope, page[-1][0]) if more else "",
@@ -127,8 +129,8 @@ class Objects:
         """Keys and common prefixes after a name, ``limit`` at most, each with whether it is one."""
         mark = _mark(after, request)
         fold = FOLD if request.delimiter == "/" else ""
-        last, given = after, 0
-        while given < limit:
+        last, count = after, 0
+        while count < limit:
             page = await self.store.objects.page(
                 call, prefix=name_of(request.prefix), after=mark, limit=limit, fold=fold
             )
@@ -136,23 +138,28 @@ class Objects:
                 raise self.store.absent()
             for entry in page:
                 name, folded = _folded(entry, request)
-                if given < limit and name and name != last:
-                    last, given = name, given + 1
+                if count < limit and name and name != last:
+                    last, count = name, count + 1
                     yield name, folded
             if len(page) < limit:
                 return
             mark = _after(page[-1])
 
-    async def delete(self, call: Call, key: str) -> infos.Gone:
+    async def delete(self, call: Call, key: str) -> answers.Gone:
         """Delete an object and everything it was made of."""
-        found = await self.find_damaged(call, key)
-        row = found if isinstance(found, ObjectRow) else None
-        if found is None:
+        entry = await self.find_damaged(call, key)
+        row = entry if isinstance(entry, ObjectRow) else None
+        if entry is None:
             await self.store.row(call)  # absent only where the store is there to say so
         # Even where none is found: a list that still shows it is put right by that.
-        await self.store.objects.delete(call, object_name(key))
+        try:
+            await self.store.objects.delete(call, object_name(key))
+        except (Busy, Unknown):
+            # Of two who delete one at once Swift tells one that it failed, as in ``_removed``.
+            if await self.store.objects.head(call, object_name(key)) is not None:
+                raise
         await self.sweep(call, await self.leftovers(call, key, row.ended_by_it if row else ()))
-        return infos.Gone(key=key)
+        return answers.Gone(key=key)
 
     async def leftovers(self, call: Call, key: str, ended: Sequence[str] = ()) -> list[str]:
         """What is stored for a key and belongs neither to an open upload nor to its object.
@@ -183,13 +190,13 @@ class Objects:
         there = await self.find(call, key) if dead else None
         if there is not None:
             dead.discard(there.group)
-        left = [name for group, name in rows.items() if group in dead]
-        return left + [entry.name for entry in entries if group_of(entry.name) in dead]
+        names = [name for group, name in rows.items() if group in dead]
+        return names + [entry.name for entry in entries if group_of(entry.name) in dead]
 
     async def _row_of(self, call: Call, group: str) -> UploadRow | None:
         """The row of the upload to which a group of parts belongs, or ``None``."""
-        found = await self.store.segments.head(call, row_name_of_group(group))
-        row = None if found is None else UploadRow.of(found)
+        head = await self.store.segments.head(call, row_name_of_group(group))
+        row = None if head is None else UploadRow.of(head)
         return row if row is not None and row.group == group else None
 
     async def sweep(self, call: Call, names: Sequence[str]) -> None:
@@ -208,8 +215,8 @@ class Objects:
         try:
             await self.store.segments.delete_all(call, names)
         except (Busy, Unknown):
-            found = await several(names, lambda name: self.store.segments.head(call, name))
-            if any(one is not None for one in found):
+            heads = await several(names, lambda name: self.store.segments.head(call, name))
+            if any(one is not None for one in heads):
                 raise
 
 

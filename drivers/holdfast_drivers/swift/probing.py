@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from holdfast import infos, requests
-from holdfast.errors import DriverError
-from holdfast.infos import Absent, Done, Gone, Partial, ProbeResult, Undetermined
-from holdfast.requests import PartReference
-from holdfast_drivers.server_call import Call
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import Absent, Done, Gone, Partial, ProbeResult, Undetermined
+from holdfast.contract.errors import DriverError
+from holdfast.contract.requests import PartReference
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.copying import Copies
 from holdfast_drivers.swift.rows import part_name
 from holdfast_drivers.swift.uploads import Uploads, digests_of
@@ -27,10 +27,7 @@ async def probe(
     await uploads.store.row(call)
     match request:
         case requests.StartUpload():
-            row = await uploads.find(call, request.upload)
-            if row is not None and not row.ending and row.is_asked_for(request):
-                return Done(answer=infos.UploadInfo(upload=row.upload, key=row.key))
-            return Absent()
+            return await _start(call, uploads, request)
         case requests.UploadPart():
             return await _part(call, uploads, request)
         case requests.CompleteUpload():
@@ -40,10 +37,7 @@ async def probe(
             gone = row is None or bool(row.done) or await uploads.became(call, row)
             return Done(answer=Gone(key=upload)) if gone else Absent()
         case requests.DeleteObject(key=key):
-            if await uploads.objects.find(call, key) is not None:
-                return Absent()
-            left = await uploads.objects.leftovers(call, key)
-            return _left(left) or Done(answer=Gone(key=key))
+            return await _delete(call, uploads, key)
         case requests.CopyObject():
             return await copies.probe(call, request)
         case _:
@@ -52,6 +46,13 @@ async def probe(
 
 def _left(names: list[str]) -> Partial | None:
     return Partial(names=tuple(names)) if names else None
+
+
+async def _start(call: Call, uploads: Uploads, request: requests.StartUpload) -> ProbeResult:
+    row = await uploads.find(call, request.upload)
+    if row is not None and not row.ending and row.is_asked_for(request):
+        return Done(answer=answers.UploadInfo(upload=row.upload, key=row.key))
+    return Absent()
 
 
 async def _part(call: Call, uploads: Uploads, request: requests.UploadPart) -> ProbeResult:
@@ -64,7 +65,7 @@ async def _part(call: Call, uploads: Uploads, request: requests.UploadPart) -> P
     if stored is None or stored.etag != md5:
         return Absent()
     part = PartReference(number=request.number, size_bytes=len(request.data), tag=md5)
-    return Done(answer=infos.PartInfo(part=part))
+    return Done(answer=answers.PartInfo(part=part))
 
 
 async def _complete(call: Call, uploads: Uploads, request: requests.CompleteUpload) -> ProbeResult:
@@ -74,7 +75,14 @@ async def _complete(call: Call, uploads: Uploads, request: requests.CompleteUplo
     there = await uploads.objects.find(call, row.key)
     if there is None or there.upload_id != row.id:
         return Absent()
-    left = await uploads.unswept(call, row, there)
+    names = await uploads.unswept(call, row, there)
     if not row.done:
-        left.append(row.name)
-    return _left(left) or Done(answer=there.info())
+        names.append(row.name)
+    return _left(names) or Done(answer=there.info())
+
+
+async def _delete(call: Call, uploads: Uploads, key: str) -> ProbeResult:
+    if await uploads.objects.find(call, key) is not None:
+        return Absent()
+    names = await uploads.objects.leftovers(call, key)
+    return _left(names) or Done(answer=Gone(key=key))

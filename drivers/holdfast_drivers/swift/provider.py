@@ -6,17 +6,17 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.ports import ImageDriver, LifeCycle, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
-from holdfast_drivers.servers.specs import BackendServer, NeedsServers
+from holdfast.contract.ports import ImageDriver, LifeCycle, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
+from holdfast_drivers.servers.server_specs import BackendServer, NeedsServers
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE
 from holdfast_drivers.swift.gateway.testbed import gateway_testbed
-from holdfast_drivers.swift.image import SwiftImageDriver
-from holdfast_drivers.swift.images import SWIFT_IMAGE
+from holdfast_drivers.swift.image_driver import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
+from holdfast_drivers.swift.server_recipe import SWIFT_IMAGE
 from holdfast_drivers.swift.testbed import swift_testbed
 
 

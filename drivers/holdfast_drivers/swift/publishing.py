@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from holdfast.fan_out import several
-from holdfast_drivers.server_call import Call
+from holdfast.concurrency.fan_out import several
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.rows import ObjectRow, object_name
 from holdfast_drivers.swift.store import Store
@@ -24,29 +24,29 @@ def segment_of(store: Store, entry: Entry) -> Segment:
 
 
 async def publish(
-    call: Call, store: Store, made: ObjectRow, pieces: Sequence[Segment], *, new: bool = False
+    call: Call, store: Store, object_row: ObjectRow, pieces: Sequence[Segment], *, new: bool = False
 ) -> bool:
     """Make an object visible, joined from these pieces in their order.
 
     The server compares each piece with its MD5 and size. With ``new`` only where the server finds
     no object; false where it does.
     """
-    kind = made.content_type if _TYPE.fullmatch(made.content_type) else _PLAIN_TYPE
+    kind = object_row.content_type if _TYPE.fullmatch(object_row.content_type) else _PLAIN_TYPE
     headers = {"content-type": kind}
-    name = object_name(made.key)
+    name = object_name(object_row.key)
     manifest = [
         {"path": piece.path, "etag": piece.etag, "size_bytes": piece.size_bytes}
         for piece in pieces
         if piece.size_bytes
     ]
     if not manifest:
-        await store.segments.put(call, f"{made.folder}{EMPTY}", b"", {})
-        return await store.objects.put(call, name, b"", made.meta(), headers=headers, new=new)
+        await store.segments.put(call, f"{object_row.folder}{EMPTY}", b"", {})
+        return await store.objects.put(call, name, b"", object_row.meta(), headers=headers, new=new)
     return await store.objects.put(
         call,
         name,
         json.dumps(manifest).encode(),
-        made.meta(),
+        object_row.meta(),
         headers={**headers, "accept": "application/json"},
         query={"multipart-manifest": "put"},
         new=new,
@@ -61,7 +61,7 @@ async def is_whole(call: Call, store: Store, pieces: Sequence[Segment]) -> bool:
     """
 
     async def is_there(piece: Segment) -> bool:
-        found = await store.segments.head(call, store.segments.name_at(piece.path))
-        return found is not None and found.etag == piece.etag
+        head = await store.segments.head(call, store.segments.name_at(piece.path))
+        return head is not None and head.etag == piece.etag
 
     return all(await several([piece for piece in pieces if piece.size_bytes], is_there))

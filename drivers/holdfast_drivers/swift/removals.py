@@ -7,20 +7,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 import httpx
 
-_ANSWER_S: Final = 5.0
+from holdfast_drivers.swift.logins import Login, login, plain_client
 
 
 @asynccontextmanager
 async def refused_removals(address: str, user: str, key: str) -> AsyncIterator[None]:
     """Keep asking inside the context, as this user, for all containers of the user's account."""
-    async with httpx.AsyncClient(timeout=_ANSWER_S, trust_env=False) as client:
-        asking = asyncio.create_task(
-            _ask_on(client, address, {"x-auth-user": user, "x-auth-key": key})
-        )
+    async with plain_client() as client:
+        asking = asyncio.create_task(_ask_on(client, await login(client, address, user, key)))
         try:
             yield
         finally:
@@ -29,13 +26,11 @@ async def refused_removals(address: str, user: str, key: str) -> AsyncIterator[N
                 await asking
 
 
-async def _ask_on(client: httpx.AsyncClient, address: str, who: dict[str, str]) -> None:
-    given = await client.get(f"{address}/auth/v1.0", headers=who)
-    account, token = given.headers["x-storage-url"], given.headers["x-auth-token"]
-    client.headers["x-auth-token"] = token
+async def _ask_on(client: httpx.AsyncClient, who: Login) -> None:
+    client.headers.update(who.token)
     while True:
-        names = (await client.get(account)).text.split()
-        await asyncio.gather(*(_ask(client, f"{account}/{name}") for name in names))
+        names = (await client.get(who.account)).text.split()
+        await asyncio.gather(*(_ask(client, f"{who.account}/{name}") for name in names))
 
 
 async def _ask(client: httpx.AsyncClient, container: str) -> None:

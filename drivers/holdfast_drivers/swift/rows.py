@@ -6,9 +6,9 @@ from typing import Final, Self
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt
 from holdfast_drivers.reported import object_info
 from holdfast_drivers.swift.containers import Found
 from holdfast_drivers.swift.names import digest_of, name_of
@@ -73,13 +73,13 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
         return meta | ({"ending": "yes"} if self.ending else {})
 
     @classmethod
-    def of(cls, found: Found) -> Self:
+    def of(cls, head: Found) -> Self:
         """The row that is stored.
 
         Raises:
             Corrupt: it is none.
         """
-        meta = found.meta
+        meta = head.meta
         try:
             return cls(
                 upload=decoded(meta["upload"]),
@@ -96,8 +96,8 @@ class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_asked_for(self, request: requests.StartUpload) -> bool:
         """Whether a request asks for this upload."""
-        asked = request.key, request.kind, request.content_type
-        return (self.key, self.kind, self.content_type) == asked
+        properties = request.key, request.kind, request.content_type
+        return (self.key, self.kind, self.content_type) == properties
 
 
 class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,13 +147,13 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
         return meta | ({"replaced": self.replaced} if self.replaced else {})
 
     @classmethod
-    def of(cls, key: str, found: Found) -> Self:
+    def of(cls, key: str, head: Found) -> Self:
         """The row that is stored, true of the object's size.
 
         Raises:
             Corrupt: it is none, or the object was cut short.
         """
-        meta = found.meta
+        meta = head.meta
         try:
             row = cls(
                 key=key,
@@ -169,14 +169,14 @@ class ObjectRow(msgspec.Struct, frozen=True, kw_only=True):
             )
         except (KeyError, ValueError) as error:
             raise Corrupt("what is recorded of the object is damaged", object=key) from error
-        if row.size_bytes != found.size_bytes:
+        if row.size_bytes != head.size_bytes:
             raise Corrupt(
-                f"it has {found.size_bytes} bytes, not {row.size_bytes}; restore it from a backup",
+                f"it has {head.size_bytes} bytes, not {row.size_bytes}; restore it from a backup",
                 object=key,
             )
         return row
 
-    def info(self) -> infos.ObjectInfo:
+    def info(self) -> answers.ObjectInfo:
         """What is reported of the object."""
         return object_info(self)
 

@@ -11,11 +11,12 @@ from typing import Final, Self
 
 import msgspec
 
-from holdfast.errors import NotFound, Precondition
-from holdfast.infos import StoreInfo, StoreState
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.answers import StoreInfo, StoreState
+from holdfast.contract.errors import NotFound, Precondition
+from holdfast_drivers.object_server_call import Call
+from holdfast_drivers.refusals import refuse_in_maintenance
 from holdfast_drivers.reported import store_info
-from holdfast_drivers.server_call import Call
 from holdfast_drivers.swift.connection import Connection
 from holdfast_drivers.swift.containers import Container
 from holdfast_drivers.swift.names import KEYS_AFTER, PARTS_AREA, digest_of
@@ -103,10 +104,10 @@ class Store:
         Raises:
             NotFound: there is no store.
         """
-        found = await self.find(call)
-        if found is None:
+        row = await self.find(call)
+        if row is None:
             raise self.absent()
-        return found
+        return row
 
     def absent(self) -> NotFound:
         """The error for a store that is not there."""
@@ -118,10 +119,7 @@ class Store:
     async def allocating(self, call: Call) -> StoreRow:
         """What is recorded of the store, for a new upload; ``Precondition`` in maintenance."""
         row = await self.row(call)
-        if row.state is StoreState.MAINTENANCE:
-            raise Precondition(
-                f"store {row.name} is in maintenance; cancel it first", state=row.state.value
-            )
+        refuse_in_maintenance(row)
         return row
 
     async def url_key(self, call: Call) -> str:

@@ -1,17 +1,18 @@
 """Uploads: a row, parts under names that follow from it, and their joining by one manifest."""
 
+import asyncio
 import hashlib
 from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Busy, Conflict, Corrupt, Invalid, NotFound
-from holdfast.fan_out import several
-from holdfast.requests import PartReference
-from holdfast.runtime import runtime
-from holdfast_drivers.server_call import Call
+from holdfast.concurrency.fan_out import several
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Busy, Conflict, Corrupt, Invalid, NotFound
+from holdfast.contract.requests import PartReference
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.containers import Entry, Segment
 from holdfast_drivers.swift.objects import Objects, sha256_of
 from holdfast_drivers.swift.publishing import is_whole, publish, segment_of
@@ -26,8 +27,11 @@ from holdfast_drivers.swift.rows import (
     row_name,
 )
 from holdfast_drivers.swift.store import Store
+from holdfast_drivers.upload_facts import not_that_part
 
 _INLINE_BYTES: Final = 1 << 20
+_PAUSE_S: Final = 0.02
+"""Between two looks at what another call is about to decide."""
 
 
 class Uploads:
@@ -39,10 +43,10 @@ class Uploads:
 
     async def find(self, call: Call, upload: str) -> UploadRow | None:
         """What is recorded of an upload, or ``None``."""
-        found = await self.store.segments.head(call, row_name(upload))
-        return None if found is None else UploadRow.of(found)
+        head = await self.store.segments.head(call, row_name(upload))
+        return None if head is None else UploadRow.of(head)
 
-    async def start(self, call: Call, request: requests.StartUpload) -> infos.UploadInfo:
+    async def start(self, call: Call, request: requests.StartUpload) -> answers.UploadInfo:
         """Open an upload."""
         await self.store.allocating(call)
         row = UploadRow(
@@ -54,19 +58,19 @@ class Uploads:
             operation=call.operation,
         )
         if not await self.store.segments.put(call, row.name, b"", row.meta(), new=True):
-            found = await self.find(call, request.upload)
-            if found is None:
+            other = await self.find(call, request.upload)
+            if other is None:
                 raise NotFound("the upload was ended while it was started again")
-            if found.ending:
+            if other.ending:
                 # Whoever began to abort it was killed, or is at it now: either way it ends.
-                await self._drop(call, found)
+                await self._drop(call, other)
                 raise Busy("the upload was being aborted; start it again")
-            if not found.is_asked_for(request):
+            if not other.is_asked_for(request):
                 raise Conflict("the upload key is taken by another upload")
-            row = found
-        return infos.UploadInfo(upload=row.upload, key=row.key)
+            row = other
+        return answers.UploadInfo(upload=row.upload, key=row.key)
 
-    async def send(self, call: Call, request: requests.UploadPart) -> infos.PartInfo:
+    async def send(self, call: Call, request: requests.UploadPart) -> answers.PartInfo:
         """Store one part, in place of an earlier one of its number."""
         row = await self.find(call, request.upload)
         if row is None or not row.is_open:
@@ -80,9 +84,9 @@ class Uploads:
             headers={"etag": md5},
         )
         part = PartReference(number=request.number, size_bytes=len(request.data), tag=md5)
-        return infos.PartInfo(part=part)
+        return answers.PartInfo(part=part)
 
-    async def complete(self, call: Call, request: requests.CompleteUpload) -> infos.ObjectInfo:
+    async def complete(self, call: Call, request: requests.CompleteUpload) -> answers.ObjectInfo:
         """Join parts into an object, replacing what is under its key."""
         row = await self.find(call, request.upload)
         if row is None:
@@ -97,7 +101,7 @@ class Uploads:
             raise self.store.absent()
         chosen = await self._chosen(call, row, entries, request)
         await self._check(call, row, chosen, request)
-        made = ObjectRow(
+        object_row = ObjectRow(
             key=row.key,
             id=runtime().new_id("obj"),
             kind=row.kind,
@@ -109,64 +113,70 @@ class Uploads:
             operation=call.operation,
             replaced=there.group if there else "",
         )
+        # While the present object is still there: its row alone names what it replaced.
         if there is not None and there.replaced:
             await self._sweep_before(call, there, entries)
         pieces = [segment_of(self.store, entry) for _, entry in chosen]
-        await publish(call, self.store, made, pieces)
-        await self._confirm(call, row, made, pieces)
+        await publish(call, self.store, object_row, pieces)
+        await self._confirm(call, row, object_row, pieces)
         await self._sweep(call, row, there, {entry.name for _, entry in chosen})
-        return made.info()
+        return object_row.info()
 
     async def _confirm(
-        self, call: Call, row: UploadRow, made: ObjectRow, pieces: Sequence[Segment]
+        self, call: Call, row: UploadRow, object_row: ObjectRow, pieces: Sequence[Segment]
     ) -> None:
         """Record what the upload became, unless somebody aborted it while it was joined.
 
-        An abort that began after the object was there spares it, and so what it is made of is
-        there; one that began before may have removed some of that after the server looked.
+        An abort that looked after the object was there spares it, and says so in the row; one that
+        looked before takes the parts away, and then the row. Which it is shows when it is over:
+        what is whole until then may be taken apart yet. Where the abort was killed, the deadline
+        ends the waiting, and who asks again finds the object.
         """
-        found = await self.find(call, row.upload)
-        if found is not None and found.id == row.id and not found.ending:
-            await self._mark(call, row, made)
+        current = await self.find(call, row.upload)
+        while current is not None and current.id == row.id and current.ending:
+            await asyncio.sleep(_PAUSE_S)
+            current = await self.find(call, row.upload)
+        if current is not None and current.id == row.id:
+            await self._mark(call, row, object_row)
             return
         if await is_whole(call, self.store, pieces):
             return
         there = await self.objects.find(call, row.key)
-        if there is not None and there.id == made.id:
+        if there is not None and there.id == object_row.id:
             await self.store.objects.delete(call, object_name(row.key))
         raise call.failed(NotFound("the upload was aborted while it was completed"))
 
     async def _again(
-        self, call: Call, row: UploadRow, made: ObjectRow, request: requests.CompleteUpload
-    ) -> infos.ObjectInfo:
+        self, call: Call, row: UploadRow, object_row: ObjectRow, request: requests.CompleteUpload
+    ) -> answers.ObjectInfo:
         """Answer as before, after what a lost call left undone."""
-        if (made.size_bytes, made.sha256) != (request.size_bytes, request.sha256):
-            raise Conflict("the upload became an object of another content", object=made.key)
+        if (object_row.size_bytes, object_row.sha256) != (request.size_bytes, request.sha256):
+            raise Conflict("the upload became an object of another content", object=object_row.key)
         if not row.done:
-            await self._mark(call, row, made)
-        await self.objects.sweep(call, await self.unswept(call, row, made))
-        return made.info()
+            await self._mark(call, row, object_row)
+        await self.objects.sweep(call, await self.unswept(call, row, object_row))
+        return object_row.info()
 
-    async def unswept(self, call: Call, row: UploadRow, made: ObjectRow) -> list[str]:
+    async def unswept(self, call: Call, row: UploadRow, object_row: ObjectRow) -> list[str]:
         """What a completion should have removed once its object was there, and did not."""
         entries = await self.store.segments.all(call, parts_of(row.key)) or []
-        ended = (made.replaced,) if made.replaced else ()
+        ended = (object_row.replaced,) if object_row.replaced else ()
         pieces = await self.store.objects.joined(call, object_name(row.key))
         joined = {self.store.segments.name_at(piece.path) for piece in pieces}
-        left = await self.objects.sift(call, row.key, entries, ended)
+        names = await self.objects.sift(call, row.key, entries, ended)
         full = [entry for entry in entries if entry.size_bytes]
-        return list(dict.fromkeys([*left, *_unnamed(full, row, joined)]))
+        return list(dict.fromkeys([*names, *_unnamed(full, row, joined)]))
 
-    async def _mark(self, call: Call, row: UploadRow, made: ObjectRow) -> None:
-        done = msgspec.structs.replace(row, done=made.id)
-        await self.store.segments.note(call, row.name, done.meta())
+    async def _mark(self, call: Call, row: UploadRow, object_row: ObjectRow) -> None:
+        marked = msgspec.structs.replace(row, done=object_row.id)
+        await self.store.segments.note(call, row.name, marked.meta())
 
     async def _sweep_before(self, call: Call, there: ObjectRow, entries: Sequence[Entry]) -> None:
         """Remove what the object before the present one left: nothing tells of it afterwards."""
-        left = [entry.name for entry in entries if group_of(entry.name) == there.replaced]
-        if left:
+        names = [entry.name for entry in entries if group_of(entry.name) == there.replaced]
+        if names:
             name = f"u/{there.replaced.partition('.')[0]}"
-            await self.objects.sweep(call, [name, *left])
+            await self.objects.sweep(call, [name, *names])
 
     async def _sweep(
         self, call: Call, row: UploadRow, gone: ObjectRow | None, joined: set[str]
@@ -177,9 +187,9 @@ class Uploads:
         same key made meanwhile. Where that replaced this one, all that is of this one goes.
         """
         entries = await self.store.segments.all(call, parts_of(row.key)) or []
-        left = await self.objects.sift(call, row.key, entries, gone.ended_by_it if gone else ())
+        names = await self.objects.sift(call, row.key, entries, gone.ended_by_it if gone else ())
         await self.objects.sweep(
-            call, list(dict.fromkeys([*left, *_unnamed(entries, row, joined)]))
+            call, list(dict.fromkeys([*names, *_unnamed(entries, row, joined)]))
         )
 
     async def _check(
@@ -197,15 +207,15 @@ class Uploads:
         promised = sum(part.size_bytes for part, _ in chosen)
         if promised != request.size_bytes:
             raise Corrupt(f"the parts have {promised} bytes, not {request.size_bytes}")
-        found = ""
+        digest = ""
         if len(chosen) == 1:
             stored = await self.store.segments.head(call, chosen[0][1].name)
             if stored is None or stored.etag != chosen[0][0].tag:
-                raise _foreign(chosen[0][0])
-            found = stored.meta.get("sha256", "")
-        found = found or await self._read_back(call, chosen)
-        if found != request.sha256:
-            raise Corrupt(f"the parts have SHA-256 {found}, not {request.sha256}", object=row.key)
+                raise not_that_part(chosen[0][0], request.upload)
+            digest = stored.meta.get("sha256", "")
+        digest = digest or await self._read_back(call, request.upload, chosen)
+        if digest != request.sha256:
+            raise Corrupt(f"the parts have SHA-256 {digest}, not {request.sha256}", object=row.key)
 
     async def _chosen(
         self, call: Call, row: UploadRow, entries: Sequence[Entry], request: requests.CompleteUpload
@@ -229,7 +239,7 @@ class Uploads:
         found = await several(others, lambda part: self._unlisted(call, row, part, known))
         for part, unlisted in zip(others, found, strict=True):
             if unlisted is None or not _is(unlisted, part):
-                raise _foreign(part)
+                raise not_that_part(part, request.upload)
             stored[part.number] = unlisted
         return [(named[number], stored[number]) for number in sorted(named)]
 
@@ -238,31 +248,33 @@ class Uploads:
     ) -> Entry | None:
         """A part that is stored and in no list yet, as a list would have it."""
         name = part_name(row.folder, part.number, part.tag)
-        found = None if name in known else await self.store.segments.head(call, name)
-        if found is None:
+        head = None if name in known else await self.store.segments.head(call, name)
+        if head is None:
             return None
-        return Entry(name=name, size_bytes=found.size_bytes, etag=found.etag)
+        return Entry(name=name, size_bytes=head.size_bytes, etag=head.etag)
 
-    async def _read_back(self, call: Call, chosen: Sequence[tuple[PartReference, Entry]]) -> str:
+    async def _read_back(
+        self, call: Call, upload: str, chosen: Sequence[tuple[PartReference, Entry]]
+    ) -> str:
         whole = hashlib.sha256()
         for part, entry in chosen:
             stored = await self.store.segments.get(call, entry.name)
             if stored is None or stored.etag != part.tag:
-                raise _foreign(part)
+                raise not_that_part(part, upload)
             if len(stored.data) > _INLINE_BYTES:
                 await runtime().run_blocking(whole.update, stored.data)
             else:
                 whole.update(stored.data)
         return whole.hexdigest()
 
-    async def abort(self, call: Call, request: requests.AbortUpload) -> infos.Gone:
+    async def abort(self, call: Call, request: requests.AbortUpload) -> answers.Gone:
         """Drop an upload and its parts."""
         row = await self.find(call, request.upload)
         if row is None:
             await self.store.row(call)  # absent only where the store is there to say so
         elif not row.done:
             await self._end(call, row)
-        return infos.Gone(key=request.upload)
+        return answers.Gone(key=request.upload)
 
     async def _end(self, call: Call, row: UploadRow) -> None:
         """Let nobody complete an upload any more, and drop it unless somebody just did.
@@ -315,10 +327,6 @@ def _unnamed(entries: Sequence[Entry], row: UploadRow, joined: set[str]) -> list
 
 def _is(entry: Entry | None, part: PartReference) -> bool:
     return entry is not None and (entry.etag, entry.size_bytes) == (part.tag, part.size_bytes)
-
-
-def _foreign(part: PartReference) -> Invalid:
-    return Invalid(f"part {part.number} is not stored with tag {part.tag}; send it again")
 
 
 def _not_open(upload: str) -> NotFound:

@@ -10,9 +10,15 @@ from holdfast.catalogue.codec import decode, encode
 from holdfast.catalogue.damage import UNREADABLE, structure_damage
 from holdfast.catalogue.digests import damage_of, digest_of, table_seed, text_of
 from holdfast.catalogue.port import Archived, CatalogueDamaged, Damage
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.files.private import (
+    close_to_others,
+    create,
+    look_at,
+    open_existing,
+    refuse_shared,
+)
 from holdfast.model.rows import ROWS, Operation, Row, Step
-from holdfast.private_files import close_to_others, create, look_at, open_existing, refuse_shared
 
 VERSION = 1
 _TABLES = {kind.table: kind for kind in ROWS}

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast.errors import UsageError
+from holdfast.contract.errors import UsageError
 from holdfast.model.rows import Row
 
 RowT = TypeVar("RowT", bound=Row)

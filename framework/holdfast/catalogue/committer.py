@@ -1,16 +1,18 @@
 """Group commit: all transactions that wait become one commit, and each gets its answer after it."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
-from holdfast.catalogue.buffer import Buffer, Storage, Writes
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Catalogue, StaleVersion, Transaction
-from holdfast.errors import EnvironmentUnavailable, HoldfastError, UsageError
-from holdfast.runtime import Lane, watching
+from holdfast.catalogue.transaction import Buffer, Storage, Writes
+from holdfast.concurrency.owned import owned_task
+from holdfast.concurrency.runtime import Lane
+from holdfast.contract.errors import EnvironmentUnavailable, HoldfastError, UsageError
 
 T = TypeVar("T")
 Function = Callable[[Transaction], Any]
@@ -41,7 +43,7 @@ class CatalogueFailed(EnvironmentUnavailable):
     """
 
 
-def _told(error: Exception) -> HoldfastError:
+def _told(error: BaseException) -> HoldfastError:
     """A failure of the storage for the person who reads it; one that explains itself as it is."""
     if isinstance(error, HoldfastError):
         return error
@@ -118,65 +120,105 @@ class BatchCommitter:
 
 
 class GroupCommitCatalogue(Catalogue):
-    """A catalogue on any storage, which only ``lane`` touches.
+    """A catalogue on any storage, which only ``lane`` touches; ``opened`` opens it.
 
-    One task commits for everybody. It lives while somebody waits for an answer, and no longer.
+    One task commits for everybody. It belongs to whoever has the catalogue open.
     """
 
     def __init__(self, storage: Storage, lane: Lane) -> None:
         self._committer = BatchCommitter(storage)
         self._lane = lane
         self._waiting: list[_Waiting] = []
-        self._task: asyncio.Task[None] | None = None
-        self._closed = False
+        self._asked: asyncio.Future[None] | None = None
+        """Done when a commit is asked for; there is one while the task has nothing to do."""
+        self._is_open = False
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Take transactions while the context lasts; then commit what waits, and take no more.
+
+        Whoever is cancelled meanwhile waits for the commits of others. What ends the committing
+        itself, which is a defect, ends the context with it.
+        """
+        if self._is_open:
+            raise UsageError("the catalogue is open already")
+        self._is_open = True
+        async with owned_task(self._commit_waiting(), end=self._close, name="catalogue commit"):
+            yield self
+
+    def _close(self) -> None:
+        self._is_open = False
+        self._ask()
+
+    def _ask(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():  # it is when the end of the loop cancelled it
+            asked.set_result(None)
 
     async def transact(self, function: Callable[[Transaction], T]) -> T:
         """As the interface says; who is cancelled while waiting may or may not be committed."""
-        if self._closed:
+        if not self._is_open:
             raise UsageError("the catalogue is closed")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(function, answer))
-        if self._task is None:
-            # It commits for all: whose call began it has nothing to do with how long it works.
-            with watching(None):
-                self._task = asyncio.create_task(self._commit_waiting(), name="catalogue commit")
+        if self._asked is not None:
+            self._ask()
         outcome = await answer
         if outcome.error is not None:
             raise outcome.error
         value: T = outcome.value
         return value
 
-    async def aclose(self) -> None:
-        """Commit what waits, and take no more."""
-        self._closed = True
-        if self._task is not None:
-            # Whoever is cancelled here must not cancel the commit of others.
-            await asyncio.shield(self._task)
-
     async def _commit_waiting(self) -> None:
-        batch: list[_Waiting] = []
         try:
-            while self._waiting:
-                batch = [w for w in self._waiting[:BATCH_MAX] if not w.answer.done()]
-                del self._waiting[:BATCH_MAX]
-                for waiting, outcome in zip(batch, await self._outcomes(batch), strict=True):
-                    if not waiting.answer.done():
-                        waiting.answer.set_result(outcome)
+            while self._waiting or await self._is_asked():
+                await self._commit_batch()
                 # Those just answered may now queue what they do next, for the same commit.
                 await asyncio.sleep(0)
+        except Exception as defect:
+            # It ends the owner; who waits here is told, and does not look as if cancelled.
+            for waiting in self._waiting:
+                if not waiting.answer.done():
+                    waiting.answer.set_result(Outcome(error=_told(defect)))
+            raise
         finally:
+            self._is_open = False
             # Only the end of the loop cancels this; then nobody is there to be told.
-            self._task = None
-            for waiting in (*batch, *self._waiting):
+            for waiting in self._waiting:
                 waiting.answer.cancel()
+            self._waiting.clear()
+
+    async def _is_asked(self) -> bool:
+        """Whether somebody waits for a commit, once somebody does or the catalogue is closed."""
+        while not self._waiting and self._is_open:
+            self._asked = asyncio.get_running_loop().create_future()
+            await self._asked
+        return bool(self._waiting)
+
+    async def _commit_batch(self) -> None:
+        """Commit for those who wait longest, and answer them; until then they count as waiting."""
+        taken = self._waiting[:BATCH_MAX]
+        batch = [waiting for waiting in taken if not waiting.answer.done()]
+        for waiting, outcome in zip(batch, await self._outcomes(batch), strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(outcome)
+        del self._waiting[: len(taken)]
 
     async def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
         """What became of a batch; whatever ends the commit ends these, and no later ones."""
         functions = [waiting.function for waiting in batch]
         try:
             return await self._lane.run(self._committer.run, functions)
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            told: BaseException = _told(error)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait for the commit
             told = _told(error) if isinstance(error, Exception) else error
-            return [Outcome(error=told)] * len(batch)
+        return [Outcome(error=told)] * len(batch)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was told to end; what it waited for may have been cancelled by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

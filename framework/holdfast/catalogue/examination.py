@@ -15,10 +15,10 @@ import msgspec
 from holdfast.catalogue import wal
 from holdfast.catalogue.damage import read_rows, schema_digest
 from holdfast.catalogue.digests import text_of
-from holdfast.catalogue.ownership import Ownership
+from holdfast.catalogue.owner_lock import Ownership
 from holdfast.catalogue.port import CatalogueDamaged
 from holdfast.catalogue.schema import REVISION
-from holdfast.errors import ConfigurationError
+from holdfast.contract.errors import ConfigurationError
 
 QUICK_MAX_BYTES = 8 << 20
 """A larger catalogue that was closed has its history (most of it) looked at by scrub only."""

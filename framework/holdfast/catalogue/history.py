@@ -11,11 +11,12 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.catalogue.buffer import Storage, Write, Writes
 from holdfast.catalogue.committer import GroupCommitCatalogue
 from holdfast.catalogue.observer import observed
 from holdfast.catalogue.port import Archived, Retention, RowDamaged
-from holdfast.errors import HoldfastError
+from holdfast.catalogue.transaction import Storage, Write, Writes
+from holdfast.concurrency.runtime import Lane, runtime
+from holdfast.contract.errors import HoldfastError
 from holdfast.model.rows import (
     ROWS,
     Involved,
@@ -27,7 +28,6 @@ from holdfast.model.rows import (
     Store,
 )
 from holdfast.model.state_sets import ENDED, GONE, UNFINISHED
-from holdfast.runtime import Lane, runtime
 
 AT_ONCE = 200
 """Operations in one move: what others may have to wait for."""
@@ -98,10 +98,21 @@ class History:
                     continue
                 if row.accepted_s > before_s or len(chosen) >= spare:
                     return chosen
-                if row.state in ENDED and row.ended_s <= before_s and not self._is_owed(row):
+                if row.state in ENDED and row.ended_s <= before_s and not self._is_needed(row):
                     chosen.append(row)
             skipped += len(page)
         return chosen
+
+    def _is_needed(self, operation: Operation) -> bool:
+        """Whether somebody still asks for it: its parent, which has not ended, or the ledger."""
+        if operation.parent:
+            try:
+                parent = self._storage.find(Operation, operation.parent)
+            except RowDamaged:
+                return True
+            if isinstance(parent, Operation) and parent.state in UNFINISHED:
+                return True
+        return self._is_owed(operation)
 
     def _is_owed(self, operation: Operation) -> bool:
         """Whether what an operation left behind still holds capacity under its id."""

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from itertools import islice
 
 from holdfast.catalogue.archive import MemoryArchive
-from holdfast.catalogue.buffer import Writes
 from holdfast.catalogue.codec import Document, as_row
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.port import RowDamaged
+from holdfast.catalogue.transaction import Writes
+from holdfast.concurrency.runtime import InlineLane
 from holdfast.model.rows import Operation, Row
-from holdfast.runtime import InlineLane
 
 _Index = dict[str | int, set[str]]
 """The ids of the rows that have each value in one column."""
@@ -126,7 +126,7 @@ def _is_equal(row: Row, equals: Mapping[str, str | int]) -> bool:
 
 
 class MemoryCatalogue(ArchivingCatalogue):
-    """A catalogue that is gone with the process; ``MemoryCatalogue()`` is open at once."""
+    """A catalogue that is gone with the process; what ``opened`` closed can be opened again."""
 
     def __init__(self) -> None:
         super().__init__(_Rows(), InlineLane(), MemoryArchive())

@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from holdfast.credentials.keeper import MemoryKeeper, SecretKeeper
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
+from holdfast.credentials.secret_keeper import MemoryKeeper, SecretKeeper
 from holdfast.model.rows import Operation, Row, Step
-from holdfast.model.states import Event
+from holdfast.model.state_tables import Event
 
 RowT = TypeVar("RowT", bound=Row)
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Transaction(ABC):
         return found
 
     @abstractmethod
-    def select(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+    def select(self, kind: type[RowT], /, **equals: str | int) -> list[RowT]:
         """The rows whose columns equal these values, ordered by id. Only ``kind.columns`` may be
         named.
 
@@ -78,7 +78,7 @@ class Transaction(ABC):
 
     @abstractmethod
     def page(
-        self, kind: type[RowT], *, after: str = "", limit: int, **equals: str | int
+        self, kind: type[RowT], /, *, after: str = "", limit: int, **equals: str | int
     ) -> list[RowT]:
         """As ``intact``, but only those whose id comes after ``after``, at most ``limit`` of them.
 
@@ -86,11 +86,11 @@ class Transaction(ABC):
         """
 
     @abstractmethod
-    def intact(self, kind: type[RowT], **equals: str | int) -> list[RowT]:
+    def intact(self, kind: type[RowT], /, **equals: str | int) -> list[RowT]:
         """As ``select``, without the rows that are damaged."""
 
     @abstractmethod
-    def damaged(self, kind: type[Row], **equals: str | int) -> list[RowDamaged]:
+    def damaged(self, kind: type[Row], /, **equals: str | int) -> list[RowDamaged]:
         """What ``intact`` leaves out."""
 
     @abstractmethod
@@ -161,7 +161,7 @@ _IN_MEMORY: Final = WeakKeyDictionary["Catalogue", SecretKeeper]()
 
 
 class Catalogue(ABC):
-    """Durable rows behind one call; ``open_catalogue`` opens it, its context closes it."""
+    """Durable rows behind one call, for whoever has it open."""
 
     @abstractmethod
     async def transact(self, function: Callable[[Transaction], T]) -> T:

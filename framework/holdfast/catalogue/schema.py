@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from holdfast.catalogue.codec import column_type
 from holdfast.model.rows import ROWS, Row
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a catalogue that has it is opened without loading Alembic."""
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from holdfast.catalogue.buffer import DAMAGED, NOTHING, Write, Writes
 from holdfast.catalogue.codec import Document, as_document
 from holdfast.catalogue.digests import text_of
 from holdfast.catalogue.port import RowDamaged, StaleVersion
 from holdfast.catalogue.statements import Parameters, Statement, Statements, Writing
-from holdfast.errors import HoldfastError
+from holdfast.catalogue.transaction import DAMAGED, NOTHING, Write, Writes
+from holdfast.contract.errors import HoldfastError
 from holdfast.model.rows import Row
 
 KEPT_MAX = 4096

@@ -16,7 +16,7 @@ from holdfast.catalogue.damage import UNREADABLE, check_file, schema_digest
 from holdfast.catalogue.examination import Examined, examine, name_of
 from holdfast.catalogue.history import ArchivingCatalogue
 from holdfast.catalogue.observer import observed
-from holdfast.catalogue.ownership import Ownership, check_place
+from holdfast.catalogue.owner_lock import Ownership, check_place
 from holdfast.catalogue.port import (
     Catalogue,
     CatalogueDamaged,
@@ -26,10 +26,11 @@ from holdfast.catalogue.port import (
 )
 from holdfast.catalogue.schema import CATALOGUE, REVISION, TABLES
 from holdfast.catalogue.sql import CommitUncertain, SqlStorage
-from holdfast.credentials.file import FileKeeper, secrets_beside
-from holdfast.credentials.keeper import SecretKeeper
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
-from holdfast.runtime import Lane, runtime
+from holdfast.concurrency.owned import undisturbed
+from holdfast.concurrency.runtime import Lane, runtime
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
+from holdfast.credentials.secret_file import FileKeeper, secrets_beside
+from holdfast.credentials.secret_keeper import SecretKeeper
 
 _BUSY_TIMEOUT_MS = 5_000
 _ERASED = 1
@@ -44,19 +45,30 @@ async def open_catalogue(where: str | Path) -> AsyncIterator[Catalogue]:
     ``CatalogueHeld`` when another process has it, ``ConfigurationError`` when the file is something
     else, ``EnvironmentUnavailable`` when the place does not allow it. Then nothing was changed.
     """
-    path = _path_of(where)
+    async with (
+        _opened_file(_path_of(where)) as (opened, lane),
+        SqliteCatalogue(opened, lane).opened() as catalogue,
+    ):
+        await catalogue.archive_at_opening()
+        yield catalogue
+
+
+@asynccontextmanager
+async def _opened_file(path: Path) -> AsyncIterator[tuple["_Opened", Lane]]:
+    """The file, and the lane that it is used in; closed when the context has ended.
+
+    A thread that opens or closes it is waited for by whoever is cancelled meanwhile: it could not
+    be stopped, and others would find the file in use.
+    """
     lane = runtime().open_lane()
+    opened: list[_Opened] = []
     try:
-        opened = await lane.run(_Opened, path)
         try:
-            catalogue = SqliteCatalogue(opened, lane)
-            try:
-                await catalogue.archive_at_opening()
-                yield catalogue
-            finally:
-                await catalogue.aclose()
+            await undisturbed(lane.run(lambda: opened.append(_Opened(path))))
+            yield opened[0], lane
         finally:
-            await lane.run(opened.close)
+            for one in opened:
+                await undisturbed(lane.run(one.close))
     finally:
         lane.close()
 

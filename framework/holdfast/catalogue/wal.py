@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.catalogue.port import CatalogueDamaged
-from holdfast.private_files import open_existing
+from holdfast.files.private import open_existing
 
 _INDEX = struct.Struct("=4x4x4xBBHII8x8s8x")
 """A header of the index: initialized, -, page size, frames, pages, salt."""

@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode, HoldfastError, UsageError
-from holdfast.foreign_text import complain, keep_output_plain, shortened, tell, visible
-from holdfast.interpreter import SAFE_PATH
+from holdfast.concurrency.interpreter import SAFE_PATH
+from holdfast.concurrency.interruptions import hear_all_interruptions
+from holdfast.contract.errors import ExitCode, HoldfastError, UsageError
+from holdfast.text.foreign import complain, keep_output_plain, shortened, tell, visible
 
 COMMAND_GROUP = "holdfast.commands"
 
 
-def build_app(wanted: str = "") -> typer.Typer:
-    """The program with one sub-command, or with all of them where ``wanted`` is no command's name.
+def build_app(command: str = "") -> typer.Typer:
+    """The program with one sub-command, or with all of them where ``command`` is no command's name.
 
     Asking for the version needs none. A command that cannot be loaded is reported, and the others
     work.
@@ -31,9 +32,9 @@ def build_app(wanted: str = "") -> typer.Typer:
     )
     app.callback()(_root)
     installed = {point.name: point for point in entry_points(group=COMMAND_GROUP)}
-    if wanted == "--version":
+    if command == "--version":
         installed.clear()
-    chosen = [installed[wanted]] if wanted in installed else list(installed.values())
+    chosen = [installed[command]] if command in installed else list(installed.values())
     for value, point in sorted({point.value: point for point in chosen}.items()):
         try:
             point.load()(app)
@@ -50,6 +51,7 @@ def main() -> None:
     # No Python that is started from here may look for modules where it happens to stand.
     os.environ[SAFE_PATH] = "1"
     keep_output_plain()
+    hear_all_interruptions()
     try:
         _check_arguments(sys.argv[1:])
         code = _run(build_app(sys.argv[1] if len(sys.argv) > 1 else ""))

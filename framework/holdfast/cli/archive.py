@@ -1,6 +1,5 @@
 """``holdfast archive``: move old history out of the catalogue."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +8,9 @@ import typer
 from holdfast.catalogue.archive import archive_of
 from holdfast.catalogue.port import Retention
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli.zone import CatalogueOption, check_exists
-from holdfast.foreign_text import tell
+from holdfast.cli.open_zone import CatalogueOption, check_exists
+from holdfast.concurrency.interruptions import run_program
+from holdfast.text.foreign import tell
 
 _KEPT = Retention()
 
@@ -34,7 +34,7 @@ def run_archive(
     Every opening of a catalogue does so for what the defaults do not keep. Nothing is lost:
     holdfast operations --archived shows them.
     """
-    moved = asyncio.run(_archive(catalogue, Retention(days=days, at_least=at_least)))
+    moved = run_program(_archive(catalogue, Retention(days=days, at_least=at_least)))
     where = archive_of(catalogue.resolve())
     tell(f"{moved} operations moved to {where}" if moved else "nothing is old enough to be moved")
 

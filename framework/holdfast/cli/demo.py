@@ -1,6 +1,5 @@
 """``holdfast demo``: the whole story on real input, with each digest."""
 
-import asyncio
 import shlex
 import sys
 import tempfile
@@ -10,13 +9,14 @@ from typing import Annotated
 import msgspec
 import typer
 
+from holdfast.concurrency.interruptions import run_program
+from holdfast.contract.errors import ExitCode, UsageError
 from holdfast.demo.play import CATALOGUE, Played, play
 from holdfast.demo.rehearsal import rehearse
 from holdfast.demo.stage import FOLDERS, Wanted, running_stage
 from holdfast.demo.story import Chapter, Comparison
-from holdfast.errors import ExitCode, UsageError
-from holdfast.foreign_text import complain, tell, tell_json, tell_progress
-from holdfast.plan_text import human_bytes
+from holdfast.operations.plan_text import human_bytes
+from holdfast.text.foreign import complain, tell, tell_json, tell_progress
 
 INTERRUPTED = 130
 
@@ -66,8 +66,8 @@ def run_demo(  # noqa: PLR0917 - typer makes options of parameters
 
     Without --directory it plays in a temporary folder that is removed at the end.
     """
-    wanted = Wanted(primary=primary, images=image_store)
-    if wanted.servers and (dry_run or directory is not None):
+    choice = Wanted(primary=primary, images=image_store)
+    if choice.servers and (dry_run or directory is not None):
         raise UsageError(
             "servers run only for the story, so that nothing of them can be kept or planned "
             "beforehand; leave --directory and --dry-run out"
@@ -76,14 +76,14 @@ def run_demo(  # noqa: PLR0917 - typer makes options of parameters
         _rehearse(image, as_json=as_json)
         return
     if directory is not None:
-        _play(directory, image, wanted, kept=True, as_json=as_json)
+        _play(directory, image, choice, kept=True, as_json=as_json)
         return
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as folder:
-        _play(Path(folder), image, wanted, kept=False, as_json=as_json)
+        _play(Path(folder), image, choice, kept=False, as_json=as_json)
 
 
 def _rehearse(image: Path | None, *, as_json: bool) -> None:
-    plans = asyncio.run(rehearse(image))
+    plans = run_program(rehearse(image))
     if as_json:
         tell_json(plans)
         return
@@ -98,7 +98,7 @@ def _rehearse(image: Path | None, *, as_json: bool) -> None:
     )
 
 
-def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_json: bool) -> None:
+def _play(folder: Path, image: Path | None, choice: Wanted, *, kept: bool, as_json: bool) -> None:
     chapters: list[Chapter] = []
 
     def show(chapter: Chapter) -> None:
@@ -108,15 +108,15 @@ def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_js
         _progress(f"{chapter.number}: {chapter.title}")
 
     async def on_stage() -> Played:
-        if wanted.servers:
+        if choice.servers:
             _progress("starting the servers")
-        async with running_stage(wanted) as stage:
+        async with running_stage(choice) as stage:
             for line in stage.told():
                 complain(line)
             return await play(folder, image, show, stage)
 
     try:
-        played = asyncio.run(on_stage())
+        played = run_program(on_stage())
     except KeyboardInterrupt:
         complain(_advice_after_interrupt(folder, kept=kept))
         raise typer.Exit(INTERRUPTED) from None
@@ -132,7 +132,7 @@ def _play(folder: Path, image: Path | None, wanted: Wanted, *, kept: bool, as_js
         )
         tell_json(report)
     else:
-        _conclude(played, folder, wanted, kept=kept)
+        _conclude(played, folder, choice, kept=kept)
     if not played.passed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -143,7 +143,7 @@ def _line(chapter: Chapter) -> str:
     return line.rstrip()
 
 
-def _conclude(played: Played, folder: Path, wanted: Wanted, *, kept: bool) -> None:
+def _conclude(played: Played, folder: Path, choice: Wanted, *, kept: bool) -> None:
     for one in played.comparisons:
         if not one.agrees:
             tell(f"     {one.what}: expected {one.expected}, found {one.found}")
@@ -157,7 +157,7 @@ def _conclude(played: Played, folder: Path, wanted: Wanted, *, kept: bool) -> No
             f"      holdfast scrub --deep --catalogue {catalogue}   does it still agree",
             f"      holdfast recover --catalogue {catalogue}   after a crash or Ctrl-C",
         )
-    elif not wanted.servers:
+    elif not choice.servers:
         tell(
             "The temporary folder was removed; keep it with --directory DIR, and then try "
             "holdfast operations, scrub and recover on it"

@@ -6,15 +6,16 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from holdfast.capabilities import Capabilities
-from holdfast.errors import ConfigurationError, ExitCode
-from holdfast.foreign_text import tell, tell_json, tell_table
-from holdfast.opening import open_image, open_life_cycle, open_primary
-from holdfast.plugins import BrokenPlugin, load_provider, providers
-from holdfast.ports import Provider
-from holdfast.requests import CallContext, DeleteStore, InitializeStore, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Testbed, TestbedKind
+from holdfast.concurrency.interruptions import run_program
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import Capabilities
+from holdfast.contract.errors import ConfigurationError, ExitCode
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import CallContext, DeleteStore, InitializeStore, Role
+from holdfast.contract.testbed import Testbed, TestbedKind
+from holdfast.stores.open_store import open_image, open_life_cycle, open_primary
+from holdfast.stores.plugins import BrokenPlugin, load_provider, providers
+from holdfast.text.foreign import tell, tell_json, tell_table
 
 LOOK_DEADLINE_S = 30.0
 
@@ -48,7 +49,7 @@ def show_drivers(
 
 
 def _show_all(*, as_json: bool) -> None:
-    rows = [_row(name, found) for name, found in sorted(providers().items())]
+    rows = [_row(name, plugin) for name, plugin in sorted(providers().items())]
     if as_json:
         tell_json(rows)
         return
@@ -61,14 +62,14 @@ def _cells(row: DriverRow) -> tuple[str, ...]:
     return (row.name, *(", ".join(column) for column in columns), state)
 
 
-def _row(name: str, found: Provider | BrokenPlugin) -> DriverRow:
-    if isinstance(found, BrokenPlugin):
-        return DriverRow(name=name, broken=found.reason)
+def _row(name: str, plugin: Provider | BrokenPlugin) -> DriverRow:
+    if isinstance(plugin, BrokenPlugin):
+        return DriverRow(name=name, broken=plugin.reason)
     return DriverRow(
         name=name,
-        roles=tuple(found.roles),
-        scopes=tuple(found.scopes),
-        testbeds=(*found.testbeds(), *found.testbed_variants()),
+        roles=tuple(plugin.roles),
+        scopes=tuple(plugin.scopes),
+        testbeds=(*plugin.testbeds(), *plugin.testbed_variants()),
     )
 
 
@@ -78,8 +79,10 @@ def _show_one(name: str, *, as_json: bool) -> None:
         raise ConfigurationError(
             f"driver {name} has no embedded testbed; its capabilities belong to each opened store"
         )
-    documents = asyncio.run(_declared(provider))
-    plain = {role.value: msgspec.to_builtins(found) for role, found in documents.items()}
+    documents = run_program(_declared(provider))
+    plain = {
+        role.value: msgspec.to_builtins(capabilities) for role, capabilities in documents.items()
+    }
     if as_json:
         tell_json({"driver": name, "capabilities": plain})
         return
@@ -93,10 +96,12 @@ def _show_one(name: str, *, as_json: bool) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _described(values: dict[str, Any] | None) -> str:
+def _described(values: dict[str, Any] | bool | None) -> str:
     """One port's values in a line; ``None`` is a port that is not declared."""
-    if values is None:
+    if values is None or values is False:
         return "not declared"
+    if values is True:
+        return "declared"
     parts = (
         f"{field}={', '.join(value) if isinstance(value, list | tuple) else value}"  # pyright: ignore[reportUnknownArgumentType] - plain JSON
         for field, value in values.items()

@@ -1,6 +1,5 @@
 """``holdfast operations``: the journal, for people."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +10,10 @@ import typer
 
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli.zone import CatalogueOption, JsonOption, check_exists
-from holdfast.foreign_text import tell, tell_json
+from holdfast.cli.open_zone import CatalogueOption, JsonOption, check_exists
+from holdfast.concurrency.interruptions import run_program
 from holdfast.model.rows import Operation, Step
+from holdfast.text.foreign import tell, tell_json
 
 
 class StepRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ def run_operations(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was done, in the order it was accepted, and how it ended."""
-    rows = asyncio.run(_read(catalogue, archived=archived))
+    rows = run_program(_read(catalogue, archived=archived))
     if as_json:
         tell_json(rows)
         return

@@ -1,6 +1,5 @@
 """``holdfast recover``: drive every interrupted operation to an outcome."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +7,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
-from holdfast.errors import ExitCode
-from holdfast.foreign_text import tell, tell_json
-from holdfast.journal import Verdict
-from holdfast.recovery import Recovered
+from holdfast.cli.open_zone import CatalogueOption, JsonOption, open_zone
+from holdfast.concurrency.interruptions import run_program
+from holdfast.contract.errors import ExitCode
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.recovery import Recovered
+from holdfast.text.foreign import tell, tell_json
 
 
 class RecoveredRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +51,13 @@ def run_recover(
     with 3 where all that these want is outside Holdfast: a secret, space for the catalogue.
     """
     say = _say_nothing if as_json else _say
-    told = asyncio.run(_recover(catalogue, say, renewing_lease=renew_lease))
-    rows = [_row(one) for one in told]
+    recoveries = run_program(_recover(catalogue, say, renewing_lease=renew_lease))
+    rows = [_row(one) for one in recoveries]
     if as_json:
         tell_json(rows)
     else:
         tell(f"{len(rows)} operations recovered" if rows else "nothing to recover")
-    codes = {_code(one) for one in told} - {ExitCode.DONE}
+    codes = {_code(one) for one in recoveries} - {ExitCode.DONE}
     if codes:
         # One reason for all of them, very likely, and nothing that Holdfast itself can mend.
         only_lacking = codes == {ExitCode.UNAVAILABLE}
@@ -77,9 +77,9 @@ def _code(one: Recovered) -> ExitCode:
 def _say(one: Recovered) -> None:
     row = _row(one)
     tail = f": {row.error}" if row.error else ""
-    left = f" (left: {', '.join(row.left)})" if row.left else ""
+    leftovers = f" (left: {', '.join(row.left)})" if row.left else ""
     now = f"is still {row.found}" if one.failure is not None else f"now {row.verdict}"
-    tell(f"{row.operation}  {row.kind} {row.subject}: was {row.found}, {now}{tail}{left}")
+    tell(f"{row.operation}  {row.kind} {row.subject}: was {row.found}, {now}{tail}{leftovers}")
 
 
 def _say_nothing(_one: Recovered) -> None:
@@ -87,10 +87,10 @@ def _say_nothing(_one: Recovered) -> None:
 
 
 async def _recover(
-    path: Path, told: Callable[[Recovered], None], *, renewing_lease: bool
+    path: Path, tell_one: Callable[[Recovered], None], *, renewing_lease: bool
 ) -> tuple[Recovered, ...]:
     async with open_zone(path, renewing_lease=renewing_lease) as orchestrator:
-        return await orchestrator.recover(told)
+        return await orchestrator.recover(tell_one)
 
 
 def _row(one: Recovered) -> RecoveredRow:

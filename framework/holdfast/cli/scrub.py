@@ -1,16 +1,16 @@
 """``holdfast scrub``: whether the catalogue agrees with what the stores hold."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from holdfast.cli.zone import CatalogueOption, JsonOption, open_zone
-from holdfast.errors import ExitCode
-from holdfast.foreign_text import tell, tell_json
+from holdfast.cli.open_zone import CatalogueOption, JsonOption, open_zone
+from holdfast.concurrency.interruptions import run_program
+from holdfast.contract.errors import ExitCode
 from holdfast.scrub import PATIENCE_S, ScrubReport, scrub
+from holdfast.text.foreign import tell, tell_json
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def run_scrub(
     Exits with 1 when they do not agree, and with 3 where all that is wrong is that something
     outside Holdfast is missing: a secret, without which a store cannot be opened.
     """
-    report = asyncio.run(_scrub(catalogue, deep=deep, patience_s=patience_s))
+    report = run_program(_scrub(catalogue, deep=deep, patience_s=patience_s))
     if as_json:
         document = msgspec.to_builtins(report) | {"clean": report.clean}
         tell_json(document)

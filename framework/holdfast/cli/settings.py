@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from holdfast.errors import ConfigurationError, UsageError
+from holdfast.contract.errors import ConfigurationError, UsageError
 
 _BYTES_MAX: Final = 1 << 20
 _FROM_FILE: Final = "@"
 
 
-def settings_of(given: Sequence[str], file: Path | None) -> dict[str, Any]:
+def settings_of(arguments: Sequence[str], file: Path | None) -> dict[str, Any]:
     """The settings in ``KEY=VALUE`` or ``KEY=@FILE``, over those of a file; no error repeats one.
 
     Raises:
@@ -24,7 +24,7 @@ def settings_of(given: Sequence[str], file: Path | None) -> dict[str, Any]:
         ConfigurationError: a file cannot be read or holds no settings.
     """
     settings = {} if file is None else _settings_in(file)
-    for one in given:
+    for one in arguments:
         key, equals, value = one.partition("=")
         if not equals:
             raise UsageError("a configuration is given as KEY=VALUE or KEY=@FILE; one has no '='")
@@ -39,11 +39,11 @@ def _settings_in(path: Path) -> dict[str, Any]:
     is_json = path.suffix == ".json"
     data = _read(path)
     try:
-        found: object = json.loads(data) if is_json else tomllib.loads(data)
+        settings: object = json.loads(data) if is_json else tomllib.loads(data)
     except (ValueError, RecursionError):  # its text may quote a secret
         raise ConfigurationError(f"{path} is no valid {'JSON' if is_json else 'TOML'}") from None
     try:
-        return msgspec.convert(found, dict[str, Any])
+        return msgspec.convert(settings, dict[str, Any])
     except msgspec.ValidationError:
         raise ConfigurationError(f"{path} holds no table of settings") from None
 

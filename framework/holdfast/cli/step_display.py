@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from holdfast.foreign_text import tell, visible
+from holdfast.text.foreign import tell, visible
 
 _SHOWN_MAX = 70
 

@@ -7,19 +7,20 @@ from typing import Annotated
 import typer
 
 from holdfast.catalogue.port import Transaction
-from holdfast.cli import zone_names
+from holdfast.cli import row_names
+from holdfast.cli.on_one_row import on_one_row
+from holdfast.cli.open_zone import CatalogueOption, DryRunOption, JsonOption
 from holdfast.cli.settings import settings_of
-from holdfast.cli.volumes import NameArgument, NewArgument, StoreOption
+from holdfast.cli.volumes import NewArgument, StoreOption
 from holdfast.cli.workflows import run_workflow
-from holdfast.cli.zone import CatalogueOption, DryRunOption, JsonOption
-from holdfast.data.images import ImageFormat, inspect_image
-from holdfast.errors import ConfigurationError, UsageError
-from holdfast.journal import Workflow
+from holdfast.contract.errors import ConfigurationError, UsageError
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.data.disk_images import ImageFormat, inspect_image
 from holdfast.model.rows import Cluster, Host, Row, Scope, Zone
-from holdfast.opening import parse_config
-from holdfast.plugins import load_provider
-from holdfast.ports import Provider
-from holdfast.requests import Role, ScopeKind
+from holdfast.operations.workflow import Workflow
+from holdfast.stores.open_store import parse_config
+from holdfast.stores.plugins import load_provider
 from holdfast.workflows import (
     add_store,
     adopt_store,
@@ -34,10 +35,19 @@ def register(app: typer.Typer) -> None:
     """Add the two groups."""
     store = typer.Typer(no_args_is_help=True, help="Add, rest and remove stores.")
     store.command("add")(store_add)
-    store.command("remove")(store_remove)
-    store.command("adopt")(store_adopt)
-    store.command("maintain")(store_maintain)
-    store.command("cancel-maintenance")(store_cancel_maintenance)
+    store.command("remove", help="Give an empty store's place back.")(
+        on_one_row(row_names.store, remove_store)
+    )
+    store.command(
+        "adopt",
+        help="Give a store from before its identity, so that no other place is taken for it.",
+    )(on_one_row(row_names.store, adopt_store))
+    store.command("maintain", help="Stop new allocation in a store.")(
+        on_one_row(row_names.store, maintain_store)
+    )
+    store.command("cancel-maintenance", help="Return a store to service.")(
+        on_one_row(row_names.store, cancel_maintenance)
+    )
     app.add_typer(store, name="store")
     template = typer.Typer(no_args_is_help=True, help="Register templates.")
     template.command("register")(template_register)
@@ -72,19 +82,19 @@ def store_add(  # noqa: PLR0917 - typer makes options of parameters
     as_json: JsonOption = False,
 ) -> None:
     """Make a place a store and keep what it declares."""
-    found = load_provider(provider)
-    if role not in found.roles:
+    plugin = load_provider(provider)
+    if role not in plugin.roles:
         raise ConfigurationError(f"driver {provider} has no {role} stores")
-    settings = parse_config(found, settings_of(config or (), config_file))
+    settings = parse_config(plugin, settings_of(config or (), config_file))
 
     def adding(tx: Transaction) -> Workflow:
-        hosts = tuple(zone_names.host(tx, one) for one in host or ())
+        hosts = tuple(row_names.host(tx, one) for one in host or ())
         return add_store(
             name=name,
             role=role,
             provider=provider,
             config=settings,
-            scope=_scope(tx, scope or _usual_scope(found), scope_id, hosts),
+            scope=_scope(tx, scope or _usual_scope(plugin), scope_id, hosts),
             hosts=hosts,
         )
 
@@ -99,11 +109,11 @@ def _scope(tx: Transaction, kind: ScopeKind, name: str, hosts: tuple[str, ...]) 
     """What the store serves: what is named, or the only one that can be meant."""
     match kind:
         case ScopeKind.ZONE:
-            return Scope(kind, zone_names.zone(tx, name) if name else _only(tx, Zone, kind))
+            return Scope(kind, row_names.zone(tx, name) if name else _only(tx, Zone, kind))
         case ScopeKind.CLUSTER:
-            return Scope(kind, zone_names.cluster(tx, name) if name else _only(tx, Cluster, kind))
+            return Scope(kind, row_names.cluster(tx, name) if name else _only(tx, Cluster, kind))
         case ScopeKind.HOST if name:
-            return Scope(kind, zone_names.host(tx, name))
+            return Scope(kind, row_names.host(tx, name))
         case ScopeKind.HOST if len(hosts) == 1:
             return Scope(kind, hosts[0])
         case ScopeKind.HOST:
@@ -115,71 +125,11 @@ def _scope(tx: Transaction, kind: ScopeKind, name: str, hosts: tuple[str, ...]) 
 
 
 def _only(tx: Transaction, row: type[Row], kind: ScopeKind) -> str:
-    found = tx.select(row)
-    if len(found) != 1:
-        there = f"there are {len(found)}" if found else "there is none"
+    rows = tx.select(row)
+    if len(rows) != 1:
+        there = f"there are {len(rows)}" if rows else "there is none"
         raise UsageError(f"say which {kind} the store serves: --scope-id ({there})")
-    return found[0].id
-
-
-def store_remove(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Give an empty store's place back."""
-    run_workflow(
-        catalogue,
-        lambda tx: remove_store(zone_names.store(tx, name)),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def store_adopt(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Give a store from before its identity, so that no other place is taken for it."""
-    run_workflow(
-        catalogue,
-        lambda tx: adopt_store(zone_names.store(tx, name)),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def store_maintain(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Stop new allocation in a store."""
-    run_workflow(
-        catalogue,
-        lambda tx: maintain_store(zone_names.store(tx, name)),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def store_cancel_maintenance(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Return a store to service."""
-    run_workflow(
-        catalogue,
-        lambda tx: cancel_maintenance(zone_names.store(tx, name)),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
+    return rows[0].id
 
 
 def template_register(  # noqa: PLR0917 - typer makes options of parameters
@@ -191,19 +141,19 @@ def template_register(  # noqa: PLR0917 - typer makes options of parameters
     as_json: JsonOption = False,
 ) -> None:
     """Put a disk image into an image store, verified by reading it back."""
-    found = inspect_image(image)
-    if found.format is not ImageFormat.RAW:
+    image_file = inspect_image(image)
+    if image_file.format is not ImageFormat.RAW:
         raise UsageError(
-            f"{image} is {found.format}; make it raw first: "
+            f"{image} is {image_file.format}; make it raw first: "
             f"qemu-img convert -O raw {image} {image.with_suffix('.raw')}"
         )
     run_workflow(
         catalogue,
         lambda tx: register_template(
             name=name,
-            store=zone_names.store(tx, store),
+            store=row_names.store(tx, store),
             path=os.path.abspath(image),  # noqa: PTH100 - links are kept as the user gave them
-            size_bytes=found.size_bytes,
+            size_bytes=image_file.size_bytes,
         ),
         dry_run=dry_run,
         as_json=as_json,

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from holdfast.capabilities import AccessMode
-from holdfast.cli import zone_names
+from holdfast.cli import row_names
+from holdfast.cli.on_one_row import NameArgument, on_one_row
+from holdfast.cli.open_zone import CatalogueOption, DryRunOption, JsonOption
 from holdfast.cli.workflows import run_workflow
-from holdfast.cli.zone import CatalogueOption, DryRunOption, JsonOption
-from holdfast.errors import UsageError
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import UsageError
 from holdfast.workflows import (
     attach_volume,
     create_backup,
@@ -24,7 +25,6 @@ from holdfast.workflows import (
     revert_volume,
 )
 
-NameArgument = Annotated[str, typer.Argument(help="The name, or the id, of an existing one.")]
 NewArgument = Annotated[str, typer.Argument(help="The name of the new one.")]
 StoreOption = Annotated[str, typer.Option("--store", help="The store, by name or id.")]
 BytesOption = Annotated[int | None, typer.Option("--bytes", help="The size in bytes.", min=1)]
@@ -34,7 +34,9 @@ def register(app: typer.Typer) -> None:
     """Add the three groups."""
     volume = typer.Typer(no_args_is_help=True, help="Create, change, attach and delete volumes.")
     volume.command("create")(volume_create)
-    volume.command("delete")(volume_delete)
+    volume.command("delete", help="Delete a volume that no host uses.")(
+        on_one_row(row_names.volume, delete_volume)
+    )
     volume.command("resize")(volume_resize)
     volume.command("revert")(volume_revert)
     volume.command("attach")(volume_attach)
@@ -42,12 +44,16 @@ def register(app: typer.Typer) -> None:
     app.add_typer(volume, name="volume")
     snapshot = typer.Typer(no_args_is_help=True, help="Take and delete snapshots.")
     snapshot.command("create")(snapshot_create)
-    snapshot.command("delete")(snapshot_delete)
+    snapshot.command("delete", help="Delete a snapshot.")(
+        on_one_row(row_names.snapshot, delete_snapshot)
+    )
     app.add_typer(snapshot, name="snapshot")
     backup = typer.Typer(no_args_is_help=True, help="Take, restore and delete backups.")
     backup.command("create")(backup_create)
     backup.command("restore")(backup_restore)
-    backup.command("delete")(backup_delete)
+    backup.command("delete", help="Delete a backup wherever it is stored.")(
+        on_one_row(row_names.backup, delete_backup)
+    )
     app.add_typer(backup, name="backup")
 
 
@@ -68,30 +74,15 @@ def volume_create(  # noqa: PLR0917 - typer makes options of parameters
         lambda tx: (
             create_volume_from_template(
                 name=name,
-                store=zone_names.store(tx, store),
-                template=zone_names.template(tx, template),
+                store=row_names.store(tx, store),
+                template=row_names.template(tx, template),
                 size_bytes=size_bytes,
             )
             if template
             else create_volume(
-                name=name, store=zone_names.store(tx, store), size_bytes=size_bytes or 1
+                name=name, store=row_names.store(tx, store), size_bytes=size_bytes or 1
             )
         ),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def volume_delete(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Delete a volume that no host uses."""
-    run_workflow(
-        catalogue,
-        lambda tx: delete_volume(zone_names.volume(tx, name)),
         dry_run=dry_run,
         as_json=as_json,
     )
@@ -110,7 +101,7 @@ def volume_resize(  # noqa: PLR0917 - typer makes options of parameters
     """Make a volume this large, rounded up to what its store can make; smaller with --shrink."""
     run_workflow(
         catalogue,
-        lambda tx: resize_volume(zone_names.volume(tx, name), size_bytes=size_bytes, shrink=shrink),
+        lambda tx: resize_volume(row_names.volume(tx, name), size_bytes=size_bytes, shrink=shrink),
         dry_run=dry_run,
         as_json=as_json,
     )
@@ -127,7 +118,7 @@ def volume_revert(
     run_workflow(
         catalogue,
         lambda tx: revert_volume(
-            zone_names.volume(tx, name), snapshot=zone_names.snapshot(tx, snapshot)
+            row_names.volume(tx, name), snapshot=row_names.snapshot(tx, snapshot)
         ),
         dry_run=dry_run,
         as_json=as_json,
@@ -145,7 +136,7 @@ def volume_attach(  # noqa: PLR0917 - typer makes options of parameters
     """Let a host use a volume."""
     run_workflow(
         catalogue,
-        lambda tx: attach_volume(zone_names.volume(tx, name), host=host, mode=mode),
+        lambda tx: attach_volume(row_names.volume(tx, name), host=host, mode=mode),
         dry_run=dry_run,
         as_json=as_json,
     )
@@ -161,7 +152,7 @@ def volume_detach(
     """Take a volume from a host."""
     run_workflow(
         catalogue,
-        lambda tx: detach_volume(zone_names.volume(tx, name), host=host),
+        lambda tx: detach_volume(row_names.volume(tx, name), host=host),
         dry_run=dry_run,
         as_json=as_json,
     )
@@ -177,22 +168,7 @@ def snapshot_create(
     """Keep a volume's bytes as they are now."""
     run_workflow(
         catalogue,
-        lambda tx: create_snapshot(zone_names.volume(tx, volume), name=name),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def snapshot_delete(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Delete a snapshot."""
-    run_workflow(
-        catalogue,
-        lambda tx: delete_snapshot(zone_names.snapshot(tx, name)),
+        lambda tx: create_snapshot(row_names.volume(tx, volume), name=name),
         dry_run=dry_run,
         as_json=as_json,
     )
@@ -210,7 +186,7 @@ def backup_create(  # noqa: PLR0917 - typer makes options of parameters
     run_workflow(
         catalogue,
         lambda tx: create_backup(
-            zone_names.snapshot(tx, snapshot), name=name, store=zone_names.store(tx, store)
+            row_names.snapshot(tx, snapshot), name=name, store=row_names.store(tx, store)
         ),
         dry_run=dry_run,
         as_json=as_json,
@@ -229,23 +205,8 @@ def backup_restore(  # noqa: PLR0917 - typer makes options of parameters
     run_workflow(
         catalogue,
         lambda tx: restore_backup(
-            zone_names.backup(tx, name), name=volume, store=zone_names.store(tx, store)
+            row_names.backup(tx, name), name=volume, store=row_names.store(tx, store)
         ),
-        dry_run=dry_run,
-        as_json=as_json,
-    )
-
-
-def backup_delete(
-    name: NameArgument,
-    catalogue: CatalogueOption,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Delete a backup wherever it is stored."""
-    run_workflow(
-        catalogue,
-        lambda tx: delete_backup(zone_names.backup(tx, name)),
         dry_run=dry_run,
         as_json=as_json,
     )

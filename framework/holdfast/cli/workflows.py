@@ -1,6 +1,5 @@
 """Running one workflow from the command line, or printing its plan (``--dry-run``)."""
 
-import asyncio
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +8,12 @@ import msgspec
 import typer
 
 from holdfast.catalogue.port import Transaction
-from holdfast.cli.zone import open_zone
-from holdfast.engine import Outcome
-from holdfast.foreign_text import complain, tell, tell_json
-from holdfast.journal import Workflow
-from holdfast.plan_text import PlanText, plan_text
+from holdfast.cli.open_zone import open_zone
+from holdfast.concurrency.interruptions import run_program
+from holdfast.operations.operation_outcome import Outcome
+from holdfast.operations.plan_text import PlanText, plan_text
+from holdfast.operations.workflow import Workflow
+from holdfast.text.foreign import complain, tell, tell_json
 
 MakeWorkflow = Callable[[Transaction], Workflow]
 """Makes the workflow once names can be looked up."""
@@ -33,14 +33,14 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
 def run_workflow(catalogue: Path, make: MakeWorkflow, *, dry_run: bool, as_json: bool) -> None:
     """Run a workflow, or show its plan, and exit with 1 when it does not succeed."""
     if dry_run:
-        plan = asyncio.run(_plan(catalogue, make))
+        plan = run_program(_plan(catalogue, make))
         if as_json:
             tell_json(plan)
         else:
             tell(*plan.lines())
         return
     try:
-        outcome = asyncio.run(_run(catalogue, make))
+        outcome = run_program(_run(catalogue, make))
     except KeyboardInterrupt:
         complain(
             "interrupted; what is unfinished is in the journal. Finish it with: "

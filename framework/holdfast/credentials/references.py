@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
-from holdfast.credentials.keeper import SecretKeeper
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.credentials.secret_keeper import SecretKeeper
 
 SECRET_BYTES_MAX: Final = 64 << 10
 _COMMAND_S: Final = 10.0
@@ -61,25 +61,34 @@ async def resolve(reference: Reference, keeper: SecretKeeper) -> str:
     """
     match reference.kind:
         case ReferenceKind.ENV:
-            data = os.environb.get(os.fsencode(reference.target))
-            if not data:
-                raise SecretMissing(f"the variable {reference.target} is not set; set it")
-            found = _decoded(data, f"the variable {reference.target}")
+            secret = _variable(reference.target)
         case ReferenceKind.FILE:
-            found = await runtime().run_blocking(_read, reference.target)
+            secret = await runtime().run_blocking(_read, reference.target)
         case ReferenceKind.CMD:
             clock = asyncio.get_running_loop().time
-            found = await runtime().run_blocking(_asked, reference.target, clock)
+            secret = await runtime().run_blocking(_asked, reference.target, clock)
         case ReferenceKind.KEPT:
-            try:
-                found = await keeper.find(reference.target) or ""
-            except ConfigurationError as problem:
-                raise SecretMissing(str(problem)) from None
-            if not found:
-                raise SecretMissing(
-                    "it is not in the file of secrets beside the catalogue; restore that file"
-                )
-    return found
+            secret = await _kept(keeper, reference.target)
+    return secret
+
+
+def _variable(name: str) -> str:
+    data = os.environb.get(os.fsencode(name))
+    if not data:
+        raise SecretMissing(f"the variable {name} is not set; set it")
+    return _decoded(data, f"the variable {name}")
+
+
+async def _kept(keeper: SecretKeeper, name: str) -> str:
+    try:
+        secret = await keeper.find(name)
+    except ConfigurationError as problem:
+        raise SecretMissing(str(problem)) from None
+    if not secret:
+        raise SecretMissing(
+            "it is not in the file of secrets beside the catalogue; restore that file"
+        )
+    return secret
 
 
 def _read(path: str) -> str:
@@ -100,20 +109,7 @@ def _read(path: str) -> str:
 
 
 def _asked(command: str, clock: Callable[[], float]) -> str:
-    try:
-        words = shlex.split(command)
-        running = subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # it may say the secret
-            bufsize=0,
-            start_new_session=True,
-        )
-    except (OSError, ValueError, IndexError) as error:
-        raise SecretMissing(
-            f"the command {_name(command)} cannot be run: {type(error).__name__}"
-        ) from None
+    running = _started(command)
     with running:  # its end waits for the process
         try:
             data = _said(running, clock)
@@ -128,6 +124,23 @@ def _asked(command: str, clock: Callable[[], float]) -> str:
     return _text(data, f"the command {_name(command)}")
 
 
+def _started(command: str) -> subprocess.Popen[bytes]:
+    try:
+        words = shlex.split(command)
+        return subprocess.Popen(  # noqa: S603 - the command is the user's own, and no shell reads it
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it may say the secret
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError, IndexError) as error:
+        raise SecretMissing(
+            f"the command {_name(command)} cannot be run: {type(error).__name__}"
+        ) from None
+
+
 def _said(running: "subprocess.Popen[bytes]", clock: Callable[[], float]) -> bytes | None:
     """What a command says until it ends, or a little more than a secret may have, after which it is
     ended; ``None`` where it does not end in time.
@@ -135,24 +148,24 @@ def _said(running: "subprocess.Popen[bytes]", clock: Callable[[], float]) -> byt
     A child that it leaves behind may hold its output open; who waits for that has no answer either.
     """
     assert running.stdout is not None
-    said = bytearray()
+    output = bytearray()
     until = clock() + _COMMAND_S
     watched = select.poll()
     watched.register(running.stdout, select.POLLIN)
-    while len(said) <= SECRET_BYTES_MAX:
+    while len(output) <= SECRET_BYTES_MAX:
         if not watched.poll(max(0.0, until - clock()) * 1000):
             return None
-        data = os.read(running.stdout.fileno(), SECRET_BYTES_MAX + 1 - len(said))
+        data = os.read(running.stdout.fileno(), SECRET_BYTES_MAX + 1 - len(output))
         if not data:
             break
-        said += data
+        output += data
     else:
         _end(running)
     try:
         running.wait(max(0.0, until - clock()))
     except subprocess.TimeoutExpired:
         return None
-    return bytes(said)
+    return bytes(output)
 
 
 def _end(running: "subprocess.Popen[bytes]") -> None:
@@ -171,10 +184,10 @@ def _name(command: str) -> str:
 
 def _text(data: bytes, where: str) -> str:
     """A secret as it was written, without the end of its line."""
-    found = _decoded(data, where).removesuffix("\n").removesuffix("\r")
-    if not found:
+    text = _decoded(data, where).removesuffix("\n").removesuffix("\r")
+    if not text:
         raise SecretMissing(f"{where} gives nothing")
-    return found
+    return text
 
 
 def _decoded(data: bytes, where: str) -> str:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from holdfast.errors import OutOfRange
+from holdfast.contract.errors import OutOfRange
 
 
 class Extent(msgspec.Struct, frozen=True):

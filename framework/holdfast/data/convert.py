@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from holdfast import files
-from holdfast.data.images import ImageFile, ImageFormat
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable, UsageError
+from holdfast.data.disk_images import ImageFile, ImageFormat
 from holdfast.data.qemu_img import PACKAGE, PROGRAM, cause_of, is_full
 from holdfast.data.sparse import clone_or_copy
-from holdfast.errors import EnvironmentUnavailable, UsageError
-from holdfast.runtime import runtime
+from holdfast.files import mutations
 
 # Run in a fresh interpreter: asks the kernel to kill it when its parent dies, makes sure that the
 # parent was still alive when it asked, and becomes the program.
@@ -46,7 +46,7 @@ async def make_raw(image: ImageFile, target: Path) -> None:
     """
     staging = staging_of(target)
     try:
-        await runtime().run_blocking(files.remove_tree, staging)
+        await runtime().run_blocking(mutations.remove_tree, staging)
         if image.format is ImageFormat.RAW:
             await runtime().run_blocking(_copy, image, staging)
         else:
@@ -56,7 +56,7 @@ async def make_raw(image: ImageFile, target: Path) -> None:
         raise _explained(error, image, target) from error
     finally:
         with contextlib.suppress(OSError):
-            files.remove_tree(staging)
+            mutations.remove_tree(staging)
 
 
 def _explained(error: OSError, image: ImageFile, target: Path) -> Exception:
@@ -67,21 +67,21 @@ def _explained(error: OSError, image: ImageFile, target: Path) -> Exception:
 
 def _copy(image: ImageFile, staging: Path) -> None:
     with (
-        files.open_existing(Path(image.path)) as source,
-        files.create_exclusive(staging) as target,
+        mutations.open_existing(Path(image.path)) as source,
+        mutations.create_exclusive(staging) as target,
     ):
         clone_or_copy(source, target, image.size_bytes)
 
 
 def _publish(image: ImageFile, staging: Path, target: Path) -> None:
-    with files.open_existing(staging, writable=True) as file:
+    with mutations.open_existing(staging, writable=True) as file:
         if file.size_bytes() != image.size_bytes:
             raise UsageError(
                 f"{image.path} cannot be converted: {file.size_bytes()} bytes came out of a disk "
                 f"of {image.size_bytes}"
             )
-        files.fsync_file(file)
-    files.publish(staging, target)
+        mutations.fsync_file(file)
+    mutations.publish(staging, target)
 
 
 def _absolute(path: Path) -> str:
@@ -108,14 +108,14 @@ async def _convert(image: ImageFile, staging: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await child.communicate()
+        _, output = await child.communicate()
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
         raise
     if child.returncode:
-        cause = cause_of(said)
+        cause = cause_of(output)
         if is_full(cause):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(staging))
         raise UsageError(f"{image.path} cannot be converted: {cause}")

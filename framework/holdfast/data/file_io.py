@@ -15,10 +15,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from holdfast import files
-from holdfast.data.block_io import BlockIO, Extent, check_range
-from holdfast.data.sparse import file_extents
-from holdfast.errors import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import (
     Corrupt,
     Denied,
     DriverError,
@@ -27,9 +25,11 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.handles import FileHandle
-from holdfast.runtime import runtime
-from holdfast.trees import TreePath
+from holdfast.contract.handles import FileHandle
+from holdfast.data.block_io import BlockIO, Extent, check_range
+from holdfast.data.sparse import file_extents
+from holdfast.files import mutations
+from holdfast.files.trees import TreePath
 
 _ZEROES = bytes(1 << 20)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -76,10 +76,10 @@ class FileIO(BlockIO):
 
     @contextmanager
     def _opened(
-        self, error_of: Callable[[OSError, files.AnyPath], DriverError]
-    ) -> Iterator[files.OpenFile]:
+        self, error_of: Callable[[OSError, mutations.AnyPath], DriverError]
+    ) -> Iterator[mutations.OpenFile]:
         try:
-            with files.open_existing(self._path, writable=not self._handle.read_only) as file:
+            with mutations.open_existing(self._path, writable=not self._handle.read_only) as file:
                 fcntl.flock(file.fd, fcntl.LOCK_SH)
                 # The lock may have been waited for while the grant was taken back.
                 if inode_of(self._path.stat()) != self._inode:
@@ -90,30 +90,37 @@ class FileIO(BlockIO):
 
     def _read(self, offset_bytes: int, length_bytes: int) -> bytes:
         with self._opened(_read_error) as file:
-            data = files.read_at(file, offset_bytes, length_bytes)
+            data = mutations.read_at(file, offset_bytes, length_bytes)
         if len(data) != length_bytes:
             raise Corrupt(f"{self._path} is shorter than its {self.size_bytes} bytes")
         return data
 
+    def _check_there(self, file: mutations.OpenFile, end_bytes: int) -> None:
+        """Refuse what lies behind the end of a file that became smaller since it was opened."""
+        if end_bytes > os.fstat(file.fd).st_size:
+            raise OutOfRange(f"{self._path} has no {end_bytes} bytes any more")
+
     def _write(self, offset_bytes: int, data: bytes) -> None:
         with self._opened(_write_error) as file:
-            files.write_at(file, offset_bytes, data)
+            self._check_there(file, offset_bytes + len(data))
+            mutations.write_at(file, offset_bytes, data)
 
     def _flush(self) -> None:
         with self._opened(_write_error) as file:
             if not self._handle.read_only:
-                files.fsync_file(file)
+                mutations.fsync_file(file)
 
     def _discard(self, offset_bytes: int, length_bytes: int) -> None:
         with self._opened(_write_error) as file:
+            self._check_there(file, offset_bytes + length_bytes)
             try:
-                files.punch_hole(file, offset_bytes, length_bytes)
+                mutations.punch_hole(file, offset_bytes, length_bytes)
             except OSError as error:
                 if error.errno not in {errno.EOPNOTSUPP, errno.ENOSYS}:
                     raise
                 end = offset_bytes + length_bytes
                 for offset in range(offset_bytes, end, len(_ZEROES)):
-                    files.write_at(file, offset, _ZEROES[: end - offset])
+                    mutations.write_at(file, offset, _ZEROES[: end - offset])
 
     def _extents(self) -> tuple[Extent, ...]:
         with self._opened(_read_error) as file:
@@ -135,7 +142,7 @@ async def open_file_io(handle: FileHandle) -> AsyncIterator[BlockIO]:
 def _look(handle: FileHandle) -> tuple[int, int]:
     path = _path_of(handle)
     try:
-        with files.open_existing(path, writable=not handle.read_only) as file:
+        with mutations.open_existing(path, writable=not handle.read_only) as file:
             status = os.fstat(file.fd)
     except IsADirectoryError:
         raise Corrupt(f"{path} is a folder") from None
@@ -146,7 +153,7 @@ def _look(handle: FileHandle) -> tuple[int, int]:
     return inode_of(status)
 
 
-def _path_of(handle: FileHandle) -> files.AnyPath:
+def _path_of(handle: FileHandle) -> mutations.AnyPath:
     path = Path(handle.path)
     if not handle.below:
         return path
@@ -161,7 +168,7 @@ def inode_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _common_error(error: OSError, path: files.AnyPath) -> DriverError | None:
+def _common_error(error: OSError, path: mutations.AnyPath) -> DriverError | None:
     if isinstance(error, FileNotFoundError):
         if path.parent.is_dir() or path.parent.parent.is_dir():
             return Denied(f"{path} is gone: the grant was taken back")
@@ -175,13 +182,13 @@ def _common_error(error: OSError, path: files.AnyPath) -> DriverError | None:
     return None
 
 
-def _read_error(error: OSError, path: files.AnyPath) -> DriverError:
+def _read_error(error: OSError, path: mutations.AnyPath) -> DriverError:
     if error.errno == errno.EIO:
         return Corrupt(f"{path}: {error.strerror}")
     return _common_error(error, path) or Unavailable(f"{path}: {error.strerror}")
 
 
-def _write_error(error: OSError, path: files.AnyPath) -> DriverError:
+def _write_error(error: OSError, path: mutations.AnyPath) -> DriverError:
     if error.errno in _FULL:
         return Exhausted(f"{path}: {error.strerror}")
     if error.errno == errno.EFBIG:

@@ -7,8 +7,8 @@ from typing import Final
 
 import httpx
 
-from holdfast.data.block_io import BlockIO, Extent, check_range
-from holdfast.errors import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import (
     Corrupt,
     Denied,
     DriverError,
@@ -17,9 +17,9 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.handles import HttpHandle
-from holdfast.runtime import runtime
-from holdfast.tls import handshake_refusal, trusting
+from holdfast.contract.handles import HttpHandle
+from holdfast.data.block_io import BlockIO, Extent, check_range
+from holdfast.data.tls import handshake_refusal, trusting
 
 _DEADLINE_S: Final = 8.0
 _PARTIAL: Final = 206
@@ -41,8 +41,8 @@ class HttpIO(BlockIO):
         check_range(offset_bytes, length_bytes, self.size_bytes, self._name)
         if not length_bytes:
             return b""
-        wanted = f"bytes={offset_bytes}-{offset_bytes + length_bytes - 1}"
-        headers = [*self._handle.headers, ("Range", wanted)]
+        range_header = f"bytes={offset_bytes}-{offset_bytes + length_bytes - 1}"
+        headers = [*self._handle.headers, ("Range", range_header)]
         try:
             answer = await self._client.get(self._handle.url, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:

@@ -50,9 +50,9 @@ def grow_qcow2(path: Path, size_bytes: int) -> None:
     _run(path, "resize", "-q", name, str(size_bytes))
 
 
-def cause_of(said: bytes) -> str:
+def cause_of(output: bytes) -> str:
     """Why qemu-img failed, from what it wrote."""
-    lines = said.decode(errors="replace").strip().splitlines()
+    lines = output.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it gave no reason"
 
 
@@ -64,7 +64,7 @@ def is_full(cause: str) -> bool:
 def _run(path: Path, *arguments: str) -> None:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
-        done = subprocess.run(  # noqa: S603 - no shell
+        result = subprocess.run(  # noqa: S603 - no shell
             [*_DIE_WITH_PARENT, PROGRAM, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -74,10 +74,10 @@ def _run(path: Path, *arguments: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise OSError(errno.ETIMEDOUT, f"{PROGRAM} took too long", str(path)) from None
-    if done.returncode == 0:
+    if result.returncode == 0:
         return
     if not is_installed():
         raise FileNotFoundError(errno.ENOENT, f"not installed; install {PACKAGE}", PROGRAM)
-    cause = cause_of(done.stderr)
+    cause = cause_of(result.stderr)
     number = errno.ENOSPC if is_full(cause) else errno.EIO
     raise OSError(number, os.strerror(number) if is_full(cause) else cause, str(path))

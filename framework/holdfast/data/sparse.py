@@ -4,8 +4,8 @@ import errno
 import os
 from collections.abc import Iterator
 
-from holdfast import files
 from holdfast.data.block_io import Extent
+from holdfast.files import mutations
 
 _READ_BYTES = 1 << 20
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -29,13 +29,13 @@ def file_extents(fd: int, size_bytes: int) -> Iterator[Extent]:
         offset = end
 
 
-def copy_sparse(source: files.OpenFile, target: files.OpenFile, size_bytes: int) -> int:
+def copy_sparse(source: mutations.OpenFile, target: mutations.OpenFile, size_bytes: int) -> int:
     """Copy the first ``size_bytes`` of ``source`` into an empty ``target``; returns bytes moved.
 
     ``target`` gets exactly that size. Where the system can, its blocks are shared or copied inside
     the kernel.
     """
-    files.truncate(target, size_bytes)
+    mutations.truncate(target, size_bytes)
     moved = 0
     for extent in file_extents(source.fd, size_bytes):
         _copy_extent(source, target, extent)
@@ -43,11 +43,11 @@ def copy_sparse(source: files.OpenFile, target: files.OpenFile, size_bytes: int)
     return moved
 
 
-def _copy_extent(source: files.OpenFile, target: files.OpenFile, extent: Extent) -> None:
+def _copy_extent(source: mutations.OpenFile, target: mutations.OpenFile, extent: Extent) -> None:
     """Copy an extent; ``OSError`` where the source ends before it does."""
     copied = 0
     try:
-        copied = files.copy_range(
+        copied = mutations.copy_range(
             source, extent.offset_bytes, target, extent.offset_bytes, extent.length_bytes
         )
     except OSError as error:
@@ -56,22 +56,22 @@ def _copy_extent(source: files.OpenFile, target: files.OpenFile, extent: Extent)
     end = extent.offset_bytes + extent.length_bytes
     for offset in range(extent.offset_bytes + copied, end, _READ_BYTES):
         count = min(_READ_BYTES, end - offset)
-        data = files.read_at(source, offset, count)
+        data = mutations.read_at(source, offset, count)
         if len(data) < count:
             raise OSError(errno.EIO, "the file ended early", str(source.path))
-        files.write_at(target, offset, data)
+        mutations.write_at(target, offset, data)
 
 
-def clone_or_copy(source: files.OpenFile, target: files.OpenFile, size_bytes: int) -> int:
+def clone_or_copy(source: mutations.OpenFile, target: mutations.OpenFile, size_bytes: int) -> int:
     """As ``copy_sparse``, but let the two share all blocks where the file system can.
 
     Returns the bytes moved, which are 0 after a clone.
     """
     try:
-        files.clone_range(source, target)
+        mutations.clone_range(source, target)
     except OSError as error:
         if error.errno not in _NO_CLONE:
             raise
         return copy_sparse(source, target, size_bytes)
-    files.truncate(target, size_bytes)
+    mutations.truncate(target, size_bytes)
     return 0

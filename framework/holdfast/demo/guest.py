@@ -3,16 +3,16 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from holdfast.capabilities import AccessMode
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import CallContext, Open
 from holdfast.data import BlockIO, open_block_io
 from holdfast.data.digest import BLOCK_BYTES, content_digest
 from holdfast.model.rows import Store, Volume
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, Open
-from holdfast.runtime import runtime
-from holdfast.steps.window import Resized
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.steps.first_bytes import Resized
 from holdfast.workflows import attach_volume, detach_volume
-from holdfast.workflows.holding import primary_capabilities, reading_mode, writing_mode
+from holdfast.workflows.row_holds import primary_capabilities, reading_mode, writing_mode
 
 _DEADLINE_S = 600.0
 _PATTERN_BLOCKS = 16
@@ -53,7 +53,7 @@ class Guest:
     @contextlib.asynccontextmanager
     async def _opened(self, volume: str, *, writing: bool) -> AsyncIterator[BlockIO]:
         row, store = await self._orchestrator.catalogue.transact(
-            lambda tx: (found := tx.get(Volume, volume), tx.get(Store, found.store))
+            lambda tx: (volume_row := tx.get(Volume, volume), tx.get(Store, volume_row.store))
         )
         declared = primary_capabilities(store)
         mode: AccessMode = writing_mode(declared) if writing else reading_mode(declared)

@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from holdfast import files
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.files import mutations
 
 IMAGE_BYTES = 16 << 20
 _BUILD_S = 60.0
@@ -41,11 +41,11 @@ def _build(folder: Path) -> Path:
         path = tree / name
         for parent in reversed(path.relative_to(folder).parents[:-1]):
             if not (folder / parent).is_dir():
-                files.mkdir(folder / parent, mode=0o755)
-        files.write_new(path, text.encode())
+                mutations.mkdir(folder / parent, mode=0o755)
+        mutations.write_new(path, text.encode())
     image = folder / "image.raw"
-    with files.create_exclusive(image) as opened:
-        files.truncate(opened, IMAGE_BYTES)
+    with mutations.create_exclusive(image) as opened:
+        mutations.truncate(opened, IMAGE_BYTES)
     command = [tool, "-q", "-F", "-t", "ext4", "-U", _UUID, "-E", f"hash_seed={_UUID}"]
     built = subprocess.run(  # noqa: S603 - the tool's own path, arguments of ours
         [*command, "-d", str(tree), str(image)],
@@ -58,5 +58,5 @@ def _build(folder: Path) -> Path:
     if built.returncode != 0:
         cause = built.stderr.strip().splitlines()
         raise EnvironmentUnavailable(f"mke2fs could not build an image: {' '.join(cause[-1:])}")
-    files.remove_tree(tree)
+    mutations.remove_tree(tree)
     return image

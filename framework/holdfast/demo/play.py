@@ -7,20 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import files
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import UsageError
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import Role
 from holdfast.data import open_block_io
 from holdfast.data.convert import make_raw
 from holdfast.data.digest import content_digest
-from holdfast.data.images import ImageFormat, inspect_image
+from holdfast.data.disk_images import ImageFormat, inspect_image
 from holdfast.demo.image import build_image
 from holdfast.demo.stage import Stage
 from holdfast.demo.story import Cast, Chapter, Comparison, Story
-from holdfast.errors import UsageError
-from holdfast.handles import FileHandle
-from holdfast.orchestrator import open_orchestrator
-from holdfast.requests import Role
-from holdfast.runtime import runtime
+from holdfast.files import mutations
 
 CATALOGUE = "catalogue.sqlite"
 _STAGING = "staging"
@@ -77,13 +77,13 @@ def prepared_folder(folder: Path) -> Iterator[None]:
         raise UsageError(f"{folder} is no folder")
     if not folder.parent.is_dir():
         raise UsageError(f"there is no folder {folder.parent} in which to make {folder.name}")
-    files.mkdir(folder)
-    files.fsync_directory(folder.parent)
+    mutations.mkdir(folder)
+    mutations.fsync_directory(folder.parent)
     try:
         yield
     except Exception:
         if not any(folder.iterdir()):
-            files.rmdir(folder)
+            mutations.rmdir(folder)
         raise
 
 
@@ -91,12 +91,12 @@ def prepared_folder(folder: Path) -> Iterator[None]:
 async def staged_image(folder: Path, image: Path | None, stage: Stage) -> AsyncIterator[Cast]:
     """The raw disk of the story, and where its stores go; what was staged is removed again."""
     staging = folder / _STAGING
-    files.mkdir(staging)
+    mutations.mkdir(staging)
     try:
         raw = await build_image(staging) if image is None else await raw_image(image, staging)
         yield await _cast(_absolute(folder), _absolute(raw), stage)
     finally:
-        files.remove_tree(staging)
+        mutations.remove_tree(staging)
 
 
 async def raw_image(image: Path, staging: Path) -> Path:
@@ -106,11 +106,11 @@ async def raw_image(image: Path, staging: Path) -> Path:
         UsageError: the file is missing, unreadable, no image, or cut off.
         EnvironmentUnavailable: it is qcow2 and qemu-img is not installed.
     """
-    found = await runtime().run_blocking(inspect_image, image)
-    if found.format is ImageFormat.RAW:
+    image_file = await runtime().run_blocking(inspect_image, image)
+    if image_file.format is ImageFormat.RAW:
         return image
     raw = staging / "image.raw"
-    await make_raw(found, raw)
+    await make_raw(image_file, raw)
     return raw
 
 

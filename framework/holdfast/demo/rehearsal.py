@@ -5,8 +5,11 @@ from typing import Any
 
 import msgspec
 
-from holdfast import journal
-from holdfast.capabilities import (
+from holdfast.catalogue.memory import MemoryCatalogue
+from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.answers import Gone
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     CloneCapabilities,
     PrimaryCapabilities,
@@ -14,17 +17,16 @@ from holdfast.capabilities import (
     SnapshotCapabilities,
     VolumeCapabilities,
 )
-from holdfast.catalogue.memory import MemoryCatalogue
-from holdfast.catalogue.port import Transaction
-from holdfast.data.images import inspect_image
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.data.disk_images import inspect_image
 from holdfast.demo.image import IMAGE_BYTES
 from holdfast.demo.story import HOST, ZONE
-from holdfast.infos import Gone
-from holdfast.journal import Workflow
+from holdfast.model.owner_and_wish import Owner
 from holdfast.model.rows import Scope, Store
-from holdfast.plan_text import PlanText, plan_text
-from holdfast.requests import Role, ScopeKind
-from holdfast.runtime import runtime
+from holdfast.operations import journal
+from holdfast.operations.operation_outcome import VERDICT_OF
+from holdfast.operations.plan_text import PlanText, plan_text
+from holdfast.operations.workflow import Draft, Workflow
 from holdfast.steps.builtin import builtin_registry
 from holdfast.workflows import (
     add_store,
@@ -36,7 +38,7 @@ from holdfast.workflows import (
     restore_backup,
     revert_volume,
 )
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows.zones_and_hosts import make_host, make_zone
 
 # What any folder declares; one that shares blocks moves less.
 _DECLARED = PrimaryCapabilities(
@@ -63,12 +65,18 @@ async def rehearse(image: Path | None) -> list[PlanText]:
     size = IMAGE_BYTES
     if image is not None:
         size = (await runtime().run_blocking(inspect_image, image)).size_bytes
-    rehearsal = _Rehearsal()
+    async with MemoryCatalogue().opened() as catalogue:
+        rehearsal = _Rehearsal(catalogue)
+        await _play(rehearsal, size, path=str(image or "the image to be built"))
+    return rehearsal.plans
+
+
+async def _play(rehearsal: "_Rehearsal", size: int, *, path: str) -> None:
+    """The acts of the story."""
     await rehearsal.build_zone()
     primary = await rehearsal.add_store("primary-1", Role.PRIMARY)
     images = await rehearsal.add_store("images", Role.IMAGE)
     second = await rehearsal.add_store("primary-2", Role.PRIMARY)
-    path = str(image or "the image to be built")
     template = await rehearsal.pretend(
         register_template(name="demo", store=images, path=path, size_bytes=size)
     )
@@ -80,15 +88,14 @@ async def rehearse(image: Path | None) -> list[PlanText]:
     await rehearsal.pretend(resize_volume(volume, size_bytes=size + size // 2))
     await rehearsal.pretend(revert_volume(volume, snapshot=snapshot))
     await rehearsal.pretend(restore_backup(backup, name="restored-1", store=second))
-    return rehearsal.plans
 
 
 class _Rehearsal:
     """Accepts workflows on a catalogue in memory and lets every step succeed unperformed."""
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self.plans: list[PlanText] = []
-        self._catalogue = MemoryCatalogue()
+        self._catalogue = catalogue
         self._registry = builtin_registry()
 
     async def build_zone(self) -> None:
@@ -121,12 +128,12 @@ class _Rehearsal:
     async def pretend(self, workflow: Workflow) -> str:
         """Accept, keep the plan, and commit success; the subject's id is returned."""
 
-        def commit(tx: Transaction) -> journal.Draft:
-            running = journal.begin(f"op-{len(self.plans)}", workflow, 0.0)(tx)
-            draft = journal.Draft(plan=running.plan, involved=running.operation.involved)
+        def commit(tx: Transaction) -> Draft:
+            running = journal.begin(f"op-{len(self.plans)}", workflow, Owner(), 0.0)(tx)
+            draft = Draft(plan=running.plan, involved=running.operation.involved)
             nothing: Any = Gone(key="")
-            while running.operation.state not in journal.VERDICT_OF:
-                running = journal.advance(running, nothing, (), 0.0)(tx)
+            while running.operation.state not in VERDICT_OF:
+                running = journal.advance(running, nothing, (), 0.0, checkpoints=False)(tx)
             return draft
 
         draft = await self._catalogue.transact(commit)

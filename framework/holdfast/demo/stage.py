@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.dataplane import DataPlane, use_data_plane
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ConfigurationError, UsageError
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import HostPlace, Testbed, TestbedFactory
+from holdfast.contract.testbed_choice import choose_testbed
 from holdfast.demo.story import HOST, StoreConfig
-from holdfast.errors import ConfigurationError, UsageError
-from holdfast.opening import parse_config
-from holdfast.plugins import load_provider
-from holdfast.ports import Provider
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import HostPlace, Testbed, TestbedFactory
-from holdfast.testbed_choice import choose_testbed
+from holdfast.storage_daemon import DataPlane, use_data_plane
+from holdfast.stores.open_store import parse_config
+from holdfast.stores.plugins import load_provider
 
 FOLDERS = "local"
 """The provider whose stores are folders, which need no server."""
@@ -47,14 +47,14 @@ class Stage:
     @property
     def host(self) -> str:
         """The host that uses the volumes."""
-        found = self._testbeds.get(Role.PRIMARY)
-        return found[1].hosts[0] if found else HOST
+        entry = self._testbeds.get(Role.PRIMARY)
+        return entry[1].hosts[0] if entry else HOST
 
     def store(self, folder: Path, name: str, role: Role) -> StoreConfig:
         """A store of the story: in a folder under ``folder``, or a namespace of its server."""
-        found = self._testbeds.get(role)
-        if found is not None:
-            provider, testbed = found
+        entry = self._testbeds.get(role)
+        if entry is not None:
+            provider, testbed = entry
             config = testbed.config(role, name)
         else:
             provider = load_provider(FOLDERS)
@@ -78,7 +78,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def running_stage(wanted: Wanted) -> AsyncIterator[Stage]:
+async def running_stage(choice: Wanted) -> AsyncIterator[Stage]:
     """Start the servers that the stores need, and end them after the story.
 
     Raises:
@@ -89,7 +89,7 @@ async def running_stage(wanted: Wanted) -> AsyncIterator[Stage]:
     run = runtime().new_id("demo")
     testbeds: dict[Role, tuple[Provider, Testbed]] = {}
     async with AsyncExitStack() as stack:
-        for role, name in ((Role.PRIMARY, wanted.primary), (Role.IMAGE, wanted.images)):
+        for role, name in ((Role.PRIMARY, choice.primary), (Role.IMAGE, choice.images)):
             if name == FOLDERS:
                 continue
             provider, factory = _factory(name, role)
@@ -101,9 +101,9 @@ async def running_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         yield stage
 
 
-def _factory(wanted: str, role: Role) -> tuple[Provider, TestbedFactory]:
+def _factory(choice: str, role: Role) -> tuple[Provider, TestbedFactory]:
     """The provider of this name and what starts its testbed."""
-    name, _, backend = wanted.partition(":")
+    name, _, backend = choice.partition(":")
     provider = load_provider(name)
     if role not in provider.roles:
         raise UsageError(f"provider {name} has no {role} stores")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.demo.acknowledgement import Promise, Promised, acknowledge
 from holdfast.demo.guest import Guest
-from holdfast.engine import Outcome
-from holdfast.journal import Workflow
 from holdfast.model.rows import Backup, Scope, Template, Volume
-from holdfast.orchestrator import Orchestrator
-from holdfast.plugins import load_provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.runtime import runtime
+from holdfast.operations.operation_outcome import Outcome
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
+from holdfast.stores.plugins import load_provider
 from holdfast.workflows import (
     add_store,
     create_backup,
@@ -24,7 +24,7 @@ from holdfast.workflows import (
     restore_backup,
     revert_volume,
 )
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows.zones_and_hosts import make_host, make_zone
 
 HOST = "host-1"
 ZONE = "zone-1"
@@ -165,25 +165,25 @@ class Story:
         self._chapter(f"zone {ZONE} with host {host}")
 
     async def _add(self, store: StoreConfig) -> str:
-        done = await self._run(workflow_to_add(store, self._cast.host))
-        self._chapter(f"{store.role} store {store.name} added", operation=done.operation)
-        return done.subject
+        outcome = await self._run(workflow_to_add(store, self._cast.host))
+        self._chapter(f"{store.role} store {store.name} added", operation=outcome.operation)
+        return outcome.subject
 
     async def _register(self, images: str) -> str:
         cast = self._cast
-        done = await self._run(
+        outcome = await self._run(
             register_template(
                 name="demo", store=images, path=str(cast.image), size_bytes=cast.image_bytes
             )
         )
-        template = done.subject
+        template = outcome.subject
         row = await self._orchestrator.catalogue.transact(lambda tx: tx.get(Template, template))
         acknowledge(
             Promise(
                 promised=Promised.TEMPLATE,
                 id=template,
                 contents=(row.content,),
-                after=done.kind,
+                after=outcome.kind,
             )
         )
         self._compare("template = image file", cast.image_digest, row.content)
@@ -191,24 +191,24 @@ class Story:
             "template registered",
             size_bytes=row.size_bytes,
             digest=row.content,
-            operation=done.operation,
+            operation=outcome.operation,
         )
         return template
 
     async def _create(self, primary: str, template: str) -> tuple[str, str]:
-        done = await self._run(
+        outcome = await self._run(
             create_volume_from_template(name="root-1", store=primary, template=template)
         )
-        volume = done.subject
+        volume = outcome.subject
         digest = await self._guest.digest(volume)
-        self._promise_volume(volume, done.kind, digest)
+        self._promise_volume(volume, outcome.kind, digest)
         as_image = await self._guest.digest(volume, as_bytes=self._cast.image_bytes)
         self._compare("volume = template", self._cast.image_digest, as_image)
         self._chapter(
             "volume created from the template",
             size_bytes=await self._size(volume),
             digest=digest,
-            operation=done.operation,
+            operation=outcome.operation,
         )
         return volume, digest
 
@@ -224,36 +224,38 @@ class Story:
         return digest
 
     async def _snapshot(self, volume: str, digest: str) -> str:
-        done = await self._run(create_snapshot(volume, name="before"))
+        outcome = await self._run(create_snapshot(volume, name="before"))
         acknowledge(
             Promise(
                 promised=Promised.SNAPSHOT,
-                id=done.subject,
+                id=outcome.subject,
                 contents=(digest,),
-                after=done.kind,
+                after=outcome.kind,
             )
         )
         self._chapter(
             "snapshot taken",
             size_bytes=await self._size(volume),
             digest=digest,
-            operation=done.operation,
+            operation=outcome.operation,
         )
-        return done.subject
+        return outcome.subject
 
     async def _back_up(self, snapshot: str, images: str, digest: str) -> str:
-        done = await self._run(create_backup(snapshot, name="backup-1", store=images))
-        backup = done.subject
+        outcome = await self._run(create_backup(snapshot, name="backup-1", store=images))
+        backup = outcome.subject
         row = await self._orchestrator.catalogue.transact(lambda tx: tx.get(Backup, backup))
         acknowledge(
-            Promise(promised=Promised.BACKUP, id=backup, contents=(row.content,), after=done.kind)
+            Promise(
+                promised=Promised.BACKUP, id=backup, contents=(row.content,), after=outcome.kind
+            )
         )
         self._compare("backup = snapshot", digest, row.content)
         self._chapter(
             "snapshot backed up",
             size_bytes=row.size_bytes,
             digest=row.content,
-            operation=done.operation,
+            operation=outcome.operation,
         )
         return backup
 
@@ -265,39 +267,39 @@ class Story:
         larger = -(-larger // 4096) * 4096
         expected = await self._guest.digest(volume, as_bytes=larger)
         self._promise_volume(volume, "before resize_volume", before, expected)
-        done = await self._run(resize_volume(volume, size_bytes=larger))
+        outcome = await self._run(resize_volume(volume, size_bytes=larger))
         digest = await self._guest.digest(volume)
-        self._promise_volume(volume, done.kind, digest)
+        self._promise_volume(volume, outcome.kind, digest)
         self._compare("grown volume = volume, then zeroes", expected, digest)
         self._chapter(
             "volume grown",
             size_bytes=await self._size(volume),
             digest=digest,
-            operation=done.operation,
+            operation=outcome.operation,
         )
 
     async def _revert(self, volume: str, snapshot: str, digest: str) -> None:
         now = await self._guest.digest(volume)
         self._promise_volume(volume, "before revert_volume", now, digest)
-        done = await self._run(revert_volume(volume, snapshot=snapshot))
-        found = await self._guest.digest(volume)
-        self._promise_volume(volume, done.kind, digest)
-        self._compare("reverted volume = snapshot", digest, found)
+        outcome = await self._run(revert_volume(volume, snapshot=snapshot))
+        digest_now = await self._guest.digest(volume)
+        self._promise_volume(volume, outcome.kind, digest)
+        self._compare("reverted volume = snapshot", digest, digest_now)
         self._chapter(
             "volume reverted to the snapshot",
             size_bytes=await self._size(volume),
-            digest=found,
-            operation=done.operation,
+            digest=digest_now,
+            operation=outcome.operation,
         )
 
     async def _restore(self, backup: str, second: str, digest: str) -> None:
-        done = await self._run(restore_backup(backup, name="restored-1", store=second))
-        found = await self._guest.digest(done.subject)
-        self._promise_volume(done.subject, done.kind, digest)
-        self._compare("restored volume = backup", digest, found)
+        outcome = await self._run(restore_backup(backup, name="restored-1", store=second))
+        digest_now = await self._guest.digest(outcome.subject)
+        self._promise_volume(outcome.subject, outcome.kind, digest)
+        self._compare("restored volume = backup", digest, digest_now)
         self._chapter(
             f"backup restored to {self._cast.second.name}",
-            size_bytes=await self._size(done.subject),
-            digest=found,
-            operation=done.operation,
+            size_bytes=await self._size(outcome.subject),
+            digest=digest_now,
+            operation=outcome.operation,
         )

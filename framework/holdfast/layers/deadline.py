@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from holdfast import infos
-from holdfast.errors import Unavailable, Unknown
+from holdfast.concurrency.runtime import may_still_act, runtime
+from holdfast.contract import answers
+from holdfast.contract.errors import Unavailable, Unknown
+from holdfast.contract.requests import CallContext, Request
 from holdfast.layers.layer import Call, Layer, StreamCall, closing
-from holdfast.requests import CallContext, Request
-from holdfast.runtime import may_still_act, runtime
 
 
 class Deadline(Layer):
     """Holds every call to the deadline in its context.
 
     A call is never cut off: what it has begun in a thread or sent to a server would act all the
-    same, and cancelling it would only hide when that ends. Whoever watches (``holdfast.under_way``)
-    knows of it until then; ``quiet`` waits for all that this layer gave up.
+    same, and cancelling it would only hide when that ends. Whoever watches
+    (``holdfast.concurrency.late_calls``) knows of it until then; ``quiet``
+    waits for all that this layer gave up.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,7 @@ class Deadline(Layer):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         things = aiter(call.stream(ctx, request))
         while True:
             try:
@@ -55,8 +56,8 @@ class Deadline(Layer):
         may_still_act(task)
         self._late.add(task)
         task.add_done_callback(self._ended)
-        done, _ = await asyncio.wait((task,), timeout=left_s)
-        if not done:
+        ready, _ = await asyncio.wait((task,), timeout=left_s)
+        if not ready:
             raise Unknown("no answer came by the deadline, and the call may still act", verb=verb)
         if task.cancelled():
             raise Unknown("the call was cancelled from within", verb=verb)

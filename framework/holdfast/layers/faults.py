@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from holdfast import infos
-from holdfast.errors import DriverError
+from holdfast.contract import answers
+from holdfast.contract.errors import DriverError
+from holdfast.contract.requests import CallContext, Request
 from holdfast.layers.layer import Call, Layer, StreamCall, closing
-from holdfast.requests import CallContext, Request
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class Faults(Layer):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         fault = self._plan(ctx, request, call)
         await _strike(fault)
         async with closing(call.stream(ctx, request)) as things:

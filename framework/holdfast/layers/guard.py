@@ -9,18 +9,18 @@ for each type of request, when the driver is opened.
 from collections.abc import AsyncIterator
 from typing import Any, Final, TypeVar
 
-from holdfast import infos
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
-from holdfast.errors import Internal, Invalid, Unsupported
-from holdfast.identity import ExpectedStore
-from holdfast.layers.answers import ANSWERS, Check, Match, answer_check, match_check
-from holdfast.layers.checks import IMAGE_CHECKS, MUTATING_VERBS, PRIMARY_CHECKS, Admission
-from holdfast.layers.entries import set_apart
+from holdfast.contract import answers
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities, nonsense_in
+from holdfast.contract.errors import Internal, Invalid, Unsupported
+from holdfast.contract.identity import ExpectedStore
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext, Request, verb_of
+from holdfast.layers.answer_checks import ANSWERS, Check, Match, answer_check, match_check
+from holdfast.layers.entry_checks import set_apart
 from holdfast.layers.layer import Call, Layer, ProbeCall, StreamCall, closing
 from holdfast.layers.layered import LayeredImage, LayeredPrimary
+from holdfast.layers.request_checks import IMAGE_CHECKS, MUTATING_VERBS, PRIMARY_CHECKS, Admission
 from holdfast.layers.typed_errors import as_driver_error, subject_of, typed
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext, Request, verb_of
 
 C = TypeVar("C", PrimaryCapabilities, ImageCapabilities)
 
@@ -42,7 +42,7 @@ IMAGE_RULES: Final = {kind: Rule(kind, admit) for kind, admit in IMAGE_CHECKS.it
 
 _PROBE_ANSWERS: Final[dict[type, Check]] = {
     kind: answer_check(kind)
-    for kind in (infos.Absent, infos.Partial, infos.Done, infos.Undetermined)
+    for kind in (answers.Absent, answers.Partial, answers.Done, answers.Undetermined)
 }
 _PRIMARY_CAPABILITIES: Final = answer_check(PrimaryCapabilities)
 _IMAGE_CAPABILITIES: Final = answer_check(ImageCapabilities)
@@ -80,10 +80,10 @@ class Guard(Layer):
             rule.answer(answer)
             rule.match(request, answer)
         except Exception as error:
-            told = as_driver_error(error, rule.verb, subject_of(request), self._hidden(request))
-            if told is error:
+            refusal = as_driver_error(error, rule.verb, subject_of(request), self._hidden(request))
+            if refusal is error:
                 raise
-            raise told from error
+            raise refusal from error
         return answer
 
     def admit(self, rule: Rule, request: Request) -> None:
@@ -92,7 +92,7 @@ class Guard(Layer):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         rule = self._rule(request)
         with typed(rule.verb, "", self._secrets):
             self.admit(rule, request)
@@ -128,7 +128,7 @@ class Guard(Layer):
         with typed("probe", subject_of(request), self._hidden(request)):
             answer: object = await call(ctx, request)
             _check_of_probe(answer)(answer)
-            if isinstance(answer, infos.Done):
+            if isinstance(answer, answers.Done):
                 rule.answer(answer.answer)
                 rule.match(request, answer.answer)
             return answer

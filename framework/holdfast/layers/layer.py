@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from holdfast import infos
-from holdfast.requests import CallContext, Request
+from holdfast.contract import answers
+from holdfast.contract.requests import CallContext, Request
 
 
 class Call:
@@ -24,8 +24,8 @@ class Call:
 
     def __call__(self, ctx: CallContext, request: Request) -> Awaitable[Any]:
         # Looked up as late as this, so that a verb that is not there is an error of the call.
-        made: Awaitable[Any] = getattr(self._below, self.verb)(ctx, request)
-        return made
+        answer: Awaitable[Any] = getattr(self._below, self.verb)(ctx, request)
+        return answer
 
 
 class ProbeCall(Call):
@@ -39,8 +39,8 @@ class ProbeCall(Call):
 
     def __call__(self, ctx: CallContext, request: Request) -> Awaitable[Any]:
         below: Any = self._below
-        made: Awaitable[Any] = below.probe(ctx, self.probed, request)
-        return made
+        answer: Awaitable[Any] = below.probe(ctx, self.probed, request)
+        return answer
 
 
 class GetStore(Request, frozen=True, kw_only=True, tag="get_store"):
@@ -57,8 +57,8 @@ class GetStoreCall(Call):
 
     def __call__(self, ctx: CallContext, request: Request) -> Awaitable[Any]:  # noqa: ARG002 - it has none
         below: Any = self._below
-        made: Awaitable[Any] = below.get(ctx)
-        return made
+        answer: Awaitable[Any] = below.get(ctx)
+        return answer
 
 
 class StreamCall(Call):
@@ -69,17 +69,17 @@ class StreamCall(Call):
     def __init__(self, below: object) -> None:
         super().__init__(below, "enumerate")
 
-    def stream(self, ctx: CallContext, request: Request) -> AsyncIterator[infos.OwnedThing]:
+    def stream(self, ctx: CallContext, request: Request) -> AsyncIterator[answers.OwnedThing]:
         """Everything that the driver below enumerates."""
         below: Any = self._below
-        things: AsyncIterator[infos.OwnedThing] = below.enumerate(ctx, request)
+        things: AsyncIterator[answers.OwnedThing] = below.enumerate(ctx, request)
         return things
 
 
 @asynccontextmanager
 async def closing(
-    things: AsyncIterator[infos.OwnedThing],
-) -> AsyncIterator[AsyncIterator[infos.OwnedThing]]:
+    things: AsyncIterator[answers.OwnedThing],
+) -> AsyncIterator[AsyncIterator[answers.OwnedThing]]:
     """A stream that is closed with the context: whoever closes a layer's closes those below it."""
     try:
         yield things
@@ -107,7 +107,7 @@ class Layer(ABC):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         """As ``around``, for ``enumerate``; by itself it passes the stream through."""
         async with closing(call.stream(ctx, request)) as things:
             async for thing in things:

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 
-from holdfast import infos, requests
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.handles import Handle
-from holdfast.identity import ExpectedStore
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.handles import Handle
+from holdfast.contract.identity import ExpectedStore
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext
 from holdfast.layers.layer import Call, GetStore, GetStoreCall, Layer, ProbeCall, StreamCall
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext
 
 _GET_STORE = GetStore()
 
@@ -28,97 +28,99 @@ class LayeredPrimary(PrimaryDriver):
         super().expect(store)
         self.driver.expect(store)
 
-    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> answers.PoolList:
         call = Call(self.driver, "pools")
-        answer: infos.PoolList = await self.layer.around(ctx, request, call)
+        answer: answers.PoolList = await self.layer.around(ctx, request, call)
         return answer
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         call = Call(self.driver, "create_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
         call = Call(self.driver, "get_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
-    ) -> infos.VolumePage:
+    ) -> answers.VolumePage:
         call = Call(self.driver, "list_volumes")
-        answer: infos.VolumePage = await self.layer.around(ctx, request, call)
+        answer: answers.VolumePage = await self.layer.around(ctx, request, call)
         return answer
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         call = Call(self.driver, "delete_volume")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         call = Call(self.driver, "resize_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def modify_volume(
         self, ctx: CallContext, request: requests.ModifyVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         call = Call(self.driver, "modify_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         call = Call(self.driver, "revert_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def copy_volume(self, ctx: CallContext, request: requests.CopyVolume) -> infos.VolumeInfo:
+    async def copy_volume(
+        self, ctx: CallContext, request: requests.CopyVolume
+    ) -> answers.VolumeInfo:
         call = Call(self.driver, "copy_volume")
-        answer: infos.VolumeInfo = await self.layer.around(ctx, request, call)
+        answer: answers.VolumeInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         call = Call(self.driver, "create_snapshot")
-        answer: infos.SnapshotInfo = await self.layer.around(ctx, request, call)
+        answer: answers.SnapshotInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def get_snapshot(
         self, ctx: CallContext, request: requests.GetSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         call = Call(self.driver, "get_snapshot")
-        answer: infos.SnapshotInfo = await self.layer.around(ctx, request, call)
+        answer: answers.SnapshotInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def list_snapshots(
         self, ctx: CallContext, request: requests.ListSnapshots
-    ) -> infos.SnapshotPage:
+    ) -> answers.SnapshotPage:
         call = Call(self.driver, "list_snapshots")
-        answer: infos.SnapshotPage = await self.layer.around(ctx, request, call)
+        answer: answers.SnapshotPage = await self.layer.around(ctx, request, call)
         return answer
 
     async def delete_snapshot(
         self, ctx: CallContext, request: requests.DeleteSnapshot
-    ) -> infos.Gone:
+    ) -> answers.Gone:
         call = Call(self.driver, "delete_snapshot")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         call = Call(self.driver, "grant")
-        answer: infos.GrantInfo = await self.layer.around(ctx, request, call)
+        answer: answers.GrantInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> answers.Gone:
         call = Call(self.driver, "revoke")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
@@ -126,26 +128,26 @@ class LayeredPrimary(PrimaryDriver):
         answer: Handle = await self.layer.around(ctx, request, call)
         return answer
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
         call = Call(self.driver, "stats")
-        answer: infos.StatsInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StatsInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
         call = Call(self.driver, "health")
-        answer: infos.HealthInfo = await self.layer.around(ctx, request, call)
+        answer: answers.HealthInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
+    ) -> answers.ProbeResult:
         call = ProbeCall(self.driver, verb)
-        answer: infos.ProbeResult = await self.layer.around(ctx, request, call)
+        answer: answers.ProbeResult = await self.layer.around(ctx, request, call)
         return answer
 
     def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         return self.layer.around_stream(ctx, request, StreamCall(self.driver))
 
 
@@ -166,31 +168,31 @@ class LayeredImage(ImageDriver):
 
     async def start_upload(
         self, ctx: CallContext, request: requests.StartUpload
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         call = Call(self.driver, "start_upload")
-        answer: infos.UploadInfo = await self.layer.around(ctx, request, call)
+        answer: answers.UploadInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> answers.PartInfo:
         call = Call(self.driver, "upload_part")
-        answer: infos.PartInfo = await self.layer.around(ctx, request, call)
+        answer: answers.PartInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         call = Call(self.driver, "complete_upload")
-        answer: infos.ObjectInfo = await self.layer.around(ctx, request, call)
+        answer: answers.ObjectInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> answers.Gone:
         call = Call(self.driver, "abort_upload")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer
 
-    async def get(self, ctx: CallContext, request: requests.GetObject) -> infos.ObjectData:
+    async def get(self, ctx: CallContext, request: requests.GetObject) -> answers.ObjectData:
         call = Call(self.driver, "get")
-        answer: infos.ObjectData = await self.layer.around(ctx, request, call)
+        answer: answers.ObjectData = await self.layer.around(ctx, request, call)
         return answer
 
     async def open_object(self, ctx: CallContext, request: requests.OpenObject) -> Handle:
@@ -198,53 +200,53 @@ class LayeredImage(ImageDriver):
         answer: Handle = await self.layer.around(ctx, request, call)
         return answer
 
-    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> answers.ObjectInfo:
         call = Call(self.driver, "head")
-        answer: infos.ObjectInfo = await self.layer.around(ctx, request, call)
+        answer: answers.ObjectInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:
         call = Call(self.driver, "list")
-        answer: infos.ObjectPage = await self.layer.around(ctx, request, call)
+        answer: answers.ObjectPage = await self.layer.around(ctx, request, call)
         return answer
 
-    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> answers.Gone:
         call = Call(self.driver, "delete")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer
 
-    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> answers.ObjectInfo:
         call = Call(self.driver, "copy")
-        answer: infos.ObjectInfo = await self.layer.around(ctx, request, call)
+        answer: answers.ObjectInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl
-    ) -> infos.UrlInfo:
+    ) -> answers.UrlInfo:
         call = Call(self.driver, "temporary_url")
-        answer: infos.UrlInfo = await self.layer.around(ctx, request, call)
+        answer: answers.UrlInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
         call = Call(self.driver, "stats")
-        answer: infos.StatsInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StatsInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
         call = Call(self.driver, "health")
-        answer: infos.HealthInfo = await self.layer.around(ctx, request, call)
+        answer: answers.HealthInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
+    ) -> answers.ProbeResult:
         call = ProbeCall(self.driver, verb)
-        answer: infos.ProbeResult = await self.layer.around(ctx, request, call)
+        answer: answers.ProbeResult = await self.layer.around(ctx, request, call)
         return answer
 
     def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         return self.layer.around_stream(ctx, request, StreamCall(self.driver))
 
 
@@ -259,46 +261,48 @@ class LayeredLifeCycle(LifeCycle):
         super().expect(store)
         self.life_cycle.expect(store)
 
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
+    async def get(self, ctx: CallContext) -> answers.StoreInfo:
         call = GetStoreCall(self.life_cycle)
-        answer: infos.StoreInfo = await self.layer.around(ctx, _GET_STORE, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, _GET_STORE, call)
         return answer
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         call = Call(self.life_cycle, "initialize")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         call = Call(self.life_cycle, "attach")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         call = Call(self.life_cycle, "detach")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
         call = Call(self.life_cycle, "maintain")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         call = Call(self.life_cycle, "cancel_maintenance")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> infos.StoreInfo:
+    async def adopt(self, ctx: CallContext, request: requests.AdoptStore) -> answers.StoreInfo:
         call = Call(self.life_cycle, "adopt")
-        answer: infos.StoreInfo = await self.layer.around(ctx, request, call)
+        answer: answers.StoreInfo = await self.layer.around(ctx, request, call)
         return answer
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
         call = Call(self.life_cycle, "delete_store")
-        answer: infos.Gone = await self.layer.around(ctx, request, call)
+        answer: answers.Gone = await self.layer.around(ctx, request, call)
         return answer

@@ -5,16 +5,16 @@ whatever else escapes into a typed error.
 from contextlib import suppress
 from typing import Any, Final
 
-from holdfast import requests
-from holdfast.errors import Internal, Invalid, NotFound
-from holdfast.identity import ExpectedStore
-from holdfast.layers.answers import ANSWERS, answer_check, match_check
-from holdfast.layers.checks import check_life_cycle
+from holdfast.contract import requests
+from holdfast.contract.errors import Internal, Invalid, NotFound
+from holdfast.contract.identity import ExpectedStore
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext, LifeCycleRequest, Request, verb_of
+from holdfast.layers.answer_checks import ANSWERS, answer_check, match_check
 from holdfast.layers.layer import Call, GetStore, Layer
 from holdfast.layers.layered import LayeredLifeCycle
+from holdfast.layers.request_checks import check_life_cycle
 from holdfast.layers.typed_errors import subject_of, typed
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext, LifeCycleRequest, Request, verb_of
 
 _KINDS: Final = (*LifeCycleRequest.__args__, GetStore)
 _ANSWERS: Final = {kind: answer_check(ANSWERS[kind]) for kind in _KINDS}
@@ -49,8 +49,8 @@ class LifeCycleChecks(Layer):
             answer = await call(ctx, request)
             _ANSWERS[kind](answer)
             _MATCHES[kind](request, answer)
-            told = getattr(request, "identity", "")
-            if told and getattr(answer, "identity", "") != told:
+            identity = getattr(request, "identity", "")
+            if identity and getattr(answer, "identity", "") != identity:
                 raise Internal(
                     "nonsense: the driver was given the store's identity and does not keep it"
                 )

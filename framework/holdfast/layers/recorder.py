@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from holdfast import infos
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers
+from holdfast.contract.requests import CallContext, Request
 from holdfast.layers.layer import Call, Layer, StreamCall, closing
-from holdfast.requests import CallContext, Request
-from holdfast.runtime import runtime
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Recorder(Layer):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         began_s = runtime().now()
         things = 0
         try:

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from holdfast.errors import DriverError, Retry
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import DriverError, Retry
+from holdfast.contract.requests import CallContext, Request
 from holdfast.layers.layer import Call, Layer
-from holdfast.requests import CallContext, Request
-from holdfast.runtime import runtime
 
 
 class BackOff(msgspec.Struct, frozen=True, kw_only=True):

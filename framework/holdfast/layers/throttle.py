@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from holdfast import infos
-from holdfast.errors import Busy
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers
+from holdfast.contract.errors import Busy
+from holdfast.contract.requests import CallContext, Request
 from holdfast.layers.layer import Call, Layer, StreamCall, closing
-from holdfast.requests import CallContext, Request
-from holdfast.runtime import runtime
 
 
 class Throttle(Layer):
@@ -28,7 +28,7 @@ class Throttle(Layer):
 
     async def around_stream(
         self, ctx: CallContext, request: Request, call: StreamCall
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         async with self._turn(ctx, call.verb), closing(call.stream(ctx, request)) as things:
             async for thing in things:
                 yield thing

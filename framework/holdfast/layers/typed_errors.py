@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from holdfast.errors import DriverError, Internal
-from holdfast.requests import Request
+from holdfast.contract.errors import DriverError, Internal
+from holdfast.contract.requests import Request
 
 _MESSAGE_MAX: Final = 300
 
@@ -57,7 +57,7 @@ def typed(verb: str, subject: str, secrets: tuple[str, ...] = ()) -> Iterator[No
     try:
         yield
     except Exception as error:
-        told = as_driver_error(error, verb, subject, secrets)
-        if told is error:
+        refusal = as_driver_error(error, verb, subject, secrets)
+        if refusal is error:
             raise
-        raise told from error
+        raise refusal from error

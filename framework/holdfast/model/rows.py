@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from holdfast.capabilities import AccessMode, ObjectKind
-from holdfast.model import states
-from holdfast.model.machine import Machine
-from holdfast.requests import Role, ScopeKind
+from holdfast.contract.capabilities import AccessMode, ObjectKind
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.model import state_tables
+from holdfast.model.owner_and_wish import Owner, Wish
+from holdfast.model.state_machine import Machine
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +29,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class StatefulRow(Row, frozen=True, kw_only=True):
     """A row whose state changes by events of its machine alone."""
 
-    machine: ClassVar[Machine[Any, states.Event]]
+    machine: ClassVar[Machine[Any, state_tables.Event]]
 
     state: enum.StrEnum
 
@@ -64,10 +65,10 @@ class Host(StatefulRow, frozen=True, kw_only=True):
 
     table = "hosts"
     columns = ("cluster", "name", "state")
-    machine = states.HOST
+    machine = state_tables.HOST
     cluster: str
     name: str
-    state: states.HostState = states.HostState.DISCONNECTED
+    state: state_tables.HostState = state_tables.HostState.DISCONNECTED
 
 
 class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +87,7 @@ class Store(StatefulRow, frozen=True, kw_only=True):
 
     table = "stores"
     columns = ("name", "role", "state")
-    machine = states.STORE
+    machine = state_tables.STORE
     name: str
     role: Role
     provider: str
@@ -98,7 +99,7 @@ class Store(StatefulRow, frozen=True, kw_only=True):
     """What its place says it is; empty in a store from before, until it is adopted."""
     hosts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    state: states.StoreState = states.StoreState.ALLOCATED
+    state: state_tables.StoreState = state_tables.StoreState.ALLOCATED
 
 
 class DiskOffering(Row, frozen=True, kw_only=True):
@@ -125,7 +126,7 @@ class Volume(StatefulRow, frozen=True, kw_only=True):
 
     table = "volumes"
     columns = ("name", "store", "state")
-    machine = states.VOLUME
+    machine = state_tables.VOLUME
     name: str
     kind: VolumeKind = VolumeKind.DATA
     store: str
@@ -134,7 +135,7 @@ class Volume(StatefulRow, frozen=True, kw_only=True):
     offering: str = ""
     template: str = ""
     driver_id: str = ""
-    state: states.VolumeState = states.VolumeState.ALLOCATED
+    state: state_tables.VolumeState = state_tables.VolumeState.ALLOCATED
 
 
 class Snapshot(StatefulRow, frozen=True, kw_only=True):
@@ -142,14 +143,14 @@ class Snapshot(StatefulRow, frozen=True, kw_only=True):
 
     table = "snapshots"
     columns = ("name", "volume", "store", "state")
-    machine = states.SNAPSHOT
+    machine = state_tables.SNAPSHOT
     name: str
     volume: str
     store: str
     key: str
     size_bytes: int
     driver_id: str = ""
-    state: states.ObjectState = states.ObjectState.ALLOCATED
+    state: state_tables.ObjectState = state_tables.ObjectState.ALLOCATED
 
 
 class Template(Row, frozen=True, kw_only=True):
@@ -188,7 +189,7 @@ class StoredObject(StatefulRow, frozen=True, kw_only=True):
 
     table = "stored_objects"
     columns = ("owner", "store", "state")
-    machine = states.STORED_OBJECT
+    machine = state_tables.STORED_OBJECT
     owner: str
     kind: ObjectKind
     store: str
@@ -196,7 +197,7 @@ class StoredObject(StatefulRow, frozen=True, kw_only=True):
     size_bytes: int
     sha256: str = ""
     driver_id: str = ""
-    state: states.ObjectState = states.ObjectState.ALLOCATED
+    state: state_tables.ObjectState = state_tables.ObjectState.ALLOCATED
 
 
 class VolumeGrant(StatefulRow, frozen=True, kw_only=True):
@@ -204,12 +205,12 @@ class VolumeGrant(StatefulRow, frozen=True, kw_only=True):
 
     table = "volume_grants"
     columns = ("volume", "host", "state")
-    machine = states.GRANT
+    machine = state_tables.GRANT
     volume: str
     host: str
     mode: AccessMode = AccessMode.EXCLUSIVE
     driver_id: str = ""
-    state: states.GrantState = states.GrantState.ALLOCATED
+    state: state_tables.GrantState = state_tables.GrantState.ALLOCATED
 
 
 class LedgerState(enum.StrEnum):
@@ -224,7 +225,7 @@ class LedgerEntry(Row, frozen=True, kw_only=True):
     release.
 
     There is one for each ``holder`` (the row the bytes belong to) and store. See
-    ``holdfast.ledger`` for what is counted.
+    ``holdfast.capacity.ledger`` for what is counted.
     """
 
     table = "ledger"
@@ -276,23 +277,27 @@ class Involved(msgspec.Struct, frozen=True, array_like=True):
 class Operation(StatefulRow, frozen=True, kw_only=True):
     """One accepted piece of work; with its steps it is the journal.
 
-    ``plan`` is the frozen plan as JSON (see ``holdfast.plans``), ``subject`` the row it is about.
+    ``plan`` is the frozen plan as JSON (see ``holdfast.operations.plans``), ``subject`` the row it
+    is about. ``parent`` is the operation of whose work this is a part; it has a plan of its own.
     ``left`` names what a dirty failure left behind. The times are for people: seconds since the
     epoch.
     """
 
     table = "operations"
-    columns = ("kind", "subject", "state")
-    machine = states.OPERATION
+    columns = ("kind", "subject", "state", "parent")
+    machine = state_tables.OPERATION
     kind: str
     subject: str
     plan: msgspec.Raw
     involved: tuple[Involved, ...] = ()
+    owner: Owner = Owner()
+    parent: str = ""
+    wish: Wish = Wish.NONE
     error: str = ""
     left: tuple[str, ...] = ()
     accepted_s: float = 0.0
     ended_s: float = 0.0
-    state: states.OperationState = states.OperationState.RUNNING
+    state: state_tables.OperationState = state_tables.OperationState.RUNNING
 
 
 class Step(StatefulRow, frozen=True, kw_only=True):
@@ -303,12 +308,30 @@ class Step(StatefulRow, frozen=True, kw_only=True):
 
     table = "steps"
     columns = ("operation",)
-    machine = states.STEP
+    machine = state_tables.STEP
     operation: str
     index: int
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
-    state: states.StepState = states.StepState.INTENDED
+    state: state_tables.StepState = state_tables.StepState.INTENDED
+
+
+CHECKPOINT_MAX_BYTES = 4096
+"""What one checkpoint holds at most."""
+
+
+class Checkpoint(Row, frozen=True, kw_only=True):
+    """How far a step that is being performed has come, in words of its kind.
+
+    Each is a row of its own, numbered from 0 and never rewritten; they go when the step ends.
+    ``id`` is the step's followed by the number, so that checkpoints sort in their order.
+    """
+
+    table = "checkpoints"
+    columns = ("step",)
+    step: str
+    number: int
+    reached: bytes
 
 
 class Quarantined(Row, frozen=True, kw_only=True):
@@ -357,6 +380,7 @@ ROWS: tuple[type[Row], ...] = (
     Capacity,
     Operation,
     Step,
+    Checkpoint,
     Quarantined,
     Lease,
 )

@@ -6,7 +6,7 @@ States of two machines with one text are equal, so that each set holds each text
 import enum
 from typing import Final
 
-from holdfast.model.states import (
+from holdfast.model.state_tables import (
     GrantState,
     HostState,
     ObjectState,
@@ -77,5 +77,6 @@ UNFINISHED: Final = (
     OperationState.RUNNING,
     OperationState.COMPENSATING,
     OperationState.UNCERTAIN,
+    OperationState.PAUSED,
 )
-"""The states of an operation that recovery has to look at."""
+"""The states of an operation without an outcome; all but a paused one are recovery's."""

@@ -8,19 +8,20 @@ object fails for itself.
 
 import asyncio
 
-from holdfast import journal
 from holdfast.catalogue.port import Damage, RowDamaged, Transaction
+from holdfast.concurrency.runtime import runtime
+from holdfast.model.owner_and_wish import Wish
 from holdfast.model.rows import Lease, Operation, Store
-from holdfast.model.states import StoreState
-from holdfast.orchestrator import Orchestrator
-from holdfast.runtime import runtime
+from holdfast.model.state_tables import OperationState, StoreState
+from holdfast.operations import journal
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub.capacity import dirty_holders, ledger_findings, release_cleared, retire_outlived
 from holdfast.scrub.comparison import StoreScrub
-from holdfast.scrub.contents import read_objects
-from holdfast.scrub.figures import refresh_figures
 from holdfast.scrub.findings import Finding, FindingKind, Findings, ScrubReport
+from holdfast.scrub.object_content import read_objects
 from holdfast.scrub.scratch import Scratch
-from holdfast.scrub.second import second_look
+from holdfast.scrub.second_look import second_look
+from holdfast.scrub.store_usage import refresh_figures
 
 __all__ = ["PATIENCE_S", "Finding", "FindingKind", "ScrubReport", "scrub"]
 
@@ -130,12 +131,21 @@ def _in_error(store: Store) -> Finding:
     )
 
 
+def _waits(operation: Operation) -> bool:
+    """Whether a person let it wait; who wanted it cancelled has been forgotten."""
+    return operation.state is OperationState.PAUSED and operation.wish is not Wish.CANCEL
+
+
 async def _interrupted(orchestrator: Orchestrator) -> list[Finding]:
-    """Operations without an outcome that nobody is working on."""
+    """Operations without an outcome that nobody works on; what is paused waits on purpose."""
 
     def read(tx: Transaction) -> list[Operation]:
         # Looked at inside the transaction: one that ends meanwhile is still active here.
-        return [one for one in journal.unfinished(tx) if one.id not in orchestrator.active]
+        return [
+            one
+            for one in journal.unfinished(tx)
+            if one.id not in orchestrator.active and not _waits(one)
+        ]
 
     return [
         Finding(

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from holdfast import journal
 from holdfast.catalogue.port import RowDamaged, Transaction
-from holdfast.infos import OwnedKind, OwnedThing
+from holdfast.contract.answers import OwnedKind, OwnedThing
 from holdfast.model.rows import (
     Operation,
     Row,
@@ -22,7 +21,9 @@ from holdfast.model.rows import (
     VolumeGrant,
 )
 from holdfast.model.state_sets import NOT_THERE
-from holdfast.model.states import GrantState
+from holdfast.model.state_tables import GrantState
+from holdfast.operations import journal
+from holdfast.operations.workflow import SHARED
 
 Holder = Volume | Snapshot | StoredObject
 
@@ -63,15 +64,15 @@ def unfinished(tx: Transaction, damaged: frozenset[str]) -> Unfinished:
 
     A row that is ``damaged`` may be one, or have one: what it is about is as if work was under way.
     """
-    found = journal.unfinished(tx)
+    operations = journal.unfinished(tx)
     return Unfinished(
-        damaged.union(operation.id for operation in found),
+        damaged.union(operation.id for operation in operations),
         damaged.union(
             involved.id
-            for operation in found
+            for operation in operations
             for involved in operation.involved
             # Who only reads a row makes nothing under its name.
-            if involved.begun != journal.SHARED
+            if involved.begun != SHARED
         ),
     )
 
@@ -107,9 +108,9 @@ def _around(tx: Transaction, store: str, thing: OwnedThing) -> Iterable[Row]:
     """The rows of a thing's name, whatever their state; the store itself where it has none."""
     names = _names(thing)
     if not names:
-        found = tx.find(Store, store)
-        if found is not None:
-            yield found
+        store_row = tx.find(Store, store)
+        if store_row is not None:
+            yield store_row
     for name in names:
         yield from (row for kind in (Volume, Snapshot) if (row := tx.find(kind, name)) is not None)
         yield from tx.select(StoredObject, owner=name)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast import journal, ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Catalogue, RowDamaged, Transaction
 from holdfast.model.rows import (
     Capacity,
@@ -26,11 +26,12 @@ from holdfast.model.rows import (
     Volume,
 )
 from holdfast.model.state_sets import NOT_THERE, SETTLED, UNSOUND
-from holdfast.model.states import OperationState
-from holdfast.retirement import HELD, outlived, retire
+from holdfast.model.state_tables import OperationState
+from holdfast.operations import journal
 from holdfast.scrub.accounts import HOLDERS, Holder, unfinished
 from holdfast.scrub.comparison import PAGE
 from holdfast.scrub.findings import Finding, FindingKind
+from holdfast.stores.retirement import HELD, outlived, retire
 
 RowT = TypeVar("RowT", bound=Row)
 T = TypeVar("T")
@@ -75,15 +76,15 @@ async def ledger_findings(
 
     Nothing is decided that one of the ``damaged`` rows may have a part in.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for account in await catalogue.transact(lambda tx: tx.intact(Capacity)):
         with contextlib.suppress(RowDamaged):  # a finding already, and one of this store alone
-            found += await _of_account(catalogue, account.id, damaged)
-    return found
+            findings += await _of_account(catalogue, account.id, damaged)
+    return findings
 
 
 async def retire_outlived(catalogue: Catalogue, damaged: frozenset[str]) -> None:
-    """Drop rows that an earlier version left of stores that were removed; see ``retirement``."""
+    """Drop rows that an earlier version left of removed stores (``stores.retirement``)."""
 
     def commit(tx: Transaction) -> None:
         busy = unfinished(tx, damaged).rows
@@ -98,11 +99,11 @@ async def retire_outlived(catalogue: Catalogue, damaged: frozenset[str]) -> None
 
 
 async def _of_account(catalogue: Catalogue, store: str, damaged: frozenset[str]) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for table, _ in HOLDERS:
         page = partial(_rows, store=store, table=table, damaged=damaged)
-        found += await _walk(catalogue, page)
-    return found + await _entries_and_sums(catalogue, store, damaged)
+        findings += await _walk(catalogue, page)
+    return findings + await _entries_and_sums(catalogue, store, damaged)
 
 
 async def _entries_and_sums(
@@ -115,24 +116,24 @@ async def _entries_and_sums(
     """
     before = await catalogue.transact(lambda tx: tx.find(Capacity, store))
     pages = await _walk(catalogue, partial(_entries, store=store, damaged=damaged))
-    found = [finding for page in pages for finding in page.findings]
+    findings = [finding for page in pages for finding in page.findings]
     if any(ledger.entry_id("", store) in one for one in damaged):
-        return found
+        return findings
     now = await catalogue.transact(lambda tx: tx.find(Capacity, store))
     if now is None or (now == before and _is_right(now, _total(page.sums for page in pages))):
-        return found
-    return found + await catalogue.transact(partial(_put_sums_right, store=store))
+        return findings
+    return findings + await catalogue.transact(partial(_put_sums_right, store=store))
 
 
 async def _walk(catalogue: Catalogue, page: Callable[..., tuple[str, Sequence[T]]]) -> list[T]:
     """What all pages give, each in a transaction of its own."""
-    found: list[T] = []
+    results: list[T] = []
     after = ""
     while True:
         after, more = await catalogue.transact(partial(page, after=after))
-        found += more
+        results += more
         if not after:
-            return found
+            return results
 
 
 Sums = tuple[int, int]
@@ -152,14 +153,14 @@ def _entries(
     """Entries that nothing stands behind, and those of another amount than was promised."""
     page = tx.page(LedgerEntry, after=after, limit=PAGE, store=store)
     holders = _holders(tx, store, [entry.holder for entry in page])
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for entry in page:
         if entry.holder in damaged:
             continue
         problem = _of_entry(tx, entry, holders.get(entry.holder) or _holder(tx, entry.holder))
         if problem:
-            found.append(_finding(tx, store, "entry", entry.holder, problem))
-    return (page[-1].id if page else ""), [_Page(_total(map(_amount, page)), found)]
+            findings.append(_finding(tx, store, "entry", entry.holder, problem))
+    return (page[-1].id if page else ""), [_Page(_total(map(_amount, page)), findings)]
 
 
 def _of_entry(tx: Transaction, entry: LedgerEntry, row: Holder | None) -> str:
@@ -200,23 +201,23 @@ def _rows(
     page = tx.page(table, after=after, limit=PAGE, store=store)
     ids = {row.id: ledger.entry_id(row.id, store) for row in page if row.state not in NOT_THERE}
     entries = _among(tx, LedgerEntry, store, list(ids.values()))
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for row in page:
         if row.id not in ids or ids[row.id] in entries or ids[row.id] in damaged:
             continue
         promised = ledger.promised_bytes(tx, row)
         ledger.enter(tx, store=store, holder=row.id, amount_bytes=promised)
         problem = f"the {promised} bytes promised to it were not in the ledger; put right"
-        found.append(_finding(tx, store, "entry", row.id, problem))
-    return (page[-1].id if page else ""), found
+        findings.append(_finding(tx, store, "entry", row.id, problem))
+    return (page[-1].id if page else ""), findings
 
 
 def _holders(tx: Transaction, store: str, ids: list[str]) -> dict[str, Holder]:
     """The rows of these ids in a store."""
-    found: dict[str, Holder] = {}
+    holders: dict[str, Holder] = {}
     for table, _ in HOLDERS:
-        found |= _among(tx, table, store, ids)
-    return found
+        holders |= _among(tx, table, store, ids)
+    return holders
 
 
 def _among(tx: Transaction, table: type[RowT], store: str, ids: list[str]) -> dict[str, RowT]:
@@ -227,12 +228,12 @@ def _among(tx: Transaction, table: type[RowT], store: str, ids: list[str]) -> di
     """
     if not ids:
         return {}
-    found: dict[str, RowT] = {}
+    rows: dict[str, RowT] = {}
     wanted, after, last = set(ids), min(ids)[:-1], max(ids)
     while after < last and (page := tx.page(table, after=after, limit=PAGE, store=store)):
         after = page[-1].id
-        found.update((row.id, row) for row in page if row.id in wanted)
-    return found
+        rows.update((row.id, row) for row in page if row.id in wanted)
+    return rows
 
 
 def _holder(tx: Transaction, holder: str) -> Holder | None:

@@ -2,8 +2,8 @@
 
 The first look finds what is in doubt: what the store shows is read once, as it comes, and then
 compared with the catalogue's rows, page by page. Neither is a moment in time, so that nothing is
-decided by it. The second look (``holdfast.scrub.second``) goes through the store once more, for
-what is in doubt only.
+decided by it. The second look (``holdfast.scrub.second_look``) goes through the store once more,
+for what is in doubt only.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import Precondition
-from holdfast.infos import OwnedKind, OwnedThing
+from holdfast.concurrency.runtime import Lane, runtime
+from holdfast.contract.answers import OwnedKind, OwnedThing
+from holdfast.contract.errors import Precondition
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext, EnumerateOwned, Role
 from holdfast.model.rows import Store, VolumeGrant
 from holdfast.model.state_sets import NOT_THERE, UNSOUND
-from holdfast.model.states import GrantState, ObjectState, VolumeState
-from holdfast.orchestrator import Orchestrator
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext, EnumerateOwned, Role
-from holdfast.runtime import Lane, runtime
+from holdfast.model.state_tables import GrantState, ObjectState, VolumeState
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub.accounts import HOLDERS, Holder
 from holdfast.scrub.findings import FindingKind, Findings
 from holdfast.scrub.scratch import Scratch
@@ -140,9 +140,9 @@ class StoreScrub:
                 after = rows[-1].id
                 await self._compare(lane, scratch, kind, rows, doubts)
         number = 0
-        while found := await lane.run(scratch.unmatched, number, PAGE):
-            number = found[-1][0]
-            doubts.strangers.extend(t for _, t in found if t.kind is not OwnedKind.STORE)
+        while pairs := await lane.run(scratch.unmatched, number, PAGE):
+            number = pairs[-1][0]
+            doubts.strangers.extend(t for _, t in pairs if t.kind is not OwnedKind.STORE)
         return doubts
 
     async def _rows(self, table: type[Holder], after: str) -> list[Holder]:

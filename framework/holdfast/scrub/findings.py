@@ -4,7 +4,7 @@ import enum
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable, ExitCode
+from holdfast.contract.errors import EnvironmentUnavailable, ExitCode
 
 
 class FindingKind(enum.StrEnum):

@@ -7,7 +7,7 @@ cache, and it is gone with its connection, whatever ends the process. Blocking; 
 import sqlite3
 from collections.abc import Sequence
 
-from holdfast.infos import OwnedKind, OwnedThing
+from holdfast.contract.answers import OwnedKind, OwnedThing
 
 _CACHE_KIB = 2_048
 _COLUMNS = "kind, id, key, size_bytes, unfinished, operation, reason"
@@ -62,19 +62,19 @@ class Scratch:
         self._db.execute("BEGIN")
         sizes: list[int | None] = []
         for key in keys:
-            found = self._db.execute(
+            rows = self._db.execute(
                 "UPDATE things SET matched = 1 WHERE key = ? AND kind = ? AND NOT unfinished "
                 "RETURNING size_bytes",
                 (key, kind.value),
             ).fetchall()
-            sizes.append(found[0][0] if found else None)
+            sizes.append(rows[0][0] if rows else None)
         self._db.execute("COMMIT")
         return sizes
 
     def match_grants(self, ids: Sequence[str]) -> list[bool]:
         """Whether there are grants of these ids, which rows account for now."""
         self._db.execute("BEGIN")
-        found = [
+        matches = [
             self._db.execute(
                 "UPDATE things SET matched = 1 WHERE id = ? AND kind = 'grant'", (grant,)
             ).rowcount
@@ -82,11 +82,11 @@ class Scratch:
             for grant in ids
         ]
         self._db.execute("COMMIT")
-        return found
+        return matches
 
     def unmatched(self, after: int, limit: int) -> list[tuple[int, OwnedThing]]:
         """The next things that no row accounts for, each with its number."""
-        found = self._db.execute(
+        rows = self._db.execute(
             f"SELECT number, {_COLUMNS} FROM things WHERE matched = 0 AND number > ? "  # noqa: S608 - a constant
             "ORDER BY number LIMIT ?",
             (after, limit),
@@ -104,13 +104,13 @@ class Scratch:
                     reason=reason,
                 ),
             )
-            for number, kind, thing_id, key, size_bytes, unfinished, operation, reason in found
+            for number, kind, thing_id, key, size_bytes, unfinished, operation, reason in rows
         ]
 
     def has_prefix(self, prefix: str) -> bool:
         """Whether anything was seen whose key begins like this."""
-        found = self._db.execute(
+        cursor = self._db.execute(
             "SELECT 1 FROM things WHERE key >= ? AND key < ? LIMIT 1",
             (prefix, prefix + "\U0010ffff"),
         )
-        return found.fetchone() is not None
+        return cursor.fetchone() is not None

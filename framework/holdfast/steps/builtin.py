@@ -1,15 +1,15 @@
 """Every kind of step that the framework brings."""
 
-from holdfast.steps.contents import (
+from holdfast.operations.step_registry import AnyKind, Registry
+from holdfast.steps.content_steps import (
     CreateFromObject,
     FillVolume,
     SaveObject,
     VerifyObject,
     VerifyVolume,
 )
+from holdfast.steps.driver_verbs import verb_kinds
 from holdfast.steps.life_cycle import life_cycle_kinds
-from holdfast.steps.registry import AnyKind, Registry
-from holdfast.steps.verbs import verb_kinds
 
 
 def builtin_registry() -> Registry:

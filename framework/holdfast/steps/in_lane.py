@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from holdfast.concurrency.lanes import Lane, in_lane
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.handles import Handle
 from holdfast.data import open_block_io
 from holdfast.data.block_io import BlockIO, Extent
-from holdfast.handles import Handle
-from holdfast.lanes import Lane, in_lane
-from holdfast.runtime import runtime
 
 
 @asynccontextmanager

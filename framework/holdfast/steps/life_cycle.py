@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from holdfast import requests
-from holdfast.errors import NotFound
-from holdfast.infos import Absent, Gone, Partial, StoreInfo, StoreState, Undetermined
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Gone, Partial, StoreInfo, StoreState, Undetermined
+from holdfast.contract.errors import NotFound
+from holdfast.contract.requests import GetStats, LifeCycleRequest, Request, Role, verb_of
 from holdfast.model import rows
-from holdfast.requests import GetStats, LifeCycleRequest, Request, Role, verb_of
-from holdfast.steps.kind import Happened, RowChange, StepContext, StepKind
+from holdfast.operations.step_kind import Happened, RowChange, StepContext, StepKind
 
 
 class LifeCycleInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from holdfast.workflows.access import attach_volume, detach_volume
 from holdfast.workflows.backups import create_backup, delete_backup, restore_backup
-from holdfast.workflows.holding import Refused
+from holdfast.workflows.row_holds import Refused
 from holdfast.workflows.snapshots import create_snapshot, delete_snapshot, revert_volume
 from holdfast.workflows.stores import (
     add_store,

@@ -1,15 +1,15 @@
 """Access: attach a volume to a host, and detach it again."""
 
-from holdfast.capabilities import AccessMode
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import Grant, Revoke
 from holdfast.model.rows import Store, Volume, VolumeGrant
-from holdfast.model.states import Event, GrantState, VolumeState
-from holdfast.naming import shown
-from holdfast.opening import nearest_names
-from holdfast.requests import Grant, Revoke
-from holdfast.runtime import runtime
-from holdfast.workflows.holding import (
+from holdfast.model.state_tables import Event, GrantState, VolumeState
+from holdfast.operations.workflow import Draft, Workflow
+from holdfast.text.names import shown
+from holdfast.text.nearest import nearest_names
+from holdfast.workflows.row_holds import (
     Refused,
     begin,
     create,

@@ -1,9 +1,17 @@
 """Backups: keep a snapshot's content in an image store, restore it anywhere, delete it."""
 
-from holdfast import ledger
-from holdfast.capabilities import ObjectKind
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import NEW, TEMPORARY, Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.requests import (
+    CreateVolume,
+    DeleteVolume,
+    Grant,
+    Revoke,
+    Role,
+    SnapshotSource,
+)
 from holdfast.model.rows import (
     Backup,
     Involved,
@@ -12,20 +20,13 @@ from holdfast.model.rows import (
     StoredObject,
     Volume,
 )
-from holdfast.model.states import Event
-from holdfast.plans import PlannedStep
-from holdfast.requests import (
-    CreateVolume,
-    DeleteVolume,
-    Grant,
-    Revoke,
-    Role,
-    SnapshotSource,
-)
-from holdfast.runtime import runtime
-from holdfast.steps.contents import GrantedVolume, ImageObject, SaveInputs, VerifyObjectInputs
+from holdfast.model.state_tables import Event
+from holdfast.operations.plans import PlannedStep
+from holdfast.operations.workflow import NEW, TEMPORARY, Draft, Workflow
+from holdfast.steps.content_steps import GrantedVolume, ImageObject, SaveInputs, VerifyObjectInputs
 from holdfast.workflows.from_object import deletion, located, volume_from_object
-from holdfast.workflows.holding import (
+from holdfast.workflows.names import insert_named
+from holdfast.workflows.row_holds import (
     Refused,
     begin,
     create,
@@ -36,7 +37,6 @@ from holdfast.workflows.holding import (
     share,
     store_in_service,
 )
-from holdfast.workflows.names import insert_named
 
 
 def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
@@ -48,9 +48,9 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
 
     def draft(tx: Transaction, operation: str) -> Draft:
         store_in_service(tx, store, Role.IMAGE)
-        kept = tx.get(Snapshot, snapshot)
-        borrowed = begin(tx, kept, Event.COPY_REQUESTED, principal=False)
-        size = kept.size_bytes
+        row = tx.get(Snapshot, snapshot)
+        borrowed = begin(tx, row, Event.COPY_REQUESTED, principal=False)
+        size = row.size_bytes
         involved = create(
             tx,
             StoredObject(
@@ -64,7 +64,7 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
         )
         insert_named(
             tx,
-            Backup(id=backup, name=name, volume=kept.volume, snapshot=snapshot, size_bytes=size),
+            Backup(id=backup, name=name, volume=row.volume, snapshot=snapshot, size_bytes=size),
         )
         ledger.reserve_new(tx, store=store, holder=located_as, amount_bytes=size)
         save = SaveInputs(
@@ -77,7 +77,7 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
             owner=backup,
         )
         return Draft(
-            plan=_through_clone(tx, kept, f"{operation}-clone", operation, save),
+            plan=_through_clone(tx, row, f"{operation}-clone", operation, save),
             involved=(
                 involved,
                 borrowed,
@@ -90,18 +90,18 @@ def create_backup(snapshot: str, *, name: str, store: str) -> Workflow:
 
 
 def _through_clone(
-    tx: Transaction, kept: Snapshot, clone: str, operation: str, save: SaveInputs
+    tx: Transaction, row: Snapshot, clone: str, operation: str, save: SaveInputs
 ) -> tuple[PlannedStep, ...]:
     """Clone the snapshot, read the clone into the object, verify, and remove the clone."""
-    store = store_in_service(tx, kept.store, Role.PRIMARY)
+    store = store_in_service(tx, row.store, Role.PRIMARY)
     declared = primary_capabilities(store)
     if declared.clone is None or not declared.clone.from_snapshot:
         raise Refused(f"store {store.name} cannot clone snapshots, so none can be read")
-    needed = 0 if declared.clone.native else kept.size_bytes
+    needed = 0 if declared.clone.native else row.size_bytes
     ledger.reserve_new(tx, store=store.id, holder=operation, amount_bytes=needed)
     host = endpoint(store)
     delete, revoke = DeleteVolume(key=clone), Revoke(volume=clone, host=host)
-    source = SnapshotSource(kept.key)
+    source = SnapshotSource(row.key)
     volume = GrantedVolume(store=store.id, key=clone, host=host)
     saved = SaveInputs(
         store=save.store,
@@ -119,7 +119,7 @@ def _through_clone(
     return (
         primary_step(
             store.id,
-            CreateVolume(key=clone, size_bytes=kept.size_bytes, source=source),
+            CreateVolume(key=clone, size_bytes=row.size_bytes, source=source),
             undo=delete,
             moved_bytes=needed,
         ),
@@ -139,11 +139,16 @@ def restore_backup(backup: str, *, name: str, store: str) -> Workflow:
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
-        kept = tx.get(Backup, backup)
+        backup_row = tx.get(Backup, backup)
         copy = located(tx, backup)
-        row = Volume(id=volume, name=name, store=store, key=volume, size_bytes=kept.size_bytes)
+        row = Volume(
+            id=volume, name=name, store=store, key=volume, size_bytes=backup_row.size_bytes
+        )
         source = ImageObject(
-            store=copy.store, key=copy.key, size_bytes=kept.size_bytes, content=kept.content
+            store=copy.store,
+            key=copy.key,
+            size_bytes=backup_row.size_bytes,
+            content=backup_row.content,
         )
         plan, involved = volume_from_object(tx, row, source)
         return Draft(plan=plan, involved=(involved, share(copy)))

@@ -1,20 +1,20 @@
 """What templates and backups have in common: a volume is made from one, and one is deleted."""
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import GOING, Draft
+from holdfast.contract.requests import CreateVolume, DeleteObject, DeleteVolume, Grant, Revoke, Role
 from holdfast.model.rows import Backup, Involved, StoredObject, Template, Volume
-from holdfast.model.states import Event, ObjectState
-from holdfast.plans import Plan, PlannedStep
-from holdfast.requests import CreateVolume, DeleteObject, DeleteVolume, Grant, Revoke, Role
-from holdfast.steps.contents import (
+from holdfast.model.state_tables import Event, ObjectState
+from holdfast.operations.plans import Plan, PlannedStep
+from holdfast.operations.workflow import GOING, Draft
+from holdfast.steps.content_steps import (
     CloneObjectInputs,
     FillInputs,
     GrantedVolume,
     ImageObject,
     VerifyVolumeInputs,
 )
-from holdfast.workflows.holding import (
+from holdfast.workflows.row_holds import (
     Refused,
     begin,
     check_unread,
@@ -30,11 +30,11 @@ from holdfast.workflows.holding import (
 
 def located(tx: Transaction, owner: str) -> StoredObject:
     """Where a template or backup can be read: its first Ready object, in order of ids."""
-    found = tx.select(StoredObject, owner=owner)
-    for row in found:
+    rows = tx.select(StoredObject, owner=owner)
+    for row in rows:
         if row.state is ObjectState.READY:
             return row
-    states = ", ".join(f"{row.state} in {row.store}" for row in found) or "in no store"
+    states = ", ".join(f"{row.state} in {row.store}" for row in rows) or "in no store"
     raise Refused(f"no copy of {owner} can be read now ({states})")
 
 

@@ -3,7 +3,8 @@
 from typing import TypeVar
 
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
+from holdfast.contract.requests import ScopeKind
 from holdfast.model.rows import (
     Backup,
     Cluster,
@@ -19,8 +20,7 @@ from holdfast.model.rows import (
     Zone,
 )
 from holdfast.model.state_sets import NOT_THERE
-from holdfast.naming import check_name
-from holdfast.requests import ScopeKind
+from holdfast.text.names import check_name
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -102,6 +102,6 @@ def _zone_of_scope(tx: Transaction, kind: ScopeKind, scope: str) -> str:
             return ""
 
 
-def _zone_of_row(tx: Transaction, kind: type[Row], row: str) -> str:
-    found = tx.find(kind, row)
-    return zone_of(tx, found) if found is not None else ""
+def _zone_of_row(tx: Transaction, kind: type[Row], row_id: str) -> str:
+    row = tx.find(kind, row_id)
+    return zone_of(tx, row) if row is not None else ""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import ConfigurationError
+from holdfast.contract.errors import ConfigurationError
+from holdfast.contract.requests import ScopeKind
 from holdfast.model.rows import Cluster, Host, Row, Scope, Zone
-from holdfast.naming import check_name, shown
-from holdfast.opening import nearest_names
-from holdfast.requests import ScopeKind
+from holdfast.text.names import check_name, shown
+from holdfast.text.nearest import nearest_names
 from holdfast.workflows.names import zone_of
 
 RowT = TypeVar("RowT", bound=Row)
@@ -61,13 +61,13 @@ def require_place(tx: Transaction, kind: type[RowT], row_id: str) -> RowT:
     Raises:
         ConfigurationError: there is none; the nearest are named.
     """
-    found = tx.find(kind, row_id)
-    if found is None:
+    place = tx.find(kind, row_id)
+    if place is None:
         known = [row.id for row in tx.select(kind)]
         raise ConfigurationError(
             f"there is no {kind.__name__.lower()} {shown(row_id)}; {nearest_names(row_id, known)}"
         )
-    return found
+    return place
 
 
 def _serves(tx: Transaction, scope: Scope, host: Host) -> bool:

@@ -1,13 +1,13 @@
 """Snapshots: take, delete, and revert a volume to one."""
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import CreateSnapshot, DeleteSnapshot, RevertVolume
 from holdfast.model.rows import Snapshot, Store, Volume
-from holdfast.model.states import Event
-from holdfast.requests import CreateSnapshot, DeleteSnapshot, RevertVolume
-from holdfast.runtime import runtime
-from holdfast.workflows.holding import (
+from holdfast.model.state_tables import Event
+from holdfast.operations.workflow import Draft, Workflow
+from holdfast.workflows.row_holds import (
     Refused,
     begin,
     create,
@@ -30,7 +30,7 @@ def create_snapshot(volume: str, *, name: str) -> Workflow:
             raise Refused(f"store {store.name} cannot take snapshots")
         require_service(store)
         borrowed = begin(tx, row, Event.SNAPSHOT_REQUESTED, principal=False)
-        kept = Snapshot(
+        snapshot_row = Snapshot(
             id=snapshot,
             name=name,
             volume=volume,
@@ -38,8 +38,8 @@ def create_snapshot(volume: str, *, name: str) -> Workflow:
             key=snapshot,
             size_bytes=row.size_bytes,
         )
-        involved = create(tx, kept)
-        amount = ledger.promised_bytes(tx, kept)
+        involved = create(tx, snapshot_row)
+        amount = ledger.promised_bytes(tx, snapshot_row)
         ledger.reserve_new(tx, store=row.store, holder=snapshot, amount_bytes=amount)
         step = primary_step(
             row.store,
@@ -71,23 +71,23 @@ def revert_volume(volume: str, *, snapshot: str) -> Workflow:
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation
-        row, kept = tx.get(Volume, volume), tx.get(Snapshot, snapshot)
+        row, snapshot_row = tx.get(Volume, volume), tx.get(Snapshot, snapshot)
         store = tx.get(Store, row.store)
         declared = primary_capabilities(store).snapshot
         if declared is None or not declared.revert:
             raise Refused(f"store {store.name} cannot revert volumes")
-        if kept.volume != volume:
-            raise Refused(f"snapshot {kept.name} is of another volume than {row.name}")
-        if kept.size_bytes > row.size_bytes or not declared.native:
+        if snapshot_row.volume != volume:
+            raise Refused(f"snapshot {snapshot_row.name} is of another volume than {row.name}")
+        if snapshot_row.size_bytes > row.size_bytes or not declared.native:
             require_service(store)  # it is made of new bytes, beside the old ones
         involved = begin(tx, row, Event.REVERT_REQUESTED)
-        borrowed = begin(tx, kept, Event.COPY_REQUESTED, principal=False)
-        ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=kept.size_bytes)
+        borrowed = begin(tx, snapshot_row, Event.COPY_REQUESTED, principal=False)
+        ledger.reserve(tx, store=row.store, holder=volume, amount_bytes=snapshot_row.size_bytes)
         step = primary_step(
             row.store,
-            RevertVolume(key=row.key, snapshot=kept.key),
+            RevertVolume(key=row.key, snapshot=snapshot_row.key),
             row=volume,
-            moved_bytes=0 if declared.native else kept.size_bytes,
+            moved_bytes=0 if declared.native else snapshot_row.size_bytes,
         )
         return Draft(plan=(step,), involved=(involved, borrowed))
 

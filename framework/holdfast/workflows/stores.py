@@ -2,16 +2,10 @@
 
 import msgspec
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.credentials.stores import refuse_passwords, split_config
-from holdfast.journal import Draft, Workflow
-from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
-from holdfast.model.state_sets import WITHOUT_BYTES
-from holdfast.model.states import Event, StoreState
-from holdfast.plans import PlannedStep
-from holdfast.plugins import load_provider
-from holdfast.requests import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import (
     AdoptStore,
     AttachHost,
     CancelMaintenance,
@@ -22,17 +16,16 @@ from holdfast.requests import (
     Role,
     ScopeKind,
 )
-from holdfast.runtime import runtime
+from holdfast.model.rows import Scope, Snapshot, Store, StoredObject, Volume
+from holdfast.model.state_sets import WITHOUT_BYTES
+from holdfast.model.state_tables import Event, StoreState
+from holdfast.operations.plans import PlannedStep
+from holdfast.operations.workflow import Draft, Workflow
 from holdfast.steps.life_cycle import StoreToDescribe
-from holdfast.workflows.holding import (
-    Refused,
-    begin,
-    create,
-    life_cycle_step,
-    name_of,
-    require,
-)
+from holdfast.stores.plugins import load_provider
+from holdfast.stores.store_secrets import refuse_passwords, split_config
 from holdfast.workflows.references import check_hosts, check_scope
+from holdfast.workflows.row_holds import Refused, begin, create, life_cycle_step, name_of, require
 
 
 def add_store(
@@ -47,18 +40,18 @@ def add_store(
 ) -> Workflow:
     """Make a place a store, attach it to hosts, and keep what it declares.
 
-    ``config`` is the provider's configuration, already checked (``holdfast.opening``); a secret in
-    it that is no reference is kept apart, and the row refers to it. ``scopes`` are those that the
-    provider has, by default what the installed one says.
+    ``config`` is the provider's configuration, already checked (``holdfast.stores.open_store``);
+    a secret in it that is no reference is kept apart, and the row refers to it. ``scopes`` are
+    those that the provider has, by default what the installed one says.
 
     Raises:
         ConfigurationError: no such provider is installed, or an address has a password in it.
     """
     offered = load_provider(provider).scopes if scopes is None else scopes
     store = runtime().new_id("store")
-    given = msgspec.Raw(msgspec.json.encode(config))
-    refuse_passwords(given, provider)
-    document, secrets = split_config(store, given, provider)
+    raw = msgspec.Raw(msgspec.json.encode(config))
+    refuse_passwords(raw, provider)
+    document, secrets = split_config(store, raw, provider)
 
     def draft(tx: Transaction, operation: str) -> Draft:
         del operation

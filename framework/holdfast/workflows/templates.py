@@ -1,17 +1,17 @@
 """Templates: register a raw disk image, create volumes from it, delete it."""
 
-from holdfast import ledger
-from holdfast.capabilities import ObjectKind
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import NEW, Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.requests import Role
 from holdfast.model.rows import Involved, StoredObject, Template, Volume, VolumeKind
-from holdfast.plans import PlannedStep
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.steps.contents import ImageObject, SaveInputs, VerifyObjectInputs
+from holdfast.operations.plans import PlannedStep
+from holdfast.operations.workflow import NEW, Draft, Workflow
+from holdfast.steps.content_steps import ImageObject, SaveInputs, VerifyObjectInputs
 from holdfast.workflows.from_object import deletion, located, volume_from_object
-from holdfast.workflows.holding import Refused, create, share, store_in_service
 from holdfast.workflows.names import insert_named
+from holdfast.workflows.row_holds import Refused, create, share, store_in_service
 
 
 def register_template(*, name: str, store: str, path: str, size_bytes: int) -> Workflow:

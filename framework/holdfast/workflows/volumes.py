@@ -1,13 +1,13 @@
 """Volumes: create an empty one, delete, resize."""
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Draft, Workflow
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import CreateVolume, DeleteVolume, ResizeVolume, Revoke, Role
 from holdfast.model.rows import Store, Volume, VolumeGrant, VolumeKind
-from holdfast.model.states import Event, GrantState
-from holdfast.requests import CreateVolume, DeleteVolume, ResizeVolume, Revoke, Role
-from holdfast.runtime import runtime
-from holdfast.workflows.holding import (
+from holdfast.model.state_tables import Event, GrantState
+from holdfast.operations.workflow import Draft, Workflow
+from holdfast.workflows.row_holds import (
     Refused,
     begin,
     create,

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     BYTES_MAX,
     AccessCapabilities,
     AccessMode,
     Capabilities,
+    CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
     ObjectKind,
@@ -21,9 +22,10 @@ from holdfast.capabilities import (
     VolumeCapabilities,
     nonsense_in,
 )
-from holdfast.requests import Role
+from holdfast.contract.requests import Role
 from holdfast_conformance.generate import plans_of
-from holdfast_conformance.plan import encode_plan
+from holdfast_conformance.image_limits import PUT_PARTS_MAX
+from holdfast_conformance.plan import PutObject, calls_of, encode_plan
 from holdfast_conformance.plan_limits import excess_of
 from holdfast_conformance.profiles import Profile
 
@@ -85,8 +87,10 @@ SANE_IMAGE = st.builds(
     upload=st.builds(
         UploadCapabilities,
         object_max_bytes=st.integers(1, BYTES_MAX),
-        part_min_bytes=st.integers(0, 1 << 40),
-        part_max_bytes=st.integers(1 << 40, BYTES_MAX) | st.integers(1, 1 << 26),
+        part_min_bytes=st.integers(0, 1 << 40) | st.integers(0, 16),
+        part_max_bytes=st.integers(1 << 40, BYTES_MAX)
+        | st.integers(1, 1 << 26)
+        | st.integers(1, 64),
         parts_max=st.integers(1, 1 << 40),
     ),
     list=st.builds(ListCapabilities, page_max=st.integers(1, 1 << 40)),
@@ -103,6 +107,13 @@ ONE_VOLUME = PrimaryCapabilities(
         size_min_bytes=1, size_max_bytes=1 << 40, size_granularity_bytes=1, volumes_max=1
     ),
     access=AccessCapabilities(),
+)
+PARTS_OF_ONE_BYTE = ImageCapabilities(
+    upload=UploadCapabilities(
+        object_max_bytes=1 << 20, part_min_bytes=1, part_max_bytes=1, parts_max=10_000
+    ),
+    list=ListCapabilities(page_max=1000),
+    copy=CopyCapabilities(),
 )
 HARD = settings(max_examples=60, deadline=None, suppress_health_check=HEAVY)
 
@@ -125,3 +136,22 @@ def test_no_plan_asks_for_more_than_the_limits(declared: Capabilities) -> None:
     for plan in plans_of(role, declared, BRIEF, 1):
         assert excess_of(plan) == ""
         assert encode_plan(plan)
+
+
+@HARD
+@given(SANE_IMAGE)
+@example(PARTS_OF_ONE_BYTE)
+@pytest.mark.slow
+def test_no_put_is_sent_in_more_parts_than_a_deadline_allows(declared: ImageCapabilities) -> None:
+    """A put is one step with the deadline of one call, whatever a part may hold; the one above
+    the largest object is refused at the latest with its last part.
+    """
+    if nonsense_in(declared):
+        return
+    largest = declared.upload.part_max_bytes * PUT_PARTS_MAX
+    plans = plans_of(Role.IMAGE, declared, BRIEF, 1)
+    calls = [call for plan in plans for step in plan.steps for call in calls_of(step)]
+    sizes = [call.size_bytes for call in calls if isinstance(call, PutObject)]
+
+    assert sizes
+    assert max(sizes) <= largest + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -23,12 +23,22 @@ from holdfast.capabilities import (
     UrlCapabilities,
     VolumeCapabilities,
 )
-from holdfast.requests import Role
-from holdfast.testbed import Fault
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault
 from holdfast_conformance.generate import generate_plans, plans_digest
 from holdfast_conformance.generate.drawing import draw
-from holdfast_conformance.plan import InjectFault, decode_plan, encode_plan
-from holdfast_conformance.profiles import Profile
+from holdfast_conformance.generate.long_plans import long_plans
+from holdfast_conformance.plan import (
+    InjectFault,
+    Together,
+    UseDriver,
+    Wait,
+    decode_plan,
+    encode_plan,
+)
+from holdfast_conformance.plan_limits import excess_of
+from holdfast_conformance.profiles import PROFILES, Profile, find_profile
+from holdfast_conformance.scenarios.choices import Choices
 
 PROFILE = Profile(name="test", rounds=2, ops=200, steps=20, purpose="a test")
 PRIMARY = PrimaryCapabilities(
@@ -51,8 +61,8 @@ ELSEWHERE = """
 import sys
 import a_local_module
 import msgspec
-from holdfast.capabilities import ImageCapabilities, PrimaryCapabilities
-from holdfast.requests import Role
+from holdfast.contract.capabilities import ImageCapabilities, PrimaryCapabilities
+from holdfast.contract.requests import Role
 from holdfast_conformance.generate import generate_plans, plans_digest
 from holdfast_conformance.profiles import Profile
 
@@ -124,7 +134,9 @@ def test_plans_survive_being_written_down() -> None:
 
 
 def test_faults_that_a_testbed_lacks_are_left_out() -> None:
-    """Without the fault there is no plan with it, and all other plans are the same."""
+    """Without the fault there is no plan with it, and all others are drawn anew: to hide a fault
+    from a report, one must run other plans.
+    """
     with_faults = generate_plans(Role.PRIMARY, PRIMARY, PROFILE, 1, tuple(Fault))
     without = generate_plans(Role.PRIMARY, PRIMARY, PROFILE, 1, ())
 
@@ -133,8 +145,9 @@ def test_faults_that_a_testbed_lacks_are_left_out() -> None:
         for plan in with_faults
         if not any(isinstance(step, InjectFault) for step in plan.steps)
     ]
-    assert calm == list(without)
     assert len(calm) < len(with_faults)
+    assert {plan.id for plan in calm} == {plan.id for plan in without}
+    assert [plan.steps for plan in calm] != [plan.steps for plan in without]
 
 
 def test_the_role_must_fit_the_capabilities() -> None:
@@ -150,3 +163,35 @@ def test_draws_are_even_and_never_empty() -> None:
 
     assert min(counts) > 200
     assert max(counts) < 420
+
+
+@pytest.mark.parametrize(("name", "most_s"), [("smoke", 5.0), ("ci", 10.0)])
+def test_a_run_waits_for_seconds_only(name: str, most_s: float) -> None:
+    """All plans of both roles together let little time pass, and some of them do."""
+    profile = find_profile(name)
+    waited_s = 0.0
+    for role, declared in ((Role.PRIMARY, PRIMARY), (Role.IMAGE, IMAGE)):
+        plans = generate_plans(role, declared, profile, 1)
+        waited_s += sum(s.seconds for plan in plans for s in plan.steps if isinstance(s, Wait))
+
+    assert 0 < waited_s <= most_s
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_the_long_plans_of_a_profile_are_within_the_limits(profile: Profile) -> None:
+    """None is left out because it asks for too much."""
+    for declared in (PRIMARY, IMAGE):
+        for number, make in enumerate(long_plans(declared, profile)):
+            plan = make(Choices(bytes(range(256)) * 6), f"p{number}")
+
+            assert plan is not None
+            assert excess_of(plan) == ""
+
+
+def test_random_plans_make_calls_at_once_and_go_through_two_drivers() -> None:
+    """Chance draws what stories tell."""
+    for role, declared in ((Role.PRIMARY, PRIMARY), (Role.IMAGE, IMAGE)):
+        plans = generate_plans(role, declared, find_profile("smoke"), 1)
+        drawn = {type(step) for plan in plans if plan.origin == "random" for step in plan.steps}
+
+        assert drawn >= {Together, UseDriver}

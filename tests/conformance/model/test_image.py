@@ -1,40 +1,38 @@
 """The model of an image store."""
 
-from holdfast.capabilities import (
+import msgspec
+
+from holdfast.contract.answers import ObjectData, ObjectInfo, OwnedKind
+from holdfast.contract.capabilities import (
     ImageCapabilities,
     ListCapabilities,
     ObjectKind,
     RangeCapabilities,
     UploadCapabilities,
 )
-from holdfast.errors import ErrorKind
-from holdfast.infos import ObjectData, ObjectInfo, OwnedKind
-from holdfast.requests import (
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import (
     AbortUpload,
     DeleteObject,
     GetObject,
     HeadObject,
-    InitializeStore,
     ListObjects,
     MaintainStore,
-    Role,
     StartUpload,
 )
-from holdfast.testbed import Fault
+from holdfast.contract.testbed import Fault
 from holdfast_conformance.model.difference import Aspect
-from holdfast_conformance.model.image import NEVER_ISSUED, ImageModel
-from holdfast_conformance.model.image_state import ImageState
+from holdfast_conformance.model.image_store import NEVER_ISSUED, ImageModel
 from holdfast_conformance.payload import digest_of_parts
 from holdfast_conformance.plan import (
     FinishUpload,
     InjectFault,
-    Plan,
     PutObject,
     SendPart,
-    Step,
     WalkObjects,
 )
-from holdfast_conformance.trace import ObjectBytes, Reply, Walked
+from holdfast_conformance.trace import ObjectBytes, Walked
+from model_walks import ImageWalk
 
 DECLARED = ImageCapabilities(
     upload=UploadCapabilities(
@@ -48,6 +46,8 @@ DECLARED = ImageCapabilities(
     range=RangeCapabilities(suffix=False),
 )
 MODEL = ImageModel(DECLARED)
+WALK = ImageWalk(MODEL)
+after, allowed, wrong = WALK.after, WALK.allowed, WALK.wrong
 KIND = ObjectKind.TEMPLATE
 START = StartUpload(upload="u", key="k", kind=KIND)
 
@@ -65,26 +65,6 @@ def put(key: str, size_bytes: int, *, content: int = 1, kind: ObjectKind = KIND)
 
 def part(number: int, size_bytes: int = 20) -> SendPart:
     return SendPart(upload="u", number=number, content=number, size_bytes=size_bytes)
-
-
-def after(*steps: Step) -> ImageState:
-    plan = Plan(
-        id="p", role=Role.IMAGE, origin="test", store="s", hosts=(), ready=False, steps=steps
-    )
-    state = MODEL.initial(plan)
-    for step in (InitializeStore(name="s"), *steps):
-        state = MODEL.expect(state, step).likely
-    return state
-
-
-def allowed(step: Step, *before: Step) -> set[ErrorKind | None]:
-    return set(MODEL.expect(after(*before), step).kinds)
-
-
-def aspects(step: Step, reply: Reply, *before: Step) -> set[Aspect]:
-    state = after(*before)
-    then = MODEL.expect(state, step).likely
-    return {found.aspect for found in MODEL.reply_differences(state, then, step, reply)}
 
 
 def test_parts_are_joined_by_number() -> None:
@@ -106,6 +86,28 @@ def test_what_was_never_sent_cannot_be_completed() -> None:
         ErrorKind.OUT_OF_RANGE,
     }
     assert allowed(FinishUpload(upload="u", numbers=(1, 2)), *sent) == {None}
+
+
+def test_a_lost_completion_is_out_of_range_only_where_its_parts_can_be_too_much() -> None:
+    """A store of tiny objects may refuse the request for its size before it looks; no other may."""
+    limits = msgspec.structs.replace(DECLARED.upload, object_max_bytes=1)
+    tiny = ImageWalk(ImageModel(msgspec.structs.replace(DECLARED, upload=limits)))
+    before = (START, part(1, 2), AbortUpload(upload="u"))
+    lost = FinishUpload(upload="u", numbers=(1,))
+
+    assert tiny.allowed(lost, *before) == {ErrorKind.NOT_FOUND, ErrorKind.OUT_OF_RANGE}
+    assert allowed(lost, *before) == {ErrorKind.NOT_FOUND}
+
+
+def test_a_lost_completion_of_two_parts_is_out_of_range_only_where_parts_can_be_too_small() -> None:
+    """Parts that were never sent are named with no size, which is too small where any size is."""
+    any_size = msgspec.structs.replace(DECLARED.upload, part_min_bytes=0)
+    lax = ImageWalk(ImageModel(msgspec.structs.replace(DECLARED, upload=any_size)))
+    before = (START, part(1), AbortUpload(upload="u"))
+    lost = FinishUpload(upload="u", numbers=(1, 2))
+
+    assert lax.allowed(lost, *before) == {ErrorKind.NOT_FOUND}
+    assert allowed(lost, *before) == {ErrorKind.NOT_FOUND, ErrorKind.OUT_OF_RANGE}
 
 
 def test_a_page_beyond_the_limit_may_be_cut_or_refused() -> None:
@@ -192,9 +194,9 @@ def test_a_range_is_compared_byte_for_byte() -> None:
         data = ObjectData(object=info, offset_bytes=offset_bytes, data=b"")
         return ObjectBytes(data, 5, digest_of_parts(whole, start, 5))
 
-    assert aspects(step, answer(10, 10), put("k", 50)) == set()
-    assert aspects(step, answer(11, 10), put("k", 50)) == {Aspect.BYTES}
-    assert aspects(step, answer(10, 0), put("k", 50)) == {Aspect.OFFSET}
+    assert wrong(step, answer(10, 10), put("k", 50)) == set()
+    assert wrong(step, answer(11, 10), put("k", 50)) == {Aspect.BYTES}
+    assert wrong(step, answer(10, 0), put("k", 50)) == {Aspect.OFFSET}
 
 
 def test_a_listing_is_in_byte_order_with_each_prefix_once() -> None:
@@ -203,7 +205,7 @@ def test_a_listing_is_in_byte_order_with_each_prefix_once() -> None:
     step = WalkObjects(prefix="", delimiter="/", limit=2)
 
     def seen(pages: tuple[tuple[str, ...], ...], *prefixes: str) -> set[Aspect]:
-        return aspects(step, Walked(pages, (prefixes,)), *before)
+        return wrong(step, Walked(pages, (prefixes,)), *before)
 
     assert seen((("b",), ("c",)), "a/") == set()
     assert seen((("c",), ("b",)), "a/") == {Aspect.ORDER}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.answers import ObjectInfo, OwnedKind
+from holdfast.contract.capabilities import (
     CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
@@ -10,39 +11,29 @@ from holdfast.capabilities import (
     UploadCapabilities,
     UrlCapabilities,
 )
-from holdfast.errors import ErrorKind
-from holdfast.handles import FileHandle
-from holdfast.infos import ObjectInfo, OwnedKind
-from holdfast.requests import (
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import (
     CopyObject,
     DeleteObject,
     GetObject,
-    InitializeStore,
     MaintainStore,
     OpenObject,
-    Role,
 )
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, MakeAddress, Method
 from holdfast_conformance.model.difference import Aspect
-from holdfast_conformance.model.image import ImageModel
-from holdfast_conformance.model.image_state import ImageSituation, ImageState
+from holdfast_conformance.model.image_state import ImageSituation
+from holdfast_conformance.model.image_store import ImageModel
 from holdfast_conformance.payload import digest_of_parts, middle
-from holdfast_conformance.plan import (
-    FetchAddress,
-    FetchExpired,
-    MakeAddress,
-    Method,
-    Plan,
-    PutObject,
-    Step,
-)
+from holdfast_conformance.plan import PutObject, Step
 from holdfast_conformance.trace import (
     AddressMade,
     Fetched,
     FetchResult,
     HandleAnswer,
     HandleRead,
-    Reply,
 )
+from model_walks import ImageWalk
 
 _S = ImageSituation
 DECLARED = ImageCapabilities(
@@ -54,6 +45,8 @@ DECLARED = ImageCapabilities(
     url=UrlCapabilities(expires_max_s=100.0),
 )
 MODEL = ImageModel(DECLARED)
+WALK = ImageWalk(MODEL)
+after, allowed, wrong = WALK.after, WALK.allowed, WALK.wrong
 COPY = CopyObject(key="o", target="p")
 DIGEST = digest_of_parts(((1, 50),), 0, 50)
 GIVEN = Fetched(result=FetchResult.GIVEN, status=200, length_bytes=50, sha256=DIGEST)
@@ -82,26 +75,6 @@ def put(
 
 def make(address: str = "a", key: str = "o", expires_s: float = 60.0) -> MakeAddress:
     return MakeAddress(address=address, key=key, expires_s=expires_s)
-
-
-def after(*steps: Step) -> ImageState:
-    plan = Plan(
-        id="p", role=Role.IMAGE, origin="test", store="s", hosts=(), ready=False, steps=steps
-    )
-    state = MODEL.initial(plan)
-    for step in (InitializeStore(name="s"), *steps):
-        state = MODEL.expect(state, step).likely
-    return state
-
-
-def allowed(step: Step, *before: Step) -> set[ErrorKind | None]:
-    return set(MODEL.expect(after(*before), step).kinds)
-
-
-def wrong(step: Step, reply: Reply, *before: Step) -> set[Aspect]:
-    state = after(*before)
-    then = MODEL.expect(state, step).likely
-    return {found.aspect for found in MODEL.reply_differences(state, then, step, reply)}
 
 
 def situations(step: Step, *before: Step) -> frozenset[str]:

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     AccessMode,
     CloneCapabilities,
@@ -13,10 +14,8 @@ from holdfast.capabilities import (
     SnapshotCapabilities,
     VolumeCapabilities,
 )
-from holdfast.data import digest_of_hashes
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind
-from holdfast.requests import (
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import (
     CreateSnapshot,
     CreateVolume,
     DeleteSnapshot,
@@ -29,9 +28,10 @@ from holdfast.requests import (
     Role,
     SnapshotSource,
 )
-from holdfast.testbed import Fault
-from holdfast_conformance.model.primary import PrimaryModel
+from holdfast.contract.testbed import Fault
+from holdfast.data import digest_of_hashes
 from holdfast_conformance.model.primary_state import PrimaryState
+from holdfast_conformance.model.primary_store import PrimaryModel
 from holdfast_conformance.plan import (
     InjectFault,
     Plan,

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from holdfast import infos
-from holdfast.handles import ExtentHandle
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext, PartReference
+from holdfast.contract import answers
+from holdfast.contract.handles import ExtentHandle
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext, PartReference
 from holdfast_drivers.memory.provider import MemoryProvider
 
 
@@ -74,25 +74,25 @@ async def _success(self: object, ctx: CallContext, request: Any) -> Any:
     return _PLEASING.get(request.__struct_config__.tag, _volume)(request)
 
 
-def _volume(request: Any) -> infos.VolumeInfo:
+def _volume(request: Any) -> answers.VolumeInfo:
     key = getattr(request, "target", request.key)
     size_bytes = getattr(request, "size_bytes", 4096)
-    return infos.VolumeInfo(key=key, id=f"id-{key}", size_bytes=size_bytes)
+    return answers.VolumeInfo(key=key, id=f"id-{key}", size_bytes=size_bytes)
 
 
-def _snapshot(request: Any) -> infos.SnapshotInfo:
+def _snapshot(request: Any) -> answers.SnapshotInfo:
     volume = getattr(request, "volume", "v")
-    return infos.SnapshotInfo(key=request.key, id=request.key, volume=volume, size_bytes=4096)
+    return answers.SnapshotInfo(key=request.key, id=request.key, volume=volume, size_bytes=4096)
 
 
-def _gone(request: Any) -> infos.Gone:
+def _gone(request: Any) -> answers.Gone:
     names = (getattr(request, name, "") for name in ("key", "volume", "upload"))
-    return infos.Gone(key=next(filter(None, names)))
+    return answers.Gone(key=next(filter(None, names)))
 
 
-def _part(request: Any) -> infos.PartInfo:
+def _part(request: Any) -> answers.PartInfo:
     part = PartReference(number=request.number, size_bytes=len(request.data), tag="t")
-    return infos.PartInfo(part=part)
+    return answers.PartInfo(part=part)
 
 
 _PLEASING: dict[str, Callable[[Any], object]] = {
@@ -101,21 +101,21 @@ _PLEASING: dict[str, Callable[[Any], object]] = {
     "revoke": _gone,
     "abort_upload": _gone,
     "delete": _gone,
-    "grant": lambda r: infos.GrantInfo(id="g", volume=r.volume, host=r.host, mode=r.mode),
+    "grant": lambda r: answers.GrantInfo(id="g", volume=r.volume, host=r.host, mode=r.mode),
     "create_snapshot": _snapshot,
     "get_snapshot": _snapshot,
-    "start_upload": lambda r: infos.UploadInfo(upload=r.upload, key=r.key),
+    "start_upload": lambda r: answers.UploadInfo(upload=r.upload, key=r.key),
     "upload_part": _part,
     "open": lambda _: ExtentHandle(space="nowhere", token="t", size_bytes=4096),
     "open_object": lambda _: ExtentHandle(space="nowhere", token="t", size_bytes=4096),
-    "stats": lambda _: infos.StatsInfo(
+    "stats": lambda _: answers.StatsInfo(
         total_bytes=1 << 40, used_bytes=0, allocated_bytes=0, objects=0
     ),
-    "health": lambda _: infos.HealthInfo(state=infos.HealthState.UP),
-    "pools": lambda _: infos.PoolList(items=()),
-    "list_volumes": lambda _: infos.VolumePage(items=()),
-    "list_snapshots": lambda _: infos.SnapshotPage(items=()),
-    "list": lambda _: infos.ObjectPage(items=()),
+    "health": lambda _: answers.HealthInfo(state=answers.HealthState.UP),
+    "pools": lambda _: answers.PoolList(items=()),
+    "list_volumes": lambda _: answers.VolumePage(items=()),
+    "list_snapshots": lambda _: answers.SnapshotPage(items=()),
+    "list": lambda _: answers.ObjectPage(items=()),
 }
 
 

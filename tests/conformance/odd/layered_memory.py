@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from holdfast.errors import Unavailable
+from holdfast.contract.errors import Unavailable
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, Request, Role
 from holdfast.layers import (
     BackOff,
     Deadline,
@@ -20,8 +22,6 @@ from holdfast.layers import (
     Throttle,
 )
 from holdfast.layers.layer import Call
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, Request, Role
 from holdfast_drivers.memory.provider import MemoryProvider
 
 

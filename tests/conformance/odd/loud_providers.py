@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import msgspec
 
-from holdfast.capabilities import PrimaryCapabilities
-from holdfast.errors import Conflict
-from holdfast.infos import VolumeInfo
-from holdfast.plugins import load_provider
-from holdfast.ports import PrimaryDriver, Provider
-from holdfast.requests import CallContext, CreateVolume, Role
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.answers import VolumeInfo
+from holdfast.contract.capabilities import PrimaryCapabilities
+from holdfast.contract.errors import Conflict
+from holdfast.contract.ports import PrimaryDriver, Provider
+from holdfast.contract.requests import CallContext, CreateVolume, Role
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
+from holdfast.stores.plugins import load_provider
 
 LONG = 1 << 18
 _MEMORY = load_provider("memory")

@@ -19,15 +19,20 @@ from typing import Any
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.capabilities import AccessCapabilities, PrimaryCapabilities, VolumeCapabilities
-from holdfast.errors import Denied, DriverError, Internal, NotFound
-from holdfast.handles import Handle
-from holdfast.infos import OwnedKind
-from holdfast.ports import LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import CallContext, Role, ScopeKind
-from holdfast.testbed import (
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import (
+    AccessCapabilities,
+    PrimaryCapabilities,
+    VolumeCapabilities,
+)
+from holdfast.contract.errors import Denied, DriverError, Internal, NotFound
+from holdfast.contract.handles import Handle
+from holdfast.contract.ports import LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import CallContext, Role, ScopeKind
+from holdfast.contract.testbed import (
     BackendIdentity,
+    InsideTestbed,
     Inspected,
     Inspector,
     Inventory,
@@ -60,43 +65,45 @@ class OddLifeCycle(LifeCycle):
     def __init__(self, config: OddConfig) -> None:
         self.place = NAMESPACES.setdefault(config.namespace, Namespace())
 
-    def info(self) -> infos.StoreInfo:
-        return infos.StoreInfo(
+    def info(self) -> answers.StoreInfo:
+        return answers.StoreInfo(
             id="store",
             name=self.place.name,
-            state=infos.StoreState.UP,
+            state=answers.StoreState.UP,
             hosts=tuple(self.place.hosts),
             identity=self.place.identity,
         )
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         self.place.name = request.name
         self.place.identity = request.identity
         return self.info()
 
-    async def get(self, ctx: CallContext) -> infos.StoreInfo:
+    async def get(self, ctx: CallContext) -> answers.StoreInfo:
         return self.info()
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         self.place.hosts = sorted({*self.place.hosts, request.host})
         return self.info()
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         self.place.hosts = [host for host in self.place.hosts if host != request.host]
         return self.info()
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
         return self.info()
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         return self.info()
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
-        gone = infos.Gone(key=self.place.name)
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
+        gone = answers.Gone(key=self.place.name)
         self.place.name = ""
         return gone
 
@@ -123,66 +130,66 @@ class OddDriver(PrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         misbehave = MISBEHAVIOURS.get(request.key)
         if misbehave is not None:
             answer: Any = misbehave(self)
-            odd: infos.VolumeInfo = await answer if asyncio.iscoroutine(answer) else answer
+            odd: answers.VolumeInfo = await answer if asyncio.iscoroutine(answer) else answer
             return odd
         self.volumes[request.key] = request.size_bytes
         return self.info(request.key)
 
-    def info(self, key: str) -> infos.VolumeInfo:
-        return infos.VolumeInfo(key=key, id=f"id-{key}", size_bytes=self.volumes[key])
+    def info(self, key: str) -> answers.VolumeInfo:
+        return answers.VolumeInfo(key=key, id=f"id-{key}", size_bytes=self.volumes[key])
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
         if request.key not in self.volumes:
             raise NotFound("there is no such volume", object=request.key)
         return self.info(request.key)
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
-    ) -> infos.VolumePage:
+    ) -> answers.VolumePage:
         # The token never ends: whoever walks the list walks for ever.
-        return infos.VolumePage(items=(), token="again")
+        return answers.VolumePage(items=(), token="again")
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         if request.key == "undeletable":
             raise Denied("half a pair: \udc80", object=request.key)
         self.volumes.pop(request.key, None)
-        return infos.Gone(key=request.key)
+        return answers.Gone(key=request.key)
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         print(f"granting with {request.secret}")
-        return infos.GrantInfo(
+        return answers.GrantInfo(
             id="grant", volume=request.volume, host=request.host, mode=request.mode
         )
 
-    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
-        return infos.Gone(key=request.volume)
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> answers.Gone:
+        return answers.Gone(key=request.volume)
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
         raise Denied("there is no grant", object=request.volume)
 
-    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
-        return infos.PoolList(items=())
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> answers.PoolList:
+        return answers.PoolList(items=())
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        return infos.StatsInfo(total_bytes=1, used_bytes=0, allocated_bytes=0, objects=0)
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
+        return answers.StatsInfo(total_bytes=1, used_bytes=0, allocated_bytes=0, objects=0)
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return infos.HealthInfo(state=infos.HealthState.UP)
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
+        return answers.HealthInfo(state=answers.HealthState.UP)
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
-        return infos.Absent()
+    ) -> answers.ProbeResult:
+        return answers.Absent()
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
-    ) -> AsyncIterator[infos.OwnedThing]:
+    ) -> AsyncIterator[answers.OwnedThing]:
         for key in self.volumes:
-            yield infos.OwnedThing(kind=OwnedKind.VOLUME, id=key, key=key)
+            yield answers.OwnedThing(kind=OwnedKind.VOLUME, id=key, key=key)
 
 
 class OwnKind(DriverError):
@@ -237,7 +244,7 @@ def _stop_loop() -> Any:
     return asyncio.sleep(1)
 
 
-async def _stay() -> infos.VolumeInfo:
+async def _stay() -> answers.VolumeInfo:
     """Wait for ever, whatever is done to end it from within the process."""
     os._exit = print  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     while True:
@@ -245,21 +252,21 @@ async def _stay() -> infos.VolumeInfo:
             await asyncio.sleep(600)
 
 
-def _then(misbehave: Callable[[], object]) -> Callable[[OddDriver], infos.VolumeInfo]:
+def _then(misbehave: Callable[[], object]) -> Callable[[OddDriver], answers.VolumeInfo]:
     """Misbehave, and then answer as if nothing had been."""
 
-    def create(driver: OddDriver) -> infos.VolumeInfo:
+    def create(driver: OddDriver) -> answers.VolumeInfo:
         misbehave()
         driver.volumes["odd"] = PAGE_BYTES
-        return infos.VolumeInfo(key="odd", id="odd", size_bytes=PAGE_BYTES)
+        return answers.VolumeInfo(key="odd", id="odd", size_bytes=PAGE_BYTES)
 
     return create
 
 
-def _also(key: str) -> Callable[[OddDriver], infos.VolumeInfo]:
+def _also(key: str) -> Callable[[OddDriver], answers.VolumeInfo]:
     """Create another volume beside the one that is asked for."""
 
-    def create(driver: OddDriver) -> infos.VolumeInfo:
+    def create(driver: OddDriver) -> answers.VolumeInfo:
         driver.volumes[key] = driver.volumes["leaves-half-a-pair"] = PAGE_BYTES
         return driver.info("leaves-half-a-pair")
 
@@ -284,8 +291,8 @@ MISBEHAVIOURS: Mapping[str, Callable[[OddDriver], Any]] = {
     ],
     "writes-everywhere": lambda _: [os.write(fd, b"\xff" * 64) for fd in _writable()],
     "answers-none": lambda _: None,
-    "answers-a-lie": lambda _: infos.VolumeInfo(key="another", id="x", size_bytes=PAGE_BYTES),
-    "answers-bad-types": lambda _: infos.VolumeInfo(key="a", id=7, size_bytes="x"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    "answers-a-lie": lambda _: answers.VolumeInfo(key="another", id="x", size_bytes=PAGE_BYTES),
+    "answers-bad-types": lambda _: answers.VolumeInfo(key="a", id=7, size_bytes="x"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     "raises-foreign": lambda _: _raise(ZeroDivisionError("of all things")),
     "raises-own-kind": lambda _: _raise(OwnKind("over quota")),
     "raises-own-final": lambda _: _raise(OwnFinal("over quota")),
@@ -370,4 +377,4 @@ class OddProvider(Provider):
         yield OddLifeCycle(config)
 
     def testbeds(self) -> Mapping[TestbedKind, TestbedFactory]:
-        return {TestbedKind.EMBEDDED: odd_testbed}
+        return {TestbedKind.EMBEDDED: InsideTestbed(odd_testbed)}

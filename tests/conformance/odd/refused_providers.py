@@ -7,9 +7,9 @@ from typing import cast
 import msgspec
 from odd_driver import OddProvider
 
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import Role
-from holdfast.testbed import Testbed, TestbedFactory, TestbedKind
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Testbed, TestbedFactory, TestbedKind
 
 an_object = object()
 

@@ -1,16 +1,21 @@
 """Image stores in memory that declare less than the reference driver does."""
 
+from typing import ClassVar
+
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.answers import ObjectInfo, UploadInfo
+from holdfast.contract.capabilities import (
     ImageCapabilities,
     ListCapabilities,
     ObjectKind,
     UploadCapabilities,
 )
-from holdfast.requests import Role
+from holdfast.contract.errors import Conflict, Invalid
+from holdfast.contract.requests import CallContext, CompleteUpload, Role, StartUpload
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.fences import Fenced
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.provider import MemoryProvider
 
 
@@ -38,9 +43,38 @@ class PoorImageDriver(MemoryImageDriver):
         )
 
 
+class StrictImageDriver(MemoryImageDriver):
+    """An upload key is for one upload; what was completed is answered for those who ask the same.
+
+    What the upload made is told even when it was replaced or deleted since.
+    """
+
+    _made: ClassVar[dict[tuple[str, str], tuple[CompleteUpload, ObjectInfo]]] = {}
+
+    async def start_upload(self, ctx: CallContext, request: StartUpload) -> UploadInfo:
+        if (self.store().id, request.upload) in self._made:
+            raise Conflict("an upload of this key was completed", object=request.upload)
+        return await super().start_upload(ctx, request)
+
+    async def complete_upload(self, ctx: CallContext, request: CompleteUpload) -> ObjectInfo:
+        self.store().fences.compare(Fenced.UPLOAD, request.upload, ctx.fence)
+        place = (self.store().id, request.upload)
+        if place not in self._made:
+            self._made[place] = (request, await super().complete_upload(ctx, request))
+        earlier, info = self._made[place]
+        if earlier != request:
+            raise Invalid("this is not what was completed", object=request.upload)
+        return info
+
+
 class PlainProvider(MemoryProvider):
     roles = (Role.IMAGE,)
     image_type = PlainImageDriver
+
+
+class StrictProvider(MemoryProvider):
+    roles = (Role.IMAGE,)
+    image_type = StrictImageDriver
 
 
 class PoorProvider(MemoryProvider):

@@ -1,20 +1,18 @@
 """One report with a result of every status, made by hand."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     ImageCapabilities,
     ListCapabilities,
     RangeCapabilities,
     UploadCapabilities,
 )
-from holdfast.requests import Role
-from holdfast.testbed import BackendIdentity, TestbedKind
-from holdfast_conformance.profiles import PROFILES
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, TestbedKind
 from holdfast_conformance.report.document import (
     SCHEMA,
     BackendFacts,
@@ -27,10 +25,12 @@ from holdfast_conformance.report.document import (
     Report,
     RoleFacts,
     RunFacts,
+    RunStatement,
+    Stated,
     SuiteFacts,
 )
 from holdfast_conformance.verdict import Finding, Level, PropertyResult, Status, Verdict
-from written_reports import TINY, write_original
+from written_reports import shared_original
 
 HOSTILE = "key <b>&amp;</b> \x1b[31m \u202e"
 IMAGE = ImageCapabilities(
@@ -56,6 +56,39 @@ def result(identifier: str, status: Status) -> PropertyResult:
     )
 
 
+STATED = Stated(
+    driver=DriverFacts(reference="acme", provider="acme", source_sha256="cc"),
+    backend=BackendFacts(
+        kind=TestbedKind.EMBEDDED,
+        identity=BackendIdentity(vendor="acme", product="array", version="2"),
+        inspector="reads the folder",
+    ),
+    run=RunStatement(
+        id="run-1",
+        started="2026-11-23T07:00:00+00:00",
+        wall_s=1.5,
+        python="3.11",
+        hypothesis="6",
+    ),
+    roles=(Role.IMAGE,),
+    faults=(Fault.DOWN,),
+    errors={"NotFound": 1},
+    performance=Performance(
+        clock="real",
+        verbs=(Latency(verb="get", n=3, p50_ms=1.0, p95_ms=2.0, p99_ms=2.0, max_ms=2.0),),
+    ),
+    failures=(
+        Failure(
+            property="IMG-01",
+            steps=(f"get(key={HOSTILE!r})",),
+            confirmed=(3, 3),
+            replay="holdfast replay repro/IMG-01.json --driver acme",
+            file="repro/IMG-01.json",
+        ),
+    ),
+)
+
+
 @pytest.fixture
 def report() -> Report:
     results = (
@@ -69,70 +102,35 @@ def report() -> Report:
     return Report(
         schema=SCHEMA,
         interface="1",
-        suite=SuiteFacts(version="0.1.0", source_sha256="aa", catalogue_sha256="bb"),
-        driver=DriverFacts(
-            reference="acme",
-            provider="acme",
-            source_sha256="cc",
-            roles=(
-                RoleFacts(
-                    role=Role.IMAGE,
-                    capabilities=IMAGE,
-                    capabilities_sha256="dd",
-                    plans=1,
-                    plans_sha256="ee",
-                ),
+        suite=SuiteFacts(
+            version="0.1.0", plans_version="3", source_sha256="aa", catalogue_sha256="bb"
+        ),
+        run=RunFacts(profile="smoke", seed=7, ops=3),
+        roles=(
+            RoleFacts(
+                role=Role.IMAGE,
+                capabilities=IMAGE,
+                capabilities_sha256="dd",
+                plans=1,
+                plans_sha256="ee",
             ),
         ),
-        backend=BackendFacts(
-            kind=TestbedKind.EMBEDDED,
-            identity=BackendIdentity(vendor="acme", product="array", version="2"),
-            inspector="reads the folder",
-        ),
-        run=RunFacts(
-            id="run-1",
-            profile="smoke",
-            seed=7,
-            started="2026-11-23T07:00:00+00:00",
-            wall_s=1.5,
-            ops=3,
-            python="3.11",
-            hypothesis="6",
-        ),
         verdict=Verdict(level=None, requested=Level.L1, ok=False, results=results),
-        scope="no level/embedded: acme array 2",
         badges=("range",),
         properties=tuple(
             PropertyText(id=found.id, statement=f"What {found.id} says.", gate="")
             for found in results
         ),
-        failures=(
-            Failure(
-                property="IMG-01",
-                steps=(f"get(key={HOSTILE!r})",),
-                confirmed=(3, 3),
-                replay="holdfast replay repro/IMG-01.json --driver acme",
-                file="repro/IMG-01.json",
-            ),
-        ),
-        coverage=Coverage(ops={"get": 3}, errors={"NotFound": 1}),
+        coverage=Coverage(ops={"get": 3}),
         leaks=(),
-        performance=Performance(
-            clock="real",
-            verbs=(Latency(verb="get", n=3, p50_ms=1.0, p95_ms=2.0, p99_ms=2.0, max_ms=2.0),),
-        ),
+        stated=STATED,
     )
 
 
 @pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The report of a short run on a defective driver, under a profile small enough for tests."""
-    out = tmp_path_factory.mktemp("report") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PROFILES, TINY.name, TINY)
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        write_original(out)
-        yield out
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a short run on a defective driver, under the smallest profile."""
+    return shared_original(tmp_path_factory)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import msgspec
 from typer.testing import CliRunner
 
 from holdfast.cli import build_app
-from holdfast.errors import ExitCode, UsageError
+from holdfast.contract.errors import ExitCode, UsageError
 from holdfast_conformance.report.document import REPORT_NAME, Report, digest_of, encode_report
 from holdfast_conformance.verdict import Status
 

@@ -42,7 +42,7 @@ def test_the_published_schema_refuses_an_unknown_field(report: Report) -> None:
 def test_the_digest_covers_everything_but_itself(report: Report) -> None:
     """Another digest does not change the digest; anything else does."""
     other = msgspec.structs.replace(report, digest="00")
-    moved = msgspec.structs.replace(report, scope="L4/live: acme array 2")
+    moved = msgspec.structs.replace(report, badges=("thin",))
 
     assert digest_of(other) == digest_of(report)
     assert digest_of(moved) != digest_of(report)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli import build_app
-from holdfast.errors import ExitCode, UsageError
+from holdfast.contract.errors import ExitCode, UsageError
 from holdfast_conformance.report.document import REPORT_NAME, decode_report
 from holdfast_conformance.trace_lines import UNREADABLE
 from written_reports import forge

@@ -13,19 +13,18 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from holdfast.capabilities import ObjectKind
 from holdfast.cli import build_app
-from holdfast.errors import ConfigurationError, ExitCode, UsageError
-from holdfast.foreign_text import complain
-from holdfast.testbed import BackendIdentity
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import ConfigurationError, ExitCode, UsageError
+from holdfast.contract.testbed import BackendIdentity
+from holdfast.text.foreign import complain
 from holdfast_conformance.plan import PutObject, WriteBlocks
 from holdfast_conformance.replay_file import Repro, encode_repro, read_repro
-from holdfast_conformance.report.compose import scope_of
 from holdfast_conformance.report.document import REPORT_NAME
 from holdfast_conformance.report.verify import Standing, verify
 from holdfast_conformance.trace import Started
 from holdfast_conformance.trace_lines import decode_record, encode_record
-from written_reports import MUTANT, forge, report_in, sealed
+from written_reports import FAILING, forge, report_in, sealed
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +118,8 @@ def test_a_replay_file_of_another_run_is_rejected(directory: Path) -> None:
     for other in others:
         path.write_bytes(encode_repro(other))
         sealed(directory, report_in(directory))
-        assert any("the replay file of IMG" in told for told in verify(directory).problems)
+        told = f"the replay file of {repro.property}"
+        assert any(told in problem for problem in verify(directory).problems)
 
 
 Make = Callable[[Path], object]
@@ -181,7 +181,9 @@ def test_what_lies_where_a_replay_file_is_written_stays(
     (KINDS | {"second name": _second_name})[kind](directory / f"{repro.property}.json")
     before = {path: path.stat() for path in directory.parent.iterdir() if path.is_file()}
 
-    told = CliRunner().invoke(build_app(), ["reduce", str(repro_of(directory)), "--driver", MUTANT])
+    told = CliRunner().invoke(
+        build_app(), ["reduce", str(repro_of(directory)), "--driver", FAILING]
+    )
 
     assert isinstance(told.exception, UsageError)
     assert "--out" in str(told.exception)
@@ -323,13 +325,13 @@ def test_a_verdict_cannot_be_spoofed(directory: Path) -> None:
     """What a report says of vendor, product, version and files steers no terminal and no page."""
     report = report_in(directory)
     identity = BackendIdentity(vendor=HOSTILE, product=HOSTILE, version=HOSTILE, detail=HOSTILE)
-    backend = msgspec.structs.replace(report.backend, identity=identity, inspector=HOSTILE)
-    driver = msgspec.structs.replace(report.driver, distribution=HOSTILE)
-    scope = scope_of(report.verdict, backend)
-    forge(
-        directory,
-        msgspec.structs.replace(report, backend=backend, driver=driver, scope=scope),
+    stated = report.stated
+    stated = msgspec.structs.replace(
+        stated,
+        backend=msgspec.structs.replace(stated.backend, identity=identity, inspector=HOSTILE),
+        driver=msgspec.structs.replace(stated.driver, distribution=HOSTILE),
     )
+    forge(directory, msgspec.structs.replace(report, stated=stated))
     (directory / HOSTILE.replace("/", "")).write_text("")
     runner = CliRunner()
     rejected = runner.invoke(build_app(), ["verify", str(directory)])
@@ -347,8 +349,8 @@ def test_a_verdict_cannot_be_spoofed(directory: Path) -> None:
 
 def test_the_replay_command_of_a_page_is_safe_to_paste(directory: Path) -> None:
     """Whatever a driver or a backend was called, it is one word of a shell."""
-    (failure, *_) = report_in(directory).failures
-    assert failure.replay == f"holdfast replay {failure.file} --driver {MUTANT}"
+    (failure, *_) = report_in(directory).stated.failures
+    assert failure.replay == f"holdfast replay {failure.file} --driver {FAILING}"
 
     path = repro_of(directory)
     repro = msgspec.structs.replace(read_repro(path), testbed="embedded:x; echo INJECTED #")
@@ -356,7 +358,9 @@ def test_the_replay_command_of_a_page_is_safe_to_paste(directory: Path) -> None:
     command = f"{failure.replay} --backend 'embedded:x; echo INJECTED #'"
     assert repro.property == failure.property
     shown = sealed(directory, report_in(directory))
-    assert [one.replay for one in shown.failures if one.property == repro.property] == [command]
+    assert [one.replay for one in shown.stated.failures if one.property == repro.property] == [
+        command
+    ]
 
 
 def test_a_report_without_its_report_is_bad_usage(directory: Path) -> None:

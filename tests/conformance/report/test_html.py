@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from holdfast.testbed import TestbedKind
+from holdfast.contract.testbed import TestbedKind
 from holdfast_conformance.report.document import Report
 from holdfast_conformance.report.html import render_html
 
@@ -36,8 +36,9 @@ def test_hostile_text_is_shown_and_does_nothing(report: Report) -> None:
 
 def test_a_simulated_backend_gives_a_pre_certification(report: Report) -> None:
     """The page says so when no real backend was tested."""
-    backend = msgspec.structs.replace(report.backend, kind=TestbedKind.SIM)
-    simulated = msgspec.structs.replace(report, backend=backend)
+    backend = msgspec.structs.replace(report.stated.backend, kind=TestbedKind.SIM)
+    stated = msgspec.structs.replace(report.stated, backend=backend)
+    simulated = msgspec.structs.replace(report, stated=stated)
 
     assert b"pre-certification" in render_html(simulated)
     assert b"pre-certification" not in render_html(report)

@@ -41,7 +41,7 @@ def test_a_failure_tells_how_to_see_it_again(report: Report) -> None:
 
     assert text is not None
     assert "holdfast replay repro/IMG-01.json --driver acme" in text
-    assert "minimal steps:" in text
+    assert "minimal steps (stated):" in text
 
 
 def test_hostile_names_cannot_break_the_file(report: Report) -> None:

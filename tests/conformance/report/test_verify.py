@@ -3,37 +3,30 @@
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from holdfast.cli import build_app
-from holdfast.errors import ExitCode, UsageError
-from holdfast.runtime import RealRuntime
-from holdfast.testbed import TestbedKind
+from holdfast.concurrency.runtime import RealRuntime
+from holdfast.contract.errors import ExitCode, UsageError
+from holdfast.contract.testbed import TestbedKind
 from holdfast_conformance.canary import PREFIX
-from holdfast_conformance.report.compose import inputs_of
-from holdfast_conformance.report.document import (
-    REPORT_NAME,
-)
+from holdfast_conformance.report import write
+from holdfast_conformance.report.document import REPORT_NAME, Report
+from holdfast_conformance.report.inputs import inputs_of
 from holdfast_conformance.report.verify import STATEMENT, Standing, verify
-from holdfast_conformance.report.write import write_report
 from holdfast_conformance.verdict import Level
-from written_reports import MUTANT, forge, report_in
+from tampering import another, leaves
+from written_reports import FAILING, forge, number_anew, report_in, write_original, write_report
 
 pytestmark = pytest.mark.slow
 
 EDITS = 100
-
-
-def number_anew(directory: Path) -> None:
-    """Give the traces the names that an executor of exactly these would have given them."""
-    for number, path in enumerate(sorted((directory / "traces").iterdir()), 1):
-        path.rename(path.with_name(f"{number:06d}{path.name[6:]}"))
 
 
 def rewrite_trace(path: Path, find: str, replace: str) -> int:
@@ -49,36 +42,8 @@ def test_an_untouched_report_is_verified(directory: Path) -> None:
 
     assert (outcome.standing, outcome.problems) == (Standing.RIGHT, ())
     report = report_in(directory)
-    assert [failure.property for failure in report.failures] != []
+    assert [failure.property for failure in report.stated.failures] != []
     assert any(name.startswith("repro/") for name in report.files)
-
-
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all leaves of a JSON document."""
-    if isinstance(value, dict):
-        for key, inner in cast("dict[str, Any]", value).items():
-            yield from leaves(inner, (*path, key))
-    elif isinstance(value, list):
-        items = cast("list[Any]", value)  # type: ignore[redundant-cast]  # for pyright
-        for index, inner in enumerate(items):
-            yield from leaves(inner, (*path, index))
-    else:
-        yield path
-
-
-def other_value(value: Any, chance: random.Random) -> Any:
-    """Another value of the same JSON type."""
-    match value:
-        case bool():
-            return not value
-        case int():
-            return value + chance.choice((-1, 1, 1000))
-        case float():
-            return value * 2 + 0.5
-        case str():
-            return value[:-1] if value and chance.random() < 0.5 else value + "x"
-        case _:
-            return "x"
 
 
 def edit_json(data: bytes, chance: random.Random) -> bytes:
@@ -91,7 +56,7 @@ def edit_json(data: bytes, chance: random.Random) -> bytes:
     inner = document
     for key in path[:-1]:
         inner = inner[key]
-    inner[path[-1]] = other_value(inner[path[-1]], chance)
+    inner[path[-1]] = another(inner[path[-1]], chance)
     if whole:
         return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
     lines[row] = msgspec.json.encode(document) + b"\n"
@@ -172,7 +137,7 @@ def test_a_plan_left_out_is_rejected(directory: Path) -> None:
     write_report(directory, inputs_of(report_in(directory)))
 
     assert any(
-        "is not what suite, seed and capabilities give" in problem
+        "is not what suite, profile, seed, capabilities and faults give" in problem
         for problem in verify(directory).problems
     )
 
@@ -189,20 +154,33 @@ def test_traces_that_stop_before_the_failure_are_rejected(directory: Path) -> No
     assert any("is not whole: it stops where" in told for told in verify(directory).problems)
 
 
+def test_traces_of_a_time_without_clients_are_rejected(directory: Path) -> None:
+    """Who called when is needed for what calls at once are judged by: no trace lacks it."""
+    edits = [
+        rewrite_trace(path, '"client":0,', "") for path in (directory / "traces").glob("*.jsonl")
+    ]
+    forge(directory, report_in(directory))
+
+    assert sum(edits) > 0
+    assert any("missing required field `client`" in told for told in verify(directory).problems)
+
+
 def test_another_driver_or_backend_than_in_the_traces_is_rejected(directory: Path) -> None:
     """A report written anew under another driver's name, or of another backend, is found."""
     inputs = inputs_of(report_in(directory))
+    stated = inputs.stated
+    other = msgspec.structs.replace(
+        stated,
+        driver=msgspec.structs.replace(stated.driver, reference="grand", provider="grand"),
+        backend=msgspec.structs.replace(stated.backend, kind=TestbedKind.LIVE),
+    )
     write_report(
         directory,
-        msgspec.structs.replace(
-            inputs,
-            driver=msgspec.structs.replace(inputs.driver, reference="grand", provider="grand"),
-            backend=msgspec.structs.replace(inputs.backend, kind=TestbedKind.LIVE),
-        ),
+        msgspec.structs.replace(inputs, stated=other),
     )
 
     problems = verify(directory).problems
-    assert f"driver 'grand' is stated, and the traces are of {MUTANT!r}" in problems
+    assert f"driver 'grand' is stated, and the traces are of {FAILING!r}" in problems
     assert "backend 'live' is stated, and the traces are of 'embedded'" in problems
 
 
@@ -224,7 +202,7 @@ def test_an_easier_plan_is_rejected(directory: Path) -> None:
     write_report(directory, other)
 
     assert any(
-        "is not what suite, seed and capabilities give" in problem
+        "is not what suite, profile, seed, capabilities and faults give" in problem
         for problem in verify(directory).problems
     )
 
@@ -240,12 +218,25 @@ def test_a_report_of_another_suite_is_not_verified(directory: Path) -> None:
     assert "install holdfast==9.9.9" in outcome.problems[0]
 
 
+def test_a_report_of_an_earlier_format_is_not_verified(directory: Path) -> None:
+    """It does not say what would be needed, and the answer says so in a sentence."""
+    document = directory / REPORT_NAME
+    document.write_text('{"schema": "holdfast-report/1", "scope": "L1/embedded: x"}')
+
+    outcome = verify(directory)
+    assert outcome.standing is Standing.OTHER_SUITE
+    assert outcome.problems[0].startswith("report.json is of format holdfast-report/1, which")
+    told = CliRunner().invoke(build_app(), ["verify", str(directory)])
+    assert (told.exit_code, told.output.startswith("not verified:")) == (3, True)
+
+
 def test_planted_secrets_stop_the_report(directory: Path) -> None:
     """A secret found in any file is an error, and no report is left behind."""
     inputs = inputs_of(report_in(directory))
     planted = RealRuntime().new_id(PREFIX)
-    stated = msgspec.structs.replace(inputs.driver, distribution=f"the host said {planted}")
-    inputs = msgspec.structs.replace(inputs, driver=stated)
+    driver = msgspec.structs.replace(inputs.stated.driver, distribution=f"the host said {planted}")
+    stated = msgspec.structs.replace(inputs.stated, driver=driver)
+    inputs = msgspec.structs.replace(inputs, stated=stated)
 
     with pytest.raises(UsageError, match=r"a planted secret is in report\.html, report\.json"):
         write_report(directory, inputs)
@@ -286,3 +277,33 @@ def test_a_folder_without_a_report_is_a_usage_error(directory: Path) -> None:
     """The error names the file that is missing."""
     with pytest.raises(UsageError, match=r"report\.json: No such file or directory"):
         verify(directory / "traces")
+
+
+def change(trace: Path) -> None:
+    trace.write_bytes(trace.read_bytes().replace(b"memory", b"Memory"))
+
+
+def add(trace: Path) -> None:
+    trace.with_name(trace.name.replace("1-primary", "7-primary")).write_bytes(trace.read_bytes())
+
+
+def remove(trace: Path) -> None:
+    trace.unlink()
+
+
+@pytest.mark.parametrize("spoil", [change, add, remove])
+def test_no_report_is_written_where_a_trace_is_not_as_it_was_written(
+    spoil: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is of the lines that were judged: a disk with others gets no report."""
+
+    def spoilt(directory: Path, *facts: Any) -> Report:
+        spoil(directory / "traces" / "000001-primary-load.jsonl")
+        return write.write_report(directory, *facts)
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("holdfast_conformance.certification.run.write_report", spoilt)
+    with pytest.raises(UsageError, match="is not there as it was written"):
+        write_original(tmp_path / "out", "memory", level=Level.L0)
+
+    assert not (tmp_path / "out" / REPORT_NAME).exists()

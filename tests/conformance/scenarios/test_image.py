@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     CopyCapabilities,
     ImageCapabilities,
     ListCapabilities,
@@ -14,22 +14,17 @@ from holdfast.capabilities import (
     UploadCapabilities,
     UrlCapabilities,
 )
-from holdfast.requests import CopyObject, Role, TemporaryUrl
+from holdfast.contract.requests import CopyObject, Role, TemporaryUrl
+from holdfast_conformance.address_steps import FetchExpired, MakeAddress
 from holdfast_conformance.generate import generate_plans
-from holdfast_conformance.model.image import ImageModel
+from holdfast_conformance.generate.drawing import draw
 from holdfast_conformance.model.image_state import ImageSituation
-from holdfast_conformance.plan import (
-    FetchExpired,
-    MakeAddress,
-    Plan,
-    PutObject,
-    SendPart,
-    Step,
-    preparation,
-)
+from holdfast_conformance.plan import FinishUpload, Plan, PutObject, SendPart, Step
 from holdfast_conformance.profiles import Profile
+from holdfast_conformance.scenarios import image_parts
 from holdfast_conformance.scenarios.choices import Choices
-from holdfast_conformance.scenarios.image import image_scenario, image_stories
+from holdfast_conformance.scenarios.image_plans import image_scenario, image_stories
+from model_walks import situations
 
 RICH = ImageCapabilities(
     upload=UploadCapabilities(
@@ -68,17 +63,6 @@ def stories(declared: ImageCapabilities) -> Iterator[Plan]:
             yield plan
 
 
-def situations(declared: ImageCapabilities, plan: Plan) -> Iterator[str]:
-    """The situations that a plan goes through when everything works."""
-    model = ImageModel(declared)
-    state = model.initial(plan)
-    for step in (*preparation(plan), *plan.steps):
-        expectation = model.expect(state, step)
-        assert expectation.branches, step
-        yield from expectation.situations
-        state = expectation.likely
-
-
 def stored_bytes(steps: tuple[Step, ...]) -> int:
     return sum(step.size_bytes for step in steps if isinstance(step, PutObject | SendPart))
 
@@ -91,9 +75,8 @@ def test_the_stories_reach_every_situation() -> None:
         for plan in stories(declared)
         for name in situations(declared, plan)
     }
-    unclaimed = {ImageSituation.START_SETTLED}  # The contract is silent there.
 
-    assert {name for name in ImageSituation if name not in seen} == unclaimed
+    assert {name for name in ImageSituation if name not in seen} == set()
 
 
 @pytest.mark.parametrize("declared", [RICH, POOR, LARGE_PARTS], ids=["rich", "poor", "large"])
@@ -102,6 +85,50 @@ def test_plans_fit_what_is_declared(declared: ImageCapabilities) -> None:
     for plan in stories(declared):
         assert list(situations(declared, plan))
         assert stored_bytes(plan.steps) <= MEMORY_MAX_BYTES
+
+
+def orders(plan: Plan) -> set[tuple[int, ...]]:
+    """The part numbers of every completion, as they were sent."""
+    sent: dict[str, list[int]] = {}
+    for step in plan.steps:
+        if isinstance(step, SendPart):
+            sent.setdefault(step.upload, []).append(step.number)
+    return {
+        tuple(sorted(set(sent.get(step.upload, ())) & set(step.numbers)))
+        for step in plan.steps
+        if isinstance(step, FinishUpload)
+    }
+
+
+def test_objects_are_joined_from_parts_of_every_class() -> None:
+    """Ten and two, as many as there can be, none at all."""
+    joined = set[tuple[int, ...]]().union(*(orders(plan) for plan in stories(RICH)))
+
+    assert {(1, 2, 10), tuple(range(1, 18)), (), (1,)} <= joined
+
+
+def test_a_part_of_the_minimum_is_the_last_and_one_of_nothing_is_too() -> None:
+    """The last part has every size from 0 bytes on."""
+    lasts = set[int]()
+    for data in draw(60, 3):
+        plan = image_scenario(image_parts.ends_of_parts, RICH, Choices(data), "p")
+        assert plan is not None
+        lasts |= {step.size_bytes for step in plan.steps if isinstance(step, SendPart)}
+
+    assert {0, 1, 15, 16, 17} <= lasts
+
+
+def test_an_older_part_is_named_where_another_has_its_number() -> None:
+    """A completion names a part as it was acknowledged before it was replaced."""
+    more = msgspec.structs.replace(PROFILE, ops=2000)
+    plans = generate_plans(Role.IMAGE, RICH, more, 1)
+    naming = [
+        plan
+        for plan in plans
+        if any(isinstance(step, FinishUpload) and step.older for step in plan.steps)
+    ]
+
+    assert {plan.origin for plan in naming} == {"older-part", "random"}
 
 
 def test_a_store_of_one_part_is_asked_for_no_second() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from holdfast.capabilities import ObjectKind
-from holdfast.handles import ExtentHandle, FileHandle, HttpHandle
-from holdfast.requests import CallContext, Role
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.handles import ExtentHandle, FileHandle, HttpHandle
+from holdfast.contract.requests import CallContext, Role
+from holdfast_conformance.address_steps import FetchAddress, FetchExpired, Method
 from holdfast_conformance.payload import expand, middle
-from holdfast_conformance.plan import FetchAddress, FetchExpired, Method
 from holdfast_conformance.trace import AddressMade, Fetched, FetchResult, HandleRead
 from holdfast_conformance.worker import addresses
 from holdfast_conformance.worker.addresses import Addresses
@@ -22,7 +22,7 @@ from holdfast_drivers.memory.backend import (
     StoredObject,
     object_token,
 )
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.address import AddressNeverExpires
 from holdfast_drivers.memory.testbed import run_testbed
 

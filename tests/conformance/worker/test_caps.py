@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind, OwnedThing
-from holdfast.testbed import Inspected
+from holdfast.contract.answers import OwnedKind, OwnedThing
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.testbed import Inspected
 from holdfast_conformance.trace import (
     Ended,
     Enumerated,
@@ -18,7 +18,7 @@ from holdfast_conformance.trace import (
     Stepped,
 )
 from holdfast_conformance.trace_lines import RECORD_MAX_BYTES, decode_record, encode_record
-from holdfast_conformance.worker.caps import ANSWER_MAX, bounded_line, cut_texts
+from holdfast_conformance.worker.output_limits import ANSWER_MAX, bounded_line, cut_texts
 
 
 def unchanged(data: bytes) -> bytes:
@@ -26,7 +26,16 @@ def unchanged(data: bytes) -> bytes:
 
 
 def stepped(outcome: Returned | Raised | Nonsense) -> Stepped:
-    return Stepped(index=0, outcome=outcome, virtual_s=0.1, real_s=0.25, deadline_s=1e9)
+    return Stepped(
+        index=0,
+        client=0,
+        outcome=outcome,
+        invoked_s=1.5,
+        returned_s=1.6,
+        virtual_s=0.1,
+        real_s=0.25,
+        deadline_s=1e9,
+    )
 
 
 MANY = 60_000

@@ -7,19 +7,21 @@ import msgspec
 import pytest
 
 from engines import require_engine
-from holdfast.capabilities import AccessMode
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.memory import MemoryCatalogue
-from holdfast.catalogue.port import Transaction
+from holdfast.catalogue.port import Catalogue, Transaction
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import Denied
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.contract.requests import CallContext, Open, Role, ScopeKind
 from holdfast.data import open_block_io
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import Denied
-from holdfast.handles import BlockNodeHandle
-from holdfast.model.rows import Cluster, Host, Pod, Scope, Volume, Zone
-from holdfast.orchestrator import open_orchestrator
-from holdfast.requests import CallContext, Open, Role, ScopeKind
-from holdfast.runtime import runtime
-from holdfast.steps.contents import GrantedVolume, volume_content
-from holdfast.steps.kind import StepContext
+from holdfast.model.owner_and_wish import Owner
+from holdfast.model.rows import Cluster, Host, Pod, Scope, Step, Volume, Zone
+from holdfast.operations.step_journal import StepJournal
+from holdfast.operations.step_kind import StepContext
+from holdfast.steps.content_steps import GrantedVolume, volume_content
+from holdfast.storage_daemon import DataPlane, use_data_plane
 from holdfast.workflows import add_store, attach_volume, create_volume, detach_volume
 from running_testbeds import Backend, Running, running
 
@@ -43,7 +45,6 @@ def test_an_orchestrated_volume_is_read_with_the_hosts_secret_and_not_without(
 ) -> None:
     """Also by a process that granted nothing itself, as recovery is."""
     host = bed.testbed.hosts[0]
-    catalogue = MemoryCatalogue()
 
     def prepare(tx: Transaction) -> None:
         tx.insert(Zone(id="zone-1", name="zone-1"))
@@ -51,7 +52,7 @@ def test_an_orchestrated_volume_is_read_with_the_hosts_secret_and_not_without(
         tx.insert(Cluster(id="cluster-1", pod="pod-1", name="cluster-1"))
         tx.insert(Host(id=host, cluster="cluster-1", name=host))
 
-    async def granted() -> tuple[str, str]:
+    async def granted(catalogue: Catalogue) -> tuple[str, str]:
         async with open_orchestrator(catalogue) as orchestrator:
             added = add_store(
                 name="chap",
@@ -69,10 +70,15 @@ def test_an_orchestrated_volume_is_read_with_the_hosts_secret_and_not_without(
             return store, volume
 
     async def story() -> None:
-        await catalogue.transact(prepare)
+        async with MemoryCatalogue().opened() as catalogue:
+            await catalogue.transact(prepare)
+            await used(catalogue)
+        await bed.testbed.remove(Role.PRIMARY, "chap")
+
+    async def used(catalogue: Catalogue) -> None:
         async with DataPlane(bed.testbed.place_of) as plane:
             with use_data_plane(plane):
-                store, volume = await granted()
+                store, volume = await granted(catalogue)
         # Another process: its plane was told nothing.
         async with DataPlane(bed.testbed.place_of) as plane:
             with use_data_plane(plane):
@@ -88,10 +94,12 @@ def test_an_orchestrated_volume_is_read_with_the_hosts_secret_and_not_without(
                     with pytest.raises(Denied, match="no secret"):
                         async with open_block_io(handle):
                             pass
-                    step = StepContext(stores=orchestrator.stores, call=context)
+                    journal = StepJournal(
+                        catalogue, Owner(), Step(id="op-0.000", operation="op-0", index=0), None
+                    )
+                    step = StepContext(stores=orchestrator.stores, call=context, journal=journal)
                     reached = GrantedVolume(store=store, key=row.key, host=host)
                     assert await volume_content(step, reached, SIZE)
                     (await orchestrator.run(detach_volume(volume, host=host))).expect()
-        await bed.testbed.remove(Role.PRIMARY, "chap")
 
     bed.run(story())

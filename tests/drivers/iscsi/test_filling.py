@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_drivers.iscsi import inside
+from holdfast_drivers.iscsi import inspection
 
 
 def test_a_disk_that_is_everybodys_is_not_filled(
@@ -12,8 +12,8 @@ def test_a_disk_that_is_everybodys_is_not_filled(
 ) -> None:
     """Where volumes are on the disk of the machine, filling is refused and writes nothing."""
     full = tmp_path / "full"
-    monkeypatch.setattr(inside, "_SHARED", tmp_path)
-    monkeypatch.setattr(inside, "_FULL", full)
+    monkeypatch.setattr(inspection, "_SHARED", tmp_path)
+    monkeypatch.setattr(inspection, "_FULL", full)
     with pytest.raises(OSError, match="no file system of its own"):
-        inside.fill()
+        inspection.fill()
     assert not full.exists()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engines import require_engine
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
 from holdfast_drivers.iscsi.testbed import iscsi_testbed
 
 pytestmark = pytest.mark.slow

@@ -10,20 +10,21 @@ import msgspec
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.capabilities import AccessMode
-from holdfast.data.opening import open_block_io
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import Conflict, Denied, DriverError, Invalid
-from holdfast.handles import BlockNodeHandle
-from holdfast.infos import Absent, Done, HealthState, OwnedKind, Partial
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Done, HealthState, OwnedKind, Partial
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import Conflict, Denied, DriverError, Invalid
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault
+from holdfast.data.open_handle import open_block_io
+from holdfast.storage_daemon import DataPlane
 from holdfast_drivers.iscsi import IscsiProvider
 from holdfast_drivers.iscsi.names import initiator_name
 from holdfast_drivers.iscsi.testbed import IscsiTestbed, iscsi_testbed
+from hosted_volumes import context, used_by_hosts
 
 pytestmark = pytest.mark.slow
 SIZE_BYTES = 1 << 20
@@ -35,11 +36,6 @@ NAMESPACE = "tests"
 @pytest.fixture(autouse=True)
 def _engine() -> None:
     require_engine()
-
-
-def context(seconds: float = 60.0, operation: str = "operation") -> CallContext:
-    """A call with some time."""
-    return CallContext(operation=operation, deadline=runtime().now() + seconds)
 
 
 class World:
@@ -84,14 +80,8 @@ async def world() -> AsyncIterator[World]:
     """A storage host of its own, with a store that serves all hosts."""
     async with iscsi_testbed(runtime().new_id("test")) as testbed:
         config = testbed.config(Role.PRIMARY, NAMESPACE)
-        provider = IscsiProvider()
-        async with provider.life_cycle(config, Role.PRIMARY) as life_cycle:
-            await life_cycle.initialize(context(), requests.InitializeStore(name="volumes"))
-            for host in testbed.hosts:
-                await life_cycle.attach(context(), requests.AttachHost(host=host))
-        async with provider.primary(config) as driver, DataPlane(testbed.place_of) as plane:
-            with use_data_plane(plane):
-                yield World(testbed, driver, plane)
+        async with used_by_hosts(IscsiProvider(), testbed, config) as (driver, plane):
+            yield World(testbed, driver, plane)
 
 
 async def write(handle: BlockNodeHandle, letter: bytes) -> None:

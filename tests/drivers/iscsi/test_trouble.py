@@ -6,8 +6,8 @@ import pytest
 
 import hosted_trouble
 from engines import require_engine
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.iscsi import IscsiProvider
 from holdfast_drivers.iscsi.testbed import iscsi_testbed
 

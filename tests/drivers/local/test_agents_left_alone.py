@@ -9,9 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast import requests
-from holdfast.errors import Busy
-from holdfast.infos import (
+from holdfast.contract import requests
+from holdfast.contract.answers import (
     Absent,
     Done,
     GrantInfo,
@@ -20,6 +19,7 @@ from holdfast.infos import (
     Undetermined,
     VolumeInfo,
 )
+from holdfast.contract.errors import Busy
 from holdfast_drivers.storage_host.agent import Agent
 from stuck_agents import Told, agent, context
 

@@ -14,21 +14,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
+from holdfast.concurrency.runtime import InlineRuntime, use_runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Done, OwnedKind, Partial, ProbeResult, StoreInfo
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import NotFound
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, PartReference, Request, Role, verb_of
+from holdfast.contract.testbed import Inspected
 from holdfast.data import content_digest, open_block_io
-from holdfast.errors import NotFound
-from holdfast.files import Mutation, observe
-from holdfast.infos import Absent, Done, OwnedKind, Partial, ProbeResult, StoreInfo
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
-from holdfast.runtime import InlineRuntime, use_runtime
-from holdfast.testbed import Inspected
+from holdfast.files.mutations import Mutation, observe
 from holdfast_conformance.power_cut import PowerCut, Recorder
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.inspector import LocalInspector
-from holdfast_drivers.local.uploads import part_of
+from holdfast_drivers.upload_facts import part_of
 
 MIB = 1 << 20
 

@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
+from holdfast.contract import requests
+from holdfast.contract.answers import Done, ProbeResult, Undetermined, VolumeInfo
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, Denied, InUse, Invalid, NotFound, Precondition
+from holdfast.contract.requests import Role
 from holdfast.data import open_block_io
-from holdfast.errors import (
-    Busy,
-    Denied,
-    InUse,
-    Invalid,
-    NotFound,
-    Precondition,
-)
-from holdfast.files import Mutation, MutationKind, observe, open_existing
-from holdfast.infos import Done, ProbeResult, Undetermined, VolumeInfo
-from holdfast.requests import Role
+from holdfast.files.mutations import Mutation, MutationKind, observe, open_existing
 from local_stores import CTX, MIB, Store, create, opened, put, with_store
 
 

@@ -7,14 +7,14 @@ import pytest
 
 from daemons import require_plane
 from holdfast.catalogue.memory import MemoryCatalogue
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import Denied
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.contract.requests import CallContext, Open, Role
 from holdfast.data import open_block_io
-from holdfast.dataplane import Guest, data_plane
-from holdfast.errors import Denied
-from holdfast.handles import BlockNodeHandle
 from holdfast.model.rows import Volume
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, Open, Role
-from holdfast.runtime import runtime
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.storage_daemon import Guest, data_plane
 from holdfast.workflows import attach_volume, create_volume, detach_volume
 from holdfast_drivers.local import LocalProvider
 from zones import HOST, Zone, disagreements
@@ -32,8 +32,11 @@ def on_zone(body: Callable[[Zone], Awaitable[None]]) -> None:
 
     async def run() -> None:
         start = LocalProvider().testbed_variants()["embedded:daemon"]
-        async with start(runtime().new_id("zone")) as testbed:
-            zone = Zone(testbed, MemoryCatalogue(), "local")
+        async with (
+            start(runtime().new_id("zone")) as testbed,
+            MemoryCatalogue().opened() as catalogue,
+        ):
+            zone = Zone(testbed, catalogue, "local")
             await zone.prepare()
             await body(zone)
 

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import (
-    Busy,
-    Exhausted,
-)
-from holdfast.requests import CallContext, Role
+from holdfast.contract import requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, Exhausted
+from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.local.locks import Lock, LockKind, open_locks
 from local_stores import CTX, MIB, Store, create, with_store
 

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.data.put import read_object
-from holdfast.errors import (
-    Corrupt,
-    Exhausted,
-    NotFound,
-    Unavailable,
-    Unknown,
+from holdfast.contract import requests
+from holdfast.contract.answers import (
+    Done,
+    HealthState,
+    Partial,
+    ProbeResult,
+    StoreState,
+    Undetermined,
 )
-from holdfast.files import Mutation, MutationKind, observe
-from holdfast.infos import Done, HealthState, Partial, ProbeResult, StoreState, Undetermined
-from holdfast.requests import Role
+from holdfast.contract.errors import Corrupt, Exhausted, NotFound, Unavailable, Unknown
+from holdfast.contract.requests import Role
+from holdfast.data.whole_objects import read_object
+from holdfast.files.mutations import Mutation, MutationKind, observe
 from local_stores import CTX, MIB, Failing, Store, context, create, opened, put, with_store
 
 

@@ -22,9 +22,10 @@ from fenced_stores import (
     refused,
     story,
 )
-from holdfast import files, requests
-from holdfast.errors import DriverError
-from holdfast.files import Mutation, MutationKind, observe
+from holdfast.contract import requests
+from holdfast.contract.errors import DriverError
+from holdfast.files import mutations
+from holdfast.files.mutations import Mutation, MutationKind, observe
 
 
 def test_one_object_says_nothing_of_another(tmp_path: Path) -> None:
@@ -110,8 +111,8 @@ def test_a_damaged_fence_is_taken_for_none(tmp_path: Path) -> None:
 
     async def told(store: Opened) -> None:
         await store.call(VOLUME, context(EARLIER))
-        with files.open_existing(tmp_path / "n" / "primary" / "fences", writable=True) as file:
-            files.write_at(file, 0, b"\xff" * file.size_bytes())
+        with mutations.open_existing(tmp_path / "n" / "primary" / "fences", writable=True) as file:
+            mutations.write_at(file, 0, b"\xff" * file.size_bytes())
         await store.call(DELETE, context(LATER))
 
     story(tmp_path, told)

@@ -28,12 +28,12 @@ from fenced_stores import (
     refused,
     story,
 )
-from holdfast import requests
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Done, Undetermined
+from holdfast.contract.errors import NotFound
+from holdfast.contract.requests import CallContext, Request, verb_of
 from holdfast.data import open_block_io
-from holdfast.errors import NotFound
-from holdfast.files import Mutation, MutationKind, observe
-from holdfast.infos import Absent, Done, Undetermined
-from holdfast.requests import CallContext, Request, verb_of
+from holdfast.files.mutations import Mutation, MutationKind, observe
 from holdfast_conformance.power_cut import PowerCut, Recorder
 
 each_case = pytest.mark.parametrize(("before", "later", "late"), CASES.values(), ids=list(CASES))

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import full_store
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Exhausted, Unknown
-from holdfast.files import Mutation, MutationKind, observe
-from holdfast.infos import Done, Partial, StoreState
-from holdfast.requests import Role
+from holdfast.contract import requests
+from holdfast.contract.answers import Done, Partial, StoreState
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Exhausted, Unknown
+from holdfast.contract.requests import Role
+from holdfast.files.mutations import Mutation, MutationKind, observe
 from local_stores import CTX, Failing, Store, create, put, with_store
 
 SCRIPT = Path(full_store.__file__)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, Exhausted
-from holdfast.files import Mutation, observe
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext, Role
+from holdfast.contract import requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, Exhausted
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext, Role
+from holdfast.files.mutations import Mutation, observe
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
 from holdfast_drivers.local.locks import Lock, LockKind, open_locks
 from holdfast_drivers.local.objects import Objects
-from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.store_folder import Place
 from holdfast_drivers.local.uploads import Uploads
 from holdfast_drivers.local.volumes import Volumes
 from local_stores import CTX, MIB, Store, create, put, with_store

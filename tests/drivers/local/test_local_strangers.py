@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import HealthState, OwnedKind, OwnedThing, Partial, Undetermined
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt, Denied, DriverError
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import CallContext, Role
 from holdfast.data import open_block_io
-from holdfast.errors import Corrupt, Denied, DriverError
-from holdfast.handles import FileHandle
-from holdfast.infos import HealthState, OwnedKind, OwnedThing, Partial, Undetermined
-from holdfast.requests import CallContext, Role
 from holdfast_drivers.local.inspector import LocalInspector
 from local_stores import CTX, MIB, Store, create, opened, put, with_store
 from strangers import BAD, DISKS, ENTRIES, NAMES, NO_FILES, surroundings, untouched
@@ -134,7 +134,7 @@ def test_nothing_is_done_to_what_an_unreadable_volume_leads_to(tmp_path: Path, k
         await driver.revoke(CTX, requests.Revoke(volume=BAD, host="host"))
         deletion = requests.DeleteVolume(key=BAD)
         probed = await driver.probe(CTX, "delete_volume", deletion)
-        assert isinstance(probed, Partial | infos.Absent)
+        assert isinstance(probed, Partial | answers.Absent)
         kinds = [thing.kind for thing in await things(store, Role.PRIMARY)]
         assert sorted(kinds) == [OwnedKind.STORE, OwnedKind.UNREADABLE, OwnedKind.VOLUME]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.requests import KEY_MAX_BYTES
+from holdfast.contract.requests import KEY_MAX_BYTES
 from holdfast_drivers.local.names import NAME_MAX, key_of, name_of
 
 keys = st.text(min_size=1, max_size=KEY_MAX_BYTES).filter(

@@ -10,15 +10,22 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Conflict, DriverError, NotFound, OutOfRange, Precondition, Unavailable
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import (
+    Conflict,
+    NotFound,
+    OutOfRange,
+    Precondition,
+    Unavailable,
+)
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Fault, Testbed, TestbedKind
 from holdfast.layers import ImageGuard, LifeCycleGuard
-from holdfast.opening import open_image, open_life_cycle
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import Fault, Testbed, TestbedKind
+from holdfast.stores.open_store import open_image, open_life_cycle
 from holdfast_drivers.memory import MemoryProvider
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
+from worlds import refused, tell_in
 
 CTX = CallContext(operation="op-1", deadline=1e9)
 ODD_KEYS = ("a/b", "../c", "%2e%2e", "é d?#&", "日本語")
@@ -33,7 +40,7 @@ class World(NamedTuple):
 
     async def put(
         self, key: str, data: bytes, kind: ObjectKind = ObjectKind.ISO, content_type: str = "a/b"
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         """An object of one part."""
         upload = f"{key} {len(data)} {kind}"
         await self.driver.start_upload(
@@ -51,7 +58,7 @@ class World(NamedTuple):
         )
         return await self.driver.complete_upload(CTX, complete)
 
-    async def copy(self, key: str, target: str) -> infos.ObjectInfo:
+    async def copy(self, key: str, target: str) -> answers.ObjectInfo:
         return await self.driver.copy(CTX, requests.CopyObject(key=key, target=target))
 
     async def get(self, key: str) -> bytes:
@@ -64,12 +71,7 @@ class World(NamedTuple):
 
 def tell(story: Callable[[World], Awaitable[None]]) -> None:
     """Run a story in a store of its own."""
-
-    async def told() -> None:
-        async with world() as opened:
-            await story(opened)
-
-    asyncio.run(told())
+    tell_in(world(), story)
 
 
 @asynccontextmanager
@@ -89,12 +91,6 @@ async def asked(url: str, method: str = "GET", content: bytes = b"") -> httpx.Re
     """What anybody is answered."""
     async with httpx.AsyncClient(trust_env=False) as client:
         return await client.request(method, url, content=content)
-
-
-async def refused(error: type[DriverError], call: Awaitable[object]) -> DriverError:
-    with pytest.raises(error) as caught:
-        await call
-    return caught.value
 
 
 def test_a_copy_is_an_object_of_its_own() -> None:
@@ -150,13 +146,13 @@ def test_a_probe_tells_what_became_of_a_copy() -> None:
     async def story(w: World) -> None:
         request = requests.CopyObject(key="o", target="p")
         await w.put("o", b"x")
-        assert await w.driver.probe(CTX, "copy", request) == infos.Absent()
+        assert await w.driver.probe(CTX, "copy", request) == answers.Absent()
         made = await w.copy("o", "p")
-        assert await w.driver.probe(CTX, "copy", request) == infos.Done(answer=made)
+        assert await w.driver.probe(CTX, "copy", request) == answers.Done(answer=made)
         await w.driver.delete(CTX, requests.DeleteObject(key="o"))
-        assert await w.driver.probe(CTX, "copy", request) == infos.Done(answer=made)
+        assert await w.driver.probe(CTX, "copy", request) == answers.Done(answer=made)
         await w.put("o", b"another")
-        assert await w.driver.probe(CTX, "copy", request) == infos.Absent()
+        assert await w.driver.probe(CTX, "copy", request) == answers.Absent()
 
     tell(story)
 
@@ -224,7 +220,7 @@ def test_an_address_that_cannot_be_made_is_an_error() -> None:
         async with w.testbed.inject(Fault.DOWN):
             await refused(Unavailable, w.address("o"))
             assert (await asked(url)).status_code == 503
-        assert url not in repr(infos.UrlInfo(url=url))
+        assert url not in repr(answers.UrlInfo(url=url))
 
     tell(story)
 

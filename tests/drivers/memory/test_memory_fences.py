@@ -26,10 +26,10 @@ from fenced_stores import (
     Opened,
     context,
 )
-from holdfast import requests
-from holdfast.errors import Busy, DriverError, NotFound, Precondition
-from holdfast.infos import Absent
-from holdfast.requests import CallContext, PartReference, Request, Role, verb_of
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent
+from holdfast.contract.errors import Busy, DriverError, NotFound, Precondition
+from holdfast.contract.requests import CallContext, PartReference, Request, Role, verb_of
 from holdfast_drivers.memory import MemoryProvider
 from holdfast_drivers.memory.backend import Backend
 from holdfast_drivers.memory.fences import KEPT_MAX

@@ -1,4 +1,3 @@
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,27 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.data import open_block_io
-from holdfast.errors import (
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import (
     Conflict,
     Corrupt,
     Denied,
-    DriverError,
     Invalid,
     NotFound,
     OutOfRange,
     Precondition,
     Unavailable,
 )
+from holdfast.contract.requests import CallContext, PartReference, Role
+from holdfast.contract.testbed import Fault, Inspected
+from holdfast.data import open_block_io
 from holdfast.layers import ImageGuard, LifeCycleGuard
-from holdfast.opening import open_image, open_life_cycle
-from holdfast.requests import CallContext, PartReference, Role
-from holdfast.testbed import Fault, Inspected
+from holdfast.stores.open_store import open_image, open_life_cycle
 from holdfast_drivers.memory import MemoryProvider
 from holdfast_drivers.memory.backend import Backend
 from holdfast_drivers.memory.testbed import MemoryTestbed, start_backend
+from worlds import refused, tell_in
 
 CTX = CallContext(operation="op-1", deadline=1e9)
 
@@ -42,7 +41,7 @@ class World(NamedTuple):
 
     async def start(
         self, upload: str, key: str, kind: ObjectKind = ObjectKind.TEMPLATE
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         request = requests.StartUpload(upload=upload, key=key, kind=kind)
         return await self.driver.start_upload(CTX, request)
 
@@ -52,7 +51,7 @@ class World(NamedTuple):
 
     async def complete(
         self, upload: str, parts: tuple[PartReference, ...], data: bytes
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         request = requests.CompleteUpload(
             upload=upload,
             parts=parts,
@@ -61,7 +60,7 @@ class World(NamedTuple):
         )
         return await self.driver.complete_upload(CTX, request)
 
-    async def put(self, key: str, data: bytes) -> infos.ObjectInfo:
+    async def put(self, key: str, data: bytes) -> answers.ObjectInfo:
         await self.start(f"u-{key}", key)
         parts = (await self.send(f"u-{key}", 1, data),) if data else ()
         return await self.complete(f"u-{key}", parts, data)
@@ -105,17 +104,7 @@ async def world() -> AsyncIterator[World]:
 
 
 def tell(story: Callable[[World], Awaitable[None]]) -> None:
-    async def told() -> None:
-        async with world() as opened:
-            await story(opened)
-
-    asyncio.run(told())
-
-
-async def refused(error: type[DriverError], call: Awaitable[object]) -> DriverError:
-    with pytest.raises(error) as caught:
-        await call
-    return caught.value
+    tell_in(world(), story)
 
 
 def test_objects_come_back_as_they_were_put() -> None:
@@ -293,25 +282,25 @@ def test_probes_tell_what_became_of_an_upload() -> None:
         data = b"x" * 20
         start = requests.StartUpload(upload="u", key="o", kind=ObjectKind.ISO)
         send = requests.UploadPart(upload="u", number=1, data=data)
-        assert await probe(CTX, "start_upload", start) == infos.Absent()
+        assert await probe(CTX, "start_upload", start) == answers.Absent()
         started = await w.driver.start_upload(CTX, start)
-        assert await probe(CTX, "start_upload", start) == infos.Done(answer=started)
-        assert await probe(CTX, "upload_part", send) == infos.Absent()
+        assert await probe(CTX, "start_upload", start) == answers.Done(answer=started)
+        assert await probe(CTX, "upload_part", send) == answers.Absent()
         sent = await w.driver.upload_part(CTX, send)
-        assert await probe(CTX, "upload_part", send) == infos.Done(answer=sent)
+        assert await probe(CTX, "upload_part", send) == answers.Done(answer=sent)
         complete = requests.CompleteUpload(
             upload="u", parts=(sent.part,), size_bytes=20, sha256=hashlib.sha256(data).hexdigest()
         )
-        assert await probe(CTX, "complete_upload", complete) == infos.Absent()
+        assert await probe(CTX, "complete_upload", complete) == answers.Absent()
         made = await w.driver.complete_upload(CTX, complete)
-        assert await probe(CTX, "complete_upload", complete) == infos.Done(answer=made)
-        assert await probe(CTX, "start_upload", start) == infos.Done(answer=started)
+        assert await probe(CTX, "complete_upload", complete) == answers.Done(answer=made)
+        assert await probe(CTX, "start_upload", start) == answers.Done(answer=started)
         abort = requests.AbortUpload(upload="u")
-        assert isinstance(await probe(CTX, "abort_upload", abort), infos.Done)
+        assert isinstance(await probe(CTX, "abort_upload", abort), answers.Done)
         delete = requests.DeleteObject(key="o")
-        assert await probe(CTX, "delete", delete) == infos.Absent()
+        assert await probe(CTX, "delete", delete) == answers.Absent()
         gone = await w.driver.delete(CTX, delete)
-        assert await probe(CTX, "delete", delete) == infos.Done(answer=gone)
+        assert await probe(CTX, "delete", delete) == answers.Done(answer=gone)
 
     tell(story)
 
@@ -328,9 +317,9 @@ def test_figures_and_enumeration_count_open_uploads() -> None:
         stream = w.driver.enumerate(CTX, requests.EnumerateOwned())
         owned = {(thing.kind, thing.key, thing.unfinished) async for thing in stream}
         assert owned == {
-            (infos.OwnedKind.STORE, "store", False),
-            (infos.OwnedKind.OBJECT, "o", False),
-            (infos.OwnedKind.UPLOAD, "u", True),
+            (answers.OwnedKind.STORE, "store", False),
+            (answers.OwnedKind.OBJECT, "o", False),
+            (answers.OwnedKind.UPLOAD, "u", True),
         }
         inspected = {(thing.kind, thing.key, thing.unfinished) for thing in await w.things()}
         assert inspected == owned
@@ -351,7 +340,7 @@ def test_maintenance_takes_no_new_uploads_and_an_outage_is_unavailable() -> None
             await refused(Unavailable, w.get("o"))
             await refused(Unavailable, w.driver.delete(CTX, requests.DeleteObject(key="never")))
             health = await w.driver.health(CTX, requests.CheckHealth())
-            assert health.state is infos.HealthState.DOWN
+            assert health.state is answers.HealthState.DOWN
         assert await w.get("o") == b"x"
 
     tell(story)

@@ -1,7 +1,6 @@
-from holdfast import infos, requests
-from holdfast.capabilities import AccessMode
-from holdfast.data import open_block_io
-from holdfast.errors import (
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import (
     Conflict,
     Denied,
     Exhausted,
@@ -10,7 +9,9 @@ from holdfast.errors import (
     NotFound,
     OutOfRange,
 )
-from memory_worlds import BLOCK, CTX, World, refused, tell
+from holdfast.data import open_block_io
+from memory_worlds import BLOCK, CTX, World, tell
+from worlds import refused
 
 
 def test_sizes_are_rounded_up_and_reported() -> None:
@@ -47,15 +48,15 @@ def test_delete_of_absent_succeeds_and_of_granted_is_refused() -> None:
     """An absent volume is deleted with success; a granted one names its holders and stays."""
 
     async def story(w: World) -> None:
-        assert await w.delete("never") == infos.Gone(key="never")
+        assert await w.delete("never") == answers.Gone(key="never")
         await w.create("v")
         await w.grant("v")
         error = await refused(InUse, w.delete("v"))
         assert isinstance(error, InUse)
         assert error.holders == ("host-a",)
         await w.revoke("v")
-        assert await w.delete("v") == infos.Gone(key="v")
-        assert await w.delete("v") == infos.Gone(key="v")
+        assert await w.delete("v") == answers.Gone(key="v")
+        assert await w.delete("v") == answers.Gone(key="v")
 
     tell(story)
 
@@ -68,7 +69,7 @@ def test_a_volume_with_snapshots_blocks_its_deletion() -> None:
         await w.snapshot("s", "v")
         await refused(InUse, w.delete("v"))
         await w.driver.delete_snapshot(CTX, requests.DeleteSnapshot(key="s"))
-        assert await w.delete("v") == infos.Gone(key="v")
+        assert await w.delete("v") == answers.Gone(key="v")
 
     tell(story)
 
@@ -193,7 +194,7 @@ def test_a_grant_made_twice_is_one_grant() -> None:
             await refused(Denied, content.read_at(0, BLOCK))
             await refused(Denied, content.write_at(0, b"x"))
             await refused(Denied, content.flush())
-        assert await w.revoke("v") == infos.Gone(key="v")
+        assert await w.revoke("v") == answers.Gone(key="v")
         await refused(Denied, w.read("v", 0))
 
     tell(story)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast import infos, requests
-from holdfast.data import content_digest, open_block_io
-from holdfast.errors import (
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import (
     Conflict,
     DriverError,
     Exhausted,
@@ -19,15 +18,17 @@ from holdfast.errors import (
     Unauthenticated,
     Unavailable,
 )
-from holdfast.opening import open_life_cycle, open_primary
-from holdfast.requests import Role
-from holdfast.testbed import Fault
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault
+from holdfast.data import content_digest, open_block_io
+from holdfast.stores.open_store import open_life_cycle, open_primary
 from holdfast_drivers.memory import MemoryProvider
 from holdfast_drivers.memory.backend import Backend
 from holdfast_drivers.memory.config import MemoryConfig
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.testbed import MemoryTestbed, start_backend
-from memory_worlds import BLOCK, CTX, World, refused, tell
+from memory_worlds import BLOCK, CTX, World, tell
+from worlds import refused
 
 
 def test_figures_are_exact_and_return_to_zero() -> None:
@@ -103,13 +104,13 @@ def test_a_backend_that_is_down_is_unavailable_and_changes_nothing() -> None:
             await refused(Unavailable, w.life_cycle.get(CTX))
             request = requests.CreateVolume(key="v", size_bytes=BLOCK)
             probed = await w.driver.probe(CTX, "create_volume", request)
-            assert isinstance(probed, infos.Undetermined)
+            assert isinstance(probed, answers.Undetermined)
             health = await w.driver.health(CTX, requests.CheckHealth())
-            assert health.state is infos.HealthState.DOWN
+            assert health.state is answers.HealthState.DOWN
             assert w.config.space in health.dependency
             assert await w.things() == before
         health = await w.driver.health(CTX, requests.CheckHealth())
-        assert health.state is infos.HealthState.UP
+        assert health.state is answers.HealthState.UP
         assert await w.things() == before
 
     tell(story)
@@ -121,38 +122,38 @@ def test_probes_tell_what_became_of_a_call() -> None:
     async def story(w: World) -> None:
         create = requests.CreateVolume(key="v", size_bytes=5000)
         probe = w.driver.probe
-        assert await probe(CTX, "create_volume", create) == infos.Absent()
+        assert await probe(CTX, "create_volume", create) == answers.Absent()
         made = await w.driver.create_volume(CTX, create)
-        assert await probe(CTX, "create_volume", create) == infos.Done(answer=made)
+        assert await probe(CTX, "create_volume", create) == answers.Done(answer=made)
         other = requests.CreateVolume(key="v", size_bytes=1)
-        assert await probe(CTX, "create_volume", other) == infos.Absent()
+        assert await probe(CTX, "create_volume", other) == answers.Absent()
         grow = requests.ResizeVolume(key="v", size_bytes=9000)
-        assert await probe(CTX, "resize_volume", grow) == infos.Absent()
+        assert await probe(CTX, "resize_volume", grow) == answers.Absent()
         grown = await w.driver.resize_volume(CTX, grow)
-        assert await probe(CTX, "resize_volume", grow) == infos.Done(answer=grown)
+        assert await probe(CTX, "resize_volume", grow) == answers.Done(answer=grown)
         snap = requests.CreateSnapshot(key="s", volume="v")
-        assert await probe(CTX, "create_snapshot", snap) == infos.Absent()
+        assert await probe(CTX, "create_snapshot", snap) == answers.Absent()
         taken = await w.driver.create_snapshot(CTX, snap)
-        assert await probe(CTX, "create_snapshot", snap) == infos.Done(answer=taken)
+        assert await probe(CTX, "create_snapshot", snap) == answers.Done(answer=taken)
         back = requests.RevertVolume(key="v", snapshot="s")
-        assert isinstance(await probe(CTX, "revert_volume", back), infos.Done)
+        assert isinstance(await probe(CTX, "revert_volume", back), answers.Done)
         granting = requests.Grant(volume="v", host="host-a")
-        assert await probe(CTX, "grant", granting) == infos.Absent()
+        assert await probe(CTX, "grant", granting) == answers.Absent()
         granted = await w.driver.grant(CTX, granting)
-        assert await probe(CTX, "grant", granting) == infos.Done(answer=granted)
+        assert await probe(CTX, "grant", granting) == answers.Done(answer=granted)
         await w.write("v", 0, b"x")
-        assert await probe(CTX, "revert_volume", back) == infos.Absent()
+        assert await probe(CTX, "revert_volume", back) == answers.Absent()
         taking = requests.Revoke(volume="v", host="host-a")
-        assert await probe(CTX, "revoke", taking) == infos.Absent()
+        assert await probe(CTX, "revoke", taking) == answers.Absent()
         gone = await w.driver.revoke(CTX, taking)
-        assert await probe(CTX, "revoke", taking) == infos.Done(answer=gone)
+        assert await probe(CTX, "revoke", taking) == answers.Done(answer=gone)
         for verb, request in (
             ("delete_snapshot", requests.DeleteSnapshot(key="s")),
             ("delete_volume", requests.DeleteVolume(key="v")),
         ):
-            assert await probe(CTX, verb, request) == infos.Absent()
+            assert await probe(CTX, verb, request) == answers.Absent()
             gone = await getattr(w.driver, verb)(CTX, request)
-            assert await probe(CTX, verb, request) == infos.Done(answer=gone)
+            assert await probe(CTX, verb, request) == answers.Done(answer=gone)
 
     tell(story)
 
@@ -168,7 +169,7 @@ def test_enumerate_and_inspector_find_the_same() -> None:
         owned = [thing async for thing in stream]
         found = {(thing.kind, thing.id) for thing in await w.things()}
         assert {(thing.kind, thing.id) for thing in owned} == found
-        made = {thing.operation for thing in owned if thing.kind is not infos.OwnedKind.STORE}
+        made = {thing.operation for thing in owned if thing.kind is not answers.OwnedKind.STORE}
         assert made == {"op-1"}
 
     tell(story)

@@ -2,13 +2,14 @@ import asyncio
 
 import pytest
 
+from holdfast.contract.mutant import Mutant
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import TestbedKind
 from holdfast.data import BLOCK_BYTES
-from holdfast.mutant import Mutant
-from holdfast.opening import open_image, open_primary
-from holdfast.plugins import load_provider, mutants
-from holdfast.requests import CallContext, Role
-from holdfast.testbed import TestbedKind
+from holdfast.stores.open_store import open_image, open_primary
+from holdfast.stores.plugins import load_provider, mutants
 from holdfast_drivers.memory import MemoryProvider
+from holdfast_drivers.memory.blind_mutants import BLIND_MUTANTS
 from holdfast_drivers.memory.mutants import MUTANTS
 
 CTX = CallContext(operation="op-1", deadline=1e9)
@@ -46,7 +47,7 @@ def test_every_property_has_a_mutant() -> None:
 
 def test_names_are_unique_and_all_are_installed() -> None:
     """Every mutant has a name of its own, under which it is found like a driver."""
-    names = [mutant.name for mutant in MUTANTS]
+    names = [mutant.name for mutant in (*MUTANTS, *BLIND_MUTANTS)]
 
     assert list(mutants()) == names
     assert isinstance(load_provider(f"mutant:{names[0]}"), MemoryProvider)
@@ -57,9 +58,19 @@ def test_every_mutant_says_what_is_wrong_with_it() -> None:
     for mutant in MUTANTS:
         assert mutant.statement.endswith("."), mutant.name
         assert mutant.property.startswith(f"{mutant.category}-")
+        assert not mutant.blind
+        assert not mutant.loses_data
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_blind_mutant_names_no_property() -> None:
+    """Its author knew of none; what it does is a sentence as well."""
+    for mutant in BLIND_MUTANTS:
+        assert mutant.blind
+        assert (mutant.property, mutant.category) == ("", "")
+        assert mutant.statement.endswith("."), mutant.name
+
+
+@pytest.mark.parametrize("mutant", [*MUTANTS, *BLIND_MUTANTS], ids=lambda mutant: mutant.name)
 def test_every_mutant_opens(mutant: Mutant) -> None:
     """A mutant starts its testbed and opens both roles like the driver it was made from."""
     provider = mutant.provider()

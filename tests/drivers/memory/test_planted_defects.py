@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import AccessMode, ObjectKind
-from holdfast.plugins import load_provider
-from holdfast.requests import Request
+from holdfast.contract import requests
+from holdfast.contract.capabilities import AccessMode, ObjectKind
+from holdfast.contract.requests import Request
+from holdfast.stores.plugins import load_provider
 from holdfast_drivers.memory import MemoryProvider
 from memory_play import BLOCK, Play, played
 

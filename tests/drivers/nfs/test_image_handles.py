@@ -6,15 +6,15 @@ from typing import cast
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
+from holdfast.contract import requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt
+from holdfast.contract.handles import FileHandle
 from holdfast.data.file_io import open_file_io
-from holdfast.errors import Corrupt
-from holdfast.handles import FileHandle
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.libnfs import Client
 from holdfast_drivers.nfs.objects import ObjectRow, Objects
-from holdfast_drivers.nfs.shelves import Shelves
+from holdfast_drivers.nfs.store_folder import Shelves
 
 ROW = ObjectRow(
     key="key",

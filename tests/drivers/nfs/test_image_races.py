@@ -9,19 +9,20 @@ from pathlib import PurePosixPath
 import pytest
 
 from engines import require_engine
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, DriverError, NotFound, Precondition
-from holdfast.infos import OwnedKind
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, DriverError, NotFound, Precondition
+from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.nfs import NfsImageProvider
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.image_testbed import nfs_image_testbed
 from holdfast_drivers.nfs.libnfs import Client, Status
 from holdfast_drivers.nfs.objects import Objects
-from holdfast_drivers.nfs.shelves import Shelves
-from holdfast_drivers.nfs.uploads import Uploads, part_of
+from holdfast_drivers.nfs.store_folder import Shelves
+from holdfast_drivers.nfs.uploads import Uploads
+from holdfast_drivers.upload_facts import part_of
 
 pytestmark = pytest.mark.slow
 SHA256 = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
@@ -80,23 +81,23 @@ class World:
         self._made += 1
         return f"{prefix}-{self._made:016x}"
 
-    def start(self, client: Client, fence: int = 0) -> infos.UploadInfo:
+    def start(self, client: Client, fence: int = 0) -> answers.UploadInfo:
         """Open the upload."""
         return self.uploads.start(client, START, "op", self.fresh("up"), fence)
 
-    def send(self, client: Client, fence: int = 0) -> infos.PartInfo:
+    def send(self, client: Client, fence: int = 0) -> answers.PartInfo:
         """Send its part."""
         return self.uploads.send(client, PART, self.fresh("part"), fence)
 
-    def complete(self, client: Client, fence: int = 0) -> infos.ObjectInfo:
+    def complete(self, client: Client, fence: int = 0) -> answers.ObjectInfo:
         """Make the object."""
         return self.uploads.complete(client, COMPLETE, "op", self.fresh("new"), fence)
 
-    def abort(self, client: Client, fence: int = 0) -> infos.Gone:
+    def abort(self, client: Client, fence: int = 0) -> answers.Gone:
         """Drop the upload."""
         return self.uploads.abort(client, ABORT, fence)
 
-    def delete(self, client: Client, fence: int = 0) -> infos.Gone:
+    def delete(self, client: Client, fence: int = 0) -> answers.Gone:
         """Delete the object."""
         return self.uploads.objects.delete(client, DELETE, fence)
 
@@ -105,7 +106,7 @@ Told = Callable[[World], None]
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[tuple[World, Callable[[], AsyncIterator[infos.OwnedThing]]]]:
+async def world() -> AsyncIterator[tuple[World, Callable[[], AsyncIterator[answers.OwnedThing]]]]:
     """A store of its own on a server of its own."""
     async with nfs_image_testbed(runtime().new_id("test")) as testbed:
         config = testbed.config(Role.IMAGE, "races")

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from folder_export import FolderClient, undisturbed
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, InUse, Precondition
-from holdfast.infos import Absent, Done
-from holdfast.requests import CallContext, Role, verb_of
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Done
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, InUse, Precondition
+from holdfast.contract.requests import CallContext, Role, verb_of
 from holdfast_drivers.nfs import NfsImageProvider, fences, session
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.fences import Fences
-from holdfast_drivers.nfs.uploads import part_of
+from holdfast_drivers.upload_facts import part_of
 
 CONFIG = NfsImageConfig(server="127.0.0.1", export="/export", namespace="images")
 LATE, LATER = 5, 9

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engines import require_engine
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Busy, Corrupt, Unavailable
-from holdfast.infos import OwnedKind
-from holdfast.ports import ImageDriver
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Busy, Corrupt, Unavailable
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.nfs import NfsImageProvider
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.image_testbed import NfsImageTestbed, nfs_image_testbed
@@ -44,7 +44,7 @@ async def store() -> AsyncIterator[tuple[NfsImageTestbed, NfsImageConfig]]:
         yield testbed, config
 
 
-def completion(upload: str, data: bytes, part: infos.PartInfo) -> requests.CompleteUpload:
+def completion(upload: str, data: bytes, part: answers.PartInfo) -> requests.CompleteUpload:
     """The request that makes an object of one part."""
     return requests.CompleteUpload(
         upload=upload,
@@ -54,7 +54,7 @@ def completion(upload: str, data: bytes, part: infos.PartInfo) -> requests.Compl
     )
 
 
-async def sent(driver: ImageDriver, upload: str, key: str, data: bytes) -> infos.PartInfo:
+async def sent(driver: ImageDriver, upload: str, key: str, data: bytes) -> answers.PartInfo:
     """An open upload with one part."""
     await driver.start_upload(
         context(), requests.StartUpload(upload=upload, key=key, kind=ObjectKind.TEMPLATE)
@@ -64,7 +64,7 @@ async def sent(driver: ImageDriver, upload: str, key: str, data: bytes) -> infos
     )
 
 
-async def put(driver: ImageDriver, upload: str, key: str, data: bytes) -> infos.ObjectInfo:
+async def put(driver: ImageDriver, upload: str, key: str, data: bytes) -> answers.ObjectInfo:
     """An object."""
     part = await sent(driver, upload, key, data)
     return await driver.complete_upload(context(), completion(upload, data, part))

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engines import require_engine
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt, DriverError, Exhausted
-from holdfast.infos import HealthState, OwnedKind, StoreState
-from holdfast.ports import ImageDriver
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import HealthState, OwnedKind, StoreState
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt, DriverError, Exhausted
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.nfs import NfsImageProvider
 from holdfast_drivers.nfs.config import NfsImageConfig
 from holdfast_drivers.nfs.image_testbed import NfsImageTestbed, nfs_image_testbed
@@ -89,7 +89,7 @@ async def in_store(testbed: NfsImageTestbed, command: str) -> str:
     return done.stdout.decode()
 
 
-async def unreadable(testbed: NfsImageTestbed, driver: ImageDriver) -> list[infos.OwnedThing]:
+async def unreadable(testbed: NfsImageTestbed, driver: ImageDriver) -> list[answers.OwnedThing]:
     """What is set apart, told alike by driver and inspector."""
     stream = driver.enumerate(context(), requests.EnumerateOwned())
     found = [thing async for thing in stream if thing.kind is OwnedKind.UNREADABLE]

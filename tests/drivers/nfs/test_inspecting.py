@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.infos import OwnedKind
-from holdfast_drivers.iscsi import inside as iscsi_inside
-from holdfast_drivers.nfs import inside
+from holdfast_drivers.inspection.readers.kept_facts import is_settled
+from holdfast_drivers.inspection.readers.store_folders import each
+from holdfast_drivers.iscsi import inspection as iscsi_inside
+from holdfast_drivers.nfs import inspection
 from holdfast_drivers.nfs.inspector import program
 from local_stores import Store, create, with_store
 from strangers import BAD, DISKS, surroundings
@@ -35,26 +36,31 @@ def test_an_unreadable_volume_is_one_entry_of_the_inventory(tmp_path: Path, kind
     """Both inspectors name it with a reason, read nothing through it, and show all others."""
     folder = made(tmp_path, lambda primary: DISKS[kind](primary / "volumes" / BAD))
     os.utime(folder / "volumes" / BAD, follow_symlinks=False)
-    while not inside.settled(folder / "volumes" / BAD):
+    while not is_settled(folder / "volumes" / BAD):
         pass
-    told = list(inside.disks(folder / "volumes", "volume"))
-    seen = list(iscsi_inside.disks(folder / "volumes", OwnedKind.VOLUME))
-    assert sorted((thing["kind"], thing["key"]) for thing in told) == [
-        ("unreadable", f"volumes/{BAD}"),
-        ("volume", "good"),
-    ]
-    assert sorted((thing.kind.value, thing.key) for thing in seen) == [
-        ("unreadable", f"volumes/{BAD}"),
-        ("volume", "good"),
-    ]
-    assert all(thing.get("detail") for thing in told if thing["kind"] == "unreadable")
+    for disks in (inspection.disks, iscsi_inside.disks):
+        seen = list(each(folder / "volumes", disks("volume")))
+        assert sorted((thing.kind, thing.key) for thing in seen) == [
+            ("unreadable", f"volumes/{BAD}"),
+            ("volume", "good"),
+        ]
+        assert all(thing.detail for thing in seen if thing.kind == "unreadable")
+
+
+def test_what_changes_while_it_is_read_is_looked_at_again(tmp_path: Path) -> None:
+    """A volume that is half there just now is no entry: whoever asked is to ask again."""
+    folder = made(tmp_path, lambda primary: (primary / "volumes" / BAD).mkdir())
+    (folder / "volumes" / BAD).touch()
+    with pytest.raises(inspection.ChangedWhileReadError):
+        list(each(folder / "volumes", inspection.disks("volume")))
 
 
 def test_the_program_for_a_storage_host_needs_no_package_of_ours(tmp_path: Path) -> None:
-    """Both of its files are sent as one text, and it answers."""
+    """All that it imports of ours is sent with it as one text, and it answers."""
+    alone = "import sys\nsys.modules['holdfast'] = sys.modules['holdfast_drivers'] = None\n"
     question = json.dumps({"do": "look", "sandbox": str(tmp_path / "no"), "folder": "", "role": ""})
     done = subprocess.run(
-        (sys.executable, "-I", "-c", program()),
+        (sys.executable, "-I", "-c", f"{alone}{program()}"),
         input=question.encode() + b"\n",
         capture_output=True,
         check=True,

@@ -10,18 +10,18 @@ import msgspec
 import pytest
 
 from engines import require_simulated_hosts
-from holdfast import requests
-from holdfast.data.images import ImageFormat
-from holdfast.data.opening import open_block_io
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import Corrupt, Invalid
-from holdfast.handles import BlockNodeHandle
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Inventory
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.errors import Corrupt, Invalid
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import CallContext, Role
+from holdfast.contract.testbed import Inventory
+from holdfast.data.disk_images import ImageFormat
+from holdfast.data.open_handle import open_block_io
+from holdfast.storage_daemon import DataPlane, use_data_plane
 from holdfast_drivers.nfs import NfsProvider
-from holdfast_drivers.nfs.host import entry
+from holdfast_drivers.nfs.agent_entry import entry
 from holdfast_drivers.nfs.primary_config import NfsConfig, host_config
 from holdfast_drivers.nfs.testbed import NfsTestbed, nfs_testbed
 

@@ -6,8 +6,8 @@ import pytest
 
 import hosted_trouble
 from engines import require_simulated_hosts
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.testbed import Fault
 from holdfast_drivers.nfs import NfsProvider
 from holdfast_drivers.nfs.testbed import nfs_testbed
 

@@ -8,19 +8,19 @@ import msgspec
 import pytest
 
 from engines import require_simulated_hosts
-from holdfast import requests
-from holdfast.capabilities import AccessMode
-from holdfast.data.opening import open_block_io
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import Denied, DriverError, Invalid
-from holdfast.handles import BlockNodeHandle
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
-from holdfast.testbed import Fault
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import Denied, DriverError, Invalid
+from holdfast.contract.handles import BlockNodeHandle
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Fault
+from holdfast.data.open_handle import open_block_io
 from holdfast_drivers.nfs import NfsProvider
 from holdfast_drivers.nfs.primary_config import NfsConfig
 from holdfast_drivers.nfs.testbed import NfsTestbed, nfs_testbed
+from hosted_volumes import context, used_by_hosts
 
 pytestmark = pytest.mark.slow
 SIZE_BYTES = 1 << 20
@@ -31,24 +31,13 @@ def _hosts() -> None:
     require_simulated_hosts()
 
 
-def context(seconds: float = 60.0) -> CallContext:
-    """A call with some time."""
-    return CallContext(operation="operation", deadline=runtime().now() + seconds)
-
-
 @asynccontextmanager
 async def store() -> AsyncIterator[tuple[NfsTestbed, NfsConfig, PrimaryDriver]]:
     """A store with hosts attached, on a storage host of its own, and the hosts' data plane."""
     async with nfs_testbed(runtime().new_id("test")) as testbed:
         config = testbed.config(Role.PRIMARY, "Volumes of Tests")
-        provider = NfsProvider()
-        async with provider.life_cycle(config, Role.PRIMARY) as life_cycle:
-            await life_cycle.initialize(context(), requests.InitializeStore(name="volumes"))
-            for host in testbed.hosts:
-                await life_cycle.attach(context(), requests.AttachHost(host=host))
-        async with provider.primary(config) as driver, DataPlane(testbed.place_of) as plane:
-            with use_data_plane(plane):
-                yield testbed, config, driver
+        async with used_by_hosts(NfsProvider(), testbed, config) as (driver, _):
+            yield testbed, config, driver
 
 
 async def granted(

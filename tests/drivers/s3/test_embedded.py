@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast_drivers.s3.embedded import embedded_testbed
+from holdfast_drivers.s3.embedded_testbed import embedded_testbed
 
 pytestmark = pytest.mark.slow
 
 KILLED = """
 import asyncio, contextlib, os, signal, sys
-from holdfast_drivers.s3.embedded import embedded_testbed
+from holdfast_drivers.s3.embedded_testbed import embedded_testbed
 from holdfast_drivers.s3.testbed import data_folder
 
 async def story():

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from fault_world import World
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable
-from holdfast.live import LiveStore
-from holdfast.plugins import load_provider
-from holdfast.requests import Role
-from holdfast.testbed import TestbedKind
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable
+from holdfast.contract.live_store import LiveStore
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import TestbedKind
+from holdfast.stores.plugins import load_provider
 from holdfast_drivers.s3.config import S3Config
-from holdfast_drivers.s3.embedded import EmbeddedTestbed, embedded_testbed
+from holdfast_drivers.s3.embedded_testbed import EmbeddedTestbed, embedded_testbed
 
 pytestmark = pytest.mark.slow
 

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from holdfast.errors import Unknown
-from holdfast.requests import CallContext
+from holdfast.contract.errors import Unknown
+from holdfast.contract.requests import CallContext
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
-from holdfast_drivers.server_call import Call
 
 _ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 

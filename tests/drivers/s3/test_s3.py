@@ -8,16 +8,16 @@ import httpx
 import msgspec
 import pytest
 
-from holdfast import requests
-from holdfast.errors import Corrupt, NotFound, Unauthenticated, Unavailable
-from holdfast.handles import HttpHandle
-from holdfast.ports import ImageDriver
-from holdfast.requests import Role
+from holdfast.contract import requests
+from holdfast.contract.errors import Corrupt, NotFound, Unauthenticated, Unavailable
+from holdfast.contract.handles import HttpHandle
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import Role
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.rows import object_name
 from holdfast_drivers.s3.values import Description
-from holdfast_drivers.server_call import Call
 from running_testbeds import Backend, Running, running
 from s3_stores import KINDS, context, get, in_store, put
 

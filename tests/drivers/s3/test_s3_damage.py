@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast import requests
-from holdfast.errors import Corrupt
-from holdfast.infos import OwnedKind
-from holdfast.ports import ImageDriver
-from holdfast.requests import Role
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import Corrupt
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import Role
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.connecting import open_bucket
 from holdfast_drivers.s3.rows import object_name, upload_name
-from holdfast_drivers.server_call import Call
 from running_testbeds import Backend, Running, running
 from s3_stores import context, get, in_store, put
 

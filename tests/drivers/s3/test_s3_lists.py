@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from holdfast import requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import InUse, Invalid, Unknown
-from holdfast.infos import OwnedKind
-from holdfast.ports import ImageDriver
-from holdfast.requests import PartReference, Role
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import InUse, Invalid, Unknown
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import PartReference, Role
 from holdfast_drivers.s3.config import S3Config
-from holdfast_drivers.s3.image import S3ImageDriver
+from holdfast_drivers.s3.image_driver import S3ImageDriver
 from holdfast_drivers.s3.rows import OBJECTS, PARTS, SETTLED, STORE, UPLOADS
 from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
 from races import Actors
@@ -49,7 +49,7 @@ def unlisted(bed: Running, *names: str, lists: tuple[bytes, ...] = LISTS) -> Ite
         return b" " * len(entry[0]) if hidden else entry[0]
 
     assert isinstance(bed.testbed, S3Testbed)
-    faults = bed.testbed._proxy.requests  # pyright: ignore[reportPrivateUsage] - as nobody should
+    faults = bed.testbed.proxy.requests
     told = faults.change_answer(meant, without)
     try:
         yield

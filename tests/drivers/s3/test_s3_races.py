@@ -6,25 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.infos import OwnedKind
-from holdfast.ports import ImageDriver
-from holdfast.requests import Role
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import Role
 from holdfast_drivers.s3.config import S3Config
-from holdfast_drivers.s3.image import S3ImageDriver
+from holdfast_drivers.s3.image_driver import S3ImageDriver
 from races import LONGEST, PAIRS, Actors, Race
 from running_testbeds import Backend, Running, running
-from s3_stores import breaking, context, in_store
+from s3_stores import KINDS, breaking, context, in_store
+from sweeps import FULL, Sweep
 
 pytestmark = pytest.mark.slow
-FULL = os.environ.get("HOLDFAST_RACES") == "full"
-"""Whether a call is stopped before each of its requests, also where the key is new; else before
-some of them.
-"""
+ROUNDS = 20 if FULL else 8
 MIB = 1 << 20
 LARGE = (bytes([1]) * 6 * MIB, bytes([2]) * 7 * MIB)
 
 
-@pytest.fixture(scope="module", params=("embedded", "container") if FULL else ("embedded",))
+@pytest.fixture(scope="module", params=KINDS)
 def bed(request: pytest.FixtureRequest) -> Iterator[Running]:
     with running(Backend(provider="s3", kind=request.param), f"s3-races-{os.getpid()}") as found:
         yield found
@@ -47,7 +45,8 @@ def test_an_object_is_whole_wherever_another_call_comes_between(
         client = breaking(driver)
         image = S3ImageDriver(client, config)
         race = Race(client, lambda: Actors(image, context), lambda: things(bed, "races"))
-        await race.play(first, second, old=replacing, full=FULL)
+        sweep = Sweep(LONGEST, PAIRS.index((first, second)), every=2)
+        await race.play(first, second, sweep, old=replacing)
 
     in_store(bed, "races", work)
 
@@ -58,7 +57,7 @@ def test_of_two_completions_at_once_one_becomes_the_object_and_nothing_stays_of_
 ) -> None:
     async def work(driver: ImageDriver, config: S3Config) -> None:
         del config
-        for _ in range(4 if one is LARGE else 20):
+        for _ in range(4 if one is LARGE else ROUNDS):
             actors = Actors(driver, context, one=one)
             await actors.prepare(old=False)
             works = (actors.complete_one, actors.complete_two)
@@ -78,7 +77,7 @@ def test_a_part_that_comes_while_its_upload_ends_is_not_left_behind(
 
     async def work(driver: ImageDriver, config: S3Config) -> None:
         client = breaking(driver)
-        for at in range(LONGEST):
+        for at in (sweep := Sweep(LONGEST)):
             actors = Actors(S3ImageDriver(client, config), context)
             await actors.prepare(old=False)
 
@@ -91,7 +90,6 @@ def test_a_part_that_comes_while_its_upload_ends_is_not_left_behind(
             await actors.settle()
             await actors.clear()
             assert await things(bed, "late") == [], (at, came.answers)
-            if not came.answers:
-                return
+            sweep.at_place(came.answers)
 
     in_store(bed, "late", work)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from holdfast.errors import InUse
-from holdfast.requests import CallContext
+from holdfast.contract.errors import InUse
+from holdfast.contract.requests import CallContext
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.lifecycle import _take_down  # pyright: ignore[reportPrivateUsage]
 from holdfast_drivers.s3.rows import (
@@ -20,7 +21,6 @@ from holdfast_drivers.s3.rows import (
     upload_name,
 )
 from holdfast_drivers.s3.values import Content, Entry, Head, Version
-from holdfast_drivers.server_call import Call
 
 MANY = 1000
 

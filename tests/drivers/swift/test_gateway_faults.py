@@ -9,13 +9,13 @@ import pytest
 
 from fault_world import context
 from gateway_world import Container, Gateway, Running
-from holdfast.errors import Busy
-from holdfast_drivers.server_call import Call
+from holdfast.contract.errors import Busy
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.servers.fault_requests import Match, http_answer, requests
 from holdfast_drivers.swift.connection import open_connection
 from holdfast_drivers.swift.containers import Container as Stored
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Object
-from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Hands, Store
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import Object
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.store import Hands, Store
 
 pytestmark = pytest.mark.slow
 RECORD = requests("PUT", "/o/")

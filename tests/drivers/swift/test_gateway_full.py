@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway_world import Running
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
+from holdfast_drivers.servers.bounded_disk import FOLDER
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket, S3Error
 
 pytestmark = pytest.mark.slow
 # SeaweedFS spreads objects over seven volumes, and about 240 of them fill a page of an index.
@@ -55,3 +56,21 @@ def test_a_server_that_ran_full_serves_all_that_it_acknowledged(running: Running
 
     assert len(taken) < DURING  # the disk was full
     assert lost == []
+
+
+def test_a_volume_that_was_begun_on_a_full_disk_keeps_nobody_from_the_others(
+    running: Running,
+) -> None:
+    """SeaweedFS makes the file of a new volume first, and finds no space for its first bytes."""
+    storage, bucket = running.gateway.storage, running.gateway.bucket
+    names = [f"begun/{number}" for number in range(20)]
+
+    async def story() -> list[str]:
+        assert await asyncio.to_thread(stored, bucket, names) == names
+        await storage.disk.fill()
+        begun = f": > {FOLDER}/9001.dat; : > {FOLDER}/9001.idx; : > {FOLDER}/box_9002.dat"
+        await storage.disk.run(("sh", "-c", begun))
+        await storage.free()
+        return await asyncio.to_thread(unreadable, bucket, names)
+
+    assert running.run(story()) == []

@@ -1,12 +1,13 @@
 """The pages of a bucket's list, as the gateway reads them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket, S3Error
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import Credentials
 
 
 class Pages(Bucket):
@@ -17,18 +18,10 @@ class Pages(Bucket):
         self.pages = pages
         self.stuck = False
 
-    def ask(
-        self,
-        method: str,
-        key: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Iterable[bytes] = b"",
-        again: bool = False,
-    ) -> tuple[Mapping[str, str], bytes]:
-        del method, key, headers, body, again
-        at = 0 if self.stuck else int((query or {}).get("continuation-token", "0"))
+    def ask(self, method: str, key: str, **details: Any) -> tuple[Mapping[str, str], bytes]:
+        del method, key
+        query: Mapping[str, str] = details.get("query") or {}
+        at = 0 if self.stuck else int(query.get("continuation-token", "0"))
         more = at + 1 < len(self.pages)
         entries = "".join(
             f"<Contents><Key>{quote(name)}</Key><Size>1</Size><ETag>t</ETag>"

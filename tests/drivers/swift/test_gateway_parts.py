@@ -7,23 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
-from holdfast_drivers.swift.gateway.container.swift_on_s3.listing import Query, select
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import (
+from holdfast_drivers.swift.gateway.pipeline import S3Place, Sweeping, proxy_configuration
+from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3 import keys
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.listing import Query, select
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import (
     Container,
     Listing,
     Object,
     packed,
     unpacked,
 )
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import (
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import (
     Credentials,
     quoted_query,
     signed_headers,
 )
-from holdfast_drivers.swift.gateway.pipeline import S3Place, Sweeping, User, proxy_configuration
-from holdfast_drivers.swift.gateway.server import GATEWAY_IMAGE
-from holdfast_drivers.swift.images import SWIFT_IMAGE
+from holdfast_drivers.swift.server_recipe import SWIFT_IMAGE
+from holdfast_drivers.swift.users import User
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 

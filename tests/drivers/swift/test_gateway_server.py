@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from engines import require_engine
-from holdfast_drivers.swift.gateway.pipeline import PORT, User
 from holdfast_drivers.swift.gateway.server import gateway_server
 from holdfast_drivers.swift.gateway.storage import s3_storage
+from holdfast_drivers.swift.server_recipe import PORT
+from holdfast_drivers.swift.users import User
 
 pytestmark = pytest.mark.slow
 KIND = "text/\u8508-\u03a9"

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
-from holdfast_drivers.swift.gateway.container.swift_on_s3.listing import Query
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import (
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3 import keys
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.listing import Query
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import (
     Container,
     Listing,
     Object,
     packed,
 )
-from holdfast_drivers.swift.gateway.container.swift_on_s3.removal import Written, settle
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import S3Error
-from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Store
-from holdfast_drivers.swift.gateway.container.swift_on_s3.sweeper import Sweeper
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.removal import Written, settle
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import S3Error
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.store import Store
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.sweeper import Sweeper
 from memory_bucket import MemoryBucket, failing, memory_store
 
 NOW = 1000.0

@@ -12,13 +12,13 @@ import pytest
 from engines import require_engine
 from gateway_world import Gateway, Running
 from holdfast_drivers.servers.fault_requests import http_answer, requests
-from holdfast_drivers.servers.servers import until_ready
-from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
-from holdfast_drivers.swift.gateway.container.swift_on_s3 import store as store_module
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Container as Record
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import packed, unpacked
+from holdfast_drivers.servers.running_servers import until_ready
 from holdfast_drivers.swift.gateway.pipeline import Sweeping
 from holdfast_drivers.swift.gateway.server import answers
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3 import keys
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3 import store as store_module
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import Container as Record
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import packed, unpacked
 
 OFTEN = Sweeping(interval_s=0.2, age_s=1.0)
 SWEEP_S = 300.0

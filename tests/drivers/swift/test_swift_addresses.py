@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import NotFound, Precondition
-from holdfast.requests import Role
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.errors import NotFound, Precondition
+from holdfast.contract.requests import Role
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import open_connection
-from holdfast_drivers.swift.image import SwiftImageDriver
+from holdfast_drivers.swift.image_driver import SwiftImageDriver
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.store import URL_KEY
 from running_testbeds import Backend, Running, running

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import Conflict, NotFound, Precondition
-from holdfast.infos import Absent, Done, ObjectInfo, OwnedKind, Partial
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, Done, ObjectInfo, OwnedKind, Partial
+from holdfast.contract.errors import Conflict, NotFound, Precondition
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from running_testbeds import Backend, Running, running
-from swift_stores import Store, broken_off, context, on_a_store
+from sweeps import Sweep
+from swift_stores import Store, broken_off, context, on_a_store, share_of
 
 pytestmark = pytest.mark.slow
 REQUESTS_MAX = 30
@@ -109,7 +110,7 @@ def test_a_copy_that_breaks_off_anywhere(
     async def story(store: Store) -> None:
         await store.put("up", *parts, key="source")
         request = requests.CopyObject(key="source", target="target")
-        for at in range(REQUESTS_MAX):
+        for at in (sweep := Sweep(REQUESTS_MAX, share_of(swift), every=2)):
             died = await broken_off(store, at, lambda: store.image.copy(context(), request))
             things = [thing.kind for thing in await store.things()]
             probed = await store.image.probe(context(), "copy", request)
@@ -124,8 +125,6 @@ def test_a_copy_that_breaks_off_anywhere(
             assert await store.image.probe(context(), "copy", request) == Absent()
             assert [thing.key for thing in await store.things()] == ["source"]
             assert await store.owned() == [(OwnedKind.OBJECT, "source")]
-            if not died:
-                return
-        raise AssertionError("it makes too many requests")
+            sweep.at_place(died)
 
     on_a_store(swift, story)

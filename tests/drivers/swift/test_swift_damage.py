@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import Corrupt
-from holdfast.infos import OwnedKind
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import Corrupt
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.rows import object_name
 from running_testbeds import Backend, Running, running
 from swift_stores import Store, context, on_a_store

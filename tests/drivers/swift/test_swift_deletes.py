@@ -1,15 +1,16 @@
 """How a genuine Swift removes many objects, and why nothing in a store expires by itself."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import Corrupt
-from holdfast.requests import Role
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.errors import Corrupt
+from holdfast.contract.requests import Role
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.config import SwiftConfig
 from holdfast_drivers.swift.connection import Answer, Connection, open_connection
 from holdfast_drivers.swift.containers import Container
@@ -40,29 +41,9 @@ class Watched(Connection):
     async def deletes_at_once(self, call: Call) -> int:
         return await super().deletes_at_once(call) if self._bulk else 1
 
-    async def ask(
-        self,
-        call: Call,
-        method: str,
-        path: str,
-        *,
-        accept: Collection[int],
-        query: Mapping[str, str | int] | None = None,
-        headers: Mapping[str, str] | None = None,
-        data: bytes = b"",
-        changes: bool | None = None,
-    ) -> Answer:
+    async def ask(self, call: Call, method: str, path: str, **details: Any) -> Answer:
         self.methods.append(method)
-        return await super().ask(
-            call,
-            method,
-            path,
-            accept=accept,
-            query=query,
-            headers=headers,
-            data=data,
-            changes=changes,
-        )
+        return await super().ask(call, method, path, **details)
 
 
 @pytest.mark.parametrize("bulk", [True, False])

@@ -10,14 +10,15 @@ from urllib.parse import quote
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import InUse
-from holdfast.infos import OwnedKind
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import InUse
+from holdfast_drivers.object_server_call import Call
+from holdfast_drivers.swift.account_testbed import ACCOUNT
 from holdfast_drivers.swift.inspector import HASH_PREFIX, HASH_SUFFIX
 from holdfast_drivers.swift.lifecycle import SwiftLifeCycle
 from holdfast_drivers.swift.rows import row_name
-from holdfast_drivers.swift.testbed import ACCOUNT, SwiftTestbed
+from holdfast_drivers.swift.testbed import SwiftTestbed
 from races import KEY
 from running_testbeds import Backend, Running, running
 from swift_stores import Store, completion, context, on_a_store
@@ -47,7 +48,7 @@ async def tell_the_list(swift: Running, store: Store, method: str, path: str) ->
     assert container == store.connection.config.namespace
     digest = hashlib.md5(HASH_PREFIX + f"/{ACCOUNT}/{container}".encode() + HASH_SUFFIX).digest()
     part = struct.unpack(">I", digest[:4])[0] >> 28
-    server = swift.testbed._server  # pyright: ignore[reportPrivateUsage] - past the driver's way
+    server = swift.testbed.server
     headers = [f"X-Timestamp: {time.time():.5f}", "X-Size: 9", "X-Content-Type: a/b", "X-Etag: 0"]
     asked = f"/d1/{part}/{ACCOUNT}/{container}/{quote(name, safe='')}"
     await server.exec(["python3", "-c", _ASK, method, asked, *headers])

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from engines import require_engine
-from holdfast import requests
-from holdfast.errors import Busy, Invalid, Unavailable
-from holdfast.infos import Absent, OwnedKind
-from holdfast_drivers.server_call import Call
+from holdfast.contract import requests
+from holdfast.contract.answers import Absent, OwnedKind
+from holdfast.contract.errors import Busy, Invalid, Unavailable
+from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.swift.gateway.testbed import GatewayTestbed
 from races import KEY
 from running_testbeds import Backend, Running, running

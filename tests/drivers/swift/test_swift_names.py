@@ -6,7 +6,7 @@ import json
 import msgspec
 import pytest
 
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Busy,
     Corrupt,
     Denied,
@@ -20,10 +20,10 @@ from holdfast.errors import (
     Unknown,
 )
 from holdfast_drivers.listing import name_in_token, page_token
+from holdfast_drivers.swift.account_testbed import container_name
 from holdfast_drivers.swift.config import SwiftConfig, capabilities_of, check_config
 from holdfast_drivers.swift.errors import refusal
 from holdfast_drivers.swift.names import AFTER_FOLD, FOLD, key_of, name_of
-from holdfast_drivers.swift.testbed import container_name
 
 GOOD = SwiftConfig(
     auth_url="http://127.0.0.1:8080/auth/v1.0", user="test:tester", key="k", namespace="images"

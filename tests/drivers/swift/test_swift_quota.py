@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from engines import require_engine
-from holdfast.errors import Exhausted
-from holdfast.infos import OwnedKind
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import Exhausted
 from holdfast_drivers.swift.testbed import SwiftTestbed
 from races import KEY
 from running_testbeds import Backend, Running, running

@@ -11,7 +11,7 @@ from holdfast.catalogue import codec
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.runtime import InlineRuntime, Runtime, use_runtime
+from holdfast.concurrency.runtime import InlineRuntime, Runtime, use_runtime
 
 Check = Callable[[Catalogue], Awaitable[None]]
 Run = Callable[[Check], None]
@@ -19,7 +19,8 @@ Run = Callable[[Check], None]
 
 @asynccontextmanager
 async def open_memory() -> AsyncIterator[Catalogue]:
-    yield MemoryCatalogue()
+    async with MemoryCatalogue().opened() as catalogue:
+        yield catalogue
 
 
 @pytest.fixture(params=["memory", "memory in production", "sqlite", "sqlite inline"])

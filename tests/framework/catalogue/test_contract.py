@@ -15,12 +15,12 @@ from holdfast.catalogue.port import (
     StateWithoutEvent,
     Transaction,
 )
-from holdfast.errors import UsageError
-from holdfast.model.machine import UndefinedTransition
+from holdfast.contract.errors import UsageError
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import LedgerEntry, Row, Store, Volume, Zone
 from holdfast.model.rows import Scope as RowScope
-from holdfast.model.states import Event, StoreState, VolumeState
-from holdfast.requests import Role, ScopeKind
+from holdfast.model.state_machine import UndefinedTransition
+from holdfast.model.state_tables import Event, StoreState, VolumeState
 
 Check = Callable[[Catalogue], Awaitable[None]]
 Run = Callable[[Check], None]

@@ -23,7 +23,7 @@ from holdfast.catalogue.port import (
 )
 from holdfast.cli.recover import run_recover
 from holdfast.cli.scrub import run_scrub
-from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.contract.errors import ConfigurationError, HoldfastError
 from holdfast.model.rows import Volume, Zone
 from upgrade_fixtures import CATALOGUE, names, unpack
 

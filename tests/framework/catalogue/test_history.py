@@ -14,17 +14,17 @@ import pytest
 
 from catalogue_files import harm_of, transacted, within
 from crashing.looking import command
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.archive import archive_of
 from holdfast.catalogue.observer import observe
 from holdfast.catalogue.port import Archived, Catalogue, Retention, Transaction
 from holdfast.cli.archive import run_archive
 from holdfast.cli.operations import run_operations
-from holdfast.errors import HoldfastError
-from holdfast.journal import unfinished
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import HoldfastError
 from holdfast.model.rows import Involved, LedgerEntry, Operation, Step, Volume
-from holdfast.model.states import Event
-from holdfast.runtime import runtime
+from holdfast.model.state_tables import Event
+from holdfast.operations.journal import unfinished
 
 Check = Callable[[Catalogue], Awaitable[None]]
 Run = Callable[[Check], None]

@@ -12,11 +12,11 @@ import pytest
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli.zone import open_zone
-from holdfast.errors import EnvironmentUnavailable, HoldfastError, UsageError
-from holdfast.lease import OWNER, LeaseDamaged, renew_lease, take_lease
+from holdfast.cli.open_zone import open_zone
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable, HoldfastError, UsageError
 from holdfast.model.rows import ROWS, Lease, Operation, Store, Zone
-from holdfast.runtime import runtime
+from holdfast.operations.lease import OWNER, LeaseDamaged, renew_lease, take_lease
 from holdfast.workflows import create_volume
 from upgrade_fixtures import CATALOGUE, names, unpack
 from zone_program import Program, adding
@@ -160,7 +160,8 @@ def test_only_what_is_damaged_is_discarded(program: Program) -> None:
                 tx.discard(Zone, row_id)
 
     async def story() -> None:
-        await MemoryCatalogue().transact(discard)
+        async with MemoryCatalogue().opened() as in_memory:
+            await in_memory.transact(discard)
         async with open_catalogue(program.catalogue) as catalogue:
             await catalogue.transact(discard)
 

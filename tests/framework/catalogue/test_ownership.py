@@ -21,13 +21,13 @@ from holdfast.catalogue.port import (
     CatalogueReplaced,
 )
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.contract.errors import ConfigurationError, HoldfastError
 from holdfast.model.rows import Volume, Zone
 
 TRY = """
 import asyncio, sys
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
 
 async def run():
     async with open_catalogue(sys.argv[1]):

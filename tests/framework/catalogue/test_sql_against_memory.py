@@ -19,7 +19,7 @@ from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Catalogue, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.model.rows import LedgerEntry, Row, Volume
-from holdfast.model.states import Event
+from holdfast.model.state_tables import Event
 
 IDS = st.sampled_from(["a", "b", "c"])
 TEXTS = st.sampled_from(["x", "y", "ä\x00"])
@@ -139,7 +139,9 @@ class Pair(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.loop = asyncio.new_event_loop()
-        self.memory = MemoryCatalogue()
+        self.memory_stack = contextlib.AsyncExitStack()
+        opened = MemoryCatalogue().opened()
+        self.memory: Catalogue = self.run(self.memory_stack.enter_async_context(opened))
         self.open_file()
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -165,6 +167,7 @@ class Pair(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.stack.aclose())
+        self.run(self.memory_stack.aclose())
         self.loop.close()
         self.folder.cleanup()
 

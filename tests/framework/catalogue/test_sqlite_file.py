@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import Engine, event
 
 from holdfast.catalogue.observer import observe
-from holdfast.catalogue.ownership import Ownership
+from holdfast.catalogue.owner_lock import Ownership
 from holdfast.catalogue.port import Catalogue, CatalogueHeld, Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
+from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable, HoldfastError
 from holdfast.model.rows import LedgerEntry, Zone
 
 WRITER = """

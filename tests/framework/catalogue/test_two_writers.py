@@ -15,7 +15,7 @@ from holdfast.catalogue.committer import BatchCommitter
 from holdfast.catalogue.port import StaleVersion, Transaction
 from holdfast.catalogue.schema import METADATA, TABLES
 from holdfast.catalogue.sql import SqlStorage
-from holdfast.errors import HoldfastError
+from holdfast.contract.errors import HoldfastError
 from holdfast.model.rows import LedgerEntry, Volume
 
 KEY = 7

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import ExitCode
+from holdfast.contract.errors import ExitCode
 
 COMMANDS: tuple[tuple[bytes, ...], ...] = (
     (b"zone", b"create", b"\xff", b"--catalogue", b"c"),

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.zone import open_zone
-from holdfast.errors import EnvironmentUnavailable, ExitCode
-from holdfast.journal import Verdict
+from holdfast.cli.open_zone import open_zone
+from holdfast.contract.errors import EnvironmentUnavailable, ExitCode
 from holdfast.model.rows import Store
-from holdfast.recovery import Recovered
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.recovery import Recovered
 from holdfast.workflows import create_volume
 from zone_program import Program, adding
 

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from typer.testing import Result
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli.zone import open_zone
-from holdfast.errors import ExitCode, HoldfastError
-from holdfast.lease import take_lease
+from holdfast.cli.open_zone import open_zone
+from holdfast.contract.errors import ExitCode, HoldfastError
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import Scope, Snapshot, Store, Volume
-from holdfast.model.states import Event
-from holdfast.requests import Role, ScopeKind
+from holdfast.model.state_tables import Event
+from holdfast.operations.lease import take_lease
 from holdfast.workflows import create_volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
 from secret_places import zone_rows

@@ -56,6 +56,18 @@ def test_a_driver_shows_its_capabilities_and_limits(driver: str) -> None:
     assert answer["capabilities"]["primary"]["volume"]["size_max_bytes"] > 0
 
 
+@pytest.mark.parametrize("driver", ["memory", "local"])
+def test_what_a_store_declares_is_a_table_of_its_ports(driver: str) -> None:
+    """Every port of either role has a line, whether it has values, is there, or is not."""
+    answer = holdfast("drivers", driver)
+
+    assert answer.returncode == 0, answer.stderr
+    ports = {line.split()[0] for line in answer.stdout.splitlines() if line}
+    assert {"volume", "access", "snapshot", "qos", "upload", "list", "url", "fences"} <= ports
+    assert "size_granularity_bytes=" in answer.stdout
+    assert {"declared"} <= {line.split()[-1] for line in answer.stdout.splitlines() if line}
+
+
 def test_an_unknown_driver_is_named_with_its_neighbours() -> None:
     """A misspelt driver exits with 5 and says which names come near."""
     answer = holdfast("drivers", "memry")

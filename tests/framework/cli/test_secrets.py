@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.settings import settings_of
-from holdfast.errors import ConfigurationError, UsageError
+from holdfast.contract.errors import ConfigurationError, UsageError
 
 CANARY = "canary-of-a-secret"  # no secret of anything
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.sqlite import open_catalogue
-from holdfast.cli import zone_names
-from holdfast.orchestrator import open_orchestrator
+from holdfast.cli import row_names
 from holdfast.workflows import create_volume
 from zone_program import Program, adding
 from zones import Faults, FaultyOpener, Killed, MortalCatalogue, Switch
@@ -125,7 +125,7 @@ async def cut_off(program: Program) -> None:
     async with open_catalogue(program.catalogue) as catalogue:
         mortal = MortalCatalogue(catalogue, switch)
         async with open_orchestrator(mortal, opener=FaultyOpener(faults, switch)) as orchestrator:
-            store = await catalogue.transact(lambda tx: zone_names.store(tx, "fast"))
+            store = await catalogue.transact(lambda tx: row_names.store(tx, "fast"))
             switch.kill_after(6)
             await orchestrator.run(create_volume(name="data", store=store, size_bytes=8192))
 

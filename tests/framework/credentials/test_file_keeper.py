@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.credentials.file import FileKeeper
-from holdfast.errors import ConfigurationError
+from holdfast.contract.errors import ConfigurationError
+from holdfast.credentials.secret_file import FileKeeper
 
 SECRET = "canary-of-a-secret"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.credentials.keeper import MemoryKeeper
 from holdfast.credentials.references import Reference, SecretMissing, reference_of, resolve
+from holdfast.credentials.secret_keeper import MemoryKeeper
 
 SECRET = "canary-of-a-secret"
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast import files
+from holdfast.assembly import open_orchestrator
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
-from holdfast.credentials.file import FileKeeper
-from holdfast.errors import ConfigurationError, HoldfastError
-from holdfast.files import MutationKind
-from holdfast.journal import Verdict
+from holdfast.contract.errors import ConfigurationError, HoldfastError
+from holdfast.credentials.secret_file import FileKeeper
+from holdfast.files import mutations
+from holdfast.files.mutations import MutationKind
 from holdfast.model.rows import Store
-from holdfast.model.states import StoreState
-from holdfast.orchestrator import open_orchestrator
-from holdfast.workflows import create_volume, delete_volume, remove_store
-from secret_places import place
+from holdfast.model.state_tables import StoreState
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.workflows import remove_store
+from secret_places import place, use
 from zones import HOST
 
 
@@ -60,10 +60,10 @@ def test_a_reference_to_what_is_kept_of_another_store_is_refused(tmp_path: Path)
 
 def test_a_catalogue_in_memory_forgets_no_secret_of_another() -> None:
     async def story() -> str | None:
-        async with open_orchestrator(MemoryCatalogue()) as first:
+        async with MemoryCatalogue().opened() as one, open_orchestrator(one) as first:
             name = "store-of-the-first/token"
             await first.catalogue.secrets.keep({name: "kept"})
-            async with open_orchestrator(MemoryCatalogue()):
+            async with MemoryCatalogue().opened() as other, open_orchestrator(other):
                 return await first.catalogue.secrets.find(name)
 
     assert asyncio.run(story()) == "kept"
@@ -74,16 +74,11 @@ def test_a_damaged_file_of_secrets_stops_no_store_that_needs_nothing_of_it(
 ) -> None:
     async def story() -> None:
         async with place(tmp_path) as here:
-            monkeypatch.setenv("HOLDFAST_TEST_TOKEN", here.config.token)
-            referring = msgspec.structs.replace(here.config, token="env:HOLDFAST_TEST_TOKEN")
-            async with here.process() as orchestrator:
-                store = (await orchestrator.run(here.adding(referring))).expect().subject
+            store = await here.added(here.referring(monkeypatch))
             secrets = tmp_path / "zone.sqlite.secrets"
             secrets.write_text('{"store-')
             async with here.process() as orchestrator:
-                made = create_volume(name="disk", store=store, size_bytes=1 << 20)
-                volume = (await orchestrator.run(made)).expect().subject
-                (await orchestrator.run(delete_volume(volume))).expect()
+                await use(orchestrator, store)
                 assert await orchestrator.recover() == ()
             assert secrets.read_text() == '{"store-'
 
@@ -94,17 +89,17 @@ def test_an_operation_is_told_as_it_ended_also_where_its_secrets_cannot_be_remov
     tmp_path: Path,
 ) -> None:
     class Full:
-        def before(self, mutation: files.Mutation) -> None:
+        def before(self, mutation: mutations.Mutation) -> None:
             if mutation.path.endswith(".secrets"):
                 raise OSError(28, "No space left on device", mutation.path)
 
-        def after(self, mutation: files.Mutation) -> None: ...
+        def after(self, mutation: mutations.Mutation) -> None: ...
 
     async def story() -> None:
         async with place(tmp_path) as here:
             async with here.process() as orchestrator:
                 store = (await orchestrator.run(here.adding())).expect().subject
-                with files.observe(Full()):
+                with mutations.observe(Full()):
                     outcome = await orchestrator.run(remove_store(store))
                 assert outcome.verdict is Verdict.SUCCEEDED
             async with here.process():
@@ -118,16 +113,16 @@ def test_a_change_that_is_cut_off_ends_before_the_next_begins(tmp_path: Path) ->
     written, go_on = threading.Event(), threading.Event()
 
     class Slow:
-        def before(self, mutation: files.Mutation) -> None:
+        def before(self, mutation: mutations.Mutation) -> None:
             if mutation.kind is MutationKind.RENAME and not written.is_set():
                 written.set()
                 go_on.wait()
 
-        def after(self, mutation: files.Mutation) -> None: ...
+        def after(self, mutation: mutations.Mutation) -> None: ...
 
     async def story() -> None:
         keeper = FileKeeper(tmp_path / "secrets")
-        with files.observe(Slow()):
+        with mutations.observe(Slow()):
             first = asyncio.create_task(keeper.keep({"store-1/key": "first"}))
             await asyncio.to_thread(written.wait)
             first.cancel()

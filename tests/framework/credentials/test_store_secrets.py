@@ -7,25 +7,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast.capabilities import AccessMode
 from holdfast.catalogue.port import Transaction
-from holdfast.credentials.stores import refuse_passwords
-from holdfast.engine import OperationFailed
-from holdfast.errors import ConfigurationError, ExitCode
-from holdfast.journal import Verdict
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import ConfigurationError, ExitCode
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import Scope, Store
-from holdfast.opening import parse_config
-from holdfast.plugins import load_provider
-from holdfast.requests import Role, ScopeKind
+from holdfast.operations.operation_outcome import OperationFailed, Verdict
+from holdfast.stores.open_store import parse_config
+from holdfast.stores.plugins import load_provider
+from holdfast.stores.store_secrets import refuse_passwords
 from holdfast.workflows import (
     add_store,
     attach_volume,
     create_volume,
-    delete_volume,
     detach_volume,
     remove_store,
 )
-from secret_places import place
+from secret_places import TOKEN_VARIABLE, place, use
 from zones import HOST
 
 
@@ -41,9 +39,7 @@ def test_a_literal_secret_lies_beside_the_catalogue_alone_and_goes_with_the_stor
             assert here.config.token.encode() in secrets.read_bytes()
             here.assert_apart(here.config.token)
             async with here.process() as orchestrator:
-                made = create_volume(name="disk", store=store, size_bytes=1 << 20)
-                volume = (await orchestrator.run(made)).expect().subject
-                (await orchestrator.run(delete_volume(volume))).expect()
+                await use(orchestrator, store)
                 (await orchestrator.run(remove_store(store))).expect()
             assert not secrets.exists()
 
@@ -86,12 +82,9 @@ def test_a_secret_by_reference_is_looked_up_at_each_opening(
 ) -> None:
     async def story() -> None:
         async with place(tmp_path) as here:
-            monkeypatch.setenv("HOLDFAST_TEST_TOKEN", here.config.token)
-            referring = msgspec.structs.replace(here.config, token="env:HOLDFAST_TEST_TOKEN")
-            async with here.process() as orchestrator:
-                store = (await orchestrator.run(here.adding(referring))).expect().subject
+            store = await here.added(here.referring(monkeypatch))
             assert not any(here.config.token.encode() in data for data in here.files().values())
-            monkeypatch.delenv("HOLDFAST_TEST_TOKEN")
+            monkeypatch.delenv(TOKEN_VARIABLE)
             async with here.process() as orchestrator:
                 made = create_volume(name="disk", store=store, size_bytes=1 << 20)
                 outcome = await orchestrator.run(made)

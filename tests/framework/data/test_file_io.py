@@ -10,9 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from holdfast.data import BlockIO, Extent, content_digest, open_block_io
-from holdfast.data.copy import copy_blocks, subtract
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Corrupt,
     Denied,
     DriverError,
@@ -20,8 +18,10 @@ from holdfast.errors import (
     OutOfRange,
     Unavailable,
 )
-from holdfast.files import open_existing
-from holdfast.handles import FileHandle
+from holdfast.contract.handles import FileHandle
+from holdfast.data import BlockIO, Extent, content_digest, open_block_io
+from holdfast.data.copy import copy_blocks, subtract
+from holdfast.files.mutations import open_existing
 
 T = TypeVar("T")
 MIB = 1 << 20

@@ -8,8 +8,7 @@ import pytest
 
 pytest.importorskip("httpx", reason="httpx is not installed; install holdfast[swift]")
 
-from holdfast.data import BlockIO, open_block_io
-from holdfast.errors import (
+from holdfast.contract.errors import (
     Corrupt,
     Denied,
     DriverError,
@@ -19,7 +18,8 @@ from holdfast.errors import (
     Unavailable,
     Unknown,
 )
-from holdfast.handles import HttpHandle
+from holdfast.contract.handles import HttpHandle
+from holdfast.data import BlockIO, open_block_io
 
 CONTENT = bytes(range(256)) * 40
 SECRET = "canary-in-the-address"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.contract.errors import EnvironmentUnavailable, UsageError
 from holdfast.data.convert import make_raw, staging_of
-from holdfast.data.images import ImageFormat, inspect_image
-from holdfast.errors import EnvironmentUnavailable, UsageError
+from holdfast.data.disk_images import ImageFormat, inspect_image
 
 MIB = 1 << 20
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is missing")
@@ -239,7 +239,7 @@ def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
         import asyncio
         from pathlib import Path
         from holdfast.data.convert import make_raw
-        from holdfast.data.images import ImageFile, ImageFormat
+        from holdfast.data.disk_images import ImageFile, ImageFormat
         image = ImageFile(path="disk", format=ImageFormat.QCOW2, size_bytes=512)
         asyncio.run(make_raw(image, Path({str(tmp_path / "raw")!r})))
     """

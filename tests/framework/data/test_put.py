@@ -10,10 +10,14 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from holdfast import infos, requests
-from holdfast.capabilities import ImageCapabilities, ObjectKind, UploadCapabilities
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ImageCapabilities, ObjectKind, UploadCapabilities
+from holdfast.contract.errors import Busy, Corrupt, OutOfRange, Unknown
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.ports import ImageDriver
+from holdfast.contract.requests import CallContext, Role
 from holdfast.data import open_block_io
-from holdfast.data.put import (
+from holdfast.data.whole_objects import (
     PART_BYTES,
     ObjectName,
     part_size,
@@ -21,14 +25,10 @@ from holdfast.data.put import (
     read_blocks,
     read_object,
 )
-from holdfast.errors import Busy, Corrupt, OutOfRange, Unknown
-from holdfast.handles import FileHandle
-from holdfast.ports import ImageDriver
-from holdfast.requests import CallContext, Role
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.local.config import LocalConfig
-from holdfast_drivers.local.image import LocalImageDriver
-from holdfast_drivers.local.place import Place
+from holdfast_drivers.local.image_driver import LocalImageDriver
+from holdfast_drivers.local.store_folder import Place
 
 T = TypeVar("T")
 MIB = 1 << 20
@@ -51,13 +51,13 @@ class Counting(LocalImageDriver):
         declared = super().capabilities
         return declared if self.ranges else msgspec.structs.replace(declared, range=None)
 
-    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> infos.PartInfo:
+    async def upload_part(self, ctx: CallContext, request: requests.UploadPart) -> answers.PartInfo:
         self.sent += 1
         return await super().upload_part(ctx, request)
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         answer = await super().complete_upload(ctx, request)
         if self.lost:
             raise Unknown("the answer was lost")
@@ -89,7 +89,7 @@ async def chunks(*data: bytes) -> AsyncIterator[bytes]:
 
 async def left(driver: ImageDriver) -> list[str]:
     stream = driver.enumerate(context(), requests.EnumerateOwned())
-    return [thing.key async for thing in stream if thing.kind is not infos.OwnedKind.STORE]
+    return [thing.key async for thing in stream if thing.kind is not answers.OwnedKind.STORE]
 
 
 async def content(driver: ImageDriver) -> bytes:
@@ -219,7 +219,7 @@ def test_a_volume_becomes_an_object_and_is_read_by_ranges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything behind a handle arrives, holes as zeroes, in reads of bounded size."""
-    monkeypatch.setattr("holdfast.data.put.READ_BYTES", 1000)
+    monkeypatch.setattr("holdfast.data.whole_objects.READ_BYTES", 1000)
     (tmp_path / "volume").write_bytes(b"x" * 1500 + bytes(1500))
     handle = FileHandle(path=str(tmp_path / "volume"), size_bytes=3000, read_only=True)
 
@@ -247,7 +247,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes of two objects are never mixed: the reader is told to start again."""
-    monkeypatch.setattr("holdfast.data.put.READ_BYTES", 4)
+    monkeypatch.setattr("holdfast.data.whole_objects.READ_BYTES", 4)
 
     async def use(driver: Counting) -> list[bytes]:
         await put_object(driver, context, NAME, chunks(b"old-old-"))

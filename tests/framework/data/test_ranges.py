@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from daemons import make_image, nbd_server, require_plane
+from holdfast.contract.errors import Denied, OutOfRange
+from holdfast.contract.handles import BlockNodeHandle, FileHandle, HttpHandle
 from holdfast.data import BlockIO, open_block_io
-from holdfast.dataplane import DataPlane, use_data_plane
-from holdfast.errors import Denied, OutOfRange
-from holdfast.handles import BlockNodeHandle, FileHandle, HttpHandle
-from holdfast.steps.window import Window
+from holdfast.steps.first_bytes import Window
+from holdfast.storage_daemon import DataPlane, use_data_plane
 from holdfast_drivers.memory.backend import MemoryBlockIO
 from holdfast_drivers.memory.content import Content
 

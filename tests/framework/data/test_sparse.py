@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.data.sparse import copy_sparse
-from holdfast.files import Mutation, MutationKind, create_exclusive, observe, open_existing
+from holdfast.files.mutations import (
+    Mutation,
+    MutationKind,
+    create_exclusive,
+    observe,
+    open_existing,
+)
 
 SIZE_BYTES = 3 << 20
 

@@ -21,12 +21,12 @@ from foreign_stores import (
     ctx,
     refused,
 )
-from holdfast import requests
-from holdfast.opening import open_life_cycle, open_primary
-from holdfast.ports import Provider
-from holdfast.requests import Role
-from holdfast.runtime import RealRuntime
-from holdfast.testbed import TestbedKind
+from holdfast.concurrency.runtime import RealRuntime
+from holdfast.contract import requests
+from holdfast.contract.ports import Provider
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import TestbedKind
+from holdfast.stores.open_store import open_life_cycle, open_primary
 from holdfast_drivers.local import LocalProvider
 from holdfast_drivers.memory import MemoryProvider
 

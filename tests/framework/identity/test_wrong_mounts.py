@@ -7,12 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import DriverError, Unknown
-from holdfast.journal import Verdict, Workflow
+from holdfast.contract.errors import DriverError, Unknown
+from holdfast.contract.requests import Role
 from holdfast.model.rows import Quarantined, Row, Snapshot, Store, StoredObject, Volume, VolumeGrant
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
 from holdfast.scrub import FindingKind, scrub
 from holdfast.workflows import (
     adopt_store,
@@ -261,12 +263,13 @@ def test_a_place_belongs_to_one_catalogue(tmp_path: Path) -> None:
 
     async def story(pair: Pair) -> None:
         zone = pair.zone
-        other = Zone(zone.testbed, type(zone.catalogue)(), zone.provider)
-        await other.prepare()
-        async with other.orchestrator() as orchestrator:
-            added = await orchestrator.run(other.adding("gold", Role.PRIMARY))
-            assert added.verdict is Verdict.FAILED_CLEAN, added
-            assert "another catalogue has it" in added.error
+        async with MemoryCatalogue().opened() as catalogue:
+            other = Zone(zone.testbed, catalogue, zone.provider)
+            await other.prepare()
+            async with other.orchestrator() as orchestrator:
+                added = await orchestrator.run(other.adding("gold", Role.PRIMARY))
+                assert added.verdict is Verdict.FAILED_CLEAN, added
+                assert "another catalogue has it" in added.error
         async with zone.orchestrator() as orchestrator:
             await _scrubbed(pair, orchestrator)
 

@@ -17,21 +17,17 @@ from guarded import (
     part,
     primary,
 )
-from holdfast import errors, infos, requests
-from holdfast.capabilities import (
-    BYTES_MAX,
-    AccessMode,
-    ObjectKind,
-)
-from holdfast.errors import DriverError, Internal, Invalid, NotFound, Unsupported
-from holdfast.handles import FileHandle
+from holdfast.contract import answers, errors, requests
+from holdfast.contract.capabilities import BYTES_MAX, AccessMode, ObjectKind
+from holdfast.contract.errors import DriverError, Internal, Invalid, NotFound, Unsupported
+from holdfast.contract.handles import FileHandle
+from holdfast.contract.requests import Request
 from holdfast.layers import (
     LifeCycleGuard,
     guard_image,
     guard_life_cycle,
     guard_primary,
 )
-from holdfast.requests import Request
 
 
 def test_driver_errors_learn_their_verb_and_object() -> None:
@@ -103,12 +99,12 @@ NONSENSE: list[Any] = [
     None,
     True,
     "ok",
-    infos.Gone(key="v"),
-    infos.VolumeInfo(key="other", id="id", size_bytes=1),
-    infos.VolumeInfo(key="v", id=None, size_bytes=1),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    infos.VolumeInfo(key="v", id="id", size_bytes="1"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    infos.VolumeInfo(key="v", id="id", size_bytes=2**70),
-    infos.VolumeInfo(key="v", id="\ud800", size_bytes=1),
+    answers.Gone(key="v"),
+    answers.VolumeInfo(key="other", id="id", size_bytes=1),
+    answers.VolumeInfo(key="v", id=None, size_bytes=1),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    answers.VolumeInfo(key="v", id="id", size_bytes="1"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    answers.VolumeInfo(key="v", id="id", size_bytes=2**70),
+    answers.VolumeInfo(key="v", id="\ud800", size_bytes=1),
 ]
 
 
@@ -121,24 +117,24 @@ def test_an_answer_that_is_none_is_nonsense(answer: object) -> None:
 
 def test_answers_about_another_object_are_nonsense() -> None:
     """Grants, parts and objects must be those that were asked for."""
-    other = infos.GrantInfo(id="g", volume="v", host="other", mode=AccessMode.EXCLUSIVE)
+    other = answers.GrantInfo(id="g", volume="v", host="other", mode=AccessMode.EXCLUSIVE)
     with pytest.raises(Internal, match=r"'v\|h\|exclusive'"):
         call(primary(Scripted(FULL, other)), requests.Grant(volume="v", host="h"))
-    wrong_part = infos.PartInfo(part=part(2, 1))
+    wrong_part = answers.PartInfo(part=part(2, 1))
     with pytest.raises(Internal, match="nonsense"):
         call(
             image(Scripted(FULL_IMAGE, wrong_part)),
             requests.UploadPart(upload="u", number=1, data=b"x"),
         )
-    found = infos.ObjectInfo(
+    found = answers.ObjectInfo(
         key="p", id="i", kind=ObjectKind.ISO, content_type="t", size_bytes=0, sha256=""
     )
-    data = infos.ObjectData(object=found, offset_bytes=0, data=b"")
+    data = answers.ObjectData(object=found, offset_bytes=0, data=b"")
     with pytest.raises(Internal, match="nonsense"):
         call(image(Scripted(FULL_IMAGE, data)), requests.GetObject(key="o"))
     with pytest.raises(Internal, match="no proper handle"):
         call(image(Scripted(FULL_IMAGE, data)), requests.OpenObject(key="p"))
-    text: Any = infos.ObjectData(object=found, offset_bytes=0, data="text")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    text: Any = answers.ObjectData(object=found, offset_bytes=0, data="text")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(Internal, match="no proper ObjectData"):
         call(image(Scripted(FULL_IMAGE, text)), requests.GetObject(key="p"))
 
@@ -156,8 +152,8 @@ def test_a_missing_or_synchronous_verb_is_internal() -> None:
     class Half:
         capabilities = FULL
 
-        def get_volume(self, *_: object) -> infos.VolumeInfo:
-            return infos.VolumeInfo(key="v", id="id", size_bytes=1)
+        def get_volume(self, *_: object) -> answers.VolumeInfo:
+            return answers.VolumeInfo(key="v", id="id", size_bytes=1)
 
     guard = primary(Half())
     with pytest.raises(Internal, match="TypeError"):
@@ -170,11 +166,11 @@ def test_errors_inside_a_stream_are_typed() -> None:
     """An exception raised between two items of enumerate is typed like any other."""
 
     class Streaming(Scripted):
-        async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
-            yield infos.OwnedThing(kind=infos.OwnedKind.VOLUME, id="1", key="v")
+        async def enumerate(self, *_: object) -> AsyncIterator[answers.OwnedThing]:
+            yield answers.OwnedThing(kind=answers.OwnedKind.VOLUME, id="1", key="v")
             raise OSError("the disk is gone")
 
-    found: list[infos.OwnedThing] = []
+    found: list[answers.OwnedThing] = []
 
     async def story() -> None:
         async for thing in primary(Streaming(FULL)).enumerate(CTX, requests.EnumerateOwned()):
@@ -215,24 +211,24 @@ OUTSIDE = [-1, -(1 << 63), -(1 << 64), 1 << 63, (1 << 64) - 1, 1 << 64, 1 << 99_
 @pytest.mark.parametrize("number", OUTSIDE, ids=range(len(OUTSIDE)))
 def test_a_number_that_no_catalogue_can_hold_is_nonsense(number: int) -> None:
     """Whatever number a driver tells fits 63 bits and is not below nothing, in every answer."""
-    volume = infos.VolumeInfo(key="v", id="i", size_bytes=number)
+    volume = answers.VolumeInfo(key="v", id="i", size_bytes=number)
     figures = {"total_bytes": number, "used_bytes": 0, "allocated_bytes": 0}
-    answers: list[tuple[Request, Any]] = [
+    cases: list[tuple[Request, Any]] = [
         (requests.GetVolume(key="v"), volume),
-        (requests.ListVolumes(), infos.VolumePage(items=(volume,))),
+        (requests.ListVolumes(), answers.VolumePage(items=(volume,))),
         (
             requests.GetSnapshot(key="s"),
-            infos.SnapshotInfo(key="s", id="i", volume="v", size_bytes=number),
+            answers.SnapshotInfo(key="s", id="i", volume="v", size_bytes=number),
         ),
-        (requests.ListPools(), infos.PoolList(items=(infos.PoolInfo(name="p", **figures),))),
-        (requests.GetStats(), infos.StatsInfo(**figures, objects=0)),
-        (requests.GetStats(), infos.StatsInfo(**figures | {"total_bytes": 0}, objects=number)),
+        (requests.ListPools(), answers.PoolList(items=(answers.PoolInfo(name="p", **figures),))),
+        (requests.GetStats(), answers.StatsInfo(**figures, objects=0)),
+        (requests.GetStats(), answers.StatsInfo(**figures | {"total_bytes": 0}, objects=number)),
         (requests.Open(volume="v", host="h"), FileHandle(path="/x", size_bytes=number)),
     ]
-    for request, answer in answers:
+    for request, answer in cases:
         with pytest.raises(Internal, match="nonsense"):
             call(primary(Scripted(FULL, answer)), request)
-    told = infos.ObjectInfo(
+    told = answers.ObjectInfo(
         key="k", id="i", kind=ObjectKind.ISO, content_type="c", size_bytes=number, sha256=""
     )
     proper = msgspec.structs.replace(told, size_bytes=1)
@@ -240,10 +236,10 @@ def test_a_number_that_no_catalogue_can_hold_is_nonsense(number: int) -> None:
     get = requests.GetObject(key="k")
     of_objects: list[tuple[Request, Any]] = [
         (requests.HeadObject(key="k"), told),
-        (requests.ListObjects(limit=1), infos.ObjectPage(items=(told,))),
-        (get, infos.ObjectData(object=told, offset_bytes=0, data=b"")),
-        (get, infos.ObjectData(object=proper, offset_bytes=number, data=b"")),
-        (sent, infos.PartInfo(part=part(1, number))),
+        (requests.ListObjects(limit=1), answers.ObjectPage(items=(told,))),
+        (get, answers.ObjectData(object=told, offset_bytes=0, data=b"")),
+        (get, answers.ObjectData(object=proper, offset_bytes=number, data=b"")),
+        (sent, answers.PartInfo(part=part(1, number))),
     ]
     for request, answer in of_objects:
         with pytest.raises(Internal, match="nonsense"):
@@ -252,36 +248,38 @@ def test_a_number_that_no_catalogue_can_hold_is_nonsense(number: int) -> None:
 
 def test_pools_that_are_too_large_together_are_nonsense() -> None:
     """What is summed up can be summed up."""
-    pool = infos.PoolInfo(name="p", total_bytes=1 << 62, used_bytes=0, allocated_bytes=0)
-    assert call(primary(Scripted(FULL, infos.PoolList(items=(pool,)))), requests.ListPools())
+    pool = answers.PoolInfo(name="p", total_bytes=1 << 62, used_bytes=0, allocated_bytes=0)
+    assert call(primary(Scripted(FULL, answers.PoolList(items=(pool,)))), requests.ListPools())
     with pytest.raises(Internal, match="nonsense"):
-        call(primary(Scripted(FULL, infos.PoolList(items=(pool, pool)))), requests.ListPools())
+        call(primary(Scripted(FULL, answers.PoolList(items=(pool, pool)))), requests.ListPools())
 
 
 @pytest.mark.parametrize("number", OUTSIDE, ids=range(len(OUTSIDE)))
 def test_an_owned_thing_that_is_told_improperly_is_set_apart(number: int) -> None:
     """It is named as one that cannot be read, says what is wrong, and stops no other."""
-    before = infos.OwnedThing(kind=infos.OwnedKind.VOLUME, id="1", key="v", size_bytes=BYTES_MAX)
-    broken: Any = {"kind": infos.OwnedKind.VOLUME, "id": "2", "key": "w"}
+    before = answers.OwnedThing(
+        kind=answers.OwnedKind.VOLUME, id="1", key="v", size_bytes=BYTES_MAX
+    )
+    broken: Any = {"kind": answers.OwnedKind.VOLUME, "id": "2", "key": "w"}
     wrong = [
-        infos.OwnedThing(**broken, size_bytes=number),
-        infos.OwnedThing(**broken | {"key": "\udcff"}),
-        infos.OwnedThing(**broken | {"kind": "no kind"}),
-        infos.OwnedThing(**broken | {"id": None}),
+        answers.OwnedThing(**broken, size_bytes=number),
+        answers.OwnedThing(**broken | {"key": "\udcff"}),
+        answers.OwnedThing(**broken | {"kind": "no kind"}),
+        answers.OwnedThing(**broken | {"id": None}),
     ]
 
     class Streaming(Scripted):
-        async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+        async def enumerate(self, *_: object) -> AsyncIterator[answers.OwnedThing]:
             for thing in (*wrong, before):
                 yield thing
 
-    async def story() -> list[infos.OwnedThing]:
+    async def story() -> list[answers.OwnedThing]:
         stream = primary(Streaming(FULL)).enumerate(CTX, requests.EnumerateOwned())
         return [thing async for thing in stream]
 
     *apart, last = asyncio.run(story())
     assert last == before
-    assert {one.kind for one in apart} == {infos.OwnedKind.UNREADABLE}
+    assert {one.kind for one in apart} == {answers.OwnedKind.UNREADABLE}
     assert [one.id for one in apart] == ["2", "2", "2", "an entry without an id"]
     assert [one.key for one in apart] == ["w", r"\udcff", "w", "w"]
     fields = ("size_bytes", "key", "kind", "id")
@@ -291,22 +289,22 @@ def test_an_owned_thing_that_is_told_improperly_is_set_apart(number: int) -> Non
 def test_probes_are_checked_like_calls() -> None:
     """Only verbs that change something can be probed, and Done must hold that verb's answer."""
 
-    async def probe(answer: Any, verb: str, request: Request) -> infos.ProbeResult:
+    async def probe(answer: Any, verb: str, request: Request) -> answers.ProbeResult:
         return await primary(Scripted(FULL, answer)).probe(CTX, verb, request)
 
     delete = requests.DeleteVolume(key="v")
-    gone = infos.Done(answer=infos.Gone(key="v"))
+    gone = answers.Done(answer=answers.Gone(key="v"))
     assert asyncio.run(probe(gone, "delete_volume", delete)) == gone
     wrong: list[tuple[type[DriverError], Any, str, Request]] = [
         (Invalid, gone, "get_volume", requests.GetVolume(key="v")),
         (Invalid, gone, "create_volume", delete),
         (Invalid, gone, "", delete),
         (Unsupported, gone, "revert_volume", requests.RevertVolume(key="v", snapshot="s")),
-        (Internal, infos.Done(answer=infos.Gone(key="w")), "delete_volume", delete),
+        (Internal, answers.Done(answer=answers.Gone(key="w")), "delete_volume", delete),
         (Internal, None, "delete_volume", delete),
         (
             Internal,
-            infos.Done(answer=infos.VolumeInfo(key="v", id="i", size_bytes=1)),
+            answers.Done(answer=answers.VolumeInfo(key="v", id="i", size_bytes=1)),
             "delete_volume",
             delete,
         ),
@@ -316,32 +314,32 @@ def test_probes_are_checked_like_calls() -> None:
             asyncio.run(probe(answer, verb, request))
 
 
-class Finished(infos.Done, frozen=True, kw_only=True):
+class Finished(answers.Done, frozen=True, kw_only=True):
     """An answer of a driver's own class."""
 
 
 def test_an_answer_may_be_of_a_drivers_own_class() -> None:
     """It is what its base is, and is checked as that; a probe's too."""
 
-    class Erased(infos.Gone, frozen=True, kw_only=True):
+    class Erased(answers.Gone, frozen=True, kw_only=True):
         """Gone, and more than that."""
 
     delete = requests.DeleteVolume(key="v")
-    for gone in (infos.Gone(key="v"), Erased(key="v")):
+    for gone in (answers.Gone(key="v"), Erased(key="v")):
         assert call(primary(Scripted(FULL, gone)), delete) == gone
         done = Finished(answer=gone)
         driver = primary(Scripted(FULL, done))
         assert asyncio.run(driver.probe(CTX, "delete_volume", delete)) == done
-    other = Finished(answer=infos.Gone(key="w"))
+    other = Finished(answer=answers.Gone(key="w"))
     with pytest.raises(Internal, match="nonsense"):
         asyncio.run(primary(Scripted(FULL, other)).probe(CTX, "delete_volume", delete))
 
 
 def test_a_verb_is_never_asked_with_the_request_of_another() -> None:
     """What is checked as a look at an object deletes none, in no port."""
-    scripted: Any = Scripted(FULL, infos.Gone(key="v"))
-    pictures: Any = Scripted(FULL_IMAGE, infos.Gone(key="v"))
-    stores: Any = Scripted(None, infos.StoreInfo(id="1", name="s", state=infos.StoreState.UP))
+    scripted: Any = Scripted(FULL, answers.Gone(key="v"))
+    pictures: Any = Scripted(FULL_IMAGE, answers.Gone(key="v"))
+    stores: Any = Scripted(None, answers.StoreInfo(id="1", name="s", state=answers.StoreState.UP))
     guarded: list[tuple[Any, str, Request]] = [
         (guard_primary(scripted), "delete_volume", requests.GetVolume(key="v")),
         (guard_image(pictures), "delete", requests.HeadObject(key="v")),
@@ -368,7 +366,7 @@ def test_a_guard_is_not_guarded_again() -> None:
 
 def test_the_life_cycle_is_guarded_too() -> None:
     """Names are checked, answers are typed and foreign exceptions become Internal."""
-    store = infos.StoreInfo(id="1", name="s", state=infos.StoreState.UP)
+    store = answers.StoreInfo(id="1", name="s", state=answers.StoreState.UP)
 
     def guarded(answer: Any) -> LifeCycleGuard:
         scripted: Any = Scripted(None, answer)

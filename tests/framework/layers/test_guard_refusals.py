@@ -22,16 +22,18 @@ from guarded import (
     part,
     primary,
 )
-from holdfast import infos, requests
-from holdfast.capabilities import (
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import (
     AccessMode,
     ImageCapabilities,
     ObjectKind,
     PrimaryCapabilities,
 )
-from holdfast.errors import DriverError, Invalid, OutOfRange, Unsupported
-from holdfast.requests import Request, verb_of
+from holdfast.contract.errors import DriverError, Invalid, OutOfRange, Unsupported
+from holdfast.contract.requests import Request, verb_of
 
+NO_DIGESTS = ("", "A" * 64, "0" * 63, "0" * 65, "g" * 64, "0" * 64 + "\n")
+"""Two ways to write one digest would be two digests to whoever keeps it as text."""
 UNDECLARED: list[tuple[PrimaryCapabilities, Request]] = [
     (BARE, requests.ResizeVolume(key="v", size_bytes=4096)),
     (FULL, requests.ResizeVolume(key="v", size_bytes=4096, shrink=True)),
@@ -123,6 +125,7 @@ WRONG_IMAGE: list[tuple[type[DriverError], Request]] = [
     (OutOfRange, requests.UploadPart(upload="u", number=0, data=b"")),
     (OutOfRange, requests.UploadPart(upload="u", number=4, data=b"")),
     (OutOfRange, requests.UploadPart(upload="u", number=1, data=b"x" * 41)),
+    *((Invalid, completing(part(1, 10), sha256=digest)) for digest in NO_DIGESTS),
     (OutOfRange, completing(part(1, 9), part(2, 40))),
     (OutOfRange, completing(part(2, 9), part(3, 1))),
     (OutOfRange, completing(part(1, 40), part(2, 40), part(3, 40))),
@@ -168,7 +171,7 @@ def test_an_image_driver_never_sees_what_cannot_work(
 @given(st.text(min_size=1, max_size=128))
 def test_every_key_of_the_contract_reaches_the_driver_as_it_is(key: str) -> None:
     """A key of 1 to 128 bytes of UTF-8 without NUL passes, and any other is Invalid."""
-    driver = Scripted(FULL, infos.VolumeInfo(key=key, id="id", size_bytes=4096))
+    driver = Scripted(FULL, answers.VolumeInfo(key=key, id="id", size_bytes=4096))
     try:
         proper = "\0" not in key and len(key.encode()) <= 128
     except UnicodeEncodeError:
@@ -184,7 +187,7 @@ def test_every_key_of_the_contract_reaches_the_driver_as_it_is(key: str) -> None
 @given(st.integers())
 def test_exactly_the_declared_sizes_reach_the_driver(size_bytes: int) -> None:
     """A size passes when its rounded size is within the limits; else the driver is not asked."""
-    driver = Scripted(BARE, infos.VolumeInfo(key="v", id="id", size_bytes=4096))
+    driver = Scripted(BARE, answers.VolumeInfo(key="v", id="id", size_bytes=4096))
     if 4096 <= size_bytes <= 40960:
         call(primary(driver), sized(size_bytes))
     else:

@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from guarded import FULL, Scripted
-from holdfast import infos, requests
-from holdfast.driver_calls import CalledDriver
-from holdfast.errors import Busy, DriverError, Internal, NotFound, Unavailable, Unknown
+from holdfast.concurrency.runtime import InlineLane, UnderWay, watching
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Busy, DriverError, Internal, NotFound, Unavailable, Unknown
+from holdfast.contract.requests import CallContext
 from holdfast.layers import (
     BackOff,
     CallRecord,
@@ -24,11 +25,10 @@ from holdfast.layers import (
     Throttle,
 )
 from holdfast.layers.guard import PRIMARY_RULES, Guard
-from holdfast.requests import CallContext
-from holdfast.runtime import InlineLane, UnderWay, watching
+from holdfast.stores.driver_calls import CalledDriver
 from holdfast_simulator.loop import run_virtual
 
-GONE = infos.Gone(key="v")
+GONE = answers.Gone(key="v")
 DELETE = requests.DeleteVolume(key="v")
 
 
@@ -232,22 +232,23 @@ def _no_fault(*_: object) -> None:
 class Streaming(Scripted):
     """Enumerates three things, a second apart."""
 
-    async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+    async def enumerate(self, *_: object) -> AsyncIterator[answers.OwnedThing]:
         for number in "123":
             await asyncio.sleep(1.0)
-            yield infos.OwnedThing(kind=infos.OwnedKind.VOLUME, id=number)
+            yield answers.OwnedThing(kind=answers.OwnedKind.VOLUME, id=number)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        Deadline,
-        Retries,
-        lambda: Throttle(1),
-        lambda: Recorder(lambda _: None),
-        lambda: Faults(_no_fault),
-    ],
+PASSING_ON: tuple[Callable[[], Layer], ...] = (
+    Deadline,
+    Retries,
+    lambda: Throttle(1),
+    lambda: Recorder(lambda _: None),
+    lambda: Faults(_no_fault),
 )
+"""Layers that leave a good answer as it is."""
+
+
+@pytest.mark.parametrize("layer", PASSING_ON)
 def test_a_stream_passes_every_layer(layer: Callable[[], Layer]) -> None:
     """All things come, in order."""
 
@@ -264,7 +265,7 @@ class Ending(Streaming):
 
     ended = False
 
-    async def enumerate(self, *_: object) -> AsyncIterator[infos.OwnedThing]:
+    async def enumerate(self, *_: object) -> AsyncIterator[answers.OwnedThing]:
         try:
             async for thing in super().enumerate():
                 yield thing
@@ -273,17 +274,7 @@ class Ending(Streaming):
             self.ended = True
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        Deadline,
-        Retries,
-        lambda: Throttle(1),
-        lambda: Recorder(lambda _: None),
-        lambda: Faults(_no_fault),
-        lambda: Guard(PRIMARY_RULES, FULL, ()),
-    ],
-)
+@pytest.mark.parametrize("layer", [*PASSING_ON, lambda: Guard(PRIMARY_RULES, FULL, ())])
 def test_who_closes_a_stream_closes_the_drivers(layer: Callable[[], Layer]) -> None:
     """When the close has returned, nothing of the call is with the driver any more."""
 
@@ -306,7 +297,7 @@ def test_who_has_seen_enough_of_a_stream_leaves_no_error_behind() -> None:
         records: list[CallRecord] = []
         driver = under(Streaming(FULL), Recorder(records.append))
         things = driver.enumerate(ctx(), requests.EnumerateOwned())
-        async with aclosing(cast("AsyncGenerator[infos.OwnedThing, None]", things)) as reading:
+        async with aclosing(cast("AsyncGenerator[answers.OwnedThing, None]", things)) as reading:
             assert (await anext(reading)).id == "1"
         assert [(record.things, record.error) for record in records] == [(1, None)]
 

@@ -3,10 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from holdfast.capabilities import AccessMode
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, CreateVolume, DeleteVolume, Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.requests import CallContext, CreateVolume, DeleteVolume, Role
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub import FindingKind, ScrubReport, scrub
 from holdfast.scrub.capacity import ledger_findings
 from holdfast.workflows import (

@@ -2,15 +2,20 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from holdfast import ledger
+from holdfast.capacity import ledger
 from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.requests import CallContext, CreateVolume, DeleteVolume, Role
+from holdfast.contract.testbed import TestbedKind
 from holdfast.model.rows import (
     Capacity,
     LedgerEntry,
@@ -21,10 +26,7 @@ from holdfast.model.rows import (
     Store,
     Volume,
 )
-from holdfast.requests import CallContext, CreateVolume, DeleteVolume, Role
-from holdfast.runtime import runtime
 from holdfast.scrub import FindingKind, scrub
-from holdfast.testbed import TestbedKind
 from holdfast.workflows import create_snapshot, create_volume
 from holdfast_drivers.memory import MemoryProvider
 from zones import Zone
@@ -32,6 +34,15 @@ from zones import Zone
 
 def behind_our_back() -> CallContext:
     return CallContext(operation="elsewhere", deadline=runtime().now() + 60)
+
+
+@asynccontextmanager
+async def kept_zone(path: Path, testbed: Any) -> AsyncIterator[Zone]:
+    """A new zone whose catalogue is a file."""
+    async with open_catalogue(path) as catalogue:
+        zone = Zone(testbed, catalogue, "memory")
+        await zone.prepare()
+        yield zone
 
 
 async def spoiled(path: Path, testbed: Any, kinds: tuple[type[Row], ...], ids: list[str]) -> Any:
@@ -59,19 +70,16 @@ def test_a_row_that_cannot_be_read_is_one_finding(tmp_path: Path, kind: type[Row
 
     async def story() -> Any:
         async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("damage") as testbed:
-            async with open_catalogue(path) as catalogue:
-                zone = Zone(testbed, catalogue, "memory")
-                await zone.prepare()
-                async with zone.orchestrator() as orchestrator:
-                    store = await zone.add(orchestrator, "primary", Role.PRIMARY)
-                    made = [
-                        (await orchestrator.run(create_volume(name=n, store=store, size_bytes=1)))
-                        for n in "abc"
-                    ]
-                    driver = await orchestrator.stores.primary(store)
-                    ctx = behind_our_back()
-                    await driver.create_volume(ctx, CreateVolume(key="stranger", size_bytes=4096))
-                    await driver.delete_volume(ctx, DeleteVolume(key=made[1].subject))
+            async with kept_zone(path, testbed) as zone, zone.orchestrator() as orchestrator:
+                store = await zone.add(orchestrator, "primary", Role.PRIMARY)
+                made = [
+                    (await orchestrator.run(create_volume(name=n, store=store, size_bytes=1)))
+                    for n in "abc"
+                ]
+                driver = await orchestrator.stores.primary(store)
+                ctx = behind_our_back()
+                await driver.create_volume(ctx, CreateVolume(key="stranger", size_bytes=4096))
+                await driver.delete_volume(ctx, DeleteVolume(key=made[1].subject))
             ids: dict[type[Row], str] = {
                 Volume: made[0].subject,
                 LedgerEntry: ledger.entry_id(made[0].subject, store),
@@ -108,9 +116,7 @@ def test_an_earlier_ledger_with_a_row_that_cannot_be_read_is_opened(
 
     async def story() -> Any:
         async with MemoryProvider().testbeds()[TestbedKind.EMBEDDED]("damage") as testbed:
-            async with open_catalogue(path) as catalogue:
-                zone = Zone(testbed, catalogue, "memory")
-                await zone.prepare()
+            async with kept_zone(path, testbed) as zone:
                 async with zone.orchestrator() as orchestrator:
                     stores = [
                         await zone.add(orchestrator, name, Role.PRIMARY) for name in ("one", "two")
@@ -119,7 +125,7 @@ def test_an_earlier_ledger_with_a_row_that_cannot_be_read_is_opened(
                         create_volume(name="v", store=stores[0], size_bytes=1)
                     )
                     kept = await orchestrator.run(create_snapshot(made.subject, name="s"))
-                await catalogue.transact(as_before)
+                await zone.catalogue.transact(as_before)
             damaged = stores[0] if kind is Store else kept.subject
             report, _ = await spoiled(path, testbed, (kind,), [damaged])
             async with open_catalogue(path) as catalogue:

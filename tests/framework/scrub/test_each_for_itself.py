@@ -11,16 +11,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast import errors, ledger
-from holdfast.infos import OwnedThing
+from holdfast.assembly import open_orchestrator
+from holdfast.capacity import ledger
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import errors
+from holdfast.contract.answers import OwnedThing
+from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver
+from holdfast.contract.requests import CallContext, CreateVolume, DeleteVolume, EnumerateOwned, Role
 from holdfast.model.rows import Quarantined, Store, Volume
-from holdfast.model.states import Event, VolumeState
-from holdfast.orchestrator import Orchestrator, open_orchestrator
-from holdfast.ports import ImageDriver, LifeCycle, PrimaryDriver
-from holdfast.requests import CallContext, CreateVolume, DeleteVolume, EnumerateOwned, Role
-from holdfast.runtime import runtime
+from holdfast.model.state_tables import Event, VolumeState
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub import FindingKind, ScrubReport, scrub
-from holdfast.stores import PluginOpener
+from holdfast.stores.kept_stores import PluginOpener
 from holdfast.workflows import create_volume
 from holdfast_drivers.local.names import name_of
 from holdfast_simulator.loop import run_virtual

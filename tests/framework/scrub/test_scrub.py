@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-from holdfast import errors
-from holdfast.capabilities import ObjectKind
-from holdfast.journal import Verdict
-from holdfast.model.rows import Capacity, Quarantined, Snapshot, StoredObject, Volume
-from holdfast.model.states import ObjectState, VolumeState
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import errors
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.requests import (
     CallContext,
     CreateVolume,
     DeleteObject,
@@ -19,9 +16,12 @@ from holdfast.requests import (
     Role,
     StartUpload,
 )
-from holdfast.runtime import runtime
+from holdfast.contract.testbed import Fault
+from holdfast.model.rows import Capacity, Quarantined, Snapshot, StoredObject, Volume
+from holdfast.model.state_tables import ObjectState, VolumeState
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.orchestrator import Orchestrator
 from holdfast.scrub import Finding, FindingKind, ScrubReport, scrub
-from holdfast.testbed import Fault
 from holdfast.workflows import (
     attach_volume,
     create_snapshot,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from holdfast import errors
 from holdfast.catalogue.port import Transaction
-from holdfast.journal import Verdict
+from holdfast.contract import errors
+from holdfast.contract.requests import Role
 from holdfast.model.rows import VolumeGrant
-from holdfast.model.states import Event, GrantState
-from holdfast.requests import Role
+from holdfast.model.state_tables import Event, GrantState
+from holdfast.operations.operation_outcome import Verdict
 from holdfast.scrub import scrub
 from holdfast.workflows import Refused, attach_volume, create_volume, detach_volume
 from zones import HOST, Planned, memory_zone, run_inline

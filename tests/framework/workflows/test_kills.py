@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast import errors
-from holdfast.engine import OperationFailed
-from holdfast.journal import Verdict
+from holdfast.contract import errors
+from holdfast.operations.operation_outcome import OperationFailed, Verdict
 from stories import ACTS, Props, contents, script, write_image
 from zones import (
     Faults,

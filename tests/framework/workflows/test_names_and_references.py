@@ -9,12 +9,13 @@ import pytest
 
 from holdfast.catalogue.memory import MemoryCatalogue
 from holdfast.catalogue.port import Transaction
-from holdfast.errors import ConfigurationError, HoldfastError, Invalid
-from holdfast.journal import Verdict, Workflow
+from holdfast.contract.errors import ConfigurationError, HoldfastError, Invalid
+from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import ROWS, Row, Scope, Volume
-from holdfast.naming import BadName
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role, ScopeKind
+from holdfast.operations.operation_outcome import Verdict
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
+from holdfast.text.names import BadName
 from holdfast.workflows import (
     Refused,
     add_store,
@@ -28,7 +29,7 @@ from holdfast.workflows import (
     restore_backup,
 )
 from holdfast.workflows.names import NameTaken
-from holdfast.workflows.places import make_host, make_zone
+from holdfast.workflows.zones_and_hosts import make_host, make_zone
 from zones import HOST, ZONE, Planned, Zone, memory_zone, run_inline
 
 KIB = 1 << 10
@@ -256,9 +257,9 @@ def test_a_zone_is_not_made_twice() -> None:
     """Places have their names as ids, and an id is taken once."""
 
     async def main() -> None:
-        catalogue = MemoryCatalogue()
-        await catalogue.transact(lambda tx: make_zone(tx, "z"))
-        with pytest.raises(NameTaken, match="there is a zone named z already"):
+        async with MemoryCatalogue().opened() as catalogue:
             await catalogue.transact(lambda tx: make_zone(tx, "z"))
+            with pytest.raises(NameTaken, match="there is a zone named z already"):
+                await catalogue.transact(lambda tx: make_zone(tx, "z"))
 
     run_inline(main())

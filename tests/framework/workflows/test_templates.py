@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.catalogue.port import RowDamaged, Transaction
-from holdfast.engine import Outcome
-from holdfast.journal import Verdict, Workflow
+from holdfast.contract.requests import Role
 from holdfast.model.rows import StoredObject, Template, Volume
-from holdfast.model.states import ObjectState, OperationState
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import Role
+from holdfast.model.state_tables import ObjectState, OperationState
+from holdfast.operations.operation_outcome import Outcome, Verdict
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
 from holdfast.workflows import (
     Refused,
     create_backup,
@@ -20,9 +20,9 @@ from holdfast.workflows import (
     create_volume_from_template,
     delete_backup,
     delete_template,
-    holding,
     register_template,
     restore_backup,
+    row_holds,
 )
 from holdfast_simulator.loop import run_virtual
 from late import Stuck
@@ -164,7 +164,7 @@ def test_nothing_is_deleted_while_a_damaged_operation_may_read_it(
                 return [(OperationState.UNCERTAIN, problem)]
 
             with monkeypatch.context() as patched:
-                patched.setattr(holding, "unreadable", unreadable)
+                patched.setattr(row_holds, "unreadable", unreadable)
                 with pytest.raises(Refused, match="may be read by operation op-1; Operation op-1"):
                     await orchestrator.run(source.deleting)
             return (await orchestrator.run(source.deleting)).verdict

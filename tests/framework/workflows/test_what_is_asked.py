@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import requests
-from holdfast.errors import Precondition
-from holdfast.journal import Workflow
+from holdfast.contract import requests
+from holdfast.contract.errors import Precondition
+from holdfast.contract.requests import CallContext, Role
 from holdfast.model.rows import Volume, VolumeGrant
-from holdfast.orchestrator import Orchestrator
-from holdfast.requests import CallContext, Role
+from holdfast.operations.orchestrator import Orchestrator
+from holdfast.operations.workflow import Workflow
 from holdfast.workflows import (
     Refused,
     attach_volume,

@@ -15,9 +15,11 @@ from holdfast.catalogue.port import Transaction
 from holdfast.catalogue.sqlite import open_catalogue
 from holdfast.cli.recover import run_recover
 from holdfast.cli.scrub import run_scrub
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import Inspected
 from holdfast.demo.acknowledgement import Promise, Promised
 from holdfast.demo.play import CATALOGUE
-from holdfast.infos import OwnedKind
 from holdfast.model.rows import (
     ROWS,
     Backup,
@@ -29,9 +31,8 @@ from holdfast.model.rows import (
     Template,
     Volume,
 )
-from holdfast.requests import Role
-from holdfast.testbed import Inspected
-from holdfast_drivers.local.inspector import LocalInspector, raw_digest
+from holdfast_drivers.inspection.readers.disk_content import disk_of
+from holdfast_drivers.local.inspector import LocalInspector
 
 _KINDS: dict[Promised, type[Row]] = {
     Promised.TEMPLATE: Template,
@@ -135,7 +136,7 @@ async def _contents(folder: Path, row: Row, rows: list[Row]) -> set[str]:
     stores = {store.id: store for store in rows if isinstance(store, Store)}
     if isinstance(row, Template | Backup):
         return {
-            raw_digest(data)
+            disk_of(data)[1]
             for one in rows
             if isinstance(one, StoredObject) and one.owner == row.id and one.state == "Ready"
             for data in _object_data(store_folder(stores[one.store]), one.key)

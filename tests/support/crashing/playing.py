@@ -14,9 +14,9 @@ from crashing.looking import Seen, command, recover_and_look
 from crashing.points import Point, Points, Said, Told
 from holdfast.cli.demo import run_demo
 from holdfast.cli.recover import run_recover
+from holdfast.concurrency.runtime import RealRuntime, use_runtime
 from holdfast.demo.acknowledgement import Promise
 from holdfast.demo.play import CATALOGUE
-from holdfast.runtime import RealRuntime, use_runtime
 
 SEED = 20
 """Of the demo's ids: the points of two runs are the same."""

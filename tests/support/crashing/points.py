@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast import files
 from holdfast.catalogue import observer as commits
 from holdfast.demo import acknowledgement
 from holdfast.demo.acknowledgement import Promise
-from holdfast.files import Mutation
+from holdfast.files import mutations
+from holdfast.files.mutations import Mutation
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, tag="point"):
@@ -52,7 +52,7 @@ class Points:
     def observing(self) -> Iterator[None]:
         """Be told of everything inside the context."""
         with (
-            files.observe(_Mutations(self)),
+            mutations.observe(_Mutations(self)),
             commits.observe(_Commits(self)),
             acknowledgement.observe(self._said),
         ):

@@ -14,14 +14,14 @@ import msgspec
 
 from crashing.looking import Seen
 from crashing.playing import SEED, in_child, look_in_child
-from holdfast import files
 from holdfast.catalogue import observer as commits
 from holdfast.cli.demo import run_demo
+from holdfast.concurrency.runtime import RealRuntime, use_runtime
 from holdfast.demo import acknowledgement
 from holdfast.demo.acknowledgement import Promise
 from holdfast.demo.play import CATALOGUE
-from holdfast.files import Mutation, MutationKind
-from holdfast.runtime import RealRuntime, use_runtime
+from holdfast.files import mutations
+from holdfast.files.mutations import Mutation, MutationKind
 from holdfast_conformance.power_cut import PowerCut
 
 _ENDINGS = ("", "-wal")
@@ -91,7 +91,7 @@ def record(folder: Path, image: Path, kept: Path, log: Path) -> list[Event]:
         events = _Record(folder, kept)
         with (
             use_runtime(RealRuntime(seed=SEED)),
-            files.observe(events),
+            mutations.observe(events),
             commits.observe(events),
             acknowledgement.observe(events.said),
         ):

@@ -13,7 +13,7 @@ from crashing.looking import Seen
 from crashing.playing import Moment, Played, look_in_child, play, recover_and_die
 from crashing.power import Cut, power_cuts
 from holdfast.catalogue.migrations import revisions
-from holdfast.files import MutationKind
+from holdfast.files.mutations import MutationKind
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag="kill"):

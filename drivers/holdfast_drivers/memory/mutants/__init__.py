@@ -1,19 +1,36 @@
 """The mutants of driver ``memory``: one planted defect each, one module per category."""
 
-from holdfast.mutant import Mutant
+from holdfast.contract.mutant import Mutant
 from holdfast_drivers.memory.mutants import (
     access,
     address,
+    at_once,
+    byte_ranges,
     capability,
     content,
     copies,
+    enumeration,
     failure,
+    fence,
+    figures,
     image,
+    image_at_once,
+    later,
     life_cycle,
+    limits,
+    lists,
+    name,
+    neighbour,
+    part,
+    probes,
+    remembered,
     repetition,
+    retries,
+    seldom,
     size,
     snapshot,
     statistics,
+    upload_retries,
     volume,
 )
 
@@ -29,8 +46,25 @@ MUTANTS: tuple[Mutant, ...] = (
     *copies.MUTANTS,
     *address.MUTANTS,
     *repetition.MUTANTS,
+    *probes.MUTANTS,
+    *enumeration.MUTANTS,
+    *lists.MUTANTS,
+    *fence.MUTANTS,
     *content.MUTANTS,
+    *byte_ranges.MUTANTS,
     *failure.MUTANTS,
+    *at_once.MUTANTS,
+    *image_at_once.MUTANTS,
+    *remembered.MUTANTS,
+    *limits.MUTANTS,
+    *figures.MUTANTS,
+    *retries.MUTANTS,
+    *upload_retries.MUTANTS,
+    *seldom.MUTANTS,
+    *name.MUTANTS,
+    *part.MUTANTS,
+    *later.MUTANTS,
+    *neighbour.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]

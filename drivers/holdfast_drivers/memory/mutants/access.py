@@ -1,13 +1,13 @@
 """Defects in grants and in the handles opened under them."""
 
-from holdfast import infos, requests
-from holdfast.capabilities import AccessMode
-from holdfast.errors import InUse, NotFound
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import AccessMode
+from holdfast.contract.errors import InUse, NotFound
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Backend, Granted, Store
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class OneGrantOpensToEveryHost(MemoryPrimaryDriver):
@@ -21,7 +21,7 @@ class OneGrantOpensToEveryHost(MemoryPrimaryDriver):
 class GrantGivesNothing(MemoryPrimaryDriver):
     """A grant is acknowledged and never made."""
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         answer = await super().grant(ctx, request)
         self.store().grants.pop((request.volume, request.host))
         return answer
@@ -35,16 +35,16 @@ class GrantsAreCounted(MemoryPrimaryDriver):
         self._extra: dict[str, int] = {}
 
     def granted_again(
-        self, store: Store, granted: Granted, request: requests.Grant
-    ) -> infos.GrantInfo:
-        answer = super().granted_again(store, granted, request)
-        self._extra[granted.id] = self._extra.get(granted.id, 0) + 1
+        self, store: Store, grant: Granted, request: requests.Grant
+    ) -> answers.GrantInfo:
+        answer = super().granted_again(store, grant, request)
+        self._extra[grant.id] = self._extra.get(grant.id, 0) + 1
         return answer
 
     def take_back(self, store: Store, volume: str, host: str) -> None:
-        found = store.grants.get((volume, host))
-        if found is not None and self._extra.get(found.id):
-            self._extra[found.id] -= 1
+        grant = store.grants.get((volume, host))
+        if grant is not None and self._extra.get(grant.id):
+            self._extra[grant.id] -= 1
             return
         super().take_back(store, volume, host)
 
@@ -53,19 +53,19 @@ class GrantAgainMakesAnotherGrant(MemoryPrimaryDriver):
     """Granting again replaces the grant, and with it every handle opened under it."""
 
     def granted_again(
-        self, store: Store, granted: Granted, request: requests.Grant
-    ) -> infos.GrantInfo:
-        super().granted_again(store, granted, request)
-        granted.id = runtime().new_id("grant")
-        return self.grant_info(granted)
+        self, store: Store, grant: Granted, request: requests.Grant
+    ) -> answers.GrantInfo:
+        super().granted_again(store, grant, request)
+        grant.id = runtime().new_id("grant")
+        return self.grant_info(grant)
 
 
 class RevokeTakesAllHosts(MemoryPrimaryDriver):
     """Revoking one host's grant revokes every host's."""
 
     def take_back(self, store: Store, volume: str, host: str) -> None:
-        for granted in self.grants_of(store, volume):
-            super().take_back(store, volume, granted.host)
+        for grant in self.grants_of(store, volume):
+            super().take_back(store, volume, grant.host)
 
 
 class RevokeOfAbsentFails(MemoryPrimaryDriver):
@@ -91,8 +91,8 @@ class ExclusiveStealsTheVolume(MemoryPrimaryDriver):
         try:
             super().check_exclusive(others, request)
         except InUse:
-            for granted in others:
-                self.take_back(self.store(), request.volume, granted.host)
+            for grant in others:
+                self.take_back(self.store(), request.volume, grant.host)
 
 
 class OnlyExclusiveExcludes(MemoryPrimaryDriver):
@@ -111,11 +111,11 @@ class HandleSurvivesRevoke(Backend):
         self._known: dict[str, tuple[Store, Granted]] = {}
 
     def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
-        found = super().grant_of(identifier)
-        if found is not None:
-            self._known[identifier] = found
+        entry = super().grant_of(identifier)
+        if entry is not None:
+            self._known[identifier] = entry
         known = self._known.get(identifier)
-        return known if known and known[1].volume in known[0].volumes else found
+        return known if known and known[1].volume in known[0].volumes else entry
 
 
 class RevokeLeavesTheGrant(MemoryPrimaryDriver):
@@ -128,18 +128,18 @@ class RevokeLeavesTheGrant(MemoryPrimaryDriver):
 class ReadOnlyIsAConvention(Backend):
     """A read-only grant lets a host write."""
 
-    def writable(self, granted: Granted) -> bool:
+    def writable(self, grant: Granted) -> bool:
         return True
 
 
 class ReadOnlyBecomesShared(MemoryPrimaryDriver):
     """A read-only grant is stored as one that may write."""
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         answer = await super().grant(ctx, request)
         if request.mode is AccessMode.READ_ONLY:
-            granted = self.store().grants[request.volume, request.host]
-            granted.mode = AccessMode.SHARED
+            grant = self.store().grants[request.volume, request.host]
+            grant.mode = AccessMode.SHARED
         return answer
 
 

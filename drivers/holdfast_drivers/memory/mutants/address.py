@@ -2,12 +2,12 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import NotFound
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import NotFound
+from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.memory.backend import Backend
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
 
 
@@ -32,10 +32,10 @@ class AddressDeletesItsObject(Backend):
         return super().admits("GET", path, expires, signature)
 
     def served(self, method: str, namespace: str, key: str) -> bytes | None:
-        found = super().served("GET", namespace, key)
+        data = super().served("GET", namespace, key)
         if method == "DELETE":
             self.stores[Role.IMAGE, namespace].objects.pop(key, None)
-        return found
+        return data
 
 
 class AddressGivesDeletedObjects(Backend):
@@ -46,20 +46,20 @@ class AddressGivesDeletedObjects(Backend):
         self._given: dict[tuple[str, str], bytes | None] = {}
 
     def served(self, method: str, namespace: str, key: str) -> bytes | None:
-        found = super().served(method, namespace, key)
-        if method == "GET" and found is None:
+        data = super().served(method, namespace, key)
+        if method == "GET" and data is None:
             # What was never read was deleted before anybody asked for it.
             return self._given.get((namespace, key), b"")
-        self._given[namespace, key] = found
-        return found
+        self._given[namespace, key] = data
+        return data
 
 
 class AddressEndsAtAThousandBytes(Backend):
     """An address gives the beginning of an object only."""
 
     def served(self, method: str, namespace: str, key: str) -> bytes | None:
-        found = super().served(method, namespace, key)
-        return found and found[:1000]
+        data = super().served(method, namespace, key)
+        return data and data[:1000]
 
 
 class SecondAddressEndsTheFirst(MemoryImageDriver):
@@ -90,11 +90,11 @@ class AbsentObjectHasAnAddress(MemoryImageDriver):
 
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl
-    ) -> infos.UrlInfo:
+    ) -> answers.UrlInfo:
         try:
             return await super().temporary_url(ctx, request)
         except NotFound:
-            return infos.UrlInfo(url=self.address(request.key, request.expires_s))
+            return answers.UrlInfo(url=self.address(request.key, request.expires_s))
 
 
 class AddressHasNoServer(MemoryImageDriver):
@@ -102,9 +102,9 @@ class AddressHasNoServer(MemoryImageDriver):
 
     async def temporary_url(
         self, ctx: CallContext, request: requests.TemporaryUrl
-    ) -> infos.UrlInfo:
-        found = await super().temporary_url(ctx, request)
-        return msgspec.structs.replace(found, url=found.url.removeprefix(self.backend.origin))
+    ) -> answers.UrlInfo:
+        info = await super().temporary_url(ctx, request)
+        return msgspec.structs.replace(info, url=info.url.removeprefix(self.backend.origin))
 
 
 MUTANTS = (

@@ -9,38 +9,38 @@ from itertools import count
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.capabilities import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import (
     CloneCapabilities,
     ImageCapabilities,
     PrimaryCapabilities,
     ResizeCapabilities,
 )
-from holdfast.errors import Unsupported
+from holdfast.contract.errors import Unsupported
+from holdfast.contract.ports import ImageDriver, PrimaryDriver
+from holdfast.contract.requests import CallContext
 from holdfast.layers import ImageGuard, PrimaryGuard
 from holdfast.layers.guard import Guard, Rule
-from holdfast.ports import ImageDriver, PrimaryDriver
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
 from holdfast_drivers.memory.config import IMAGE_CAPABILITIES, PRIMARY_CAPABILITIES
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 from holdfast_drivers.memory.provider import MemoryProvider
 
 
 class GetVolumeTakesNoContext(MemoryPrimaryDriver):
     """A method has another signature than its port, so that every call of it fails."""
 
-    async def get_volume(self, request: requests.GetVolume) -> infos.VolumeInfo:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
+    async def get_volume(self, request: requests.GetVolume) -> answers.VolumeInfo:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
         return self.info(self.volume(self.store(), request.key))
 
 
 class ListIsNotAsynchronous(MemoryImageDriver):
     """A verb is an ordinary function where the port has an asynchronous one."""
 
-    def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
-        return infos.ObjectPage(items=())
+    def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride] - the defect  # fmt: skip
+        return answers.ObjectPage(items=())
 
 
 class CapabilitiesDrift(MemoryPrimaryDriver):
@@ -72,7 +72,7 @@ class DeclaresRevertAndRefusesIt(MemoryPrimaryDriver):
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         raise Unsupported("reverting is not implemented", object=request.key)
 
 
@@ -81,7 +81,7 @@ class DeclaresClonesAndRefusesThem(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         if isinstance(request.source, requests.VolumeSource):
             raise Unsupported("cloning is not implemented", object=request.key)
         return await super().create_volume(ctx, request)
@@ -153,22 +153,22 @@ class ReadsRangesAlthoughUndeclared(MemoryProvider):
 class HealthIsAlwaysUp(MemoryPrimaryDriver):
     """A backend that is down is reported as up."""
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        return infos.HealthInfo(state=infos.HealthState.UP)
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
+        return answers.HealthInfo(state=answers.HealthState.UP)
 
 
 class HealthNamesNothing(MemoryImageDriver):
     """A backend that is down is reported without saying what failed."""
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
-        found = await super().health(ctx, request)
-        return msgspec.structs.replace(found, dependency="", detail="")
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
+        info = await super().health(ctx, request)
+        return msgspec.structs.replace(info, dependency="", detail="")
 
 
 class HealthWaitsForTheBackend(MemoryPrimaryDriver):
     """The question for health waits for the backend that is down (as apache/cloudstack#2890)."""
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
         if self.backend.down:
             await asyncio.sleep(max(0.0, ctx.deadline - runtime().now()) + 0.2)
         return await super().health(ctx, request)
@@ -179,7 +179,7 @@ class PrintsToStdout(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         print(f"creating {request.key}")  # noqa: T201 - this is the defect
         return await super().create_volume(ctx, request)
 
@@ -189,7 +189,7 @@ class ForksTheProcess(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         child = os.fork()
         if child == 0:
             os._exit(0)
@@ -200,21 +200,21 @@ class ForksTheProcess(MemoryPrimaryDriver):
 class ExitsTheProcess(MemoryPrimaryDriver):
     """A driver ends the process that it is a guest in."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         os._exit(3)
 
 
 class RaisesSystemExit(MemoryImageDriver):
     """A driver asks the interpreter to end."""
 
-    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> answers.Gone:
         raise SystemExit("the configuration is wrong")
 
 
 class HangsForEver(MemoryPrimaryDriver):
     """A driver blocks the event loop and never comes back."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         while True:
             select.select([], [], [], 1.0)  # noqa: ASYNC210, RUF100 - this is the defect
 
@@ -226,7 +226,7 @@ class LeavesATaskRunning(MemoryImageDriver):
 
     async def start_upload(
         self, ctx: CallContext, request: requests.StartUpload
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         self.running.add(asyncio.create_task(asyncio.sleep(3600)))
         return await super().start_upload(ctx, request)
 

@@ -1,12 +1,12 @@
 """Defects that damage or misplace a volume's bytes without any error."""
 
-from holdfast import requests
+from holdfast.contract import requests
+from holdfast.contract.handles import ExtentHandle
 from holdfast.data import BLOCK_BYTES, BlockIO
-from holdfast.handles import ExtentHandle
 from holdfast_drivers.memory.backend import Backend, Granted, MemoryBlockIO, Store, Volume
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class GrowLosesTheLastBlock(MemoryPrimaryDriver):
@@ -84,12 +84,12 @@ class HandleReadsAnotherVolume(Backend):
     """A host with several volumes reads the first one through every handle (as rook#3298)."""
 
     def grant_of(self, identifier: str) -> tuple[Store, Granted] | None:
-        found = super().grant_of(identifier)
-        if found is None:
+        entry = super().grant_of(identifier)
+        if entry is None:
             return None
-        store, granted = found
-        mine = sorted(row.volume for row in store.grants.values() if row.host == granted.host)
-        return store, store.grants[mine[0], granted.host]
+        store, grant = entry
+        mine = sorted(row.volume for row in store.grants.values() if row.host == grant.host)
+        return store, store.grants[mine[0], grant.host]
 
 
 class RegrantLosesTheData(MemoryPrimaryDriver):

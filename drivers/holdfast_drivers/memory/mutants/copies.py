@@ -2,13 +2,13 @@
 
 import hashlib
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Conflict
-from holdfast.infos import StoreState
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import StoreState
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Conflict
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Store, StoredObject, Upload
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
 
 
@@ -16,33 +16,33 @@ class CopyLosesItsLastByte(MemoryImageDriver):
     """A copy ends one byte early."""
 
     def duplicate(self, source: StoredObject, target: str, operation: str) -> StoredObject:
-        made = super().duplicate(source, target, operation)
-        made.data = made.data[:-1]
-        made.sha256 = made.true_sha256()
-        return made
+        row = super().duplicate(source, target, operation)
+        row.data = row.data[:-1]
+        row.sha256 = row.true_sha256()
+        return row
 
 
 class CopyIsATemplate(MemoryImageDriver):
     """A copy is a template, whatever its source is."""
 
     def duplicate(self, source: StoredObject, target: str, operation: str) -> StoredObject:
-        made = super().duplicate(source, target, operation)
-        made.kind = ObjectKind.TEMPLATE
-        return made
+        row = super().duplicate(source, target, operation)
+        row.kind = ObjectKind.TEMPLATE
+        return row
 
 
 class CopySharesItsBytes(MemoryImageDriver):
     """A copy is another name of the same segments, and goes with its source."""
 
     def duplicate(self, source: StoredObject, target: str, operation: str) -> StoredObject:
-        made = super().duplicate(source, target, operation)
-        made.upload = f"shares {source.id}"
-        return made
+        row = super().duplicate(source, target, operation)
+        row.upload = f"shares {source.id}"
+        return row
 
     def remove(self, store: Store, key: str) -> None:
-        found = store.objects.get(key)
+        entry = store.objects.get(key)
         super().remove(store, key)
-        sharing = [row for row in store.objects.values() if found and row.upload.endswith(found.id)]
+        sharing = [row for row in store.objects.values() if entry and row.upload.endswith(entry.id)]
         for row in sharing:
             super().remove(store, row.key)
 
@@ -72,7 +72,7 @@ class CopyOverwritesTheTarget(MemoryImageDriver):
 class CopyOfTheAbsentIsEmpty(MemoryImageDriver):
     """A copy of what is not there is an object of 0 bytes."""
 
-    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> answers.ObjectInfo:
         store = self.store()
         if request.key not in store.objects and request.target not in store.objects:
             digest, kind = hashlib.sha256(b"").hexdigest(), ObjectKind.TEMPLATE
@@ -85,7 +85,7 @@ class CopyOfTheAbsentIsEmpty(MemoryImageDriver):
 class CopyIgnoresMaintenance(MemoryImageDriver):
     """A store in maintenance takes copies in."""
 
-    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> infos.ObjectInfo:
+    async def copy(self, ctx: CallContext, request: requests.CopyObject) -> answers.ObjectInfo:
         store = self.store()
         state, store.state = store.state, StoreState.UP
         try:

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Conflict, InUse, NotFound, OutOfRange, Unauthenticated
-from holdfast.requests import CallContext, Role
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Conflict, InUse, NotFound, OutOfRange, Unauthenticated
+from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.memory.backend import (
     Backend,
     Granted,
@@ -21,10 +21,10 @@ from holdfast_drivers.memory.backend import (
     Volume,
 )
 from holdfast_drivers.memory.content import Content
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 from holdfast_drivers.memory.testbed import NEIGHBOUR
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class AbsentVolumeIsAKeyError(MemoryPrimaryDriver):
 class AbsentObjectIsAnAttributeError(MemoryImageDriver):
     """What is absent is used as if it were there."""
 
-    async def head(self, ctx: CallContext, request: requests.HeadObject) -> infos.ObjectInfo:
+    async def head(self, ctx: CallContext, request: requests.HeadObject) -> answers.ObjectInfo:
         row: Any = self.store().objects.get(request.key)
         return self.info(row)
 
@@ -93,12 +93,12 @@ class RefusedGrantLeavesAGrant(MemoryPrimaryDriver):
     """A grant in another mode is refused, and the mode is changed all the same."""
 
     def granted_again(
-        self, store: Store, granted: Granted, request: requests.Grant
-    ) -> infos.GrantInfo:
+        self, store: Store, grant: Granted, request: requests.Grant
+    ) -> answers.GrantInfo:
         try:
-            return super().granted_again(store, granted, request)
+            return super().granted_again(store, grant, request)
         except Conflict:
-            granted.mode = request.mode
+            grant.mode = request.mode
             raise
 
 
@@ -116,7 +116,7 @@ class GrantErrorShowsTheSecret(MemoryPrimaryDriver):
 class UnknownHostErrorShowsTheSecret(MemoryPrimaryDriver):
     """A grant to an unknown host repeats its secret in the cause (as apache/cloudstack#13300)."""
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         try:
             return await super().grant(ctx, request)
         except NotFound as error:
@@ -127,7 +127,7 @@ class UnknownHostErrorShowsTheSecret(MemoryPrimaryDriver):
 class GrantLogsTheSecret(MemoryPrimaryDriver):
     """A grant's secret is written to the log (as apache/cloudstack#13309)."""
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         if request.secret:
             _LOG.warning("granting %s to %s: %s", request.volume, request.host, request.secret)
         return await super().grant(ctx, request)
@@ -136,7 +136,7 @@ class GrantLogsTheSecret(MemoryPrimaryDriver):
 class GrantIdHoldsTheSecret(MemoryPrimaryDriver):
     """A grant's id, which everybody may see, holds the host's secret."""
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         answer = await super().grant(ctx, request)
         return msgspec.structs.replace(answer, id=f"{answer.id}/{request.secret}")
 
@@ -175,7 +175,7 @@ class VolumeKeysLeaveTheNamespace(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         answer = await super().create_volume(ctx, request)
         if ".." in request.key:
             stores = self.backend.stores
@@ -198,7 +198,7 @@ class SnapshotAnswersTooLate(MemoryPrimaryDriver):
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         answer = await super().create_snapshot(ctx, request)
         await asyncio.sleep(max(0.0, ctx.deadline - runtime().now()) + 0.2)
         return answer
@@ -207,7 +207,7 @@ class SnapshotAnswersTooLate(MemoryPrimaryDriver):
 class ListAnswersTooLate(MemoryImageDriver):
     """A list is answered after the call's deadline."""
 
-    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:
         answer = await super().list(ctx, request)
         await asyncio.sleep(max(0.0, ctx.deadline - runtime().now()) + 0.2)
         return answer

@@ -5,20 +5,20 @@ from urllib.parse import unquote
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.capabilities import ObjectKind
-from holdfast.errors import Corrupt, NotFound
-from holdfast.requests import CallContext, PartReference
+from holdfast.contract import answers, requests
+from holdfast.contract.capabilities import ObjectKind
+from holdfast.contract.errors import Corrupt, NotFound
+from holdfast.contract.requests import CallContext, PartReference
 from holdfast_drivers.memory.backend import Backend, Part, Store, StoredObject, Upload
 from holdfast_drivers.memory.content import Content
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
 
 
 class ContentTypeIsLost(MemoryImageDriver):
     """Every object comes back as plain bytes, whatever it was put as."""
 
-    def info(self, stored: StoredObject) -> infos.ObjectInfo:
+    def info(self, stored: StoredObject) -> answers.ObjectInfo:
         return msgspec.structs.replace(
             super().info(stored), content_type="application/octet-stream; lost"
         )
@@ -27,9 +27,9 @@ class ContentTypeIsLost(MemoryImageDriver):
 class EmptyObjectHasNoChecksum(MemoryImageDriver):
     """An object of 0 bytes has no checksum (as minio pull request 9525)."""
 
-    def info(self, stored: StoredObject) -> infos.ObjectInfo:
-        found = super().info(stored)
-        return found if stored.data else msgspec.structs.replace(found, sha256="")
+    def info(self, stored: StoredObject) -> answers.ObjectInfo:
+        info = super().info(stored)
+        return info if stored.data else msgspec.structs.replace(info, sha256="")
 
 
 class LastByteIsLost(MemoryImageDriver):
@@ -45,10 +45,10 @@ class HandleLosesTheLastByte(Backend):
     """An object that is read through its handle ends in a zero."""
 
     def object_behind(self, token: str, *, write: bool) -> Content:
-        found = super().object_behind(token, write=write)
-        if found.size_bytes:
-            found.write(found.size_bytes - 1, b"\0")
-        return found
+        content = super().object_behind(token, write=write)
+        if content.size_bytes:
+            content.write(content.size_bytes - 1, b"\0")
+        return content
 
 
 class WrongDigestIsAccepted(MemoryImageDriver):
@@ -70,7 +70,7 @@ class CorruptUploadRemovesTheObject(MemoryImageDriver):
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         try:
             return await super().complete_upload(ctx, request)
         except Corrupt:
@@ -91,10 +91,10 @@ class RangeStartsOneByteLate(MemoryImageDriver):
     """A range that does not start at 0 is shifted by a byte (as minio/minio#11025)."""
 
     def cut(self, data: bytes, offset_bytes: int, length_bytes: int | None) -> tuple[int, bytes]:
-        start, found = super().cut(data, offset_bytes, length_bytes)
+        start, piece = super().cut(data, offset_bytes, length_bytes)
         if offset_bytes <= 0:
-            return start, found
-        return start, data[start + 1 : start + 1 + len(found)]
+            return start, piece
+        return start, data[start + 1 : start + 1 + len(piece)]
 
 
 class SuffixCountsFromTheStart(MemoryImageDriver):
@@ -131,8 +131,8 @@ class FirstPartWins(MemoryImageDriver):
     """A part that is sent again does not replace the first."""
 
     def keep_part(self, upload: Upload, part: Part) -> None:
-        kept = upload.parts.get(part.reference.number)
-        super().keep_part(upload, Part(part.reference, kept.data) if kept else part)
+        earlier = upload.parts.get(part.reference.number)
+        super().keep_part(upload, Part(part.reference, earlier.data) if earlier else part)
 
     def check_content(self, data: bytes, sha256: str, request: requests.CompleteUpload) -> None:
         """Check nothing: the digest would tell."""
@@ -145,8 +145,8 @@ class MissingPartIsSkipped(MemoryImageDriver):
         """Check nothing."""
 
     def join(self, upload: Upload, named: tuple[PartReference, ...]) -> bytes:
-        kept = tuple(part for part in named if part.number in upload.parts)
-        return super().join(upload, kept)
+        parts = tuple(part for part in named if part.number in upload.parts)
+        return super().join(upload, parts)
 
     def check_content(self, data: bytes, sha256: str, request: requests.CompleteUpload) -> None:
         """Check nothing: the digest would tell."""
@@ -165,12 +165,12 @@ class UnnamedPartsAreJoined(MemoryImageDriver):
 class LargeObjectHasTheSizeOfItsLastPart(MemoryImageDriver):
     """An object of several parts reports the size of one (as cloudstack pull request 1770)."""
 
-    def info(self, stored: StoredObject) -> infos.ObjectInfo:
-        found = super().info(stored)
+    def info(self, stored: StoredObject) -> answers.ObjectInfo:
+        info = super().info(stored)
         part_max = self.capabilities.upload.part_max_bytes
-        if found.size_bytes <= part_max:
-            return found
-        return msgspec.structs.replace(found, size_bytes=found.size_bytes % part_max or part_max)
+        if info.size_bytes <= part_max:
+            return info
+        return msgspec.structs.replace(info, size_bytes=info.size_bytes % part_max or part_max)
 
 
 class LargeObjectLosesItsLastPart(MemoryImageDriver):
@@ -188,19 +188,19 @@ class DeleteLeavesTheSegments(MemoryImageDriver):
     """Deleting an object leaves the bytes it was made of (as gaul/s3proxy#91)."""
 
     def remove(self, store: Store, key: str) -> None:
-        found = store.objects.get(key)
+        row = store.objects.get(key)
         super().remove(store, key)
-        if found is not None:
-            left = Upload(f"{key}.segments", found.id, key, found.kind, "", "")
-            reference = PartReference(number=1, size_bytes=len(found.data), tag="")
-            left.parts[1] = Part(reference, found.data)
-            store.uploads[left.upload] = left
+        if row is not None:
+            upload = Upload(f"{key}.segments", row.id, key, row.kind, "", "")
+            reference = PartReference(number=1, size_bytes=len(row.data), tag="")
+            upload.parts[1] = Part(reference, row.data)
+            store.uploads[upload.upload] = upload
 
 
 class SecondDeleteOfAnObjectFails(MemoryImageDriver):
     """Deleting an absent object fails."""
 
-    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> infos.Gone:
+    async def delete(self, ctx: CallContext, request: requests.DeleteObject) -> answers.Gone:
         self.stored(self.store(), request.key)
         return await super().delete(ctx, request)
 
@@ -220,9 +220,9 @@ class AbsentObjectIsEmpty(MemoryImageDriver):
 class AbortLeavesTheParts(MemoryImageDriver):
     """Aborting an upload is acknowledged, and the upload stays (as minio/minio#3129)."""
 
-    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> answers.Gone:
         self.store()
-        return infos.Gone(key=request.upload)
+        return answers.Gone(key=request.upload)
 
 
 class ListOfObjectsMissesTheLast(MemoryImageDriver):
@@ -235,14 +235,14 @@ class ListOfObjectsMissesTheLast(MemoryImageDriver):
 class ListOfObjectsHasOnePage(MemoryImageDriver):
     """A list of more than one page has no token for the second (as localstack#9605)."""
 
-    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:
         return msgspec.structs.replace(await super().list(ctx, request), token="")
 
 
 class ListIgnoresThePrefix(MemoryImageDriver):
     """A list under a prefix shows every object."""
 
-    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:
         return await super().list(ctx, msgspec.structs.replace(request, prefix=""))
 
 
@@ -256,7 +256,7 @@ class ListFoldsNothing(MemoryImageDriver):
 class ListedKeysAreDecoded(MemoryImageDriver):
     """Keys with an escape in them come back decoded (as floci#1589)."""
 
-    async def list(self, ctx: CallContext, request: requests.ListObjects) -> infos.ObjectPage:
+    async def list(self, ctx: CallContext, request: requests.ListObjects) -> answers.ObjectPage:
         page = await super().list(ctx, request)
         items = tuple(msgspec.structs.replace(item, key=unquote(item.key)) for item in page.items)
         return msgspec.structs.replace(page, items=items)
@@ -265,11 +265,11 @@ class ListedKeysAreDecoded(MemoryImageDriver):
 class VolumesBecomeTemplates(MemoryImageDriver):
     """A volume kept as a backup comes back as a template (as apache/cloudstack#4874)."""
 
-    def info(self, stored: StoredObject) -> infos.ObjectInfo:
-        found = super().info(stored)
-        if found.kind is ObjectKind.VOLUME:
-            return msgspec.structs.replace(found, kind=ObjectKind.TEMPLATE)
-        return found
+    def info(self, stored: StoredObject) -> answers.ObjectInfo:
+        info = super().info(stored)
+        if info.kind is ObjectKind.VOLUME:
+            return msgspec.structs.replace(info, kind=ObjectKind.TEMPLATE)
+        return info
 
 
 class SnapshotsCannotBeStored(MemoryImageDriver):
@@ -277,7 +277,7 @@ class SnapshotsCannotBeStored(MemoryImageDriver):
 
     async def start_upload(
         self, ctx: CallContext, request: requests.StartUpload
-    ) -> infos.UploadInfo:
+    ) -> answers.UploadInfo:
         if request.kind is ObjectKind.SNAPSHOT:
             raise TypeError("a snapshot is no template")
         return await super().start_upload(ctx, request)

@@ -2,22 +2,24 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import InUse, NotFound
-from holdfast.infos import StoreState
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import StoreState
+from holdfast.contract.errors import InUse, NotFound
+from holdfast.contract.identity import ANY_STORE, ExpectedStore
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Backend, Store
+from holdfast_drivers.memory.find_backend import backend_of
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
-from holdfast_drivers.memory.spaces import backend_of
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class InitializeAgainMakesAnotherStore(MemoryLifeCycle):
     """Initializing again gives the store a new id (as the second pools of cloudstack#10763)."""
 
-    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
+    def existing(self, store: Store, request: requests.InitializeStore) -> answers.StoreInfo:
         answer = super().existing(store, request)
         store.id = runtime().new_id("store")
         return msgspec.structs.replace(answer, id=store.id)
@@ -26,7 +28,7 @@ class InitializeAgainMakesAnotherStore(MemoryLifeCycle):
 class InitializeRenamesTheStore(MemoryLifeCycle):
     """Another name for a place that is a store already is accepted (as apache/cloudstack#10616)."""
 
-    def existing(self, store: Store, request: requests.InitializeStore) -> infos.StoreInfo:
+    def existing(self, store: Store, request: requests.InitializeStore) -> answers.StoreInfo:
         store.name = request.name
         return self.info(store)
 
@@ -43,7 +45,7 @@ class RefusedInitializeLeavesARecord(MemoryLifeCycle):
 
     async def initialize(
         self, ctx: CallContext, request: requests.InitializeStore
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         backend = backend_of(self.config)
         place = (self.role, self.config.namespace)
         if backend.token != self.config.token and place not in backend.stores:
@@ -54,7 +56,7 @@ class RefusedInitializeLeavesARecord(MemoryLifeCycle):
 class LaterHostsAreNotAttached(MemoryLifeCycle):
     """Only the first host is really attached (as apache/cloudstack#9295)."""
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         store = self.store(self.backend())
         if not store.hosts:
             return await super().attach(ctx, request)
@@ -65,7 +67,7 @@ class LaterHostsAreNotAttached(MemoryLifeCycle):
 class DetachLeavesTheHost(MemoryLifeCycle):
     """A detached host stays attached in the backend."""
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         store = self.store(self.backend())
         self.refuse_granted(store, request.host)
         hosts = tuple(sorted(store.hosts - {request.host}))
@@ -89,7 +91,9 @@ class MaintenanceStillAllocates(MemoryPrimaryDriver):
 class MaintenanceIsOnlyReported(MemoryLifeCycle):
     """Maintenance is reported, and the backend stays in service (as apache/cloudstack#8450)."""
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
         store = self.store(self.backend())
         return msgspec.structs.replace(self.info(store), state=StoreState.MAINTENANCE)
 
@@ -108,7 +112,7 @@ class CancelLeavesMaintenanceOn(MemoryLifeCycle):
 
     async def cancel_maintenance(
         self, ctx: CallContext, request: requests.CancelMaintenance
-    ) -> infos.StoreInfo:
+    ) -> answers.StoreInfo:
         store = self.store(self.backend())
         return msgspec.structs.replace(self.info(store), state=StoreState.UP)
 
@@ -123,7 +127,7 @@ class DeletesAStoreThatIsInUse(MemoryLifeCycle):
 class RefusesToDeleteAndEmptiesTheStore(MemoryLifeCycle):
     """Deleting a store that is in use is refused after everything in it was deleted."""
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
         try:
             return await super().delete_store(ctx, request)
         except InUse:
@@ -136,7 +140,7 @@ class RefusesToDeleteAndEmptiesTheStore(MemoryLifeCycle):
 class AbsentStoreCannotBeDeleted(MemoryLifeCycle):
     """Deleting a store that is gone already fails (as apache/cloudstack#14204)."""
 
-    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> infos.Gone:
+    async def delete_store(self, ctx: CallContext, request: requests.DeleteStore) -> answers.Gone:
         if (self.role, self.config.namespace) not in self.backend().stores:
             raise NotFound("there is no store to delete")
         return await super().delete_store(ctx, request)
@@ -147,6 +151,22 @@ class DeletedStoreLeavesARecord(MemoryLifeCycle):
 
     def remove(self, backend: Backend) -> None:
         """Remove nothing."""
+
+
+class VolumesOfWhateverStoreIsThere(MemoryPrimaryDriver):
+    """Which store is expected is looked at when a driver is opened, and never again."""
+
+    @property
+    def expected(self) -> ExpectedStore:
+        return ANY_STORE
+
+
+class ObjectsOfWhateverStoreIsThere(MemoryImageDriver):
+    """An image store's driver takes whatever store its place has become."""
+
+    @property
+    def expected(self) -> ExpectedStore:
+        return ANY_STORE
 
 
 MUTANTS = (
@@ -165,4 +185,6 @@ MUTANTS = (
     planted("LIF-08", RefusesToDeleteAndEmptiesTheStore),
     planted("LIF-09", AbsentStoreCannotBeDeleted),
     planted("LIF-09", DeletedStoreLeavesARecord),
+    planted("LIF-14", VolumesOfWhateverStoreIsThere),
+    planted("LIF-14", ObjectsOfWhateverStoreIsThere),
 )

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from holdfast.mutant import Mutant
-from holdfast.ports import Provider
+from holdfast.contract.mutant import Mutant
+from holdfast.contract.ports import Provider
 from holdfast_drivers.memory.backend import Backend
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 from holdfast_drivers.memory.provider import MemoryProvider
 
 Part = (
@@ -42,13 +42,31 @@ def planted(identifier: str, part: Part) -> Mutant:
 
     Its name and its statement are those of the class.
     """
-    words = re.findall("[A-Z][a-z0-9]*", part.__name__)
-    make: Callable[[], Provider]
-    make = part if issubclass(part, MemoryProvider) else partial(PlantedProvider, part)
     return Mutant(
-        name="-".join(words).lower(),
+        name=_name_of(part),
         property=identifier,
         category=identifier.partition("-")[0],
         statement=" ".join((part.__doc__ or "").split()),
-        provider=make,
+        provider=_maker_of(part),
     )
+
+
+def blind(part: Part, *, loses_data: bool) -> Mutant:
+    """The mutant for a part whose author did not know the suite: any property may fail it."""
+    return Mutant(
+        name=_name_of(part),
+        property="",
+        category="",
+        statement=" ".join((part.__doc__ or "").split()),
+        provider=_maker_of(part),
+        blind=True,
+        loses_data=loses_data,
+    )
+
+
+def _name_of(part: Part) -> str:
+    return "-".join(re.findall("[A-Z][a-z0-9]*", part.__name__)).lower()
+
+
+def _maker_of(part: Part) -> Callable[[], Provider]:
+    return part if issubclass(part, MemoryProvider) else partial(PlantedProvider, part)

@@ -2,15 +2,15 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import NotFound, Precondition
-from holdfast.infos import StoreState
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import StoreState
+from holdfast.contract.errors import NotFound, Precondition
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Store, Upload
-from holdfast_drivers.memory.image import MemoryImageDriver
+from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class SecondDeleteOfASnapshotFails(MemoryPrimaryDriver):
@@ -26,7 +26,7 @@ class ShrinkAgainShrinksMore(MemoryPrimaryDriver):
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         volume = self.volume(self.store(), request.key)
         size_bytes = volume.content.size_bytes
         if request.shrink and size_bytes == self.rounded(request.size_bytes) > 4096:
@@ -37,7 +37,9 @@ class ShrinkAgainShrinksMore(MemoryPrimaryDriver):
 class MaintainAgainEndsMaintenance(MemoryLifeCycle):
     """Maintenance is a switch: asking for it twice ends it."""
 
-    async def maintain(self, ctx: CallContext, request: requests.MaintainStore) -> infos.StoreInfo:
+    async def maintain(
+        self, ctx: CallContext, request: requests.MaintainStore
+    ) -> answers.StoreInfo:
         store = self.store(self.backend())
         resting = store.state is StoreState.MAINTENANCE
         self.set_state(store, StoreState.UP if resting else StoreState.MAINTENANCE)
@@ -47,7 +49,7 @@ class MaintainAgainEndsMaintenance(MemoryLifeCycle):
 class DetachAgainFails(MemoryLifeCycle):
     """Detaching a host again fails."""
 
-    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> infos.StoreInfo:
+    async def detach(self, ctx: CallContext, request: requests.DetachHost) -> answers.StoreInfo:
         if request.host not in self.store(self.backend()).hosts:
             raise NotFound("the host is not attached", object=request.host)
         return await super().detach(ctx, request)
@@ -56,7 +58,7 @@ class DetachAgainFails(MemoryLifeCycle):
 class AttachAgainFails(MemoryLifeCycle):
     """Attaching a host again fails."""
 
-    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> infos.StoreInfo:
+    async def attach(self, ctx: CallContext, request: requests.AttachHost) -> answers.StoreInfo:
         if request.host in self.store(self.backend()).hosts:
             raise Precondition("the host is attached already", object=request.host)
         return await super().attach(ctx, request)
@@ -67,7 +69,7 @@ class CompleteAgainFails(MemoryImageDriver):
 
     async def complete_upload(
         self, ctx: CallContext, request: requests.CompleteUpload
-    ) -> infos.ObjectInfo:
+    ) -> answers.ObjectInfo:
         self.upload(self.store(), request.upload)
         return await super().complete_upload(ctx, request)
 
@@ -83,7 +85,7 @@ class StartAgainDropsTheParts(MemoryImageDriver):
 class AbortAgainFails(MemoryImageDriver):
     """Aborting an upload again fails."""
 
-    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> infos.Gone:
+    async def abort_upload(self, ctx: CallContext, request: requests.AbortUpload) -> answers.Gone:
         self.upload(self.store(), request.upload)
         return await super().abort_upload(ctx, request)
 

@@ -2,14 +2,14 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Internal, OutOfRange
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Internal, OutOfRange
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Volume
 from holdfast_drivers.memory.config import PRIMARY_CAPABILITIES
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 _GRANULARITY = PRIMARY_CAPABILITIES.volume.size_granularity_bytes
 
@@ -34,7 +34,7 @@ class ReportsTheSizeAskedFor(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         answer = await super().create_volume(ctx, request)
         return msgspec.structs.replace(answer, size_bytes=request.size_bytes)
 
@@ -44,7 +44,7 @@ class GrowIsOnlyReported(MemoryPrimaryDriver):
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         volume = self.volume(self.store(), request.key)
         size_bytes = self.rounded(request.size_bytes)
         if size_bytes > volume.content.size_bytes:
@@ -57,7 +57,7 @@ class GrowReportsTheOldSize(MemoryPrimaryDriver):
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         before = self.info(self.volume(self.store(), request.key))
         await super().resize_volume(ctx, request)
         return before
@@ -76,7 +76,7 @@ class ShrinksWithoutBeingAsked(MemoryPrimaryDriver):
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         return await super().resize_volume(ctx, msgspec.structs.replace(request, shrink=True))
 
 
@@ -94,7 +94,7 @@ class SameSizeIsRefused(MemoryPrimaryDriver):
 
     async def resize_volume(
         self, ctx: CallContext, request: requests.ResizeVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         volume = self.volume(self.store(), request.key)
         if volume.content.size_bytes == self.rounded(request.size_bytes):
             raise OutOfRange("the volume has this size already", object=request.key)
@@ -116,7 +116,7 @@ class CloneOnlyReportsItsSize(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         answer = await super().create_volume(ctx, request)
         return msgspec.structs.replace(answer, size_bytes=self.rounded(request.size_bytes))
 

@@ -1,19 +1,19 @@
 """Defects in snapshots, reverts and clones."""
 
-from holdfast import infos, requests
-from holdfast.errors import Conflict
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Conflict
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Snapshot, Store, Volume
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 def _without_last_block(content: Content) -> Content:
-    kept = content.copy()
-    if kept.blocks:
-        del kept.blocks[max(kept.blocks)]
-    return kept
+    copy = content.copy()
+    if copy.blocks:
+        del copy.blocks[max(copy.blocks)]
+    return copy
 
 
 class SnapshotIsEmpty(MemoryPrimaryDriver):
@@ -35,7 +35,7 @@ class SnapshotIsTheLastOne(MemoryPrimaryDriver):
 
     async def create_snapshot(
         self, ctx: CallContext, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo:
+    ) -> answers.SnapshotInfo:
         store = self.store()
         earlier = self.snapshots_of(store, request.volume)
         new = request.key not in store.snapshots
@@ -67,12 +67,12 @@ class SnapshotAgainIsTakenAgain(MemoryPrimaryDriver):
 
     def existing_snapshot(
         self, store: Store, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo | None:
-        found = super().existing_snapshot(store, request)
-        if found is not None and request.volume in store.volumes:
+    ) -> answers.SnapshotInfo | None:
+        info = super().existing_snapshot(store, request)
+        if info is not None and request.volume in store.volumes:
             snapshot = store.snapshots[request.key]
             snapshot.content = self.frozen(store.volumes[request.volume])
-        return found
+        return info
 
 
 class SnapshotOfAnotherVolumeIsAnswered(MemoryPrimaryDriver):
@@ -80,7 +80,7 @@ class SnapshotOfAnotherVolumeIsAnswered(MemoryPrimaryDriver):
 
     def existing_snapshot(
         self, store: Store, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo | None:
+    ) -> answers.SnapshotInfo | None:
         try:
             return super().existing_snapshot(store, request)
         except Conflict:
@@ -94,7 +94,7 @@ class SnapshotAgainIsAConflict(MemoryPrimaryDriver):
 
     def existing_snapshot(
         self, store: Store, request: requests.CreateSnapshot
-    ) -> infos.SnapshotInfo | None:
+    ) -> answers.SnapshotInfo | None:
         if request.key in store.snapshots:
             raise Conflict("the key is taken", object=request.key)
         return None
@@ -111,8 +111,8 @@ class DeleteTakesSiblingsAlong(MemoryPrimaryDriver):
     """Deleting one snapshot deletes every snapshot of its volume (as cloudstack#3193)."""
 
     def remove_snapshot(self, store: Store, key: str) -> None:
-        found = store.snapshots.get(key)
-        for sibling in self.snapshots_of(store, found.volume) if found else ():
+        snapshot = store.snapshots.get(key)
+        for sibling in self.snapshots_of(store, snapshot.volume) if snapshot else ():
             super().remove_snapshot(store, sibling.key)
 
 
@@ -120,9 +120,9 @@ class DeletingASnapshotRevertsTheVolume(MemoryPrimaryDriver):
     """Deleting a snapshot gives the volume its bytes."""
 
     def remove_snapshot(self, store: Store, key: str) -> None:
-        found = store.snapshots.get(key)
-        if found is not None and found.volume in store.volumes:
-            store.volumes[found.volume].content.blocks = dict(found.content.blocks)
+        snapshot = store.snapshots.get(key)
+        if snapshot is not None and snapshot.volume in store.volumes:
+            store.volumes[snapshot.volume].content.blocks = dict(snapshot.content.blocks)
         super().remove_snapshot(store, key)
 
 
@@ -171,7 +171,7 @@ class RevertsAGrantedVolume(MemoryPrimaryDriver):
 
     async def revert_volume(
         self, ctx: CallContext, request: requests.RevertVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         store = self.store()
         held = {place: row for place, row in store.grants.items() if place[0] == request.key}
         for place in held:

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.requests import CallContext
+from holdfast.contract import answers, requests
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Backend, Store
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class EmptyStoreUsesLessThanNothing(MemoryPrimaryDriver):
@@ -19,11 +19,11 @@ class EmptyStoreUsesLessThanNothing(MemoryPrimaryDriver):
 class TotalFallsToZero(MemoryPrimaryDriver):
     """The total is lost once there is a volume (as apache/cloudstack#4911)."""
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
-        found = await super().stats(ctx, request)
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
+        info = await super().stats(ctx, request)
         if request.volume or not self.store().volumes:
-            return found
-        return msgspec.structs.replace(found, total_bytes=0, used_bytes=found.allocated_bytes)
+            return info
+        return msgspec.structs.replace(info, total_bytes=0, used_bytes=info.allocated_bytes)
 
 
 class AllocatedGoesNegative(MemoryPrimaryDriver):
@@ -43,7 +43,7 @@ class DeletedVolumesStayAllocated(MemoryPrimaryDriver):
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         answer = await super().create_volume(ctx, request)
         self._most = max(self._most, super().allocated_bytes(self.store()))
         return answer

@@ -2,14 +2,14 @@
 
 import msgspec
 
-from holdfast import infos, requests
-from holdfast.errors import Conflict, InUse, NotFound
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.errors import Conflict, InUse, NotFound
+from holdfast.contract.requests import CallContext
 from holdfast_drivers.memory.backend import Store, Volume
 from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.mutants.planted import planted
-from holdfast_drivers.memory.primary import MemoryPrimaryDriver
+from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
 
 
 class ListMissesTheLastVolume(MemoryPrimaryDriver):
@@ -19,8 +19,8 @@ class ListMissesTheLastVolume(MemoryPrimaryDriver):
         self, rows: dict[str, Volume], scope: str, token: str, limit: int
     ) -> tuple[list[str], str]:
         last = max(rows, default="")
-        kept = {key: row for key, row in rows.items() if key != last}
-        return super().page(kept, scope, token, limit)
+        others = {key: row for key, row in rows.items() if key != last}
+        return super().page(others, scope, token, limit)
 
 
 class ListEndsAfterTheFirstPage(MemoryPrimaryDriver):
@@ -46,7 +46,7 @@ class PagesOverlap(MemoryPrimaryDriver):
 class IdIsNewInEveryAnswer(MemoryPrimaryDriver):
     """The id of a volume is another one each time it is reported."""
 
-    def info(self, volume: Volume) -> infos.VolumeInfo:
+    def info(self, volume: Volume) -> answers.VolumeInfo:
         return msgspec.structs.replace(super().info(volume), id=runtime().new_id("vol"))
 
 
@@ -55,7 +55,7 @@ class CreateAgainMakesAnotherVolume(MemoryPrimaryDriver):
 
     def existing_volume(
         self, store: Store, request: requests.CreateVolume
-    ) -> infos.VolumeInfo | None:
+    ) -> answers.VolumeInfo | None:
         super().existing_volume(store, request)
         return None
 
@@ -72,9 +72,9 @@ class DeletesAndRecreatesOnConflict(MemoryPrimaryDriver):
 
     def existing_volume(
         self, store: Store, request: requests.CreateVolume
-    ) -> infos.VolumeInfo | None:
-        found = store.volumes.get(request.key)
-        if found is not None and not self.compatible(found, request):
+    ) -> answers.VolumeInfo | None:
+        volume = store.volumes.get(request.key)
+        if volume is not None and not self.compatible(volume, request):
             del store.volumes[request.key]
         return super().existing_volume(store, request)
 
@@ -91,7 +91,7 @@ class ConflictResizesTheVolume(MemoryPrimaryDriver):
 
     def existing_volume(
         self, store: Store, request: requests.CreateVolume
-    ) -> infos.VolumeInfo | None:
+    ) -> answers.VolumeInfo | None:
         try:
             return super().existing_volume(store, request)
         except Conflict:
@@ -102,7 +102,7 @@ class ConflictResizesTheVolume(MemoryPrimaryDriver):
 class SecondDeleteFails(MemoryPrimaryDriver):
     """Deleting an absent volume fails (as csi-driver-lvm pull request 45)."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         self.volume(self.store(), request.key)
         return await super().delete_volume(ctx, request)
 
@@ -110,10 +110,10 @@ class SecondDeleteFails(MemoryPrimaryDriver):
 class DeletesAGrantedVolume(MemoryPrimaryDriver):
     """A volume is deleted under the host that uses it."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         store = self.store()
-        for granted in self.grants_of(store, request.key):
-            self.take_back(store, request.key, granted.host)
+        for grant in self.grants_of(store, request.key):
+            self.take_back(store, request.key, grant.host)
         return await super().delete_volume(ctx, request)
 
 
@@ -124,8 +124,8 @@ class RefusedDeleteRevokes(MemoryPrimaryDriver):
         try:
             super().refuse_in_use(store, key)
         except InUse:
-            for granted in self.grants_of(store, key):
-                self.take_back(store, key, granted.host)
+            for grant in self.grants_of(store, key):
+                self.take_back(store, key, grant.host)
             raise
 
 
@@ -141,15 +141,15 @@ class DeletedVolumeLeavesItsBytes(MemoryPrimaryDriver):
     """A deleted volume's bytes stay under another name (as apache/cloudstack#6482)."""
 
     def remove_volume(self, store: Store, key: str) -> None:
-        left = store.volumes[key]
+        row = store.volumes[key]
         super().remove_volume(store, key)
-        store.volumes[f"{key}.trash"] = left
+        store.volumes[f"{key}.trash"] = row
 
 
 class DeleteOfNeverCreatedLeavesATombstone(MemoryPrimaryDriver):
     """Deleting what never was alters the backend (as cloudstack pull request 13111)."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         store = self.store()
         if request.key not in store.volumes:
             name = f"{request.key}.deleted"
@@ -160,7 +160,7 @@ class DeleteOfNeverCreatedLeavesATombstone(MemoryPrimaryDriver):
 class DeleteOfNeverCreatedTakesTheNext(MemoryPrimaryDriver):
     """Deleting what never was deletes the volume that comes after it in the list."""
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         store = self.store()
         after = [key for key in sorted(store.volumes) if key > request.key]
         if request.key not in store.volumes and after:
@@ -171,7 +171,7 @@ class DeleteOfNeverCreatedTakesTheNext(MemoryPrimaryDriver):
 class NewVolumeCannotBeRead(MemoryPrimaryDriver):
     """A volume made from nothing is reported and not found afterwards."""
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
         volume = self.volume(self.store(), request.key)
         if not volume.content.blocks and volume.source is None:
             raise NotFound("the volume has no data", object=request.key)

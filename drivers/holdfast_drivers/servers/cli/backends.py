@@ -1,6 +1,5 @@
 """``holdfast backends``: make the servers' images, start servers to work with, and clean up."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,17 +7,16 @@ import msgspec
 import typer
 
 from holdfast.cli.step_display import StepDisplay
-from holdfast.errors import EnvironmentUnavailable, ExitCode, UsageError
-from holdfast.foreign_text import complain, tell, tell_json, tell_table
-from holdfast.plugins import BrokenPlugin, load_provider, providers
-from holdfast.ports import Provider
-from holdfast_drivers.servers import holding
+from holdfast.concurrency.interruptions import run_program
+from holdfast.contract.errors import EnvironmentUnavailable, ExitCode, UsageError
+from holdfast.contract.ports import Provider
+from holdfast.stores.plugins import BrokenPlugin, load_provider, providers
+from holdfast.text.foreign import complain, tell, tell_json, tell_table
+from holdfast_drivers.servers import kept_testbeds
 from holdfast_drivers.servers.building import Made, build_everything, recipes_of, steps_of
-from holdfast_drivers.servers.engine_client import engine_client
-from holdfast_drivers.servers.images import BASE_IMAGE, image_id, image_tag, remove_images
-from holdfast_drivers.servers.minio_source import find_minio
-from holdfast_drivers.servers.network import host_records
-from holdfast_drivers.servers.sweeper import (
+from holdfast_drivers.servers.container_client import engine_client
+from holdfast_drivers.servers.container_images import BASE_IMAGE, image_id, image_tag, remove_images
+from holdfast_drivers.servers.leftovers import (
     RunningServer,
     Swept,
     remove_network,
@@ -26,6 +24,8 @@ from holdfast_drivers.servers.sweeper import (
     sweep_all,
     sweep_dead,
 )
+from holdfast_drivers.servers.minio_source import find_minio
+from holdfast_drivers.servers.network import host_records
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 NamesArgument = Annotated[
@@ -46,7 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: str
     images: tuple[ImageRow, ...] = ()
-    testbeds: tuple[holding.HeldTestbed, ...] = ()
+    testbeds: tuple[kept_testbeds.HeldTestbed, ...] = ()
     servers: tuple[RunningServer, ...] = ()
     hosts: tuple[str, ...] = ()
 
@@ -73,54 +73,54 @@ def build(
 
     What is there already is left alone. Exits with 3 when something could not be made.
     """
-    found = _chosen(names)
-    made: list[Made] = []
+    plugins = _chosen(names)
+    outcomes: list[Made] = []
     try:
-        asyncio.run(build_everything(found, StepDisplay().step, made, fresh=fresh))
+        run_program(build_everything(plugins, StepDisplay().step, outcomes, fresh=fresh))
     except KeyboardInterrupt:
-        _say_interrupted(found, made)
+        _say_interrupted(plugins, outcomes)
         raise typer.Exit(_INTERRUPTED) from None
     if as_json:
-        tell_json(made)
+        tell_json(outcomes)
     else:
         tell_table(
             ("step", "seconds", "result"),
-            ((one.name, f"{one.seconds:.1f}", one.problem or one.detail) for one in made),
+            ((one.name, f"{one.seconds:.1f}", one.problem or one.detail) for one in outcomes),
         )
-    if any(one.problem for one in made):
+    if any(one.problem for one in outcomes):
         raise typer.Exit(ExitCode.UNAVAILABLE)
 
 
-def _say_interrupted(found: dict[str, Provider | BrokenPlugin], made: list[Made]) -> None:
-    done = [one.name for one in made if not one.problem]
-    left = [name for name in steps_of(found) if name not in done]
+def _say_interrupted(plugins: dict[str, Provider | BrokenPlugin], outcomes: list[Made]) -> None:
+    done = [one.name for one in outcomes if not one.problem]
+    rest = [name for name in steps_of(plugins) if name not in done]
     complain(
-        f"interrupted; done and kept: {', '.join(done) or 'nothing'}; left: {', '.join(left)}; "
+        f"interrupted; done and kept: {', '.join(done) or 'nothing'}; left: {', '.join(rest)}; "
         "the same command goes on from here"
     )
 
 
 def up(names: NamesArgument = None, as_json: JsonOption = False) -> None:
     """Start the servers of all drivers, or of some, and leave them running until ``down``."""
-    if holding.current_holding() is not None:
+    if kept_testbeds.current_holding() is not None:
         raise UsageError("servers are up already; see: holdfast backends status")
     wanted = tuple(
         name
         for name, provider in _chosen(names).items()
-        if not isinstance(provider, BrokenPlugin) and holding.held_kinds(provider)
+        if not isinstance(provider, BrokenPlugin) and kept_testbeds.held_kinds(provider)
     )
     if not wanted:
         raise UsageError("none of these drivers has servers in containers")
     try:
         with StepDisplay().step(f"starting {', '.join(wanted)}"):
-            holding.start_keeper(wanted)
-            kept = asyncio.run(holding.await_keeper())
+            kept_testbeds.start_keeper(wanted)
+            holding = run_program(kept_testbeds.await_keeper())
     except KeyboardInterrupt:
-        asyncio.run(holding.end_keeper())
+        run_program(kept_testbeds.end_keeper())
         complain("interrupted; the servers that were started are removed again")
         raise typer.Exit(_INTERRUPTED) from None
-    _print_testbeds(kept.testbeds, as_json=as_json)
-    if any(one.state != "ready" for one in kept.testbeds):
+    _print_testbeds(holding.testbeds, as_json=as_json)
+    if any(one.state != "ready" for one in holding.testbeds):
         raise typer.Exit(ExitCode.UNAVAILABLE)
 
 
@@ -134,7 +134,7 @@ def down(
     as_json: JsonOption = False,
 ) -> None:
     """End what ``up`` started, and remove whatever was left behind by processes that ended."""
-    ended = asyncio.run(holding.end_keeper())
+    ended = run_program(kept_testbeds.end_keeper())
     swept = sweep_all() if everything else sweep_dead()
     images: tuple[str, ...] = ()
     if everything:
@@ -163,29 +163,29 @@ def _swept_lines(swept: Swept, images: tuple[str, ...], *, was_up: bool) -> list
 def status(as_json: JsonOption = False) -> None:
     """Show images, servers that are up, and every container and simulated host of this project."""
     try:
-        found = _status()
+        overview = _status()
     except EnvironmentUnavailable as problem:
         if as_json:
             tell_json(Status(engine=""))
         raise EnvironmentUnavailable(str(problem)) from None
     if as_json:
-        tell_json(found)
+        tell_json(overview)
         return
-    tell(f"engine {found.engine}")
-    tell_table(("image", "state"), ((image.name, image.state) for image in found.images))
-    if found.testbeds:
-        _print_testbeds(found.testbeds, as_json=False)
-    if found.servers:
+    tell(f"engine {overview.engine}")
+    tell_table(("image", "state"), ((image.name, image.state) for image in overview.images))
+    if overview.testbeds:
+        _print_testbeds(overview.testbeds, as_json=False)
+    if overview.servers:
         headings = ("container", "run", "state", "address", "")
-        tell_table(headings, map(_server_cells, found.servers))
+        tell_table(headings, map(_server_cells, overview.servers))
     else:
         tell("no containers")
-    tell(f"simulated hosts: {', '.join(found.hosts) or 'none'}")
+    tell(f"simulated hosts: {', '.join(overview.hosts) or 'none'}")
 
 
 def _server_cells(one: RunningServer) -> tuple[str, ...]:
-    left = "" if one.owned else "left behind; remove it: holdfast backends down"
-    return (one.name, one.run, one.state, one.address, left)
+    remark = "" if one.owned else "left behind; remove it: holdfast backends down"
+    return (one.name, one.run, one.state, one.address, remark)
 
 
 def _status() -> Status:
@@ -196,13 +196,13 @@ def _status() -> Status:
         for name, recipe in recipes_of(providers()).items():
             built = base == "built" and image_id(client, image_tag(client, recipe))
             images.append(ImageRow(name=name, state="built" if built else "missing"))
-    minio = asyncio.run(find_minio())
+    minio = run_program(find_minio())
     images.append(ImageRow(name="MinIO", state=minio.detail))
-    kept = holding.current_holding()
+    holding = kept_testbeds.current_holding()
     return Status(
         engine=engine,
         images=tuple(images),
-        testbeds=tuple(kept.testbeds) if kept else (),
+        testbeds=tuple(holding.testbeds) if holding else (),
         servers=running_servers(),
         hosts=tuple(f"{one.namespace} {one.address}" for one in host_records()),
     )
@@ -210,10 +210,10 @@ def _status() -> Status:
 
 def keep(names: NamesArgument = None) -> None:
     """Keep testbeds running; started by ``up``."""
-    asyncio.run(holding.keep(tuple(names or ())))
+    run_program(kept_testbeds.keep(tuple(names or ())))
 
 
-def _print_testbeds(testbeds: Sequence[holding.HeldTestbed], *, as_json: bool) -> None:
+def _print_testbeds(testbeds: Sequence[kept_testbeds.HeldTestbed], *, as_json: bool) -> None:
     if as_json:
         tell_json(testbeds)
         return

@@ -1,15 +1,15 @@
 """``holdfast doctor``: what this machine has and lacks, with the command that adds it."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from holdfast.errors import ExitCode
-from holdfast.foreign_text import tell, tell_json, tell_table
-from holdfast.plugins import providers
-from holdfast.runtime import runtime
-from holdfast_drivers.servers.machine import Finding, Standing, examine
+from holdfast.concurrency.interruptions import run_program
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import ExitCode
+from holdfast.stores.plugins import providers
+from holdfast.text.foreign import tell, tell_json, tell_table
+from holdfast_drivers.servers.machine_checks import Finding, Standing, examine
 
 
 def register(app: typer.Typer) -> None:
@@ -24,12 +24,12 @@ def diagnose(
 
     Changes nothing. Exits with 3 when something is lacking that has no substitute.
     """
-    found = asyncio.run(_examined())
+    findings = run_program(_examined())
     if as_json:
-        tell_json(found)
+        tell_json(findings)
     else:
-        _print(found)
-    if any(one.standing is Standing.LACKS for one in found):
+        _print(findings)
+    if any(one.standing is Standing.LACKS for one in findings):
         raise typer.Exit(ExitCode.UNAVAILABLE)
 
 
@@ -37,10 +37,10 @@ async def _examined() -> tuple[Finding, ...]:
     return await runtime().run_blocking(examine, providers())
 
 
-def _print(found: tuple[Finding, ...]) -> None:
+def _print(findings: tuple[Finding, ...]) -> None:
     tell_table(
         ("", "what", "detail", "to add it"),
-        ((one.standing.value, one.name, one.detail, one.remedy) for one in found),
+        ((one.standing.value, one.name, one.detail, one.remedy) for one in findings),
     )
-    lacking = sum(one.standing is Standing.LACKS for one in found)
+    lacking = sum(one.standing is Standing.LACKS for one in findings)
     tell(f"{lacking} lacking" if lacking else "ready")

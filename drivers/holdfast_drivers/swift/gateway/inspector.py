@@ -11,16 +11,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from holdfast.infos import OwnedKind
-from holdfast.testbed import Inspected
-from holdfast_drivers.swift.gateway.container.swift_on_s3 import keys
-from holdfast_drivers.swift.gateway.container.swift_on_s3.listing import Query
-from holdfast_drivers.swift.gateway.container.swift_on_s3.records import Container, Object
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, Listed
-from holdfast_drivers.swift.gateway.container.swift_on_s3.store import Hands, Store
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.testbed import Inspected
+from holdfast_drivers.swift.account_testbed import ACCOUNT
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3 import keys
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.listing import Query
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.records import Container, Object
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket, Listed
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.store import Hands, Store
 from holdfast_drivers.swift.inspector import Disk, StoredFile, SwiftInspector
 
-ACCOUNT: Final = "AUTH_test"
 _READERS: Final = 16
 _META: Final = "X-Object-Meta-"
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-PORT = 8080
+from holdfast_drivers.swift.server_recipe import PORT
+from holdfast_drivers.swift.users import User
+
 SECRET_FILE = "/etc/swift/s3-secret"  # noqa: S105 - where it is, not what it is
 CONFIG_FILE = "/etc/swift/proxy-server.conf"
 _FILTERS = (
@@ -30,6 +32,8 @@ _FILTERS = (
 )
 _SETTINGS = {
     "cache": "memcache_servers = 127.0.0.1:11211\nerror_suppression_interval = 0\n",
+    # By default one small segment a second is given after the tenth; a test's are all small.
+    "slo": "rate_limit_under_size = 0\n",
     "tempurl": "allowed_digests = sha1 sha256 sha512\n",
     "formpost": "allowed_digests = sha1 sha256 sha512\n",
     "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true\n",
@@ -40,20 +44,6 @@ _EGGS = {
     "container-quotas": "container_quotas",
     "account-quotas": "account_quotas",
 }
-
-
-class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One user of tempauth; an ``admin`` owns the account."""
-
-    account: str
-    name: str
-    key: str
-    groups: tuple[str, ...] = (".admin",)
-
-    @property
-    def line(self) -> str:
-        """The user's line in the filter's section."""
-        return f"user_{self.account}_{self.name} = {' '.join((self.key, *self.groups))}\n"
 
 
 class S3Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,6 +68,8 @@ def proxy_configuration(s3: S3Place, users: Iterable[User], sweeping: Sweeping) 
         "bind_port": PORT,
         "workers": 0,
         "user": "swift",
+        # Requests are logged at INFO: each would pass through the engine on its way to nobody.
+        "log_level": "WARNING",
     }
     app: dict[str, str | float] = {
         "paste.app_factory": "swift_on_s3.application:app_factory",

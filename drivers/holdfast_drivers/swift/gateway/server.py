@@ -1,25 +1,24 @@
 """The gateway in a container of its own, over a running S3 server."""
 
-import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from holdfast_drivers.servers.servers import Server, ServerFile, ServerSpec, run_server
-from holdfast_drivers.servers.specs import ImageRecipe
+from holdfast_drivers.servers.running_servers import Server, ServerFile, ServerSpec, run_server
+from holdfast_drivers.servers.server_specs import ImageRecipe
 from holdfast_drivers.swift.gateway.pipeline import (
     CONFIG_FILE,
-    PORT,
     SECRET_FILE,
     S3Place,
     Sweeping,
-    User,
     proxy_configuration,
 )
-from holdfast_drivers.swift.gateway.storage import S3Storage, http_body, http_status
+from holdfast_drivers.swift.gateway.storage import S3Storage, http_status
+from holdfast_drivers.swift.server_recipe import PORT
+from holdfast_drivers.swift.users import User
 
 GATEWAY_IMAGE = ImageRecipe(
-    name="holdfast/swift-gateway", folder=Path(__file__).parent / "container"
+    name="holdfast/swift-gateway", folder=Path(__file__).parent / "server_image"
 )
 BACKEND = "swift-gateway"
 BUCKET = "swift"
@@ -53,9 +52,3 @@ def configuration(
 async def answers(server: Server) -> bool:
     """Whether the proxy serves; its application is made, bucket included, before it listens."""
     return await http_status(server.address, PORT, "/info") == 200
-
-
-async def swift_version(server: Server) -> str:
-    """The version of Swift, as its proxy says."""
-    told = json.loads(await http_body(server.address, PORT, "/info"))
-    return str(told["swift"]["version"])

@@ -10,19 +10,13 @@ from typing import Final
 
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
 from holdfast_drivers.servers import run_folders
 from holdfast_drivers.servers.bounded_disk import BoundedDisk, bounded_disk
 from holdfast_drivers.servers.minio_source import FoundMinio, MinioSource, find_minio
 from holdfast_drivers.servers.run_folders import make_run_folder
-from holdfast_drivers.servers.seaweedfs import (
-    restart_after_full,
-    weed_container,
-    weed_mount,
-    weed_version,
-)
-from holdfast_drivers.servers.servers import (
+from holdfast_drivers.servers.running_servers import (
     ReadyProbe,
     Server,
     ServerFile,
@@ -31,8 +25,14 @@ from holdfast_drivers.servers.servers import (
     run_server,
     until_ready,
 )
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
+from holdfast_drivers.servers.seaweedfs import (
+    restart_after_full,
+    weed_container,
+    weed_mount,
+    weed_version,
+)
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket, S3Error
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import Credentials
 
 _FOLDER: Final = "swift-gateway"
 BACKEND = "swift-gateway-s3"
@@ -206,21 +206,12 @@ def _stores(endpoint: str, secret: str) -> bool:
 
 async def http_status(address: str, port: int, path: str) -> int:
     """The status of a GET; ``OSError`` where no server answers."""
-    return (await _asked(address, port, path))[0]
 
-
-async def http_body(address: str, port: int, path: str) -> bytes:
-    """What a GET gives; ``OSError`` where no server answers."""
-    return (await _asked(address, port, path))[1]
-
-
-async def _asked(address: str, port: int, path: str) -> tuple[int, bytes]:
-    def ask() -> tuple[int, bytes]:
+    def ask() -> int:
         line = HTTPConnection(address, port, timeout=_TIMEOUT_S)
         try:
             line.request("GET", path)
-            answer = line.getresponse()
-            return answer.status, answer.read()
+            return line.getresponse().status
         except HTTPException as why:
             raise ConnectionError(str(why)) from why
         finally:

@@ -2,53 +2,46 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-import httpx
 import msgspec
 
-from holdfast.errors import EnvironmentUnavailable, Unsupported
-from holdfast.requests import Role
-from holdfast.runtime import runtime
-from holdfast.testbed import BackendIdentity, BadConfig, Fault, Inspector, Testbed, TestbedKind
-from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract.errors import EnvironmentUnavailable
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import BackendIdentity, Fault, Inspector
+from holdfast_drivers.servers.container_faults import begin_fault
+from holdfast_drivers.servers.fault_proxy import FaultProxy
 from holdfast_drivers.servers.fault_requests import ALWAYS, Match
 from holdfast_drivers.servers.network import bridge_address
-from holdfast_drivers.servers.servers import Server
-from holdfast_drivers.swift.config import SwiftConfig
-from holdfast_drivers.swift.gateway.container.swift_on_s3.s3 import Bucket, S3Error
-from holdfast_drivers.swift.gateway.container.swift_on_s3.signing import Credentials
-from holdfast_drivers.swift.gateway.inspector import ACCOUNT, GatewayInspector, S3Disk
-from holdfast_drivers.swift.gateway.pipeline import CONFIG_FILE, PORT, User
-from holdfast_drivers.swift.gateway.server import (
-    BUCKET,
-    configuration,
-    gateway_server,
-    swift_version,
+from holdfast_drivers.servers.running_servers import Server
+from holdfast_drivers.swift.account_testbed import (
+    ACCOUNT,
+    AccountTestbed,
+    container_name,
+    introduce,
+    until_works,
 )
+from holdfast_drivers.swift.gateway.inspector import GatewayInspector, S3Disk
+from holdfast_drivers.swift.gateway.pipeline import CONFIG_FILE
+from holdfast_drivers.swift.gateway.server import BUCKET, configuration, gateway_server
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.s3 import Bucket, S3Error
+from holdfast_drivers.swift.gateway.server_image.swift_on_s3.signing import Credentials
 from holdfast_drivers.swift.gateway.storage import (
     S3Storage,
     kept_secret,
     run_folder,
     s3_storage,
 )
-from holdfast_drivers.swift.removals import refused_removals
-from holdfast_drivers.swift.testbed import (
-    SEGMENT_BYTES,
-    bad_configs,
-    container_name,
-    works,
-)
+from holdfast_drivers.swift.server_recipe import PORT
+from holdfast_drivers.swift.users import Users
 
-_DECOYS: Final = ("neighbour", "neighbour-segments")
 _BACK_S: Final = 60.0
 """How long an S3 server that was killed may take until all of it answers."""
 _PAUSE_S: Final = 0.2
 _RECORDS: Final = re.compile(rb"(PUT|DELETE) /[^/]+/[aco]/")
-_PROBE_S: Final = 5.0
-_READY_S: Final = 60.0
 
 
 def first_of_each_record() -> Match:
@@ -74,36 +67,22 @@ class Proxies(msgspec.Struct, frozen=True, kw_only=True):
     between: FaultProxy
 
 
-class GatewayTestbed(Testbed):
+class GatewayTestbed(AccountTestbed):
     """One gateway over one S3 server, with a proxy before it and one between the two."""
 
-    kind = TestbedKind.CONTAINER
     second_path = "the S3 server under the gateway, read with the operator's credentials"
-    faults = PROXY_FAULTS | {
-        Fault.KILLED,
-        Fault.PAUSED,
-        Fault.FULL,
-        Fault.REVOKED,
+    faults = AccountTestbed.faults | {
         Fault.STORAGE_LOST,
         Fault.FRONT_KILLED,
         Fault.STORAGE_KILLED,
-        Fault.REMOVED,
     }
 
     def __init__(
-        self,
-        server: Server,
-        storage: S3Storage,
-        proxies: Proxies,
-        users: tuple[User, ...],
-        version: str,
+        self, server: Server, storage: S3Storage, proxies: Proxies, users: Users, version: str
     ) -> None:
-        self._server = server
+        super().__init__(server, proxies.before, users)
         self._storage = storage
-        self._proxy = proxies.before
         self._between = proxies.between
-        self._users = users
-        self._keys = {user.name: user.key for user in users}
         credentials = Credentials(storage.access_key, storage.secret_key)
         self._disk = S3Disk(Bucket(storage.endpoint, BUCKET, credentials))
         self.identity = BackendIdentity(
@@ -117,21 +96,6 @@ class GatewayTestbed(Testbed):
         """Close the inspector's connections."""
         self._disk.close()
 
-    def config(self, role: Role, namespace: str) -> SwiftConfig:
-        """The account's owner, and a container of its own."""
-        host, port = self._proxy.address
-        return SwiftConfig(
-            auth_url=f"http://{host}:{port}/auth/v1.0",
-            user="test:tester",
-            key=self._keys["tester"],
-            namespace=container_name(namespace),
-            segment_bytes=SEGMENT_BYTES,
-        )
-
-    def bad_configs(self, role: Role, namespace: str) -> tuple[BadConfig, ...]:
-        """Wrong addresses, users, keys, containers and certificates."""
-        return bad_configs(self.config(role, namespace), self._keys["guest"])
-
     def inspector(self, role: Role, namespace: str) -> Inspector:
         """Reads the bucket."""
         return GatewayInspector(self._disk, ACCOUNT, container_name(namespace))
@@ -139,35 +103,20 @@ class GatewayTestbed(Testbed):
     @property
     def tasks(self) -> frozenset[asyncio.Task[None]]:
         """Those of the proxies."""
-        return self._proxy.tasks | self._between.tasks
-
-    def request_seen(self, count: int = 1) -> Awaitable[None] | None:
-        """The proxy sees every request."""
-        return self._proxy.next_request(count)
+        return super().tasks | self._between.tasks
 
     @asynccontextmanager
     async def inject(self, fault: Fault) -> AsyncIterator[None]:
         """Keep a fault in force; afterwards the gateway answers as before."""
-        if fault in PROXY_FAULTS:
-            async with self._proxy.inject(fault):
+        if fault is not Fault.STORAGE_LOST:
+            async with super().inject(fault):
                 yield
             return
-        if fault is Fault.STORAGE_LOST:
-            lost = self._between.requests.lose_answer(first_of_each_record(), ALWAYS)
-            try:
-                yield
-            finally:
-                lost.left = 0
-            return
-        if fault is Fault.REMOVED:
-            async with refused_removals(self._address, "test:tester", self._keys["tester"]):
-                yield
-            return
-        await self._begin(fault)
+        lost = self._between.requests.lose_answer(first_of_each_record(), ALWAYS)
         try:
             yield
         finally:
-            await self._end(fault)
+            lost.left = 0
 
     @asynccontextmanager
     async def without_storage(self) -> AsyncIterator[None]:
@@ -177,61 +126,52 @@ class GatewayTestbed(Testbed):
             yield
         finally:
             await self._storage.start()
-            await until_works(self._server, self._keys["admin"])
+            await self.until_works()
 
-    async def _begin(self, fault: Fault) -> None:
+    async def begin(self, fault: Fault) -> None:
         """The gateway and the S3 server under it fail together, or one of them alone."""
         match fault:
-            case Fault.KILLED:
-                await self._storage.server.kill()
-                await self._server.kill()
-            case Fault.FRONT_KILLED:
-                await self._server.kill()
             case Fault.STORAGE_KILLED:
                 await self._storage.server.kill()
-            case Fault.PAUSED:
-                await self._storage.server.pause()
-                await self._server.pause()
+            case Fault.FRONT_KILLED:
+                await self.server.kill()
+            case Fault.KILLED | Fault.PAUSED:
+                await begin_fault(self._storage.server, fault)
+                await begin_fault(self.server, fault)
             case Fault.FULL:
                 await self._storage.disk.fill()
-            case Fault.REVOKED:
-                await self._become(tuple(_other_key(user) for user in self._users))
             case _:
-                raise Unsupported(f"this testbed cannot put the fault {fault} in force")
+                await super().begin(fault)
 
-    async def _end(self, fault: Fault) -> None:
+    async def end(self, fault: Fault) -> None:
         match fault:
-            case Fault.KILLED:
-                await self._storage.start()
-                await self._server.start()
-            case Fault.FRONT_KILLED:
-                await self._server.start()
             case Fault.STORAGE_KILLED:
                 await self._storage.start()
+            case Fault.FRONT_KILLED:
+                await self.server.start()
+            case Fault.KILLED:
+                await self._storage.start()
+                await self.server.start()
             case Fault.PAUSED:
                 await self._storage.server.unpause()
-                await self._server.unpause()
+                await self.server.unpause()
             case Fault.FULL:
                 await self._storage.free()
             case _:
-                await self._become(self._users)
-        await until_works(self._server, self._keys["admin"])
+                await self.become(self.users)
+        await self.until_works()
 
-    async def _become(self, users: tuple[User, ...]) -> None:
+    async def become(self, users: Users) -> None:
         """Start the gateway with other users; its tokens are gone with its memory."""
-        await self._server.put_file(CONFIG_FILE, configuration(self._told, users), 0o600)
-        await self._server.kill()
-        await self._server.start()
-        await until_works(self._server, next(one.key for one in users if one.name == "admin"))
+        await self.server.put_file(CONFIG_FILE, configuration(self._told, users.all()), 0o600)
+        await self.server.kill()
+        await self.server.start()
+        await self.until_works()
 
     @property
     def _told(self) -> S3Storage:
         """The S3 server as the gateway knows it: behind the proxy between the two."""
         return behind(self._between, self._storage)
-
-    @property
-    def _address(self) -> str:
-        return f"http://{self._server.address}:{PORT}"
 
     async def remove(self, role: Role, namespace: str) -> None:
         """Remove the namespace's container from the bucket."""
@@ -248,51 +188,12 @@ class GatewayTestbed(Testbed):
             await asyncio.sleep(_PAUSE_S)
 
 
-def _other_key(user: User) -> User:
-    """Another key for the driver's user, whom the fault is for."""
-    return msgspec.structs.replace(user, key=_fresh_key()) if user.name == "tester" else user
-
-
-def _fresh_key() -> str:
-    return f"{runtime().random.getrandbits(128):032x}"
-
-
-def _users_of(run: str) -> tuple[User, ...]:
-    return (
-        User(account="test", name="tester", key=kept_secret(run, "tester")),
-        User(account="test", name="guest", key=kept_secret(run, "guest"), groups=()),
-        User(
-            account="admin",
-            name="admin",
-            key=kept_secret(run, "admin"),
-            groups=(".admin", ".reseller_admin"),
-        ),
+def _users_of(run: str) -> Users:
+    return Users(
+        tester=kept_secret(run, "tester"),
+        guest=kept_secret(run, "guest"),
+        admin=kept_secret(run, "admin"),
     )
-
-
-async def until_works(server: Server, admin_key: str) -> None:
-    """Wait until a token and an object can be had.
-
-    Raises:
-        EnvironmentUnavailable: it does not come back.
-    """
-    until = runtime().now() + _READY_S
-    async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
-        while not await works(client, f"http://{server.address}:{PORT}", admin_key, "admin:admin"):
-            if runtime().now() > until:
-                raise EnvironmentUnavailable(f"{server.name} does not come back")
-
-
-async def _introduce(address: str, key: str) -> None:
-    """Put objects that nobody may touch beside all stores."""
-    async with httpx.AsyncClient(timeout=_PROBE_S, trust_env=False) as client:
-        asked = {"x-auth-user": "test:tester", "x-auth-key": key}
-        given = await client.get(f"{address}/auth/v1.0", headers=asked)
-        token = {"x-auth-token": given.headers["x-auth-token"]}
-        for decoy in _DECOYS:
-            container = f"{given.headers['x-storage-url']}/{decoy}"
-            for url, data in ((container, None), (f"{container}/decoy", decoy.encode())):
-                (await client.put(url, headers=token, content=data)).raise_for_status()
 
 
 def behind(proxy: FaultProxy, storage: S3Storage) -> S3Storage:
@@ -330,14 +231,14 @@ async def gateway_testbed(run: str) -> AsyncIterator[GatewayTestbed]:
         users = await runtime().run_blocking(_users_of, run)
         storage = await stack.enter_async_context(s3_storage(run))
         inner = await stack.enter_async_context(between(run, storage))
-        server = await stack.enter_async_context(gateway_server(run, behind(inner, storage), users))
-        keys = {user.name: user.key for user in users}
-        await until_works(server, keys["admin"])
-        await _introduce(f"http://{server.address}:{PORT}", keys["tester"])
+        told = behind(inner, storage)
+        server = await stack.enter_async_context(gateway_server(run, told, users.all()))
+        await until_works(server, users)
+        version = await introduce(server, users)
         outer = await stack.enter_async_context(
             FaultProxy(listen=("127.0.0.1", 0), upstream=(server.address, PORT))
         )
         proxies = Proxies(before=outer, between=inner)
-        testbed = GatewayTestbed(server, storage, proxies, users, await swift_version(server))
+        testbed = GatewayTestbed(server, storage, proxies, users, version)
         stack.callback(testbed.close)
         yield testbed

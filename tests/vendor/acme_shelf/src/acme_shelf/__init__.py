@@ -11,9 +11,9 @@ from acme_shelf.driver import ShelfDriver
 from acme_shelf.lifecycle import ShelfLifeCycle
 from acme_shelf.shelf import Shelf
 from acme_shelf.testbed import shelf_testbed
-from holdfast.ports import LifeCycle, PrimaryDriver, Provider
-from holdfast.requests import Role, ScopeKind
-from holdfast.testbed import TestbedFactory, TestbedKind
+from holdfast.contract.ports import LifeCycle, PrimaryDriver, Provider
+from holdfast.contract.requests import Role, ScopeKind
+from holdfast.contract.testbed import TestbedFactory, TestbedKind
 
 __all__ = ["ShelfProvider"]
 

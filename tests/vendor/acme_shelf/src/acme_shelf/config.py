@@ -2,7 +2,7 @@
 
 import msgspec
 
-from holdfast.capabilities import (
+from holdfast.contract.capabilities import (
     AccessCapabilities,
     Enforcer,
     PrimaryCapabilities,

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 
 from acme_shelf.config import CAPABILITIES
 from acme_shelf.shelf import Shelf
-from holdfast import files, infos, requests
-from holdfast.capabilities import PrimaryCapabilities
-from holdfast.errors import (
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import answers, requests
+from holdfast.contract.answers import OwnedKind, OwnedThing
+from holdfast.contract.capabilities import PrimaryCapabilities
+from holdfast.contract.errors import (
     Conflict,
     Denied,
     DriverError,
@@ -17,12 +19,11 @@ from holdfast.errors import (
     NotFound,
     Precondition,
 )
-from holdfast.handles import FileHandle, Handle
-from holdfast.identity import ExpectedStore
-from holdfast.infos import OwnedKind, OwnedThing
-from holdfast.ports import PrimaryDriver
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.contract.handles import FileHandle, Handle
+from holdfast.contract.identity import ExpectedStore
+from holdfast.contract.ports import PrimaryDriver
+from holdfast.contract.requests import CallContext
+from holdfast.files import mutations
 
 GRANULARITY = CAPABILITIES.volume.size_granularity_bytes
 TOKEN = "after:"
@@ -44,50 +45,50 @@ class ShelfDriver(PrimaryDriver):
 
     # Figures
 
-    async def stats(self, ctx: CallContext, request: requests.GetStats) -> infos.StatsInfo:
+    async def stats(self, ctx: CallContext, request: requests.GetStats) -> answers.StatsInfo:
         return await runtime().run_blocking(self._stats)
 
-    def _stats(self) -> infos.StatsInfo:
+    def _stats(self) -> answers.StatsInfo:
         with self._shelf.transaction() as database:
             query = "select count(*), coalesce(sum(size), 0) from volumes"
             count, allocated = database.execute(query).fetchone()
-        return infos.StatsInfo(
+        return answers.StatsInfo(
             total_bytes=self._shelf.total_bytes(),
             used_bytes=self._shelf.used_bytes(),
             allocated_bytes=allocated,
             objects=count,
         )
 
-    async def pools(self, ctx: CallContext, request: requests.ListPools) -> infos.PoolList:
+    async def pools(self, ctx: CallContext, request: requests.ListPools) -> answers.PoolList:
         figures = await self.stats(ctx, requests.GetStats())
-        pool = infos.PoolInfo(
+        pool = answers.PoolInfo(
             name="shelf",
             total_bytes=figures.total_bytes,
             used_bytes=figures.used_bytes,
             allocated_bytes=figures.allocated_bytes,
         )
-        return infos.PoolList(items=(pool,))
+        return answers.PoolList(items=(pool,))
 
-    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> infos.HealthInfo:
+    async def health(self, ctx: CallContext, request: requests.CheckHealth) -> answers.HealthInfo:
         try:
             await runtime().run_blocking(self._stats)
         except DriverError as error:
-            return infos.HealthInfo(
-                state=infos.HealthState.DOWN, dependency="folder", detail=error.cause
+            return answers.HealthInfo(
+                state=answers.HealthState.DOWN, dependency="folder", detail=error.cause
             )
-        return infos.HealthInfo(state=infos.HealthState.UP)
+        return answers.HealthInfo(state=answers.HealthState.UP)
 
     # Volumes
 
     async def create_volume(
         self, ctx: CallContext, request: requests.CreateVolume
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         fresh = runtime().new_id("vol")
         return await runtime().run_blocking(self._create, request, ctx.operation, fresh)
 
     def _create(
         self, request: requests.CreateVolume, operation: str, fresh: str
-    ) -> infos.VolumeInfo:
+    ) -> answers.VolumeInfo:
         size_bytes = -(-request.size_bytes // GRANULARITY) * GRANULARITY
         with self._shelf.transaction() as database:
             self._refuse_at_rest(database)
@@ -106,7 +107,7 @@ class ShelfDriver(PrimaryDriver):
                 "insert into volumes values (?, ?, ?, '', ?)",
                 (request.key, fresh, size_bytes, operation),
             )
-            return infos.VolumeInfo(key=request.key, id=fresh, size_bytes=size_bytes)
+            return answers.VolumeInfo(key=request.key, id=fresh, size_bytes=size_bytes)
 
     def _refuse_at_rest(self, database: sqlite3.Connection) -> None:
         name, maintenance = database.execute("select name, maintenance from store").fetchone()
@@ -120,25 +121,25 @@ class ShelfDriver(PrimaryDriver):
 
     def _sweep(self, database: sqlite3.Connection) -> None:
         for volume_id in self._leftovers(database):
-            files.unlink(self._shelf.volume(volume_id))
+            mutations.unlink(self._shelf.volume(volume_id))
         known = {row[0] for row in database.execute("select id from grants")}
         for path in (self._shelf.folder / "granted").iterdir():
             if path.name not in known:
-                files.unlink(path)
+                mutations.unlink(path)
 
-    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> infos.VolumeInfo:
+    async def get_volume(self, ctx: CallContext, request: requests.GetVolume) -> answers.VolumeInfo:
         return await runtime().run_blocking(self._get, request.key)
 
-    def _get(self, key: str) -> infos.VolumeInfo:
+    def _get(self, key: str) -> answers.VolumeInfo:
         with self._shelf.transaction() as database:
             return _get(database, key)
 
     async def list_volumes(
         self, ctx: CallContext, request: requests.ListVolumes
-    ) -> infos.VolumePage:
+    ) -> answers.VolumePage:
         return await runtime().run_blocking(self._list, request)
 
-    def _list(self, request: requests.ListVolumes) -> infos.VolumePage:
+    def _list(self, request: requests.ListVolumes) -> answers.VolumePage:
         after = request.token.removeprefix(TOKEN)
         if request.token and (after == request.token or not after):
             raise Invalid("the page token was never issued")
@@ -148,20 +149,20 @@ class ShelfDriver(PrimaryDriver):
                 "order by cast(key as blob) limit ?",
                 (after, request.limit + 1),
             ).fetchall()
-        items = tuple(infos.VolumeInfo(key=k, id=i, size_bytes=s) for k, i, s in rows)
+        items = tuple(answers.VolumeInfo(key=k, id=i, size_bytes=s) for k, i, s in rows)
         more = len(items) > request.limit
         page = items[: request.limit]
-        return infos.VolumePage(items=page, token=TOKEN + page[-1].key if more else "")
+        return answers.VolumePage(items=page, token=TOKEN + page[-1].key if more else "")
 
-    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> infos.Gone:
+    async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         return await runtime().run_blocking(self._delete, request.key)
 
-    def _delete(self, key: str) -> infos.Gone:
+    def _delete(self, key: str) -> answers.Gone:
         with self._shelf.transaction() as database:
             self._sweep(database)
             found = _find(database, key)
             if found is None:
-                return infos.Gone(key=key)
+                return answers.Gone(key=key)
             query = "select host from grants where volume = ?"
             holders = tuple(row[0] for row in database.execute(query, (key,)))
             if holders:
@@ -170,15 +171,15 @@ class ShelfDriver(PrimaryDriver):
         # The row is gone for good; now, alone on the shelf once more, its file.
         with self._shelf.transaction() as database:
             self._sweep(database)
-        return infos.Gone(key=key)
+        return answers.Gone(key=key)
 
     # Access
 
-    async def grant(self, ctx: CallContext, request: requests.Grant) -> infos.GrantInfo:
+    async def grant(self, ctx: CallContext, request: requests.Grant) -> answers.GrantInfo:
         fresh = runtime().new_id("grant")
         return await runtime().run_blocking(self._grant, request, ctx.operation, fresh)
 
-    def _grant(self, request: requests.Grant, operation: str, fresh: str) -> infos.GrantInfo:
+    def _grant(self, request: requests.Grant, operation: str, fresh: str) -> answers.GrantInfo:
         with self._shelf.transaction() as database:
             self._refuse_at_rest(database)
             volume = _get(database, request.volume)
@@ -192,24 +193,24 @@ class ShelfDriver(PrimaryDriver):
                     return _grant_info(grant_id, request)
                 raise InUse(f"host {host} has the volume", holders=(host,))
             self._sweep(database)
-            files.link(self._shelf.volume(volume.id), self._shelf.handle(fresh))
-            files.fsync_directory(self._shelf.folder / "granted")
+            mutations.link(self._shelf.volume(volume.id), self._shelf.handle(fresh))
+            mutations.fsync_directory(self._shelf.folder / "granted")
             database.execute(
                 "insert into grants values (?, ?, ?, ?)",
                 (request.volume, request.host, fresh, operation),
             )
             return _grant_info(fresh, request)
 
-    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> infos.Gone:
+    async def revoke(self, ctx: CallContext, request: requests.Revoke) -> answers.Gone:
         return await runtime().run_blocking(self._revoke, request)
 
-    def _revoke(self, request: requests.Revoke) -> infos.Gone:
+    def _revoke(self, request: requests.Revoke) -> answers.Gone:
         with self._shelf.transaction() as database:
             database.execute(
                 "delete from grants where volume = ? and host = ?", (request.volume, request.host)
             )
             self._sweep(database)
-        return infos.Gone(key=request.volume)
+        return answers.Gone(key=request.volume)
 
     async def open(self, ctx: CallContext, request: requests.Open) -> Handle:
         return await runtime().run_blocking(self._open, request)
@@ -229,31 +230,32 @@ class ShelfDriver(PrimaryDriver):
 
     async def probe(
         self, ctx: CallContext, verb: str, request: requests.Request
-    ) -> infos.ProbeResult:
+    ) -> answers.ProbeResult:
         try:
             return await runtime().run_blocking(self._probe, request)
         except DriverError as error:
-            return infos.Undetermined(reason=error.cause)
+            return answers.Undetermined(reason=error.cause)
 
-    def _probe(self, request: requests.Request) -> infos.ProbeResult:
+    def _probe(self, request: requests.Request) -> answers.ProbeResult:
         with self._shelf.transaction() as database:
             leftovers = tuple(self._leftovers(database))
-            left = infos.Partial(names=leftovers) if leftovers else infos.Absent()
+            left = answers.Partial(names=leftovers) if leftovers else answers.Absent()
             match request:
-                case requests.CreateVolume(key=key):
+                case requests.CreateVolume(key=key, size_bytes=asked):
                     found = _find(database, key)
-                    return left if found is None else infos.Done(answer=found)
+                    fits = found and 0 <= found.size_bytes - asked < GRANULARITY
+                    return answers.Done(answer=found) if found and fits else left
                 case requests.DeleteVolume(key=key):
                     gone = _find(database, key) is None and not leftovers
-                    return infos.Done(answer=infos.Gone(key=key)) if gone else left
+                    return answers.Done(answer=answers.Gone(key=key)) if gone else left
                 case requests.Grant() | requests.Revoke():
                     query = "select id from grants where volume = ? and host = ?"
                     row = database.execute(query, (request.volume, request.host)).fetchone()
                     if isinstance(request, requests.Grant):
-                        return infos.Done(answer=_grant_info(row[0], request)) if row else left
-                    return left if row else infos.Done(answer=infos.Gone(key=request.volume))
+                        return answers.Done(answer=_grant_info(row[0], request)) if row else left
+                    return left if row else answers.Done(answer=answers.Gone(key=request.volume))
                 case _:
-                    return infos.Undetermined(reason="a shelf has no such verb")
+                    return answers.Undetermined(reason="a shelf has no such verb")
 
     async def enumerate(
         self, ctx: CallContext, request: requests.EnumerateOwned
@@ -281,17 +283,19 @@ class ShelfDriver(PrimaryDriver):
             ]
 
 
-def _find(database: sqlite3.Connection, key: str) -> infos.VolumeInfo | None:
+def _find(database: sqlite3.Connection, key: str) -> answers.VolumeInfo | None:
     row = database.execute("select id, size from volumes where key = ?", (key,)).fetchone()
-    return infos.VolumeInfo(key=key, id=row[0], size_bytes=row[1]) if row else None
+    return answers.VolumeInfo(key=key, id=row[0], size_bytes=row[1]) if row else None
 
 
-def _get(database: sqlite3.Connection, key: str) -> infos.VolumeInfo:
+def _get(database: sqlite3.Connection, key: str) -> answers.VolumeInfo:
     found = _find(database, key)
     if found is None:
         raise NotFound("there is no volume under this key")
     return found
 
 
-def _grant_info(grant_id: str, request: requests.Grant) -> infos.GrantInfo:
-    return infos.GrantInfo(id=grant_id, volume=request.volume, host=request.host, mode=request.mode)
+def _grant_info(grant_id: str, request: requests.Grant) -> answers.GrantInfo:
+    return answers.GrantInfo(
+        id=grant_id, volume=request.volume, host=request.host, mode=request.mode
+    )

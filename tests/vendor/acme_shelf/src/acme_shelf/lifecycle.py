@@ -2,13 +2,13 @@
 
 from acme_shelf.config import HOSTS_MAX
 from acme_shelf.shelf import Shelf, store_info
-from holdfast import requests
-from holdfast.errors import Exhausted, InUse, NotFound
-from holdfast.identity import check_initialized
-from holdfast.infos import Gone, StoreInfo
-from holdfast.ports import LifeCycle
-from holdfast.requests import CallContext
-from holdfast.runtime import runtime
+from holdfast.concurrency.runtime import runtime
+from holdfast.contract import requests
+from holdfast.contract.answers import Gone, StoreInfo
+from holdfast.contract.errors import Exhausted, InUse, NotFound
+from holdfast.contract.identity import check_initialized
+from holdfast.contract.ports import LifeCycle
+from holdfast.contract.requests import CallContext
 
 
 class ShelfLifeCycle(LifeCycle):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acme_shelf.config import ShelfConfig
-from holdfast import files
-from holdfast.errors import Busy, Exhausted, Invalid, NotFound, Unavailable, Unknown
-from holdfast.identity import ANY_STORE
-from holdfast.infos import StoreInfo, StoreState
+from holdfast.contract.answers import StoreInfo, StoreState
+from holdfast.contract.errors import Busy, Exhausted, Invalid, NotFound, Unavailable, Unknown
+from holdfast.contract.identity import ANY_STORE
+from holdfast.files import mutations
 
 SCHEMA = """
 create table store (id text, name text, maintenance integer, identity text);
@@ -73,28 +73,28 @@ class Shelf:
     def build(self, store_id: str, name: str, identity: str) -> None:
         """Make the folder a shelf; it appears whole."""
         coming = self.parent / f".{self.config.namespace}.coming"
-        files.remove_tree(coming)
-        files.mkdir(coming)
-        files.mkdir(coming / "granted")
+        mutations.remove_tree(coming)
+        mutations.mkdir(coming)
+        mutations.mkdir(coming / "granted")
         with contextlib.closing(sqlite3.connect(coming / "shelf.db")) as database:
             database.executescript(SCHEMA)
             row = (store_id, name, identity)
             database.execute("insert into store values (?, ?, 0, ?)", row)
             database.commit()
-        files.fsync_directory(coming)
-        files.publish(coming, self.folder)
+        mutations.fsync_directory(coming)
+        mutations.publish(coming, self.folder)
 
     def remove(self) -> None:
         """Give the folder back."""
-        files.remove_tree(self.folder)
-        files.fsync_directory(self.parent)
+        mutations.remove_tree(self.folder)
+        mutations.fsync_directory(self.parent)
 
     def make_file(self, volume_id: str, size_bytes: int) -> None:
         """Create a volume's sparse file, durably."""
-        with _typed(), files.create_exclusive(self.volume(volume_id)) as file:
-            files.truncate(file, size_bytes)
-            files.fsync_file(file)
-        files.fsync_directory(self.folder)
+        with _typed(), mutations.create_exclusive(self.volume(volume_id)) as file:
+            mutations.truncate(file, size_bytes)
+            mutations.fsync_file(file)
+        mutations.fsync_directory(self.folder)
 
     def used_bytes(self) -> int:
         """What all volumes occupy."""

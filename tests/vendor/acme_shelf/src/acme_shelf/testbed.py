@@ -13,11 +13,10 @@ from pathlib import Path
 import msgspec
 
 from acme_shelf.config import ShelfConfig
-from holdfast.data import BLOCK_BYTES, block_hash, digest_of_hashes
-from holdfast.errors import ErrorKind
-from holdfast.infos import OwnedKind
-from holdfast.requests import Role
-from holdfast.testbed import (
+from holdfast.contract.answers import OwnedKind
+from holdfast.contract.errors import ErrorKind
+from holdfast.contract.requests import Role
+from holdfast.contract.testbed import (
     BackendIdentity,
     BadConfig,
     Fault,
@@ -27,6 +26,7 @@ from holdfast.testbed import (
     Testbed,
     TestbedKind,
 )
+from holdfast.data import BLOCK_BYTES, block_hash, digest_of_hashes
 
 
 class ShelfInspector(Inspector):

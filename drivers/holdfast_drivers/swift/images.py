@@ -1,8 +1,0 @@
-"""The image of the testbed's server; the gateway's image is built from the same packages."""
-
-from pathlib import Path
-from typing import Final
-
-from holdfast_drivers.servers.specs import ImageRecipe
-
-SWIFT_IMAGE: Final = ImageRecipe(name="holdfast/swift", folder=Path(__file__).parent / "container")

@@ -1,0 +1,1 @@
+"""What stores have promised: the ledger."""
