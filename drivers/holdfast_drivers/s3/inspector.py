@@ -7,18 +7,24 @@ written in the driver's README.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote
-
-import msgspec
 
 from holdfast.concurrency.runtime import runtime
 from holdfast.contract.answers import OwnedKind
 from holdfast.contract.testbed import Inspected, Inspector, Inventory
 from holdfast_drivers.inspection.inventories import inspected, inventory_of
 from holdfast_drivers.inspection.readers.seen import Seen, store_of, unfinished
+from holdfast_drivers.s3.administrator_lists import (
+    Listed,
+    is_versioned,
+    list_bucket,
+    list_joins,
+    list_past_versions,
+)
+from holdfast_drivers.s3.overlooked import Asking
 
 _CODE: Final = re.compile(r"[-=_~]([0-9a-f]{2})")
 _FRESH_S: Final = 2.5
@@ -28,15 +34,6 @@ _FINE_FRESH_S: Final = 0.1
 _KNOWN_MAX: Final = 2000
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a row that nobody of ours wrote can end in."""
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """One object of the bucket as the server lists it; ``modified`` is in seconds."""
-
-    key: str
-    etag: str
-    size_bytes: int
-    modified: float
 
 
 class Known:
@@ -79,6 +76,7 @@ class S3Inspector(Inspector):
         self._prefix = prefix
         self._known = known
         self._unlisted = unlisted
+        self._asking = Asking(client, bucket, prefix, row=self._json, metadata=self._metadata)
         self._versioned: bool | None = None
         """Whether the bucket has, or had, versions; an inspector lives for one plan."""
 
@@ -92,6 +90,7 @@ class S3Inspector(Inspector):
                 own[listed.key.removeprefix(self._prefix)] = listed
             else:
                 outside.update(f"{listed.key}\0{listed.etag}\0{listed.size_bytes}\0".encode())
+        await self._asking.complete(own)
         things = [thing for name in own for thing in await self._things(name, own)]
         for key, upload in await list_joins(self._client, self._bucket):
             if key.startswith(self._prefix):
@@ -200,54 +199,6 @@ class S3Inspector(Inspector):
             found = hashlib.sha256(data).hexdigest().encode() if digest else data
             self._known.contents[mark] = found
         return found
-
-
-async def list_bucket(client: Any, bucket: str, prefix: str = "") -> list[Listed]:
-    """Every object in a bucket, in the server's order."""
-    found: list[Listed] = []
-    more: dict[str, str] = {}
-    while True:
-        answer = await client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
-        found += _listed(answer)
-        if not answer.get("IsTruncated"):
-            return found
-        more = {"ContinuationToken": answer["NextContinuationToken"]}
-
-
-async def list_joins(client: Any, bucket: str) -> list[tuple[str, str]]:
-    """The keys and ids of all unfinished multipart uploads that the server tells of."""
-    answer = await client.list_multipart_uploads(Bucket=bucket)
-    return [(str(one["Key"]), str(one["UploadId"])) for one in answer.get("Uploads", ())]
-
-
-async def is_versioned(client: Any, bucket: str) -> bool:
-    """Whether a bucket has, or had, versions."""
-    return "Status" in await client.get_bucket_versioning(Bucket=bucket)
-
-
-async def list_past_versions(client: Any, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-    """The keys and ids of all versions that are no more, and of the marks of deletions."""
-    found: list[tuple[str, str]] = []
-    more: dict[str, str] = {}
-    while True:
-        answer = await client.list_object_versions(Bucket=bucket, Prefix=prefix, **more)
-        past = [one for one in answer.get("Versions", ()) if not one["IsLatest"]]
-        found += [
-            (str(one["Key"]), str(one["VersionId"]))
-            for one in (*past, *answer.get("DeleteMarkers", ()))
-        ]
-        if not answer.get("IsTruncated"):
-            return found
-        more = {
-            "KeyMarker": answer["NextKeyMarker"],
-            "VersionIdMarker": answer["NextVersionIdMarker"],
-        }
-
-
-def _listed(answer: Mapping[str, Any]) -> Iterator[Listed]:
-    for one in answer.get("Contents", ()):
-        etag, modified = str(one["ETag"]), one["LastModified"].timestamp()
-        yield Listed(str(one["Key"]), etag, int(one["Size"]), float(modified))
 
 
 def _decoded(code: str) -> str:

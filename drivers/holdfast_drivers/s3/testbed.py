@@ -17,14 +17,13 @@ from holdfast.contract.errors import EnvironmentUnavailable, ErrorKind
 from holdfast.contract.requests import Role
 from holdfast.contract.testbed import BadConfig, Fault, Inspector
 from holdfast_drivers.s3 import library
-from holdfast_drivers.s3.config import S3Config, prefix_of
-from holdfast_drivers.s3.inspector import (
-    Known,
-    S3Inspector,
+from holdfast_drivers.s3.administrator_lists import (
     is_versioned,
     list_bucket,
     list_past_versions,
 )
+from holdfast_drivers.s3.config import S3Config, prefix_of
+from holdfast_drivers.s3.inspector import Known, S3Inspector
 from holdfast_drivers.servers.fault_proxy import PROXY_FAULTS, FaultProxy
 from holdfast_drivers.servers.proxied_testbed import ProxiedTestbed
 from holdfast_drivers.servers.wrong_settings import WrongSetting, bad_configs, wrong_addresses

@@ -13,8 +13,9 @@ from holdfast.contract.capabilities import ObjectKind
 from holdfast.contract.errors import InUse, Invalid, Unknown
 from holdfast.contract.ports import ImageDriver
 from holdfast.contract.requests import PartReference, Role
-from holdfast_drivers.s3.config import S3Config
+from holdfast_drivers.s3.config import S3Config, prefix_of
 from holdfast_drivers.s3.image_driver import S3ImageDriver
+from holdfast_drivers.s3.inspector import Known, S3Inspector
 from holdfast_drivers.s3.rows import OBJECTS, PARTS, SETTLED, STORE, UPLOADS
 from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
 from races import Actors
@@ -164,6 +165,24 @@ def test_what_no_list_has_is_not_called_a_leftover(bed: Running, hidden: str) ->
         assert sorted(seen) == sorted(await told(driver))
 
     story(bed, "leftover", work)
+
+
+@pytest.mark.parametrize("hidden", [OBJECTS, UPLOADS, PARTS, STORE])
+def test_an_inspector_sees_what_no_list_has(bed: Running, hidden: str) -> None:
+    """What was acknowledged is there for who judges it, too."""
+
+    async def work(_: Actors, driver: ImageDriver) -> None:
+        long = "a key: longer than one name of a path " * 2
+        await put(driver, long, b"12", b"3")
+        config = bed.testbed.config(Role.IMAGE, "seen")
+        assert isinstance(config, S3Config)
+        # Through the proxy, which is where lists are made to lie.
+        inspector = S3Inspector(breaking(driver)._client, BUCKET, prefix_of(config), Known())
+        there = (await inspector.inventory()).things
+        with unlisted(bed, hidden, lists=LISTS[:1]):
+            assert (await inspector.inventory()).things == there
+
+    story(bed, "seen", work)
 
 
 def test_a_list_goes_on_after_a_page_with_nothing_in_it(bed: Running) -> None:
