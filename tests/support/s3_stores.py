@@ -55,7 +55,13 @@ class Breaking(Interruptible, Bucket):
 def breaking(driver: ImageDriver) -> Breaking:
     """Another client of an open driver's store."""
     inside: Any = driver
-    return Breaking(inside._bucket._client, inside._config)
+    return Breaking(raw_client(driver), inside._config)
+
+
+def raw_client(driver: ImageDriver) -> Any:
+    """What an open driver speaks to its server with."""
+    inside: Any = driver
+    return inside._bucket._client
 
 
 def context() -> CallContext:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+import botocore.exceptions  # type: ignore[import-untyped]  # it has no types
 
 from holdfast_drivers.s3.administrator_lists import Listed
 
@@ -63,7 +63,7 @@ class Asking:
             return True
         try:
             head = await self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
-        except ClientError as error:
+        except botocore.exceptions.ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return False
             raise

@@ -20,7 +20,7 @@ from holdfast_drivers.s3.rows import OBJECTS, PARTS, SETTLED, STORE, UPLOADS
 from holdfast_drivers.s3.testbed import BUCKET, S3Testbed
 from races import Actors
 from running_testbeds import Backend, Running, running
-from s3_stores import KINDS, breaking, client_of, context, get, in_store, put
+from s3_stores import KINDS, breaking, client_of, context, get, in_store, put, raw_client
 
 pytestmark = pytest.mark.slow
 LISTED = re.compile(rb"<(Contents|Version|Upload)>.*?</\1>", re.DOTALL)
@@ -177,7 +177,7 @@ def test_an_inspector_sees_what_no_list_has(bed: Running, hidden: str) -> None:
         config = bed.testbed.config(Role.IMAGE, "seen")
         assert isinstance(config, S3Config)
         # Through the proxy, which is where lists are made to lie.
-        inspector = S3Inspector(breaking(driver)._client, BUCKET, prefix_of(config), Known())
+        inspector = S3Inspector(raw_client(driver), BUCKET, prefix_of(config), Known())
         there = (await inspector.inventory()).things
         with unlisted(bed, hidden, lists=LISTS[:1]):
             assert (await inspector.inventory()).things == there
