@@ -6,6 +6,8 @@ changes the digest. What they are shaped like is in the upper bits of the number
 
 import enum
 import hashlib
+import struct
+import zlib
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +15,12 @@ _SEED_BYTES = 16
 _SHAPE_BITS: Final = 40
 _PLAIN_MAX: Final = 1 << _SHAPE_BITS
 _PAGE_BYTES: Final = 4096
+_GZIP_HEAD: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+_GZIP_TAIL: Final = struct.Struct("<II")
+_STORED_HEAD: Final = struct.Struct("<BHH")
+_STORED_MAX_BYTES: Final = (1 << 16) - 1
+_QCOW2: Final = b"QFI\xfb\0\0\0\x03"
+_LINES: Final = bytes(b"abcdefghijklmnop \t\r\n\r\n.,;:-"[byte % 26] for byte in range(256))
 HEAD_BYTES: Final = 2 * _PAGE_BYTES
 """How much of the beginning is the same in contents of one number that differ after it."""
 
@@ -26,19 +34,31 @@ class Shape(enum.IntEnum):
     ZEROES = 2
     OTHER_TAIL = 3
     """As the plain one of its number at the beginning, and other bytes after that."""
+    GZIP = 4
+    """A whole gzip file, where it is large enough for one."""
+    QCOW2 = 5
+    """Begins as a disk image does."""
+    LINES = 6
+    """Letters and blanks in lines of every kind of end."""
 
 
 @lru_cache(maxsize=64)
 def expand(content: int, size_bytes: int) -> bytes:
-    """The first ``size_bytes`` of content number ``content``; a shorter one is a prefix of it.
+    """Content number ``content`` in this size; of a plain one a shorter is a prefix of a longer.
 
-    They are what SHAKE128 (FIPS 202) makes of the number, in its shape.
+    The bytes are what SHAKE128 (FIPS 202) makes of the number, in its shape.
     """
     match content >> _SHAPE_BITS:
         case Shape.HOLES:
             return _with_holes(_plain(content, size_bytes))
         case Shape.ZEROES:
             return bytes(size_bytes)
+        case Shape.GZIP:
+            return _zipped(_plain(content, size_bytes))
+        case Shape.QCOW2:
+            return (_QCOW2 + _plain(content, size_bytes))[:size_bytes]
+        case Shape.LINES:
+            return _plain(content, size_bytes).translate(_LINES)
         case Shape.OTHER_TAIL:
             head = _plain(content % _PLAIN_MAX, min(size_bytes, HEAD_BYTES))
             return head + _plain(content, size_bytes)[HEAD_BYTES:]
@@ -61,6 +81,25 @@ def _with_holes(data: bytes) -> bytes:
         end = min(start + _PAGE_BYTES, len(data))
         holed[start:end] = bytes(end - start)
     return bytes(holed)
+
+
+def _zipped(data: bytes) -> bytes:
+    """A gzip file of this size (RFC 1952) of stored blocks (RFC 1951), with the data's beginning.
+
+    Made by hand, since how a library cuts its blocks is its own affair and changes.
+    """
+    room = len(data) - len(_GZIP_HEAD) - _GZIP_TAIL.size
+    blocks = -(-room // (_STORED_MAX_BYTES + _STORED_HEAD.size))
+    if room <= blocks * _STORED_HEAD.size:
+        return data
+    kept = data[: room - blocks * _STORED_HEAD.size]
+    packed = [_GZIP_HEAD]
+    for number in range(blocks):
+        part = kept[number * _STORED_MAX_BYTES : (number + 1) * _STORED_MAX_BYTES]
+        last = number == blocks - 1
+        packed += (_STORED_HEAD.pack(last, len(part), len(part) ^ 0xFFFF), part)
+    packed.append(_GZIP_TAIL.pack(zlib.crc32(kept), len(kept)))
+    return b"".join(packed)
 
 
 def same_bytes(one: tuple[int, int], other: tuple[int, int]) -> bool:

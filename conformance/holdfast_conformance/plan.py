@@ -251,15 +251,27 @@ none.
 """
 
 
-class LateCall(HarnessStep, frozen=True, kw_only=True, tag="late"):
-    """A call with a lower fence than every other of the plan: given up before, and acting now.
+class GiveUp(HarnessStep, frozen=True, kw_only=True, tag="give_up"):
+    """Begin a call here and give it up: a ``LateCall`` that names this moment is what comes of it.
 
-    With ``former_owner`` it is of an owner of the catalogue before the one whose calls the plan's
-    are, else of the same. A plan without such a call makes all of its calls without fences.
+    Nothing is asked of the driver. Of two moments of one name the latest counts.
+    """
+
+    name: str
+
+
+class LateCall(HarnessStep, frozen=True, kw_only=True, tag="late"):
+    """A call that was given up, and acts now.
+
+    It has the fence of the moment that ``given_up`` names, and a lower one than all others of the
+    plan where it names none, or where the call is one on the store itself. With ``former_owner`` it
+    is of an owner of the catalogue before the one whose calls the plan's are, and lower than all.
+    A plan without a late call makes all of its calls without fences.
     """
 
     call: FencedCall
     former_owner: bool = False
+    given_up: str = ""
 
 
 Call = (
@@ -304,6 +316,7 @@ Step = (
     | TakePage
     | NextPage
     | ProbeCall
+    | GiveUp
     | LateCall
     | MakeAddress
     | FetchAddress

@@ -1,21 +1,35 @@
 """Stamped blocks: 4 KiB that say for which plan, volume, block and generation they were written.
 
 A block is a header, the names of the run and the volume, and a filler that does not compress; the
-header ends with a checksum of everything else. The checksum comes from XXH3, which is fast and not
-cryptographic: it tells damage and mix-ups apart, not an adversary. The filler is SHAKE128's output
-for the rest of the stamp, which one call gives at any length.
+header ends with a checksum of everything else. It begins as the files of some format do, another
+one for each generation: whoever guesses what is in a volume by its first bytes guesses wrong.
+
+The checksum comes from XXH3, which is fast and not cryptographic: it tells damage and mix-ups
+apart, not an adversary. The filler is SHAKE128's output for the rest of the stamp, which one call
+gives at any length.
 """
 
 import hashlib
 import struct
 from functools import lru_cache
+from typing import Final
 
 import xxhash
 
 from holdfast.data import BLOCK_BYTES, block_hash
 from holdfast_conformance.trace import BlockRead
 
-_MAGIC = b"HOLDFAST"
+_MAGICS: Final = (
+    b"HOLDFAST",
+    b"QFI\xfb\0\0\0\x03",  # qcow2, version 3
+    b"conectix",  # VHD
+    b"KDMV\x01\0\0\0",  # VMDK
+    b"vhdxfile",
+    b"\x1f\x8b\x08\0\0\0\0\0",  # gzip
+    b"LUKS\xba\xbe\0\x02",
+    b"\x28\xb5\x2f\xfd\x04\0\0\0",  # Zstandard
+)
+"""What a block begins with, by the remainder of its generation."""
 _HEADER = struct.Struct("<8sQQHHQ")
 _ZERO = bytes(BLOCK_BYTES)
 ZEROES = 0
@@ -34,7 +48,9 @@ def stamp(run: str, volume: str, number: int, generation: int) -> bytes:
         raise ValueError(f"the names {run!r} and {volume!r} do not fit into one block")
     body = names + _filler(names, number, generation, filler_bytes)
     checksum = _checksum(number, generation, len(run_name), len(volume_name), body)
-    header = _HEADER.pack(_MAGIC, number, generation, len(run_name), len(volume_name), checksum)
+    header = _HEADER.pack(
+        _magic(generation), number, generation, len(run_name), len(volume_name), checksum
+    )
     return header + body
 
 
@@ -45,7 +61,9 @@ def decode(block: bytes, number: int, run: str) -> BlockRead:
         return BlockRead(number, "zero")
     magic, stamped, generation, run_bytes, volume_bytes, checksum = _HEADER.unpack_from(padded)
     body = padded[_HEADER.size :]
-    if magic != _MAGIC or checksum != _checksum(stamped, generation, run_bytes, volume_bytes, body):
+    if magic != _magic(generation) or checksum != _checksum(
+        stamped, generation, run_bytes, volume_bytes, body
+    ):
         return BlockRead(number, "garbage", digest=block_hash(padded).hex())
     volume = body[run_bytes : run_bytes + volume_bytes].decode(errors="replace")
     state = "stamp" if body[:run_bytes] == run.encode() else "foreign"
@@ -89,6 +107,10 @@ def stamped_bytes(
     last = -(-(offset_bytes + length_bytes) // BLOCK_BYTES)
     blocks = b"".join(stamp(run, volume, number, generation) for number in range(first, last))
     return blocks[skip : skip + length_bytes]
+
+
+def _magic(generation: int) -> bytes:
+    return _MAGICS[generation % len(_MAGICS)]
 
 
 def _filler(names: bytes, number: int, generation: int, length_bytes: int) -> bytes:

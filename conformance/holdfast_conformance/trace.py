@@ -236,6 +236,9 @@ class Nonsense(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="non
     what: str
 
 
+CHANGED = "the capabilities"
+"""How a ``Nonsense`` begins that tells of other capabilities than before, and of no answer."""
+
 Outcome = Returned | Raised | Nonsense
 
 

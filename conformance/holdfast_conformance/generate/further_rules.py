@@ -19,7 +19,7 @@ from holdfast.contract.requests import (
     Revoke,
 )
 from holdfast_conformance.generate.walk import VOLUMES_MAX, Walk
-from holdfast_conformance.plan import CreateFromData, FencedCall, LateCall, Step
+from holdfast_conformance.plan import CreateFromData, FencedCall, GiveUp, LateCall, Step
 
 _RETRIED: Final = 5
 """So many of the last refusals are looked at again."""
@@ -94,7 +94,14 @@ def late(walk: Walk) -> Iterator[Step]:
     for _ in range(1 + walk.choices.below(2)):
         made = calls and not walk.choices.one_in(4)
         call = walk.choices.pick(calls if made else others)
-        yield LateCall(call=call, former_owner=bool(walk.choices.below(2)))
+        yield LateCall(
+            call=call,
+            former_owner=bool(walk.choices.below(2)),
+            given_up=walk.choices.pick(("", "before", "long before")),
+        )
+    moments = tuple(step.name for step in walk.steps if isinstance(step, GiveUp))
+    if "long before" not in moments or walk.choices.one_in(2):
+        yield GiveUp(name="before" if "long before" in moments else "long before")
 
 
 def retry(walk: Walk) -> Iterator[Step]:

@@ -17,7 +17,7 @@ from holdfast.contract.requests import (
 )
 from holdfast_conformance.address_steps import FetchAddress
 from holdfast_conformance.model.image_state import ImageState, UploadModel
-from holdfast_conformance.plan import FencedCall, FinishUpload, LateCall, OlderPart, Step
+from holdfast_conformance.plan import FencedCall, FinishUpload, GiveUp, LateCall, OlderPart, Step
 from holdfast_conformance.scenarios.image_versions import CONTENT_TYPES
 
 if TYPE_CHECKING:
@@ -63,8 +63,12 @@ def late_call(chance: "ImageChance", state: ImageState) -> Iterator[Step]:
     if (entry := chance.upload(state)) is not None:
         calls.append(AbortUpload(upload=entry[0]))
     for _ in range(1 + chance.choices.below(2)):
-        former = bool(chance.choices.below(2))
-        yield LateCall(call=chance.choices.pick(calls), former_owner=former)
+        yield LateCall(
+            call=chance.choices.pick(calls),
+            former_owner=bool(chance.choices.below(2)),
+            given_up=chance.choices.pick(("", "before", "long before")),
+        )
+    yield GiveUp(name=chance.choices.pick(("before", "before", "long before")))
 
 
 def older(chance: "ImageChance", state: ImageState) -> Iterator[Step]:

@@ -40,6 +40,7 @@ from holdfast_conformance.model.life_cycle import (
 from holdfast_conformance.payload import middle
 from holdfast_conformance.plan import (
     FinishUpload,
+    GiveUp,
     HealFault,
     InjectFault,
     PutObject,
@@ -98,7 +99,7 @@ def differences(  # noqa: C901, PLR0912 - one short arm per verb reads best
         case FetchAddress() | FetchExpired() as fetching, Fetched() as fetched:
             yield from fetch_differences(after, fetching, fetched)
         case (DeleteObject() | AbortUpload(), Gone()) | (
-            Reopen() | UseDriver() | UseStore() | Wait() | InjectFault() | HealFault(),
+            Reopen() | UseDriver() | UseStore() | Wait() | GiveUp() | InjectFault() | HealFault(),
             Ok(),
         ):
             pass

@@ -54,7 +54,7 @@ from holdfast_conformance.model.image_upload import (
     expecting,
     too_large,
 )
-from holdfast_conformance.model.late_calls import expect_late, fences_of, fencing
+from holdfast_conformance.model.late_calls import expect_late, fences_of, fencing, given_up
 from holdfast_conformance.model.life_cycle import (
     LIFE_CYCLE_STEPS,
     LifeCycleStep,
@@ -74,6 +74,7 @@ from holdfast_conformance.model.probed_calls import (
 from holdfast_conformance.model.role_model import Branch, Expectation, Model, down_branches, only
 from holdfast_conformance.plan import (
     FinishUpload,
+    GiveUp,
     HealFault,
     InjectFault,
     LateCall,
@@ -117,17 +118,19 @@ class ImageModel(Model[ImageState]):
         state = msgspec.structs.replace(state, clock=state.clock + 1)
         if state.fenced is None:
             return self._expect(state, step)
-        late = step.call if isinstance(step, LateCall) else None
-        expectation = self._expect(state, late or step)
-        if late is not None:
-            expectation = expect_late(state, late, expectation)
+        if isinstance(step, GiveUp):
+            state = given_up(state, step.name)
+        if isinstance(step, LateCall):
+            expectation = expect_late(state, step, self._expect(state, step.call))
+        else:
+            expectation = self._expect(state, step)
         return fencing(state, step, expectation)
 
     def _expect(self, state: ImageState, step: Step) -> Expecting:
         match step:
             case Reopen() | UseDriver():
                 return expect_switch(state, step, _S.HARNESS)
-            case UseStore() | Wait():
+            case UseStore() | Wait() | GiveUp():
                 return expecting(state, {_S.HARNESS}, None)
             case Together():
                 return likely_together(self, state, step)

@@ -1,9 +1,9 @@
 """Late calls: what came after a later call on its object is refused, and on another it is not.
 
 Only plans with late calls have fences at all, so that only their states follow them. What is fenced
-for certain is what a call changed, and what one ended: who deletes what is not there wants it never
-to be, and a creation that was given up may still come. Whether a call that was refused, or that
-only read an object, left its fence there, is the backend's own affair.
+for certain is what a call changed, what one ended, and what one was asked about: who deletes what
+is not there wants it never to be, and a creation that was given up may still come. Whether a call
+that was refused, or that only read an object, left its fence there, is the backend's own affair.
 """
 
 from collections.abc import Iterator
@@ -45,6 +45,7 @@ from holdfast_conformance.plan import (
     FinishUpload,
     LateCall,
     Plan,
+    ProbeCall,
     PutObject,
     SendPart,
     Step,
@@ -74,9 +75,18 @@ def fences_of(plan: Plan) -> Fenced | None:
     return Fenced() if late else None
 
 
-def expect_late(state: M, call: Request, inner: Expectation[M]) -> Expectation[M]:
+def given_up(state: M, name: str) -> M:
+    """The state from where on is known what is done after the call that was given up."""
+    if state.fenced is None:
+        return state
+    since = {**state.fenced.since, name: Fenced()}
+    return msgspec.structs.replace(state, fenced=msgspec.structs.replace(state.fenced, since=since))
+
+
+def expect_late(state: M, late: LateCall, inner: Expectation[M]) -> Expectation[M]:
     """What may come of a late call, of which ``inner`` says what came of it, were it in time."""
-    fenced = state.fenced or Fenced()
+    call = late.call
+    fenced = _later_than(state.fenced or Fenced(), late)
     own, others = frozenset(_own(call)), frozenset(_read(call))
     failures = tuple(
         branch for branch in inner.branches if branch.kind is not None and branch.state == state
@@ -105,23 +115,36 @@ def fencing(state: M, step: Step, expectation: Expectation[M]) -> Expectation[M]
         joined.union(slot for call in calls for slot in _own(call)) if calls else frozenset[Slot]()
     )
     ends = len(calls) == 1 and isinstance(calls[0], _ENDINGS)
+    if isinstance(step, ProbeCall) and not state.down:
+        # What a probe tells must stay true: the call that it does not see never comes.
+        own, ends = frozenset(_own(step.call)), True
     return Expectation(
         expectation.situations,
         tuple(_fenced(state, branch, own, named, ends=ends) for branch in expectation.branches),
     )
 
 
+def _later_than(fenced: Fenced, late: LateCall) -> Fenced:
+    """What has higher fences than a late call."""
+    if late.former_owner or isinstance(late.call, StoreStep):
+        return fenced
+    return fenced.since.get(late.given_up, fenced)
+
+
 def _fenced(
     state: M, branch: Branch[M], own: frozenset[Slot], named: frozenset[Slot], *, ends: bool
 ) -> Branch[M]:
-    before = branch.state.fenced or Fenced()
-    if not branch.state.store.exists:
-        # Whatever fences there were may be gone with the store.
-        gone = before.named | before.changed | named
-        fenced = Fenced(named=gone)
-        return Branch(branch.kind, msgspec.structs.replace(branch.state, fenced=fenced))
     acted = branch.kind is None and (ends or branch.state is not state)
-    fenced = Fenced(before.changed | own if acted else before.changed, before.named | named)
+
+    def after(before: Fenced) -> Fenced:
+        since = {name: after(later) for name, later in before.since.items()}
+        if not branch.state.store.exists:
+            # Whatever fences there were may be gone with the store.
+            return Fenced(named=before.named | before.changed | named, since=since)
+        changed = before.changed | own if acted else before.changed
+        return Fenced(changed, before.named | named, since)
+
+    fenced = after(branch.state.fenced or Fenced())
     return Branch(branch.kind, msgspec.structs.replace(branch.state, fenced=fenced))
 
 

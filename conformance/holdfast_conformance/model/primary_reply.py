@@ -56,6 +56,7 @@ from holdfast_conformance.model.life_cycle import (
 from holdfast_conformance.model.primary_state import PrimaryState, SourceKind
 from holdfast_conformance.plan import (
     CreateFromData,
+    GiveUp,
     HealFault,
     InjectFault,
     ReadBlocks,
@@ -113,6 +114,7 @@ _ANSWERS: Mapping[type, type] = {
     UseDriver: Ok,
     UseStore: Ok,
     Wait: Ok,
+    GiveUp: Ok,
     InjectFault: Ok,
     HealFault: Ok,
 }

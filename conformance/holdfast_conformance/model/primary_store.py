@@ -59,7 +59,7 @@ from holdfast_conformance.model.expected_store import (
     through_expecting,
 )
 from holdfast_conformance.model.features import declared_features, features_of
-from holdfast_conformance.model.late_calls import expect_late, fences_of, fencing
+from holdfast_conformance.model.late_calls import expect_late, fences_of, fencing, given_up
 from holdfast_conformance.model.life_cycle import (
     LIFE_CYCLE_STEPS,
     LifeCycleStep,
@@ -87,6 +87,7 @@ from holdfast_conformance.model.probed_calls import (
 from holdfast_conformance.model.role_model import Branch, Expectation, Model, only
 from holdfast_conformance.plan import (
     CreateFromData,
+    GiveUp,
     HealFault,
     InjectFault,
     LateCall,
@@ -128,17 +129,19 @@ class PrimaryModel(Model[PrimaryState]):
         state = msgspec.structs.replace(state, clock=state.clock + 1)
         if state.fenced is None:
             return self._expect(state, step)
-        late = step.call if isinstance(step, LateCall) else None
-        expectation = self._expect(state, late or step)
-        if late is not None:
-            expectation = expect_late(state, late, expectation)
+        if isinstance(step, GiveUp):
+            state = given_up(state, step.name)
+        if isinstance(step, LateCall):
+            expectation = expect_late(state, step, self._expect(state, step.call))
+        else:
+            expectation = self._expect(state, step)
         return fencing(state, step, expectation)
 
     def _expect(self, state: PrimaryState, step: Step) -> Expectation[PrimaryState]:
         match step:
             case Reopen() | UseDriver():
                 return expect_switch(state, step, _S.HARNESS)
-            case UseStore() | Wait():
+            case UseStore() | Wait() | GiveUp():
                 return _certain(_S.HARNESS, state)
             case Together():
                 return likely_together(self, state, step)

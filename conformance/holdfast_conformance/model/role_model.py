@@ -54,10 +54,14 @@ Slot = tuple[str, ...]
 
 
 class Fenced(msgspec.Struct, frozen=True):
-    """The objects that calls changed, and all that any call named, in a plan that has fences."""
+    """The objects that calls changed, and all that any call named, in a plan that has fences.
+
+    ``since`` has the same for what was done after each moment at which a call was given up.
+    """
 
     changed: frozenset[Slot] = frozenset()
     named: frozenset[Slot] = frozenset()
+    since: Mapping[str, "Fenced"] = {}
 
 
 class TakenPage(msgspec.Struct, frozen=True):

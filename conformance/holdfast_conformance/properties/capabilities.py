@@ -24,7 +24,7 @@ from holdfast_conformance.model.difference import Aspect
 from holdfast_conformance.model.features import all_features, declared_features, features_of
 from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.primary_limits import out_of_reach
-from holdfast_conformance.trace import BrokenKind, Nonsense, Stepped
+from holdfast_conformance.trace import CHANGED, BrokenKind, Nonsense, Outcome, Stepped
 from holdfast_conformance.verdict import Level
 
 _READINGS = 3
@@ -71,6 +71,8 @@ def _loads(moment: Moment) -> Judgement:
                 return Violated("every method present and callable", "; ".join(loaded.defects[:5]))
             return HELD
         case StepMoment():
+            if _other_capabilities(moment.outcome):
+                return None
             if isinstance(moment.outcome, Nonsense):
                 return Violated(f"a proper answer of {moment.verb}", moment.outcome.what)
             wrong = moment.differing(Aspect.TYPE)
@@ -90,6 +92,9 @@ def _loads(moment: Moment) -> Judgement:
     min_exercise=1,
 )
 def _one_document(moment: Moment) -> Judgement:
+    if isinstance(moment, StepMoment) and isinstance(moment.outcome, Nonsense):
+        changed = _other_capabilities(moment.outcome)
+        return Violated("the capabilities of before", changed) if changed else None
     if not isinstance(moment, LoadMoment):
         return None
     documents = moment.loaded.documents
@@ -105,6 +110,12 @@ def _one_document(moment: Moment) -> Judgement:
     except msgspec.MsgspecError as problem:
         return Violated(f"a document of {moment.loaded.role.value} capabilities", str(problem))
     return HELD
+
+
+def _other_capabilities(outcome: Outcome | None) -> str:
+    """What tells that a driver declares other capabilities than before; else empty."""
+    told = outcome.what if isinstance(outcome, Nonsense) else ""
+    return told if told.startswith(CHANGED) else ""
 
 
 def _declared(declared: Capabilities) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from holdfast_conformance.judgement.evidence import (
     Violated,
 )
 from holdfast_conformance.judgement.registry import checks
-from holdfast_conformance.plan import UseStore, Wait
+from holdfast_conformance.plan import GiveUp, UseStore, Wait
 from holdfast_conformance.trace import BrokenKind
 from holdfast_conformance.verdict import Level
 
@@ -27,7 +27,7 @@ def _in_time(moment: Moment) -> Judgement:
             return Violated("an answer before the deadline", broken.detail)
         case StepMoment(step=FetchExpired()):
             return None  # No call: it waits until an address has expired.
-        case StepMoment(step=Wait() | UseStore()):
+        case StepMoment(step=Wait() | UseStore() | GiveUp()):
             return None  # No call either.
         case TogetherMoment():
             slowest = max(moment.stepped, key=lambda stepped: stepped.virtual_s)

@@ -6,6 +6,7 @@ import msgspec
 
 from holdfast.contract.capabilities import AccessMode
 from holdfast.contract.requests import AttachHost, DeleteVolume, DetachHost, GetVolume, Open, Revoke
+from holdfast_conformance.byte_steps import KeepHandle
 from holdfast_conformance.plan import InspectStore, ReadStale, Step
 from holdfast_conformance.scenarios.script import STRANGER, Script
 
@@ -98,6 +99,26 @@ def two_hosts(script: Script) -> Iterator[Step]:
     yield Open(volume=volume.key, host=first)
     yield script.revoke(volume.key, host=first)
     yield script.read(volume.key, host=second)
+
+
+def sent_away_with_a_handle(script: Script) -> Iterator[Step]:
+    """What a host kept open dies with its own grant, though another host still has one."""
+    sharing = [mode for mode in script.declared.access.modes if mode is not AccessMode.EXCLUSIVE]
+    if not (script.several_hosts and sharing):
+        return
+    volume = script.create()
+    mode = AccessMode.SHARED if AccessMode.SHARED in sharing else AccessMode.READ_ONLY
+    gone, left = script.choices.shuffled(script.hosts[:2])
+    yield volume
+    for host in (gone, left):
+        yield script.grant(volume.key, host, mode)
+        yield KeepHandle(volume=volume.key, host=host, handle=host)
+        yield script.read_range(volume.key, host, handle=host)
+    yield script.revoke(volume.key, gone)
+    yield script.read_range(volume.key, gone, handle=gone)
+    if mode is AccessMode.SHARED:
+        yield script.write_range(volume.key, gone, handle=gone)
+    yield script.read_range(volume.key, left, handle=left)
 
 
 def exclusive(script: Script) -> Iterator[Step]:
@@ -235,6 +256,7 @@ def readers_beside_each_other(script: Script) -> Iterator[Step]:
 
 STORIES = (
     readers_beside_each_other,
+    sent_away_with_a_handle,
     grant_again,
     revoked_handle,
     held_by_any_mode,

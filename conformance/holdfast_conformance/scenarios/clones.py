@@ -302,6 +302,33 @@ def clones_beside_each_other(script: Script) -> Iterator[Step]:
         yield script.read(clone.key)
 
 
+def generations(script: Script) -> Iterator[Step]:
+    """What was made of what was made, and never written, stays whatever goes that it came from."""
+    if not script.clones:
+        return
+    key, steps = script.resting()
+    size_bytes, snapshot = script.sizes[key], script.snapshot(key)
+    yield from (*steps, snapshot)
+    kept = [snapshot.key]
+    volumes: list[str] = []
+    source: SnapshotSource | VolumeSource = SnapshotSource(snapshot.key)
+    for _ in range(3):
+        clone = CreateVolume(key=script.name(), size_bytes=size_bytes, source=source)
+        script.sizes[clone.key] = size_bytes
+        volumes.append(clone.key)
+        yield clone
+        source = VolumeSource(clone.key)
+        if not script.clones_volumes:
+            following = script.snapshot(clone.key)
+            yield following
+            kept.append(following.key)
+            source = SnapshotSource(following.key)
+    yield from (DeleteSnapshot(key=name) for name in kept)
+    yield DeleteVolume(key=script.choices.pick((key, volumes[0])))
+    for name in volumes[1:]:
+        yield from (script.grant(name), script.read(name))
+
+
 def sources_of_one_key(script: Script) -> Iterator[Step]:
     """A volume and a snapshot of one key are two sources."""
     if not (script.clones and script.clones_volumes):
@@ -321,6 +348,7 @@ def sources_of_one_key(script: Script) -> Iterator[Step]:
 
 
 STORIES = (
+    generations,
     clones_beside_each_other,
     sources_of_one_key,
     clones_of_what_changes,

@@ -61,7 +61,15 @@ def rivals_at_once(script: Script, order: Order) -> Iterator[Step]:
         ends = DeleteObject(key=key) if name == key else AbortUpload(upload=begun.upload)
         yield order.at_once(finish, ends)
         yield GetObject(key=name)
+    begun = script.start("given up")
+    yield from (begun, order.at_once(script.part(begun, 1), AbortUpload(upload=begun.upload)))
+    yield begun
     if script.declared.copy is not None:
+        yield script.put(key, script.small_bytes() // 2)
+        _, steps, finish = _sent(script, key)
+        yield from steps
+        yield order.at_once(CopyObject(key=key, target="of what changes"), finish)
+        yield GetObject(key="of what changes")
         yield script.put(key)
         yield order.at_once(CopyObject(key=key, target="copy"), DeleteObject(key=key))
         yield GetObject(key="copy")

@@ -11,7 +11,7 @@ from holdfast.contract.requests import (
     HeadObject,
     MaintainStore,
 )
-from holdfast_conformance.plan import FencedCall, LateCall, Reopen, Step
+from holdfast_conformance.plan import FencedCall, GiveUp, LateCall, ProbeCall, Reopen, Step
 from holdfast_conformance.scenarios.image_script import Script
 from holdfast_conformance.scenarios.late_calls import OTHERS, late
 
@@ -54,13 +54,15 @@ def late_part(script: Script) -> Iterator[Step]:
 
 
 def late_after_nothing(script: Script) -> Iterator[Step]:
-    """What was ended before it was there is not made by the call that was given up, and a part of
-    one upload is late for no part of another.
+    """What was ended before it was there, or told to be absent, is not made by the call that was
+    given up, and a part of one upload is late for no part of another.
     """
     if not script.declared.fences:
         return
     start, first, second = script.start(), script.start("a"), script.start("b")
+    asked = script.start("asked about")
     yield from (AbortUpload(upload=start.upload), late(script.choices, start))
+    yield from (ProbeCall(call=asked), late(script.choices, asked))
     yield from (second, first, script.part(first, 1), late(script.choices, script.part(second, 1)))
     yield from (script.finish(second, 1), script.finish(first, 1))
     if script.declared.copy is not None:
@@ -106,6 +108,26 @@ def late_after_others(script: Script) -> Iterator[Step]:
     yield LateCall(call=DeleteObject(key=script.key), former_owner=True)
 
 
+def late_between(script: Script) -> Iterator[Step]:
+    """A call is late for what was changed since it was given up, and for nothing else."""
+    if not script.declared.fences:
+        return
+    first, second = script.start("a"), script.start("b")
+    yield from (first, script.part(first, 1), GiveUp(name="one part"))
+    yield from (second, script.part(second, 1), script.part(first, 1))
+    yield LateCall(call=script.part(first, 1), given_up="one part")
+    yield GiveUp(name="two parts")
+    yield script.part(second, 1)
+    yield LateCall(call=script.part(second, 1), given_up="two parts")
+    yield LateCall(call=script.part(first, 1), given_up="two parts")
+    yield from (script.finish(first, 1), GiveUp(name="one object"), script.finish(second, 1))
+    yield GetObject(key="a")
+    yield LateCall(call=DeleteObject(key="b"), given_up="one object")
+    yield LateCall(call=DeleteObject(key="a"), given_up="two parts")
+    yield LateCall(call=DeleteObject(key="a"), given_up="one object")
+    yield GetObject(key="b")
+
+
 def late_on_the_store(script: Script) -> Iterator[Step]:
     """A store that serves again is not put to rest by a call from before."""
     if not script.declared.fences:
@@ -123,5 +145,6 @@ STORIES = (
     late_after_nothing,
     late_on_an_object,
     late_after_others,
+    late_between,
     late_on_the_store,
 )

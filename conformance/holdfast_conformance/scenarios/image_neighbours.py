@@ -16,6 +16,7 @@ from holdfast.contract.requests import (
     HeadObject,
     InitializeStore,
     MaintainStore,
+    OpenObject,
 )
 from holdfast_conformance.plan import InspectStore, Step, UseStore, WalkObjects
 from holdfast_conformance.scenarios.image_script import HOST, Script
@@ -32,8 +33,9 @@ def two_stores(script: Script) -> Iterator[Step]:
     yield from (_NEXT, InspectStore(), InitializeStore(name="beside"), AttachHost(host=HOST))
     yield from (GetObject(key=key), HeadObject(key=key), EnumerateOwned(), GetStats())
     yield script.part(mine, 1, last_bytes)  # nobody opened it here
-    yield from (script.put(key), theirs, script.part(theirs, 1, last_bytes))
-    yield from (_MINE, *_looks(script, key), theirs, AbortUpload(upload=theirs.upload))
+    yield from (script.put(key), OpenObject(key=key), theirs, script.part(theirs, 1, last_bytes))
+    yield from (_MINE, OpenObject(key=key), *_looks(script, key))
+    yield from (theirs, AbortUpload(upload=theirs.upload))
     yield from (script.finish(mine, 1), MaintainStore())
     yield from (_NEXT, HeadObject(key=other), script.finish(theirs, 1), *_looks(script, other))
     if script.declared.copy is not None:

@@ -42,7 +42,9 @@ def empty_object(script: Script) -> Iterator[Step]:
 
 
 def shapes(script: Script) -> Iterator[Step]:
-    """Bytes are kept as they are, also where pages of them, or all, are zeroes."""
+    """Bytes are kept as they are, also where pages of them, or all, are zeroes, and where they are
+    what something that unpacks, converts or reads text would know.
+    """
     sizes = (8192, 12288, 16384 + script.choices.below(4096), 32768)
     for shape in (Shape.HOLES, Shape.ZEROES):
         size_bytes = script.fitting(script.choices.pick(sizes))
@@ -51,6 +53,10 @@ def shapes(script: Script) -> Iterator[Step]:
         yield GetObject(key=script.key)
         yield script.put("other", size_bytes, content=content)
         yield GetObject(key="other", offset_bytes=-script.fitting(4096))
+    for shape in (Shape.GZIP, Shape.QCOW2, Shape.LINES):
+        size_bytes = script.fitting(script.choices.pick((1000, *sizes)))
+        yield script.put(size_bytes=size_bytes, content=shaped(script.content(), shape))
+        yield GetObject(key=script.key)
     yield OpenObject(key=script.key)
 
 
@@ -100,6 +106,8 @@ def _edges(key: str, size: int, borders: tuple[int, ...]) -> Iterator[GetObject]
     yield GetObject(key=key, offset_bytes=-size)
     yield GetObject(key=key, offset_bytes=-size // 2, length_bytes=3)
     yield GetObject(key=key, offset_bytes=-size - 1)
+    yield GetObject(key=key, offset_bytes=-2, length_bytes=2)
+    yield GetObject(key=key, offset_bytes=-2, length_bytes=size)
 
 
 def opened_again(script: Script) -> Iterator[Step]:

@@ -45,7 +45,11 @@ IMAGE_STORIES: tuple[Story, ...] = (
     *image_refusals.STORIES,
 )
 """Those for every store, whatever it declares."""
-IMAGE_ONCE: tuple[Story, ...] = (*image_at_once.ONCE, *image_neighbours.ONCE)
+IMAGE_ONCE: tuple[Story, ...] = (
+    *image_at_once.ONCE,
+    *image_neighbours.ONCE,
+    *image_refusals.ONCE,
+)
 """What is played once, however many rounds there are."""
 IMAGE_AGAIN: tuple[Story, ...] = image_at_once.AGAIN
 """What is played once more where there is a second round, the other way around."""

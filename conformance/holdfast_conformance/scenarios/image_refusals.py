@@ -14,13 +14,17 @@ from holdfast.contract.requests import (
     DetachHost,
     GetObject,
     GetStats,
+    HeadObject,
     InitializeStore,
     MaintainStore,
+    OpenObject,
 )
 from holdfast_conformance.plan import InspectStore, Reopen, Step, WalkObjects
 from holdfast_conformance.scenarios.image_script import HOST, Script
 
 _NAME = "images"
+MISSES = 12
+"""More than a pool of connections usually has."""
 
 
 def refused_uploads(script: Script) -> Iterator[Step]:
@@ -47,6 +51,15 @@ def refused_uploads(script: Script) -> Iterator[Step]:
     yield CancelMaintenance()
     yield late
     yield AbortUpload(upload=late.upload)
+
+
+def many_misses(script: Script) -> Iterator[Step]:
+    """However often something is asked for that is not there: what is there is found."""
+    yield script.put()
+    looks = (HeadObject(key="absent"), GetObject(key="absent"), OpenObject(key="absent"))
+    for number in range(MISSES):
+        yield looks[number % len(looks)]
+    yield GetObject(key=script.key)
 
 
 def refused_copies(script: Script) -> Iterator[Step]:
@@ -128,5 +141,8 @@ def second_life(script: Script) -> Iterator[Step]:
 
 FRESH_STORIES = (second_life,)
 """These begin in a place that is no store yet."""
+
+ONCE = (many_misses,)
+"""These are played once, however many rounds there are."""
 
 STORIES = (refused_uploads, refused_copies, figures_of_refusals, *FRESH_STORIES)

@@ -18,7 +18,7 @@ from holdfast.contract.requests import (
     RevertVolume,
     SnapshotSource,
 )
-from holdfast_conformance.plan import FencedCall, LateCall, Reopen, Step
+from holdfast_conformance.plan import FencedCall, GiveUp, LateCall, ProbeCall, Reopen, Step
 from holdfast_conformance.scenarios.choices import Choices
 from holdfast_conformance.scenarios.script import Script
 
@@ -97,12 +97,15 @@ def late_on_a_snapshot(script: Script) -> Iterator[Step]:
 
 
 def late_after_nothing(script: Script) -> Iterator[Step]:
-    """What was deleted before it was there is not made by the call that was given up."""
+    """What was deleted before it was there, or told to be absent, is not made by the call that was
+    given up.
+    """
     if not script.declared.fences:
         return
-    volume = script.create()
+    volume, asked = script.create(), script.create()
     yield DeleteVolume(key=volume.key)
     yield late(script.choices, volume)
+    yield from (ProbeCall(call=asked), late(script.choices, asked))
     if script.snapshots:
         other = script.create()
         snapshot = script.snapshot(other.key)
@@ -131,6 +134,42 @@ def late_after_others(script: Script) -> Iterator[Step]:
     yield LateCall(call=DeleteVolume(key=volume.key), former_owner=True)
 
 
+def late_between(script: Script) -> Iterator[Step]:
+    """A call is late for what was changed since it was given up, and for nothing else."""
+    if not script.declared.fences:
+        return
+    first, second = script.create(), script.create()
+    changes = (script.grant(first.key), script.revoke(first.key))
+    yield first
+    yield GiveUp(name="before the second")
+    if script.declared.access.modes:
+        yield from changes
+    if script.holds_two:
+        yield second
+    else:
+        yield DeleteVolume(key=second.key)
+        yield LateCall(call=second, given_up="before the second")
+    yield LateCall(call=DeleteVolume(key=first.key), given_up="before the second")
+    yield GiveUp(name="after both")
+    if script.declared.access.modes:
+        yield from changes
+    yield LateCall(call=DeleteVolume(key=second.key), given_up="before the second")
+    yield LateCall(call=DeleteVolume(key=second.key), given_up="after both")
+    yield LateCall(call=DeleteVolume(key=first.key), given_up="after both")
+    yield GetVolume(key=first.key)
+
+
+def late_between_snapshots(script: Script) -> Iterator[Step]:
+    """What is done to one snapshot makes no call on another late."""
+    if not script.declared.fences or not script.snapshots:
+        return
+    volume = script.create()
+    first, second = script.snapshot(volume.key), script.snapshot(volume.key)
+    yield from (volume, first, GiveUp(name="here"), DeleteSnapshot(key=second.key))
+    yield LateCall(call=second, given_up="here")
+    yield LateCall(call=DeleteSnapshot(key=first.key), given_up="here")
+
+
 def late_on_the_store(script: Script) -> Iterator[Step]:
     """A store that serves again is not put to rest by a call from before."""
     if not script.declared.fences:
@@ -147,5 +186,7 @@ STORIES = (
     late_on_a_snapshot,
     late_after_nothing,
     late_after_others,
+    late_between,
+    late_between_snapshots,
     late_on_the_store,
 )

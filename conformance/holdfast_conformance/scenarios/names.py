@@ -16,7 +16,6 @@ from holdfast.contract.requests import (
     DeleteVolume,
     DetachHost,
     EnumerateOwned,
-    GetSnapshot,
     GetVolume,
     Open,
     ResizeVolume,
@@ -24,6 +23,7 @@ from holdfast.contract.requests import (
     SnapshotSource,
     VolumeSource,
 )
+from holdfast_conformance.list_steps import WalkSnapshots
 from holdfast_conformance.plan import InspectStore, Step, WalkVolumes
 from holdfast_conformance.scenarios.name_classes import groups_of, without_joining
 from holdfast_conformance.scenarios.script import Script
@@ -69,16 +69,16 @@ def snapshot_names(script: Script) -> Iterator[Step]:
     room = declared.snapshots_per_volume_max or 2
     yield from script.written()
     volume = next(iter(script.sizes))
-    for group in groups_of(script.choices):
+    for number, group in enumerate(groups_of(script.choices)):
         for name in group[:room]:
             yield CreateSnapshot(key=name, volume=volume)
             yield script.write(volume)
-        yield GetSnapshot(key=group[0])
-        if script.reverts:
+        yield WalkSnapshots(limit=2)
+        if script.reverts and number % 2 == 0:
             yield script.revoke(volume)
             yield RevertVolume(key=volume, snapshot=group[0])
             yield script.grant(volume)
-        if script.clones:
+        elif script.clones:
             name = group[:room][-1]
             source = SnapshotSource(name)
             yield CreateVolume(key=name, size_bytes=script.sizes[volume], source=source)

@@ -49,11 +49,14 @@ def probed_volume(script: Script) -> Iterator[Step]:
     yield script.revoke(volume.key)
     if script.shrinks:
         yield ProbeCall(call=ResizeVolume(key=volume.key, size_bytes=script.size(1), shrink=True))
+    odd = script.choices.below(script.granularity)
     if script.resizes:
-        larger = ResizeVolume(key=volume.key, size_bytes=script.size(4))
-        yield from around(larger)
+        yield from around(ResizeVolume(key=volume.key, size_bytes=script.size(4) - odd))
         yield ProbeCall(call=ResizeVolume(key=volume.key, size_bytes=script.size(6)))
         yield ProbeCall(call=volume)
+    if script.shrinks:
+        smaller = ResizeVolume(key=volume.key, size_bytes=script.size(2) - odd, shrink=True)
+        yield from probed(smaller)
     yield from around(gone)
     yield from probed(gone)
     yield ProbeCall(call=volume)

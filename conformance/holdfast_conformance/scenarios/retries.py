@@ -29,6 +29,19 @@ from holdfast.contract.requests import (
 from holdfast_conformance.plan import InspectStore, ReadStale, Step
 from holdfast_conformance.scenarios.script import STRANGER, Script
 
+MISSES = 12
+"""More than a pool of connections usually has."""
+
+
+def many_misses(script: Script) -> Iterator[Step]:
+    """However often something is asked for that is not there: what is there is found."""
+    volume, absent = script.create(), script.name()
+    yield volume
+    looks = (GetVolume(key=absent), Open(volume=absent, host=script.host), GetStats(volume=absent))
+    for number in range(MISSES):
+        yield looks[number % (len(looks) if script.declared.stats.volume else 2)]
+    yield GetVolume(key=volume.key)
+
 
 def refused_in_use(script: Script) -> Iterator[Step]:
     """What a granted volume refuses it does as soon as the grant has gone."""
@@ -196,5 +209,5 @@ FRESH_STORIES = (refused_store, second_life)
 
 STORIES = (refused_in_use, refused_grant, refused_at_rest)
 
-ONCE = (refused_source, *FRESH_STORIES)
+ONCE = (many_misses, refused_source, *FRESH_STORIES)
 """These are played once, however many rounds there are."""

@@ -72,6 +72,19 @@ def granted_by_another(script: Script) -> Iterator[Step]:
     yield from (GetVolume(key=key), WalkVolumes(limit=2))
 
 
+def resized_by_another(script: Script) -> Iterator[Step]:
+    """Whether a volume grows or shrinks is told by what it is, and not by what it was here."""
+    if not script.resizes:
+        return
+    volume = script.create(size_bytes=script.size(1))
+    key = volume.key
+    yield from (volume, UseDriver(number=1))
+    yield ResizeVolume(key=key, size_bytes=script.size(4))
+    yield from (script.grant(key), script.write(key), script.revoke(key), UseDriver(number=0))
+    yield from (ResizeVolume(key=key, size_bytes=script.size(2)), GetVolume(key=key))
+    yield from (script.grant(key), script.read(key))
+
+
 def rested_by_another(script: Script) -> Iterator[Step]:
     """Maintenance, hosts and figures are of the store, not of a driver."""
     first, second, third = script.create(), script.create(), script.create()
@@ -102,4 +115,4 @@ def _looks(script: Script, key: str, snapshot: str) -> Iterator[Step]:
     yield from script.choices.shuffled(looks)
 
 
-STORIES = (seen_by_another, granted_by_another, rested_by_another)
+STORIES = (seen_by_another, granted_by_another, resized_by_another, rested_by_another)

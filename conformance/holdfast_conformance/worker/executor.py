@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.contract import requests
 from holdfast.contract.requests import CallContext
+from holdfast.text.foreign import capped
 from holdfast_conformance import plan as plans
 from holdfast_conformance.address_steps import FetchAddress, FetchExpired
 from holdfast_conformance.foreign_texts import unwritable
@@ -32,6 +33,7 @@ from holdfast_conformance.worker.driver_leaks import DriverLeaks
 from holdfast_conformance.worker.ending import Ending, merged
 from holdfast_conformance.worker.fences import fence_of, has_fences
 from holdfast_conformance.worker.opened import OpenedDrivers
+from holdfast_conformance.worker.output_limits import ERROR_MAX
 from holdfast_conformance.worker.plan_stores import PlanStores
 from holdfast_conformance.worker.session import Session
 from holdfast_conformance.worker.steps import Steps
@@ -194,6 +196,9 @@ class Execution:
                     self._opened.use(step.number)
                     await self._session.containment.call(self._steps.driver())
                     return Returned(Ok())
+                case plans.GiveUp(name=name):
+                    self._steps.given_up[name] = ctx.fence
+                    return Returned(Ok())
                 case plans.UseStore():
                     return Returned(Ok())  # its store is in use already, to be observed after it
                 case plans.Wait():
@@ -215,6 +220,8 @@ class Execution:
         """The outcome if it can be written into a trace; secrets in it are noted."""
         if problem := unwritable(outcome):
             return Nonsense(problem)
+        if changed := self._opened.changed:
+            return Nonsense(capped(changed, ERROR_MAX))
         self._session.canaries.scan("answer", msgspec.json.encode(outcome))
         return outcome
 

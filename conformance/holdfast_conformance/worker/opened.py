@@ -9,7 +9,9 @@ from holdfast.contract.identity import ANY_STORE, ExpectedStore
 from holdfast.contract.ports import ImageDriver, LifeCycle, PrimaryDriver, Provider
 from holdfast.contract.requests import Role
 from holdfast.stores.open_store import open_image, open_life_cycle, open_primary
+from holdfast_conformance.foreign_texts import described
 from holdfast_conformance.plan_limits import DRIVERS_MAX
+from holdfast_conformance.trace import CHANGED
 from holdfast_conformance.worker.containment import Containment
 
 
@@ -63,6 +65,11 @@ class OpenedStore:
             self._image = await self._stack.enter_async_context(context)
         return self._image
 
+    @property
+    def driver(self) -> PrimaryDriver | ImageDriver | None:
+        """The driver, where it is open."""
+        return self._primary or self._image
+
     async def close(self) -> None:
         """Close what is open; what is needed later is opened anew.
 
@@ -85,10 +92,17 @@ class OpenedDrivers:
     """
 
     def __init__(
-        self, provider: Provider, config: msgspec.Struct, role: Role, containment: Containment
+        self,
+        provider: Provider,
+        config: msgspec.Struct,
+        role: Role,
+        *,
+        containment: Containment,
+        declared: dict[Role, object],
     ) -> None:
         self._role = role
         self._containment = containment
+        self._declared = declared
         self._stores = tuple(
             OpenedStore(provider, config, role, containment) for _ in range(DRIVERS_MAX)
         )
@@ -120,6 +134,22 @@ class OpenedDrivers:
             await self._containment.call(opening())
             if life_cycles:
                 await self._containment.call(store.life_cycle())
+
+    @property
+    def changed(self) -> str:
+        """What open drivers declare that the process's first did not; else empty."""
+        for store in self._stores:
+            driver = store.driver
+            if driver is None:
+                continue
+            try:
+                declared = driver.capabilities
+            except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
+                return f"{CHANGED} cannot be read: {described(problem)}"
+            first = self._declared.setdefault(self._role, declared)
+            if declared != first:
+                return f"{CHANGED} were {first} before, and are {declared}"
+        return ""
 
     async def life_cycle(self) -> LifeCycle:
         """The store's life cycle."""

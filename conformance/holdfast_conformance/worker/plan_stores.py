@@ -21,7 +21,13 @@ class PlanStore:
     def __init__(self, session: Session, plan: plans.Plan, namespace: str) -> None:
         self.namespace = namespace
         config = session.config(plan.role, namespace)
-        self.opened = OpenedDrivers(session.provider, config, plan.role, session.containment)
+        self.opened = OpenedDrivers(
+            session.provider,
+            config,
+            plan.role,
+            containment=session.containment,
+            declared=session.declared,
+        )
         self.steps = Steps(session, self.opened, plan, namespace)
         inspector = session.inspector(plan.role, namespace)
         self.observer = Observer(inspector, self.steps, session.containment)

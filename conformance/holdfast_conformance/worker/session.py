@@ -28,6 +28,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     capture: Capture
     canaries: Canaries
     hosts: Hosts
+    declared: dict[Role, object] = {}
+    """The capabilities of each role as its first driver in this process declared them."""
 
     def config(self, role: Role, namespace: str) -> msgspec.Struct:
         """The configuration of a namespace; its secrets become canaries."""

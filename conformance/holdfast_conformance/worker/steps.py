@@ -85,6 +85,8 @@ class Steps:
         """The handle opened last for each volume and host."""
         self.addresses = Addresses(timeout_s=session.setup.deadline_s)
         self.moved_bytes = 0
+        self.given_up: dict[str, int] = {}
+        """The fence of each moment at which a call was given up, by its name."""
         self._ranges = ByteRanges(plan.id)
         self._handlers: dict[type[requests.Request], Handler] = {
             plans.WriteBlocks: self._write,
@@ -115,7 +117,7 @@ class Steps:
     async def perform(self, step: plans.Step, ctx: CallContext) -> Reply:
         """The step's answer. Raises whatever the driver raises."""
         if isinstance(step, plans.LateCall):
-            ctx = msgspec.structs.replace(ctx, fence=late_fence(step))
+            ctx = msgspec.structs.replace(ctx, fence=late_fence(step, self.given_up))
             step = step.call
         carry_out = self._handlers.get(type(step), self._verb)
         with self._made.making(step, ctx):

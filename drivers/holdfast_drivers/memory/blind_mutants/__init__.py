@@ -22,6 +22,11 @@ from holdfast_drivers.memory.blind_mutants import (
     second_image_stores,
     second_objects,
     second_volumes,
+    sixth_content,
+    sixth_copies,
+    sixth_image_stores,
+    sixth_objects,
+    sixth_volumes,
     third_content,
     third_image_stores,
     third_objects,
@@ -53,6 +58,11 @@ BLIND_MUTANTS: tuple[Mutant, ...] = (
     *fifth_volumes.MUTANTS,
     *fifth_objects.MUTANTS,
     *fifth_image_stores.MUTANTS,
+    *sixth_content.MUTANTS,
+    *sixth_copies.MUTANTS,
+    *sixth_volumes.MUTANTS,
+    *sixth_objects.MUTANTS,
+    *sixth_image_stores.MUTANTS,
 )
 
 __all__ = ["BLIND_MUTANTS"]

@@ -29,6 +29,7 @@ from holdfast_drivers.memory.mutants import (
     seldom,
     size,
     snapshot,
+    sniffing,
     statistics,
     upload_retries,
     volume,
@@ -65,6 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *part.MUTANTS,
     *later.MUTANTS,
     *neighbour.MUTANTS,
+    *sniffing.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]

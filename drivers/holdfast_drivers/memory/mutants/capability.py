@@ -67,6 +67,19 @@ class CapabilitiesDependOnTheProcess(MemoryImageDriver):
         return msgspec.structs.replace(IMAGE_CAPABILITIES, upload=upload)
 
 
+class SnapshotsEndReverting(MemoryPrimaryDriver):
+    """A driver stops declaring that it reverts once it holds a snapshot."""
+
+    @property
+    def capabilities(self) -> PrimaryCapabilities:
+        declared = super().capabilities
+        store = self.backend.stores.get((self.role, self.namespace))
+        if store is None or not store.snapshots or declared.snapshot is None:
+            return declared
+        snapshot = msgspec.structs.replace(declared.snapshot, revert=False)
+        return msgspec.structs.replace(declared, snapshot=snapshot)
+
+
 class DeclaresRevertAndRefusesIt(MemoryPrimaryDriver):
     """A declared verb never works."""
 
@@ -236,6 +249,7 @@ MUTANTS = (
     planted("CAP-01", ListIsNotAsynchronous),
     planted("CAP-02", CapabilitiesDrift),
     planted("CAP-02", CapabilitiesDependOnTheProcess),
+    planted("CAP-02", SnapshotsEndReverting),
     planted("CAP-03", DeclaresRevertAndRefusesIt),
     planted("CAP-03", DeclaresClonesAndRefusesThem),
     planted("CAP-04", ShrinksAlthoughUndeclared),

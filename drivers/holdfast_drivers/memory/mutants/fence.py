@@ -41,6 +41,18 @@ class _Parts(_Other):
             super().enter(kind, key, fence)
 
 
+class _FirstIsKept(_Other):
+    def enter(self, kind: Fenced, key: str, fence: int) -> None:
+        self.compare(kind, key, fence)
+        if (kind, key) not in self._kept:
+            super().enter(kind, key, fence)
+
+
+class _CountedInHundreds(_Other):
+    def enter(self, kind: Fenced, key: str, fence: int) -> None:
+        super().enter(kind, key, fence // 100)
+
+
 class _Kept(MemoryLifeCycle):
     """A store whose fences are of another kind."""
 
@@ -87,6 +99,20 @@ class PartsAreNotFenced(_Kept):
     fences = _Parts
 
 
+class FirstFenceIsKept(_Kept):
+    """What is compared is the fence of an object's first call, and not of its last."""
+
+    fences = _FirstIsKept
+
+
+class FencesCountHundreds(_Kept):
+    """A fence is kept without its last digits, so that of two calls soon after each other both may
+    come.
+    """
+
+    fences = _CountedInHundreds
+
+
 class LateRevertIsCarriedOut(MemoryPrimaryDriver):
     """A revert that was given up undoes what was written since."""
 
@@ -124,5 +150,7 @@ MUTANTS = (
     planted("FEN-01", LateRevertIsCarriedOut),
     planted("FEN-01", LateGrantIsGiven),
     planted("FEN-01", LateDeletionIsCarriedOut),
+    planted("FEN-01", FirstFenceIsKept),
+    planted("FEN-01", FencesCountHundreds),
     planted("FEN-02", OneFenceForAllObjects),
 )
