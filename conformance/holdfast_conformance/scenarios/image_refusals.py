@@ -17,13 +17,12 @@ from holdfast.contract.requests import (
     HeadObject,
     InitializeStore,
     MaintainStore,
-    OpenObject,
 )
 from holdfast_conformance.plan import InspectStore, Reopen, Step, WalkObjects
 from holdfast_conformance.scenarios.image_script import HOST, Script
 
 _NAME = "images"
-MISSES = 12
+MISSES = 18
 """More than a pool of connections usually has."""
 
 
@@ -56,7 +55,7 @@ def refused_uploads(script: Script) -> Iterator[Step]:
 def many_misses(script: Script) -> Iterator[Step]:
     """However often something is asked for that is not there: what is there is found."""
     yield script.put()
-    looks = (HeadObject(key="absent"), GetObject(key="absent"), OpenObject(key="absent"))
+    looks = (HeadObject(key="absent"), GetObject(key="absent"))
     for number in range(MISSES):
         yield looks[number % len(looks)]
     yield GetObject(key=script.key)

@@ -46,9 +46,10 @@ def volume_names(script: Script) -> Iterator[Step]:
         yield script.choices.pick(_looks_at_a_volume(script, group[-1]))
         if script.snapshots:
             yield CreateSnapshot(key="of the first", volume=group[0])
-            yield CreateSnapshot(key="of the last", volume=group[-1])
+            # The first two of a group are the pair that is one to somebody.
+            yield CreateSnapshot(key="of the second", volume=group[:2][-1])
             yield DeleteSnapshot(key="of the first")
-            yield DeleteSnapshot(key="of the last")
+            yield DeleteSnapshot(key="of the second")
         yield DeleteVolume(key=group[0])
         kept.extend(group[1:])
     yield WalkVolumes(limit=3)

@@ -24,7 +24,7 @@ from holdfast.contract.requests import (
     VolumeSource,
 )
 from holdfast_conformance.model.features import declared_features, features_of
-from holdfast_conformance.plan import Step
+from holdfast_conformance.plan import Reopen, Step
 from holdfast_conformance.scenarios.lives import times
 from holdfast_conformance.scenarios.script import Script
 
@@ -66,6 +66,7 @@ def repeated_grant(script: Script) -> Iterator[Step]:
     volume = script.create()
     yield volume
     yield from times(script, script.grant(volume.key))
+    yield from (Reopen(), script.grant(volume.key))
     yield script.write(volume.key)
     yield from times(script, script.revoke(volume.key))
 

@@ -29,7 +29,7 @@ from holdfast.contract.requests import (
 from holdfast_conformance.plan import InspectStore, ReadStale, Step
 from holdfast_conformance.scenarios.script import STRANGER, Script
 
-MISSES = 12
+MISSES = 18
 """More than a pool of connections usually has."""
 
 
@@ -37,9 +37,9 @@ def many_misses(script: Script) -> Iterator[Step]:
     """However often something is asked for that is not there: what is there is found."""
     volume, absent = script.create(), script.name()
     yield volume
-    looks = (GetVolume(key=absent), Open(volume=absent, host=script.host), GetStats(volume=absent))
+    looks = (GetVolume(key=absent), Open(volume=absent, host=script.host))
     for number in range(MISSES):
-        yield looks[number % (len(looks) if script.declared.stats.volume else 2)]
+        yield looks[number % len(looks)]
     yield GetVolume(key=volume.key)
 
 
