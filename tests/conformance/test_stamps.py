@@ -39,6 +39,13 @@ def test_a_stamp_of_another_run_is_foreign() -> None:
     assert decode(stamp("other", "volume", 3, 1), 3, "run").state == "foreign"
 
 
+def test_stamps_begin_as_the_files_of_other_formats_do() -> None:
+    """Of a few writes in a row one looks like a disk image, and one like an archive."""
+    beginnings = {stamp("run", "volume", 0, generation)[:4] for generation in range(1, 9)}
+
+    assert {b"QFI\xfb", b"KDMV", b"\x1f\x8b\x08\0"} <= beginnings
+
+
 def test_zeroes_are_zeroes() -> None:
     """A block that was never written is no garbage, also when it is short."""
     assert BlockRead(0, "zero") == decode(bytes(BLOCK_BYTES), 0, "run")
