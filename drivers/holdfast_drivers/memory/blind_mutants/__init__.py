@@ -22,6 +22,11 @@ from holdfast_drivers.memory.blind_mutants import (
     second_image_stores,
     second_objects,
     second_volumes,
+    seventh_content,
+    seventh_copies,
+    seventh_image_stores,
+    seventh_objects,
+    seventh_volumes,
     sixth_content,
     sixth_copies,
     sixth_image_stores,
@@ -63,6 +68,11 @@ BLIND_MUTANTS: tuple[Mutant, ...] = (
     *sixth_volumes.MUTANTS,
     *sixth_objects.MUTANTS,
     *sixth_image_stores.MUTANTS,
+    *seventh_content.MUTANTS,
+    *seventh_copies.MUTANTS,
+    *seventh_volumes.MUTANTS,
+    *seventh_objects.MUTANTS,
+    *seventh_image_stores.MUTANTS,
 )
 
 __all__ = ["BLIND_MUTANTS"]
