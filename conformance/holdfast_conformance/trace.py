@@ -236,7 +236,7 @@ class Nonsense(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="non
     what: str
 
 
-CHANGED = "the capabilities"
+CHANGED = "the capabilities it declares"
 """How a ``Nonsense`` begins that tells of other capabilities than before, and of no answer."""
 
 Outcome = Returned | Raised | Nonsense

@@ -19,7 +19,7 @@ from holdfast.contract.requests import AbortUpload, CreateSnapshot, StartUpload
 from holdfast_conformance.byte_steps import WriteBytes
 from holdfast_conformance.model.difference import Difference
 from holdfast_conformance.model.role_model import Branch, Expectation, Model, ModelState
-from holdfast_conformance.plan import Call, FinishUpload, Step, Together, WriteBlocks
+from holdfast_conformance.plan import Call, FinishUpload, SendPart, Step, Together, WriteBlocks
 from holdfast_conformance.trace import ObjectBytes, Reply
 
 PATHS_MAX: Final = 64
@@ -112,7 +112,11 @@ def _atoms(calls: Sequence[CallMade]) -> Iterator[_Atom]:
 
 
 def _missing(step: Step, others: Sequence[Step]) -> tuple[ErrorKind, ...]:
-    """What one of several calls that end one upload may say when it finds only a part of it."""
+    """What a call may say of an upload that another one ends, when it finds only a part of it."""
+    if isinstance(step, SendPart):
+        # What came of a part whose upload goes meanwhile need not be known.
+        gone = any(isinstance(one, AbortUpload) and one.upload == step.upload for one in others)
+        return (ErrorKind.UNKNOWN,) if gone else ()
     if not isinstance(step, FinishUpload):
         return ()
     ends = [other for other in others if isinstance(other, FinishUpload | AbortUpload)]

@@ -31,7 +31,8 @@ from holdfast.contract.requests import (
     StartUpload,
     VolumeSource,
 )
-from holdfast_conformance.model.image_state import ImageState
+from holdfast_conformance.model.image_state import ImageSituation, ImageState
+from holdfast_conformance.model.primary_state import Situation
 from holdfast_conformance.model.role_model import (
     Branch,
     Expectation,
@@ -60,6 +61,7 @@ ELSEWHERE = "late: a call that comes after later ones on other objects alone"
 """The situations of both roles."""
 
 _ENDINGS = (DeleteVolume, DeleteSnapshot, DeleteObject, Revoke, AbortUpload)
+_ABSENT = {Situation.PROBE_ABSENT, ImageSituation.PROBE_ABSENT}
 _STORE: Slot = ("store",)
 _NAMING = {
     "key": ("volume", "snapshot", "object"),
@@ -88,6 +90,13 @@ def expect_late(state: M, late: LateCall, inner: Expectation[M]) -> Expectation[
     call = late.call
     fenced = _later_than(state.fenced or Fenced(), late)
     own, others = frozenset(_own(call)), frozenset(_read(call))
+    if isinstance(call, FinishUpload) and isinstance(state, ImageState):
+        # A completion is compared with its object too, once it is known that there is one to make.
+        joined = frozenset(_joined(state, call))
+        if call.upload in state.uploads:
+            own |= joined
+        else:
+            others |= joined
     failures = tuple(
         branch for branch in inner.branches if branch.kind is not None and branch.state == state
     )
@@ -115,7 +124,7 @@ def fencing(state: M, step: Step, expectation: Expectation[M]) -> Expectation[M]
         joined.union(slot for call in calls for slot in _own(call)) if calls else frozenset[Slot]()
     )
     ends = len(calls) == 1 and isinstance(calls[0], _ENDINGS)
-    if isinstance(step, ProbeCall) and not state.down:
+    if isinstance(step, ProbeCall) and not state.down and expectation.situations & _ABSENT:
         # What a probe tells must stay true: the call that it does not see never comes.
         own, ends = frozenset(_own(step.call)), True
     return Expectation(
@@ -134,7 +143,7 @@ def _later_than(fenced: Fenced, late: LateCall) -> Fenced:
 def _fenced(
     state: M, branch: Branch[M], own: frozenset[Slot], named: frozenset[Slot], *, ends: bool
 ) -> Branch[M]:
-    acted = branch.kind is None and (ends or branch.state is not state)
+    acted = branch.kind is None and (ends or _changed(state, branch.state))
 
     def after(before: Fenced) -> Fenced:
         since = {name: after(later) for name, later in before.since.items()}
@@ -146,6 +155,13 @@ def _fenced(
 
     fenced = after(branch.state.fenced or Fenced())
     return Branch(branch.kind, msgspec.structs.replace(branch.state, fenced=fenced))
+
+
+def _changed(before: ModelState, after: ModelState) -> bool:
+    """Whether anything but what is remembered of calls is different."""
+    return after is not before and before != msgspec.structs.replace(
+        after, acted=before.acted, pages=before.pages
+    )
 
 
 def _own(call: Request) -> tuple[Slot, ...]:
@@ -204,7 +220,7 @@ def _read(call: Request) -> Iterator[Slot]:
             yield "volume", key
         case RevertVolume(snapshot=key):
             yield "snapshot", key
-        case CopyVolume(key=key):
+        case CopyVolume(key=key) | CreateFromData(volume=key):
             yield "volume", key
         case CopyObject(key=key):
             yield "object", key

@@ -78,7 +78,8 @@ def _loads(moment: Moment) -> Judgement:
             wrong = moment.differing(Aspect.TYPE)
             return Violated(wrong[0].expected, wrong[0].observed) if wrong else HELD
         case TogetherMoment():
-            odd = next((s.outcome for s in moment.stepped if isinstance(s.outcome, Nonsense)), None)
+            found = (s.outcome for s in moment.stepped if isinstance(s.outcome, Nonsense))
+            odd = next((one for one in found if not _other_capabilities(one)), None)
             return Violated(f"proper answers of {moment.verb}", odd.what) if odd else None
         case _:
             return None
@@ -92,8 +93,9 @@ def _loads(moment: Moment) -> Judgement:
     min_exercise=1,
 )
 def _one_document(moment: Moment) -> Judgement:
-    if isinstance(moment, StepMoment) and isinstance(moment.outcome, Nonsense):
-        changed = _other_capabilities(moment.outcome)
+    if isinstance(moment, StepMoment | TogetherMoment):
+        stepped = moment.stepped if isinstance(moment, TogetherMoment) else (moment.stepped,)
+        changed = next(filter(None, (_other_capabilities(one.outcome) for one in stepped)), "")
         return Violated("the capabilities of before", changed) if changed else None
     if not isinstance(moment, LoadMoment):
         return None

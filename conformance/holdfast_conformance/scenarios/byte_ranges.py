@@ -97,6 +97,28 @@ def far_growth(script: Script) -> Iterator[Step]:
     yield script.read_range(key, at=ranges.ends(sizes[0])[1])
 
 
+def shrunk_to_odd_sizes(script: Script) -> Iterator[Step]:
+    """A volume ends exactly where it was asked to, a few MiB and a little more: the last bytes of
+    what stays are there, and can be written.
+    """
+    unit, smallest = script.granularity, script.declared.volume.size_min_bytes
+    before, after = (
+        mib * ranges.MIB // unit * unit + (1 + script.choices.below(200)) * unit for mib in (5, 2)
+    )
+    if not script.shrinks or not smallest <= after < before <= script.size_max_bytes:
+        return
+    key = script.name()
+    yield script.create(key, before)
+    yield script.grant(key)
+    yield script.write_ranges(key, (ranges.ends(before)[1], ranges.ends(after)[1]))
+    yield script.revoke(key)
+    yield ResizeVolume(key=key, size_bytes=after, shrink=True)
+    script.sizes[key] = after
+    yield script.grant(key)
+    yield script.read_range(key, at=ranges.ends(after)[1])
+    yield script.write_range(key, at=ranges.ends(after)[1])
+
+
 def _copies(script: Script, key: str, size_bytes: int) -> Iterator[Step]:
     """A snapshot, what is written after it, and every way back."""
     if script.snapshots:
@@ -284,6 +306,7 @@ STORIES = (
     farthest_ranges,
     far_remains,
     far_growth,
+    shrunk_to_odd_sizes,
     discards,
     several_ranges,
     holes,

@@ -86,6 +86,8 @@ def late_on_an_object(script: Script) -> Iterator[Step]:
         yield script.put("copy of it")
         yield late(script.choices, copy)
         yield GetObject(key="copy of it")
+        yield DeleteObject(key="copy of it")
+        yield late(script.choices, copy)
     yield gone
     yield script.put()
     yield Reopen()
@@ -121,11 +123,20 @@ def late_between(script: Script) -> Iterator[Step]:
     yield LateCall(call=script.part(second, 1), given_up="two parts")
     yield LateCall(call=script.part(first, 1), given_up="two parts")
     yield from (script.finish(first, 1), GiveUp(name="one object"), script.finish(second, 1))
-    yield GetObject(key="a")
     yield LateCall(call=DeleteObject(key="b"), given_up="one object")
-    yield LateCall(call=DeleteObject(key="a"), given_up="two parts")
     yield LateCall(call=DeleteObject(key="a"), given_up="one object")
     yield GetObject(key="b")
+
+
+def late_completion(script: Script) -> Iterator[Step]:
+    """An upload that is late for its object makes none, though nothing was done to the upload."""
+    if not script.declared.fences:
+        return
+    start = script.start()
+    yield from (start, script.part(start, 1), GiveUp(name="whole"))
+    yield script.put()
+    yield LateCall(call=script.finish(start, 1), given_up="whole")
+    yield GetObject(key=script.key)
 
 
 def late_on_the_store(script: Script) -> Iterator[Step]:
@@ -146,5 +157,6 @@ STORIES = (
     late_on_an_object,
     late_after_others,
     late_between,
+    late_completion,
     late_on_the_store,
 )

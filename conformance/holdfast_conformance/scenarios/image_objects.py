@@ -131,6 +131,21 @@ def delete(script: Script) -> Iterator[Step]:
     yield GetObject(key=script.key)
 
 
+def delete_above(script: Script) -> Iterator[Step]:
+    """What other keys begin with is no object, and deleting it takes none of them."""
+    for key in ("a/b/c", "a/b", "a/d"):
+        yield script.put(key)
+    yield from (DeleteObject(key=key) for key in ("a", "a/", "a/b/", "a/b"))
+    yield from (GetObject(key="a/b/c"), HeadObject(key="a/d"))
+
+
+def delete_and_go_on(script: Script) -> Iterator[Step]:
+    """A key that was deleted and is used again keeps what it has, whatever is deleted later."""
+    yield from (script.put(), DeleteObject(key=script.key))
+    yield from (script.put(), script.put("other"), DeleteObject(key="other"))
+    yield GetObject(key=script.key)
+
+
 def delete_joined(script: Script) -> Iterator[Step]:
     """An object of several parts goes with all of them."""
     if not script.can_join:
@@ -224,6 +239,8 @@ def equal_objects(script: Script) -> Iterator[Step]:
 
 
 STORIES = (
+    delete_above,
+    delete_and_go_on,
     equal_objects,
     round_trip,
     empty_object,

@@ -23,7 +23,7 @@ from holdfast_conformance.scenarios.image_script import HOST, Script
 
 _NAME = "images"
 MISSES = 18
-"""More than a pool of connections usually has."""
+"""In two verbs together more than the ten connections of a pool of botocore."""
 
 
 def refused_uploads(script: Script) -> Iterator[Step]:

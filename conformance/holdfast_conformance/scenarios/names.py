@@ -6,6 +6,7 @@ A store may refuse names that are not plain, as ``Invalid``; what it takes it ta
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from holdfast.contract.capabilities import AccessMode
 from holdfast.contract.requests import (
     KEY_MAX_BYTES,
     AttachHost,
@@ -142,6 +143,24 @@ def grants_of_odd_names(script: Script) -> Iterator[Step]:
     yield DetachHost(host=hosts[0])
 
 
+def hosts_that_begin_alike(script: Script) -> Iterator[Step]:
+    """A host whose name is the beginning of another's is sent away alone."""
+    limit = script.declared.access.hosts_max
+    sharing = [mode for mode in script.declared.access.modes if mode is not AccessMode.EXCLUSIVE]
+    if not sharing or (limit is not None and limit < len(script.hosts) + 2):
+        return
+    volume, mode = script.create(), script.choices.pick(sharing)
+    short = script.choices.pick(("node-1", "Host", "h"))
+    longer = short + script.choices.pick(("0", ".example", "-b", "/1"))
+    yield volume
+    for host in (short, longer):
+        yield from (AttachHost(host=host), script.grant(volume.key, host, mode))
+    yield script.revoke(volume.key, short)
+    yield Open(volume=volume.key, host=longer)
+    yield DetachHost(host=short)
+    yield Open(volume=volume.key, host=longer)
+
+
 def hostile_data(script: Script) -> Iterator[Step]:
     """A volume and a snapshot of one odd name hold their data."""
     group = without_joining(script.choices.pick(groups_of(script.choices)))
@@ -172,6 +191,7 @@ STORIES = (
     clone_names,
     host_names,
     grants_of_odd_names,
+    hosts_that_begin_alike,
     hostile_data,
     bad_names,
 )

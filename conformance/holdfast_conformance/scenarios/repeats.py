@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from holdfast.contract.capabilities import AccessMode
 from holdfast.contract.handles import ExtentHandle
 from holdfast.contract.requests import (
@@ -33,6 +35,8 @@ def repeated_volume(script: Script) -> Iterator[Step]:
     """Creating, growing and deleting again and again is doing it once."""
     volume = script.create(size_bytes=script.size(1))
     yield from times(script, volume)
+    yield Reopen()
+    yield msgspec.structs.replace(volume, size_bytes=script.size(5))
     if script.resizes:
         yield from times(script, ResizeVolume(key=volume.key, size_bytes=script.size(3)))
     if script.shrinks:

@@ -30,7 +30,7 @@ from holdfast_conformance.plan import InspectStore, ReadStale, Step
 from holdfast_conformance.scenarios.script import STRANGER, Script
 
 MISSES = 18
-"""More than a pool of connections usually has."""
+"""In two verbs together more than the ten connections of a pool of botocore."""
 
 
 def many_misses(script: Script) -> Iterator[Step]:

@@ -13,6 +13,7 @@ from holdfast.contract.requests import (
     Open,
     ResizeVolume,
 )
+from holdfast.data import BLOCK_BYTES
 from holdfast_conformance.model.primary_store import NEVER_ISSUED
 from holdfast_conformance.plan import Reopen, Step, WalkVolumes
 from holdfast_conformance.scenarios.lists import keys_alike
@@ -266,7 +267,21 @@ def shrink(script: Script) -> Iterator[Step]:
     yield script.read(volume.key)
 
 
+def grown_after_others(script: Script) -> Iterator[Step]:
+    """What a volume grows by shows nothing of those that are gone."""
+    if not script.resizes:
+        return
+    old, volume = script.create(size_bytes=script.size(4)), script.create(size_bytes=script.size(1))
+    blocks = max(1, min(old.size_bytes // BLOCK_BYTES, 16))
+    yield from (old, script.grant(old.key), script.write(old.key, at=(0, blocks)))
+    yield from (script.revoke(old.key), DeleteVolume(key=old.key), volume)
+    yield ResizeVolume(key=volume.key, size_bytes=script.size(4))
+    script.sizes[volume.key] = script.size(4)
+    yield from (script.grant(volume.key), script.read(volume.key))
+
+
 STORIES = (
+    grown_after_others,
     create_and_look,
     odd_size,
     create_again,

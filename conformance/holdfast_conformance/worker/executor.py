@@ -137,8 +137,10 @@ class Execution:
         for other in others:
             self._emit(other)
         self._follow(step, ends)
+        # Who looks leaves no fence: a driver that keeps those of its readers, too, is right.
+        looking = msgspec.structs.replace(self._context(), fence=0)
         observed = await self._stores.current.observer.observe(
-            self.index, self._context(), blocks=self._fault is None and self._opened.takes_any
+            self.index, looking, blocks=self._fault is None and self._opened.takes_any
         )
         self._emit(observed)
 
@@ -220,9 +222,11 @@ class Execution:
         """The outcome if it can be written into a trace; secrets in it are noted."""
         if problem := unwritable(outcome):
             return Nonsense(problem)
+        canaries = self._session.canaries
+        canaries.scan("answer", msgspec.json.encode(outcome))
         if changed := self._opened.changed:
-            return Nonsense(capped(changed, ERROR_MAX))
-        self._session.canaries.scan("answer", msgspec.json.encode(outcome))
+            canaries.scan("message", changed)
+            return Nonsense(capped(canaries.redact(changed), ERROR_MAX))
         return outcome
 
     def _left(self, before: set[asyncio.Task[Any]]) -> frozenset[asyncio.Task[Any]]:

@@ -1,7 +1,9 @@
 """The drivers and life cycles that a plan works through, opened when first needed."""
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from typing import cast
 
 import msgspec
 
@@ -33,6 +35,8 @@ class OpenedStore:
         self._life_cycle: LifeCycle | None = None
         self._primary: PrimaryDriver | None = None
         self._image: ImageDriver | None = None
+        self._first: object = None
+        """What the open driver declared when it was opened."""
         self._expected = ANY_STORE
 
     def expect(self, identity: str) -> None:
@@ -56,6 +60,7 @@ class OpenedStore:
         if self._primary is None:
             context = open_primary(self._provider, self._config, self._expected)
             self._primary = await self._stack.enter_async_context(context)
+            self._first = _read(self._primary)
         return self._primary
 
     async def image(self) -> ImageDriver:
@@ -63,12 +68,27 @@ class OpenedStore:
         if self._image is None:
             context = open_image(self._provider, self._config, self._expected)
             self._image = await self._stack.enter_async_context(context)
+            self._first = _read(self._image)
         return self._image
 
-    @property
-    def driver(self) -> PrimaryDriver | ImageDriver | None:
-        """The driver, where it is open."""
-        return self._primary or self._image
+    def changed(self, declared: dict[Role, object] | None, role: Role) -> str:
+        """How the driver declares itself otherwise than when it was opened, or than others did.
+
+        Args:
+            declared: what the first of all drivers on a store declared, by role; ``None`` where
+                there need not be a store yet, which a driver may declare itself by.
+            role: the role of this one.
+        """
+        driver = self._primary or self._image
+        if driver is None or self._first is None:
+            return ""
+        try:
+            now: object = driver.capabilities
+        except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
+            return f"{CHANGED} cannot be read: {described(problem)}"
+        first = self._first if declared is None else declared.setdefault(role, self._first)
+        known = first if self._first == now else self._first
+        return "" if known == now else f"{CHANGED} changed: {_first_change(known, now)}"
 
     async def close(self) -> None:
         """Close what is open; what is needed later is opened anew.
@@ -79,6 +99,31 @@ class OpenedStore:
         stack, self._stack = self._stack, AsyncExitStack()
         self._life_cycle = self._primary = self._image = None
         await self._containment.call(stack.aclose())
+
+
+def _read(driver: PrimaryDriver | ImageDriver) -> object:
+    """What a driver declares; nothing where it cannot say, which is told when it is loaded."""
+    try:
+        return driver.capabilities
+    except Exception:  # noqa: BLE001 - whatever it is, it is the driver's
+        return None
+
+
+def _first_change(before: object, after: object) -> str:
+    """The first field that differs, with both of its values."""
+    one, other = (dict(_fields(msgspec.to_builtins(what))) for what in (before, after))
+    changed = (name for name in {**one, **other} if one.get(name) != other.get(name))
+    name = next(changed, "")
+    return f"{name} was {one.get(name)!r}, and is {other.get(name)!r}"
+
+
+def _fields(document: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every field of a document that is no document itself, by its path."""
+    if not isinstance(document, dict):
+        yield path, document
+        return
+    for name, value in cast("dict[str, object]", document).items():
+        yield from _fields(value, f"{path}.{name}" if path else name)
 
 
 _THROUGH: ContextVar[int | None] = ContextVar("through", default=None)
@@ -98,7 +143,7 @@ class OpenedDrivers:
         role: Role,
         *,
         containment: Containment,
-        declared: dict[Role, object],
+        declared: dict[Role, object] | None,
     ) -> None:
         self._role = role
         self._containment = containment
@@ -137,19 +182,9 @@ class OpenedDrivers:
 
     @property
     def changed(self) -> str:
-        """What open drivers declare that the process's first did not; else empty."""
-        for store in self._stores:
-            driver = store.driver
-            if driver is None:
-                continue
-            try:
-                declared = driver.capabilities
-            except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
-                return f"{CHANGED} cannot be read: {described(problem)}"
-            first = self._declared.setdefault(self._role, declared)
-            if declared != first:
-                return f"{CHANGED} were {first} before, and are {declared}"
-        return ""
+        """How an open driver declares itself otherwise than before; else empty."""
+        told = (store.changed(self._declared, self._role) for store in self._stores)
+        return next(filter(None, told), "")
 
     async def life_cycle(self) -> LifeCycle:
         """The store's life cycle."""

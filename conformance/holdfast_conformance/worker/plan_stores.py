@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from holdfast.contract.requests import DeleteStore
 from holdfast_conformance import plan as plans
 from holdfast_conformance.worker.observe import Observer
 from holdfast_conformance.worker.opened import OpenedDrivers
@@ -16,9 +17,10 @@ class PlanStore:
         session: the provider and its running testbed.
         plan: what is done.
         namespace: where.
+        steady: whether there is a store from the beginning to the end.
     """
 
-    def __init__(self, session: Session, plan: plans.Plan, namespace: str) -> None:
+    def __init__(self, session: Session, plan: plans.Plan, namespace: str, *, steady: bool) -> None:
         self.namespace = namespace
         config = session.config(plan.role, namespace)
         self.opened = OpenedDrivers(
@@ -26,7 +28,7 @@ class PlanStore:
             config,
             plan.role,
             containment=session.containment,
-            declared=session.declared,
+            declared=session.declared if steady else None,
         )
         self.steps = Steps(session, self.opened, plan, namespace)
         inspector = session.inspector(plan.role, namespace)
@@ -53,7 +55,9 @@ class PlanStores:
         """Go on in the store of this number."""
         if number not in self._stores:
             namespace = plans.namespace_of(self._namespace, number)
-            self._stores[number] = PlanStore(self._session, self._plan, namespace)
+            given_back = any(isinstance(step, DeleteStore) for step in self._plan.steps)
+            steady = self._plan.ready and number == 0 and not given_back
+            self._stores[number] = PlanStore(self._session, self._plan, namespace, steady=steady)
         self.current = self._stores[number]
         return self.current
 

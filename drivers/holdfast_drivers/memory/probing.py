@@ -36,6 +36,8 @@ def probe_primary(
             | requests.DeleteVolume(key=key)
             | requests.ResizeVolume(key=key)
             | requests.RevertVolume(key=key)
+            | requests.ModifyVolume(key=key)
+            | requests.CopyVolume(target=key)
         ):
             store.fences.enter(Fenced.VOLUME, key, fence)
         case _:

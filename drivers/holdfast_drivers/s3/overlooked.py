@@ -6,7 +6,7 @@ and parts. Nothing here is imported from the driver.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import botocore.exceptions  # type: ignore[import-untyped]  # it has no types
@@ -17,6 +17,7 @@ _CHUNK_BYTES: Final = 64
 _MARKS: Final = ((0x3A, "-"), (0x5B, "="), (0x7B, "_"), (0x100, "~"))
 """The mark of a byte that is no letter and no digit, by the first byte that is above all of its."""
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_ABSENT: Final = (400, 404)
 _ROWS: Final = ("uploads/", "settled/")
 
 
@@ -51,7 +52,7 @@ class Asking:
         await self._ask(own, "store.json")
         await self._ask_for_uploads(own)
         for name in [name for name in own if name.startswith(_ROWS)]:
-            with suppress(*_UNREADABLE):  # a row that is damaged leads nowhere
+            with _leading_nowhere():
                 row = await self._row(own[name])
                 await self._ask(own, f"objects/{code_of(row['target'])}")
                 if name.startswith("uploads/"):
@@ -64,7 +65,7 @@ class Asking:
         try:
             head = await self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
         except botocore.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            if _is_absent(error):
                 return False
             raise
         etag, modified = str(head["ETag"]), head["LastModified"].timestamp()
@@ -76,7 +77,7 @@ class Asking:
         known: set[str] = set()
         for name in own:
             if name.startswith("uploads/"):
-                with suppress(*_UNREADABLE):
+                with _leading_nowhere():
                     known.add(str((await self._row(own[name]))["id"]))
         first: dict[str, Listed] = {}
         for name in sorted(own):
@@ -85,7 +86,7 @@ class Asking:
             if shelf == "parts" and upload_id not in known:
                 first.setdefault(upload_id, own[name])
         for part in first.values():
-            with suppress(*_UNREADABLE):
+            with _leading_nowhere():
                 upload = (await self._metadata(part))["holdfast-upload"]
                 await self._ask(own, f"uploads/{code_of(upload)}")
 
@@ -96,6 +97,23 @@ class Asking:
             following = number + 1
             while following not in listed and await self._ask(own, f"{prefix}{following:05}"):
                 following += 1
+
+
+@contextmanager
+def _leading_nowhere() -> Iterator[None]:
+    """What is damaged, or goes while it is looked at, names nothing else."""
+    try:
+        yield
+    except _UNREADABLE:
+        return
+    except botocore.exceptions.ClientError as error:
+        if not _is_absent(error):
+            raise
+
+
+def _is_absent(error: Any) -> bool:
+    """Whether a server says that a name is not there, or can be nobody's."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] in _ABSENT
 
 
 def code_of(key: str) -> str:
