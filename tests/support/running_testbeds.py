@@ -15,6 +15,8 @@ from holdfast.contract.requests import Role
 from holdfast.contract.testbed import Testbed, TestbedFactory, TestbedKind
 from holdfast.contract.testbed_choice import choose_testbed, offered_testbeds
 from holdfast.stores.plugins import load_provider, providers
+from holdfast_drivers.servers.minio_source import find_minio_now
+from sweeps import FULL
 
 T = TypeVar("T")
 KINDS = (TestbedKind.EMBEDDED, TestbedKind.CONTAINER)
@@ -30,10 +32,21 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.provider}-{self.kind}"
 
 
+def has_another_server() -> bool:
+    """Whether an S3 container runs another server than ``embedded``: a MinIO; a full run asks both
+    also where it does not.
+    """
+    try:
+        return FULL or find_minio_now().image is not None
+    except (ConfigurationError, EnvironmentUnavailable):  # told where the server is started
+        return False
+
+
 def backends() -> list[Backend]:
     """Every installed provider with every kind of testbed that needs nobody's real store.
 
-    ``HOLDFAST_BACKENDS`` (names or ``name-kind``, separated by commas) chooses some.
+    ``HOLDFAST_BACKENDS`` (names or ``name-kind``, separated by commas) chooses some; else one of
+    two that run the same server is left out.
     """
     chosen = set(filter(None, os.environ.get("HOLDFAST_BACKENDS", "").split(",")))
     found = [
@@ -46,7 +59,9 @@ def backends() -> list[Backend]:
     known = {name for one in found for name in (one.provider, str(one))}
     if unknown := chosen - known:
         raise ValueError(f"HOLDFAST_BACKENDS: no {sorted(unknown)} among {sorted(known)}")
-    return [one for one in found if not chosen or {one.provider, str(one)} & chosen]
+    if chosen:
+        return [one for one in found if {one.provider, str(one)} & chosen]
+    return [one for one in found if str(one) != "s3-container" or has_another_server()]
 
 
 def roles_of(backend: Backend) -> tuple[Role, ...]:

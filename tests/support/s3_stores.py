@@ -7,33 +7,20 @@ from typing import Any, TypeVar
 
 from holdfast.contract import requests
 from holdfast.contract.capabilities import ObjectKind
-from holdfast.contract.errors import ConfigurationError, EnvironmentUnavailable, Unknown
+from holdfast.contract.errors import Unknown
 from holdfast.contract.ports import ImageDriver
 from holdfast.contract.requests import CallContext, Role
 from holdfast_drivers.object_server_call import Call
 from holdfast_drivers.s3.client import Bucket
 from holdfast_drivers.s3.config import S3Config
 from holdfast_drivers.s3.testbed import S3Testbed
-from holdfast_drivers.servers.minio_source import find_minio_now
 from races import Interruptible
-from running_testbeds import Running
-from sweeps import FULL
+from running_testbeds import Running, has_another_server
 
 T = TypeVar("T")
 
 
-def kinds() -> tuple[str, ...]:
-    """The testbeds to be tried: a container has another server than ``embedded`` where it runs a
-    MinIO; else only the full run asks both.
-    """
-    try:
-        another = FULL or find_minio_now().image is not None
-    except (ConfigurationError, EnvironmentUnavailable):  # told where the server is started
-        another = False
-    return ("embedded", "container") if another else ("embedded",)
-
-
-KINDS = kinds()
+KINDS = ("embedded", "container") if has_another_server() else ("embedded",)
 
 
 class Breaking(Interruptible, Bucket):

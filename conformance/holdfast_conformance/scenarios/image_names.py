@@ -27,6 +27,7 @@ def object_names(script: Script) -> Iterator[Step]:
         for key in group[:2]:
             yield from (HeadObject(key=key), OpenObject(key=key), GetObject(key=key))
         yield DeleteObject(key=group[0])
+        yield script.put(group[0], 60)  # and listed with the others
     yield WalkObjects(prefix="", delimiter="", limit=script.page(7))
     yield EnumerateOwned()
 
@@ -60,7 +61,7 @@ def address_names(script: Script) -> Iterator[Step]:
     """An address is one of the object that was named, whatever its key looks like."""
     url = script.declared.url
     expires_s = min(2 * LASTING_S, url.expires_max_s if url else 0.0)
-    for group in groups_of(script.choices)[::2]:
+    for group in (*groups_of(script.choices)[::2], ("\u00e9 \u2603",)):
         for key in group[:2]:
             yield script.put(key, 50)
         for key in group[:2]:
