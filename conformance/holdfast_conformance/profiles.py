@@ -40,7 +40,7 @@ PROFILES = {
         Profile(
             name="smoke",
             rounds=2,
-            ops=130,
+            ops=75,
             steps=25,
             purpose="tells of most defects soon",
             many=(72,),

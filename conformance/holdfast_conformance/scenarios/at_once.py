@@ -100,6 +100,11 @@ def rivals_for_access(script: Script, order: Order) -> Iterator[Step]:
     yield script.revoke(volume.key, last)
     yield order.at_once(grant, DeleteVolume(key=volume.key))
     yield GetVolume(key=volume.key)
+    another = script.create()
+    yield another
+    yield Together(
+        steps=(DeleteVolume(key=another.key), script.grant(another.key, first, mode)), stagger=1
+    )
 
 
 def strangers_at_once(script: Script, order: Order) -> Iterator[Step]:

@@ -71,16 +71,16 @@ def snapshot_names(script: Script) -> Iterator[Step]:
     room = declared.snapshots_per_volume_max or 2
     yield from script.written()
     volume = next(iter(script.sizes))
-    for number, group in enumerate(groups_of(script.choices)):
+    for group in groups_of(script.choices):
         for name in group[:room]:
             yield CreateSnapshot(key=name, volume=volume)
             yield script.write(volume)
         yield WalkSnapshots(limit=2)
-        if script.reverts and number % 2 == 0:
+        if script.reverts:
             yield script.revoke(volume)
             yield RevertVolume(key=volume, snapshot=group[0])
             yield script.grant(volume)
-        elif script.clones:
+        if script.clones:
             name = group[:room][-1]
             source = SnapshotSource(name)
             yield CreateVolume(key=name, size_bytes=script.sizes[volume], source=source)

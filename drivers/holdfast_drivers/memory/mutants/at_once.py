@@ -11,6 +11,7 @@ from holdfast.contract.requests import CallContext
 from holdfast.data import BLOCK_BYTES, BlockIO
 from holdfast_drivers.memory.backend import Backend, Granted, MemoryBlockIO, Snapshot, Store, Volume
 from holdfast_drivers.memory.content import Content
+from holdfast_drivers.memory.fences import Fenced
 from holdfast_drivers.memory.lifecycle import MemoryLifeCycle
 from holdfast_drivers.memory.mutants.planted import planted
 from holdfast_drivers.memory.primary_driver import MemoryPrimaryDriver
@@ -86,6 +87,7 @@ class SlowDeletionLooksBeforeAGrant(MemoryPrimaryDriver):
     async def delete_volume(self, ctx: CallContext, request: requests.DeleteVolume) -> answers.Gone:
         await pause()
         store = self.store()
+        store.fences.enter(Fenced.VOLUME, request.key, ctx.fence)
         if self.row_key(request.key) in store.volumes:
             self.refuse_in_use(store, request.key)
             self.refuse_with_snapshots(store, request.key)
@@ -263,7 +265,7 @@ MUTANTS = (
     planted("CON-02", HostsAtOncePassTheExclusiveCheck),
     planted("CON-02", GrantOutlivesItsVolume),
     planted("CON-02", DetachLooksBeforeAGrant),
-    planted("CON-02", WritesBesideEachOtherFail),
+    planted("CON-07", WritesBesideEachOtherFail),
     planted("CON-08", CreationPutsAnOldTableBack),
     planted("CON-08", DeletionPutsAnOldTableBack),
     planted("CON-07", SnapshotTakesAWriteAway),

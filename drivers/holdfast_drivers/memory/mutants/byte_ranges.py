@@ -274,10 +274,12 @@ class SlotsAreUsedAgain(Backend):
         if entry is not None:
             self._places[identifier] = (entry[0].id, entry[1].host)
             return entry
-        store_id, host = self._places.get(identifier, ("", ""))
+        place = self._places.get(identifier)
+        known = list(self._places)
         for store in self.stores.values():
             for row in store.grants.values():
-                if (store.id, row.host) == (store_id, host) and row.id not in self._places:
+                earlier = row.id in known[: known.index(identifier)] if place else True
+                if (store.id, row.host) == place and not earlier:
                     return store, row
         return None
 

@@ -14,7 +14,7 @@ from holdfast_drivers.memory.content import Content
 from holdfast_drivers.memory.image_driver import MemoryImageDriver
 from holdfast_drivers.memory.mutants.planted import planted
 
-_LISTED = 24
+_LISTED = 15
 _BORDER = 1 << 19
 _KIB = 1024
 
