@@ -6,6 +6,7 @@
 import pytest
 
 from holdfast.contract.mutant import Mutant
+from holdfast_conformance.installed_mutants import find_mutant
 from holdfast_conformance.planted_defects import planted_mutants
 from holdfast_conformance.profiles import find_profile
 from holdfast_conformance.strength.mutant_run import MutantTask, run_mutant
@@ -40,3 +41,23 @@ def test_a_property_finds_the_defect_planted_for_it(mutant: Mutant) -> None:
     assert found.killed
     assert found.repro_steps is not None
     assert found.repro_steps <= OPERATIONS_MAX
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "snapshots-end-reverting",
+        "first-fence-is-kept",
+        "guests-format-is-believed",
+        "compressed-is-unpacked",
+        "lines-end-in-one-way",
+    ],
+)
+def test_a_story_finds_the_defect_it_was_told_for(name: str) -> None:
+    """Also where another defect is the first of its property."""
+    mutant = find_mutant(name)
+    task = MutantTask(
+        name=name, target=mutant.property, profile=find_profile("quick"), seed=7, reduce=False
+    )
+
+    assert run_mutant(task).killed

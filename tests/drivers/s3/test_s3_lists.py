@@ -1,5 +1,6 @@
 """What a store does while S3's lists lie: what they leave out is there all the same."""
 
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -183,6 +184,19 @@ def test_an_inspector_sees_what_no_list_has(bed: Running, hidden: str) -> None:
             assert (await inspector.inventory()).things == there
 
     story(bed, "seen", work)
+
+
+@pytest.mark.parametrize("row", [{"target": "x" * 2000, "id": "up-1"}, {"target": "k", "id": ""}])
+def test_an_inspector_outlives_a_row_that_leads_nowhere(bed: Running, row: dict[str, str]) -> None:
+    """What somebody else put there is shown, and ends nothing."""
+
+    async def work(_: ImageDriver, config: S3Config) -> None:
+        content = json.dumps({"key": "odd", **row}).encode()
+        place = f"{prefix_of(config)}{UPLOADS}odd"
+        await client_of(bed).put_object(Bucket=BUCKET, Key=place, Body=content)
+        assert await kinds(bed, "odd") == [OwnedKind.STORE, OwnedKind.UPLOAD]
+
+    in_store(bed, "odd", work)
 
 
 def test_a_list_goes_on_after_a_page_with_nothing_in_it(bed: Running) -> None:
