@@ -191,7 +191,8 @@ def test_the_long_plans_of_a_profile_are_within_the_limits(profile: Profile) -> 
 def test_random_plans_make_calls_at_once_and_go_through_two_drivers() -> None:
     """Chance draws what stories tell."""
     for role, declared in ((Role.PRIMARY, PRIMARY), (Role.IMAGE, IMAGE)):
-        plans = generate_plans(role, declared, find_profile("smoke"), 1)
+        drawn_by = (generate_plans(role, declared, find_profile("smoke"), s) for s in range(4))
+        plans = [plan for seeded in drawn_by for plan in seeded]
         drawn = {type(step) for plan in plans if plan.origin == "random" for step in plan.steps}
 
         assert drawn >= {Together, UseDriver}

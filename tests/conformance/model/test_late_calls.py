@@ -20,10 +20,9 @@ from holdfast.contract.requests import (
     Revoke,
     StartUpload,
 )
-from holdfast_conformance.model.image_store import ImageModel
 from holdfast_conformance.model.late_calls import ELSEWHERE, LATE
-from holdfast_conformance.model.primary_store import PrimaryModel
-from holdfast_conformance.model.role_model import Expectation, Model
+from holdfast_conformance.model.model_choice import model_of
+from holdfast_conformance.model.role_model import Expectation
 from holdfast_conformance.plan import (
     CreateFromData,
     FencedCall,
@@ -61,9 +60,7 @@ def of_late(*steps: Step, call: FencedCall, given_up: str = "here") -> Expectati
     """What is expected of a call that comes late after these steps."""
     late = LateCall(call=call, given_up=given_up)
     primary = isinstance(call, get_args(PrimaryRequest))
-    model: Model[Any] = (
-        PrimaryModel(PRIMARY_CAPABILITIES) if primary else ImageModel(IMAGE_CAPABILITIES)
-    )
+    model = model_of(PRIMARY_CAPABILITIES if primary else IMAGE_CAPABILITIES)
     plan = Plan(
         id="p",
         role=model.role,

@@ -285,7 +285,7 @@ def test_a_late_call_changes_nothing_after_a_later_one(bed: Running, name: str) 
     """Whichever of its requests the late call has come to, what is there stays as it was."""
 
     async def all_places() -> None:
-        for at in (sweep := Sweep(LONGEST, list(TALES).index(name), every=3)):
+        for at in (sweep := Sweep(LONGEST, list(TALES).index(name), every=5)):
             sweep.at_place(await told(bed, TALES[name], at))
 
     bed.run(all_places())

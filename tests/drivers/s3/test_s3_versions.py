@@ -107,7 +107,10 @@ async def _aborted(driver: ImageDriver) -> object:
     return await driver.abort_upload(context(), requests.AbortUpload(upload="open"))
 
 
-@pytest.mark.parametrize("verb", [_replaced, _deleted, _aborted])
+VERBS = (_replaced, _deleted, _aborted)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_call_that_breaks_off_anywhere_leaves_no_version(
     bed: Running, verb: Callable[[ImageDriver], Awaitable[object]]
 ) -> None:
@@ -116,7 +119,7 @@ def test_a_call_that_breaks_off_anywhere_leaves_no_version(
     async def work(driver: ImageDriver, config: S3Config) -> None:
         broken = breaking(driver)
         dying = S3ImageDriver(broken, config)
-        for at in (sweep := Sweep(REQUESTS_MAX)):
+        for at in (sweep := Sweep(REQUESTS_MAX, VERBS.index(verb), every=2)):
             await put(driver, "key", b"first", upload="one")
             start = requests.StartUpload(upload="open", key="later", kind=ObjectKind.ISO)
             await driver.start_upload(context(), start)

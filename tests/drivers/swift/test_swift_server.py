@@ -40,7 +40,7 @@ def test_a_completion_that_breaks_off_anywhere(swift: Running, parts: tuple[byte
     """The old object or the new one is there, whole; the repetition makes it the new one, alone."""
 
     async def story(store: Store) -> None:
-        for at in (sweep := Sweep(MANY)):
+        for at in (sweep := Sweep(MANY, len(parts), every=2)):
             await store.put(f"old-{at}", b"old", b"er")
             await store.start(f"new-{at}")
             sent = [await store.send(f"new-{at}", *part) for part in enumerate(parts, 1)]
@@ -77,7 +77,7 @@ def test_a_deletion_that_breaks_off_anywhere(swift: Running, parts: tuple[bytes,
         await store.start("beside")
         await store.send("beside", 1, b"kept")
         request = requests.DeleteObject(key=KEY)
-        for at in (sweep := Sweep(MANY)):
+        for at in (sweep := Sweep(MANY, len(parts), every=2)):
             await store.put(f"up-{at}", *parts)
             died = await broken_off(store, at, lambda: store.image.delete(context(), request))
             probed = await store.image.probe(context(), "delete", request)
