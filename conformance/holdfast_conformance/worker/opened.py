@@ -80,8 +80,10 @@ class OpenedStore:
             role: the role of this one.
         """
         driver = self._primary or self._image
-        if driver is None or self._first is None:
+        if driver is None:
             return ""
+        if self._first is None:
+            return f"{CHANGED} could not be read when it was opened"
         try:
             now: object = driver.capabilities
         except Exception as problem:  # noqa: BLE001 - whatever it is, it is the driver's
@@ -102,7 +104,7 @@ class OpenedStore:
 
 
 def _read(driver: PrimaryDriver | ImageDriver) -> object:
-    """What a driver declares; nothing where it cannot say, which is told when it is loaded."""
+    """What a driver declares; nothing where it cannot say, which is told at the next step."""
     try:
         return driver.capabilities
     except Exception:  # noqa: BLE001 - whatever it is, it is the driver's
