@@ -1,4 +1,4 @@
-"""Hypothesis as the source of decisions: it draws bytes and nothing else.
+"""Hypothesis as the source of chance: bytes that follow from the seed, of which others make plans.
 
 Hypothesis mines constants out of whatever local modules happen to be imported and mixes them into
 what it draws, so that an editable install or another package would change every plan. The provider

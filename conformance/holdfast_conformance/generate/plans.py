@@ -1,4 +1,4 @@
-"""The plans of a profile: the corpus, every scenario several times, random walks, long plans.
+"""All plans of a profile, drawn: the corpus, scenarios several times, random walks, long plans.
 
 They follow from the suite's version, the corpus, the seed, the capabilities, the faults that a
 testbed has and the profile's sizes alone.

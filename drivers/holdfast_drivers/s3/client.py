@@ -1,4 +1,4 @@
-"""A narrow, typed face of the S3 client library: one method per request, bound to one bucket."""
+"""Each S3 request as one typed method, multipart uploads among them, bound to one bucket."""
 
 import base64
 from collections.abc import Mapping, Sequence

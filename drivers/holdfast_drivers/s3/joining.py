@@ -1,4 +1,4 @@
-"""Parts become one object: read back and compared, then joined inside the server."""
+"""Completion: parts are read back, compared, and made one by the server's multipart upload."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Group commit: all transactions that wait become one commit, and each gets its answer after it."""
+"""Groups of transactions: all that wait are committed as one, and each gets its answer after it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

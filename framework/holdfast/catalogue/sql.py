@@ -1,4 +1,4 @@
-"""Rows in SQL tables: statements compiled once, decoded rows kept, one commit for many writes."""
+"""Rows in SQL tables, written and committed: statements compiled once, decoded rows kept."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""The client of an agent: calls with a deadline, many at once over one process, no task behind.
+"""The client of an agent: starts it over a channel, and calls it, with a deadline for each call.
+
+Many calls are under way at once over one process, with no task behind them.
 
 A call that is not answered in time is ``Unknown``, and that is all: its number stays known, so that
 its answer is recognised whenever it comes. Whether the way to the agent is still open is another

@@ -1,4 +1,4 @@
-"""Clients that are shared while they are in use: one agent for all that is open on one store.
+"""Counts who uses a client, so that all that is open on one store shares one agent.
 
 A connection is no truth about a store: whoever opens a driver and its life cycle at once has one
 agent for both, and the last to close ends it.

@@ -27,6 +27,7 @@ from holdfast.operations.attempt_result import (
     Stopped,
     Succeeded,
 )
+from holdfast.operations.call_contexts import CallContexts
 from holdfast.operations.retry_policy import Policy
 from holdfast.operations.step_journal import StopAsked
 from holdfast.operations.step_kind import Happened, StepAtHand, StepContext, Stores
@@ -49,10 +50,9 @@ class Caller(Protocol):
         """The drivers."""
         ...
 
-    def context(
-        self, operation: str, index: int, attempt: int, deadline: float, call_s: float
-    ) -> CallContext:
-        """The context of one driver call."""
+    @property
+    def contexts(self) -> CallContexts:
+        """What makes the contexts of driver calls."""
         ...
 
 
@@ -92,7 +92,7 @@ class OneStep:
 
     def next_call(self, attempt: int) -> CallContext:
         """The context of the next call of an attempt."""
-        return self._owner.context(
+        return self._owner.contexts.following(
             self.operation, self._step.index, attempt, self.deadline, self._call_s
         )
 

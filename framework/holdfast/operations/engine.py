@@ -1,4 +1,4 @@
-"""The engine: performs a plan step by step, or takes back what it did, with a commit for each.
+"""The engine: performs a plan step by step, resumes it or takes back what it did; commits each.
 
 Outcomes are four. Between steps an operation may be paused, or cancelled as long as all that it did
 can be taken back. A final error compensates the completed steps in reverse; an uncertain one is

@@ -1,4 +1,4 @@
-"""Recovery: what was interrupted, whether this program can finish it, and what became of it."""
+"""What recovery finds: what was interrupted, whose plan can be read; the engine then resumes it."""
 
 from collections.abc import Collection, Iterator
 

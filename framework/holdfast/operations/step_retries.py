@@ -1,11 +1,8 @@
 """Trying one step until its outcome is known: when it is probed, tried again, or given up."""
 
-import itertools
-
 from holdfast.concurrency.late_calls import unwatch, watch
 from holdfast.concurrency.runtime import runtime
 from holdfast.contract.errors import DriverError, HoldfastError, Retry, Unknown
-from holdfast.contract.requests import CallContext
 from holdfast.operations.attempt_and_probe import OneStep
 from holdfast.operations.attempt_result import (
     Doubtful,
@@ -17,14 +14,12 @@ from holdfast.operations.attempt_result import (
     Succeeded,
     Undone,
 )
+from holdfast.operations.call_contexts import CallContexts
 from holdfast.operations.retry_policy import Policy
 from holdfast.operations.step_kind import StepAtHand, Stores
 from holdfast.stores.driver_calls import StepCalls
 
 __all__ = ["Attempts", "Doubtful", "Ended", "Failed", "Policy", "Stopped", "Succeeded"]
-
-_CALLS_BITS = 32
-"""The lower bits of a fence count an owner's calls, the upper ones are the owner's own fence."""
 
 
 class Attempts:
@@ -32,13 +27,12 @@ class Attempts:
 
     Args:
         stores: the drivers.
-        fence: grows with each owner of the catalogue; every driver call gets one that is higher
-            than that of all calls before it, of this owner and of those before.
+        fence: grows with each owner of the catalogue; see ``CallContexts``.
     """
 
     def __init__(self, stores: Stores, *, fence: int, policy: Policy | None = None) -> None:
         self._stores = stores
-        self._fences = itertools.count((fence << _CALLS_BITS) + 1)
+        self._contexts = CallContexts(fence)
         self._policy = policy or Policy()
         self._late: list[tuple[str, StepCalls]] = []
 
@@ -135,17 +129,10 @@ class Attempts:
         """The limits in force."""
         return self._policy
 
-    def context(
-        self, operation: str, index: int, attempt: int, deadline: float, call_s: float
-    ) -> CallContext:
-        """The context of one driver call."""
-        return CallContext(
-            operation=operation,
-            step=index,
-            attempt=attempt,
-            fence=next(self._fences),
-            deadline=min(deadline, runtime().now() + call_s),
-        )
+    @property
+    def contexts(self) -> CallContexts:
+        """What makes the contexts of driver calls."""
+        return self._contexts
 
     @property
     def stores(self) -> Stores:
