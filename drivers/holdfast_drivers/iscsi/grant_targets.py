@@ -15,7 +15,7 @@ import msgspec
 from holdfast.contract import requests
 from holdfast.contract.capabilities import AccessMode
 from holdfast.contract.errors import Corrupt, Internal, Unavailable, Unknown
-from holdfast.data.file_io import inode_of
+from holdfast.data.locked_file import inode_of
 from holdfast.files import mutations
 from holdfast.files.trees import Strange, TreePath
 from holdfast_drivers.iscsi.config import check_secret

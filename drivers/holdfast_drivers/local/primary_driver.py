@@ -13,7 +13,7 @@ from holdfast.contract.handles import BlockNodeHandle, FileHandle, Handle
 from holdfast.contract.identity import ExpectedStore
 from holdfast.contract.ports import PrimaryDriver
 from holdfast.contract.requests import CallContext
-from holdfast.data.file_io import inode_of
+from holdfast.data.locked_file import inode_of
 from holdfast_drivers.local.config import Attach
 from holdfast_drivers.local.enumeration import THINGS_AT_ONCE, owned_by_primary
 from holdfast_drivers.local.errors import attempt
