@@ -63,10 +63,10 @@ def largest_bytes(declared: ImageCapabilities) -> int | None:
     return size_bytes if stored else None
 
 
-def many_parts(declared: ImageCapabilities) -> int:
+def many_parts(declared: ImageCapabilities, wanted: int = _MANY_PARTS) -> int:
     """How many parts an object of many has: all that there can be, or as many as tell."""
     room = min(_MANY_BYTES, object_max_bytes(declared)) // part_bytes(declared)
-    return min(declared.upload.parts_max, _MANY_PARTS, room)
+    return min(declared.upload.parts_max, wanted, room)
 
 
 def can_exceed_part(declared: ImageCapabilities) -> bool:

@@ -40,6 +40,8 @@ class Shape(enum.IntEnum):
     """Begins as a disk image does."""
     LINES = 6
     """Letters and blanks in lines of every kind of end."""
+    HOLLOW = 7
+    """No page is all zeroes, and each begins with them; of every second one the end is, too."""
 
 
 @lru_cache(maxsize=64)
@@ -59,6 +61,8 @@ def expand(content: int, size_bytes: int) -> bytes:
             return (_QCOW2 + _plain(content, size_bytes))[:size_bytes]
         case Shape.LINES:
             return _plain(content, size_bytes).translate(_LINES)
+        case Shape.HOLLOW:
+            return _hollow(_plain(content, size_bytes))
         case Shape.OTHER_TAIL:
             head = _plain(content % _PLAIN_MAX, min(size_bytes, HEAD_BYTES))
             return head + _plain(content, size_bytes)[HEAD_BYTES:]
@@ -81,6 +85,18 @@ def _with_holes(data: bytes) -> bytes:
         end = min(start + _PAGE_BYTES, len(data))
         holed[start:end] = bytes(end - start)
     return bytes(holed)
+
+
+def _hollow(data: bytes) -> bytes:
+    hollow = bytearray(data)
+    for start in range(0, len(data), _PAGE_BYTES):
+        middle_of = start + _PAGE_BYTES // 2
+        for at, end in ((start, middle_of), (middle_of + 9, start + _PAGE_BYTES))[
+            : 1 + start // _PAGE_BYTES % 2
+        ]:
+            end = min(end, len(data) - 1)  # noqa: PLW2901 - the last byte of all stays
+            hollow[at:end] = bytes(max(0, end - at))
+    return bytes(hollow)
 
 
 def _zipped(data: bytes) -> bytes:

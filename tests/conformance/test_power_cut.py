@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.files import mutations
+from holdfast.files import kernel_copies, mutations
 from holdfast_conformance.power_cut import PowerCut, Recorder
 
 
@@ -78,7 +78,7 @@ def copied(root: Path) -> None:
         mutations.create_exclusive(root / "copy") as target,
     ):
         mutations.truncate(target, 4)
-        mutations.copy_range(source, 0, target, 1, 3)
+        kernel_copies.copy_range(source, 0, target, 1, 3)
         mutations.punch_hole(target, 2, 1)
         mutations.fsync_file(target)
     mutations.fsync_directory(root)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.files import mutations
+from holdfast.files import kernel_copies, mutations
 from holdfast.files.mutations import OpenFile
 
 
@@ -18,11 +18,11 @@ def _truncate(file: OpenFile) -> None:
 
 
 def _clone(file: OpenFile) -> None:
-    mutations.clone_range(file, file)
+    kernel_copies.clone_range(file, file)
 
 
 def _copy(file: OpenFile) -> None:
-    mutations.copy_range(file, 0, file, 0, 1)
+    kernel_copies.copy_range(file, 0, file, 0, 1)
 
 
 @pytest.mark.parametrize("change", [_write, _truncate, _clone, _copy, mutations.fsync_file])

@@ -41,6 +41,10 @@ def equal_at_once(script: Script, order: Order) -> Iterator[Step]:
         snapshot = script.snapshot(key)
         yield order.at_once(snapshot, snapshot)
         yield GetSnapshot(key=snapshot.key)
+        if script.clones:
+            source = SnapshotSource(snapshot.key)
+            copy = CreateVolume(key=script.name(), size_bytes=volume.size_bytes, source=source)
+            yield order.at_once(copy, copy)
         gone = DeleteSnapshot(key=snapshot.key)
         yield order.at_once(gone, gone)
     yield order.at_once(script.revoke(key), script.revoke(key))

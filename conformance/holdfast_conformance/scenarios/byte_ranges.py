@@ -183,7 +183,7 @@ def discards(script: Script) -> Iterator[Step]:
 
 def several_ranges(script: Script) -> Iterator[Step]:
     """Of what overlaps before a flush the last one shows; many runs of data are copied all."""
-    volume = script.create(size_bytes=script.odd_size(least_bytes=2 * ranges.MIB))
+    volume = script.create(size_bytes=script.odd_size(least_bytes=5 * ranges.MIB))
     yield volume
     yield script.grant(volume.key)
     for _ in range(2):

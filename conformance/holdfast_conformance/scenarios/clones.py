@@ -26,7 +26,7 @@ def clone_diverges(script: Script) -> Iterator[Step]:
     """Clone, source and snapshot go their own ways."""
     if not script.clones:
         return
-    original = script.create()
+    original = script.create(size_bytes=script.roomy_size())
     snapshot = script.snapshot(original.key)
     clone = CreateVolume(
         key=script.name(), size_bytes=original.size_bytes, source=SnapshotSource(snapshot.key)
@@ -34,13 +34,13 @@ def clone_diverges(script: Script) -> Iterator[Step]:
     script.sizes[clone.key] = clone.size_bytes
     yield original
     yield script.grant(original.key)
-    yield script.write(original.key, at=_BLOCK)
+    yield script.layer(original.key)
     yield snapshot
     yield clone
     yield script.grant(clone.key)
     yield script.read(clone.key)
     for volume in script.choices.shuffled((original.key, clone.key)):
-        yield script.write(volume, at=_BLOCK)
+        yield script.layer(volume)
     yield script.read(original.key)
     yield script.read(clone.key)
     yield clone
@@ -116,27 +116,27 @@ def volume_clone(script: Script) -> Iterator[Step]:
     """A volume made from a volume is another volume."""
     if not script.clones_volumes:
         return
-    original = script.create(size_bytes=script.size(2))
+    original = script.create(size_bytes=script.roomy_size())
     clone = CreateVolume(
         key=script.name(),
-        size_bytes=script.size(2 + script.choices.below(2)),
+        size_bytes=original.size_bytes + script.choices.below(2) * script.unit,
         source=VolumeSource(original.key),
     )
     script.sizes[clone.key] = clone.size_bytes
     yield original
     yield script.grant(original.key)
-    yield script.write(original.key, at=_BLOCK)
+    yield script.layer(original.key)
     yield script.revoke(original.key)
     yield clone
     yield clone
-    for steps in (4, 1):
+    for size_bytes in (original.size_bytes + 2 * script.unit, script.size(1)):
         yield CreateVolume(
-            key=script.name(), size_bytes=script.size(steps), source=VolumeSource(original.key)
+            key=script.name(), size_bytes=size_bytes, source=VolumeSource(original.key)
         )
     yield script.grant(original.key)
     yield script.grant(clone.key)
-    yield script.write(original.key, at=_BLOCK)
-    yield script.write(clone.key, at=_BLOCK)
+    yield script.layer(original.key)
+    yield script.layer(clone.key)
     # Of what the clone holds by now, and no more of what its source does; and so on.
     source = clone.key
     for _ in range(2):
@@ -146,7 +146,7 @@ def volume_clone(script: Script) -> Iterator[Step]:
         script.sizes[copy.key] = copy.size_bytes
         yield copy
         yield script.grant(copy.key)
-        yield script.write(copy.key, at=_BLOCK)
+        yield script.layer(copy.key)
         source = copy.key
     yield script.read(original.key)
     yield script.read(clone.key)
@@ -253,12 +253,12 @@ def read_only_clone(script: Script) -> Iterator[Step]:
 
 def clones_of_what_changes(script: Script) -> Iterator[Step]:
     """A clone has what its source held at that moment, also where a name was used before."""
-    original = script.create()
+    original = script.create(size_bytes=script.roomy_size())
     yield original
     yield script.grant(original.key)
     name = script.name()
     for _ in range(2):
-        yield script.write(original.key, at=_BLOCK)
+        yield script.layer(original.key)
         if script.clones_volumes:
             yield CreateVolume(
                 key=script.name(),
@@ -329,6 +329,29 @@ def generations(script: Script) -> Iterator[Step]:
         yield from (script.grant(name), script.read(name))
 
 
+def written_generations(script: Script) -> Iterator[Step]:
+    """A generation has what its source had when it was made and what was written to it, and keeps
+    both when the one between goes.
+    """
+    if not (script.clones or script.clones_volumes):
+        return
+    volume = script.create(size_bytes=script.roomy_size())
+    yield from (volume, script.grant(volume.key), script.layer(volume.key))
+    volumes = [volume.key]
+    for by_snapshot in (True, False, True):
+        source: SnapshotSource | VolumeSource = VolumeSource(volumes[-1])
+        if not script.clones_volumes or (by_snapshot and script.clones):
+            snapshot = script.snapshot(volumes[-1])
+            source = SnapshotSource(snapshot.key)
+            yield snapshot
+        made = CreateVolume(key=script.name(), size_bytes=volume.size_bytes, source=source)
+        script.sizes[made.key] = made.size_bytes
+        yield from (made, script.grant(made.key), script.layer(made.key))
+        volumes.append(made.key)
+    gone = script.choices.pick(volumes[1:-1])
+    yield from (script.revoke(gone), DeleteVolume(key=gone), script.read(volumes[-1]))
+
+
 def sources_of_one_key(script: Script) -> Iterator[Step]:
     """A volume and a snapshot of one key are two sources."""
     if not (script.clones and script.clones_volumes):
@@ -349,6 +372,7 @@ def sources_of_one_key(script: Script) -> Iterator[Step]:
 
 STORIES = (
     generations,
+    written_generations,
     clones_beside_each_other,
     sources_of_one_key,
     clones_of_what_changes,

@@ -123,6 +123,9 @@ def copy_and_replace(script: Script) -> Iterator[Step]:
     yield script.put(_COPY)
     yield GetObject(key=script.key)
     yield GetObject(key="copy of a copy")
+    yield CopyObject(key="copy of a copy", target="third")
+    yield DeleteObject(key="copy of a copy")
+    yield GetObject(key="third")
 
 
 def copy_beside_uploads(script: Script) -> Iterator[Step]:

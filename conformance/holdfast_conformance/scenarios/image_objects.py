@@ -53,7 +53,7 @@ def shapes(script: Script) -> Iterator[Step]:
         yield GetObject(key=script.key)
         yield script.put("other", size_bytes, content=content)
         yield GetObject(key="other", offset_bytes=-script.fitting(4096))
-    for shape in (Shape.GZIP, Shape.QCOW2, Shape.LINES):
+    for shape in (Shape.GZIP, Shape.QCOW2, Shape.LINES, Shape.HOLLOW):
         size_bytes = script.fitting(script.choices.pick((1000, *sizes)))
         yield script.put(size_bytes=size_bytes, content=shaped(script.content(), shape))
         yield GetObject(key=script.key)
@@ -133,10 +133,12 @@ def delete(script: Script) -> Iterator[Step]:
 
 def delete_above(script: Script) -> Iterator[Step]:
     """What other keys begin with is no object, and deleting it takes none of them."""
-    for key in ("a/b/c", "a/b", "a/d"):
+    for key in ("a/b/c", "a/b", "a/d", "a/b/e/f"):
         yield script.put(key)
     yield from (DeleteObject(key=key) for key in ("a", "a/", "a/b/", "a/b"))
     yield from (GetObject(key="a/b/c"), HeadObject(key="a/d"))
+    # The last ones that lie nowhere deeper go, and what is below stays.
+    yield from (DeleteObject(key="a/d"), DeleteObject(key="a/b/c"), GetObject(key="a/b/e/f"))
 
 
 def delete_and_go_on(script: Script) -> Iterator[Step]:

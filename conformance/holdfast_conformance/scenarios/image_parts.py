@@ -19,6 +19,7 @@ from holdfast_conformance.scenarios.image_script import Script
 _SMALL_BYTES = 40
 _TENTH = 10
 _MANY = 13
+_MORE = 40
 
 
 def numbers_in_text_order(script: Script) -> Iterator[Step]:
@@ -55,6 +56,25 @@ def many_over_many(script: Script) -> Iterator[Step]:
     yield HeadObject(key=script.key)
     yield DeleteObject(key=script.key)
     yield EnumerateOwned()
+
+
+def tail_of_many(script: Script) -> Iterator[Step]:
+    """More parts than lists of them have on a page; the last ones are read alone, for a server may
+    give small parts slowly.
+    """
+    count = many_parts(script.declared, _MORE)
+    if not script.can_join or count <= _MANY or script.declared.range is None:
+        return
+    if script.choices.turn % 2:
+        return
+    start, numbers = script.start(), tuple(range(1, count + 1))
+    size_bytes = min(_SMALL_BYTES, script.part_bytes)
+    yield start
+    for number in numbers:
+        yield script.part(start, number, size_bytes)
+    yield script.finish(start, *numbers)
+    yield GetObject(key=script.key, offset_bytes=(count - 3) * size_bytes - 1)
+    yield DeleteObject(key=script.key)
 
 
 def older_part(script: Script) -> Iterator[Step]:
@@ -234,6 +254,7 @@ STORIES = (
     abort_of_many,
     numbers_in_text_order,
     many_over_many,
+    tail_of_many,
     older_part,
     ends_of_parts,
     empty_part,

@@ -19,7 +19,7 @@ from holdfast_conformance.scenarios.script import Script
 _PLAIN_ENDS = ("-1", "0", "0-", "_")
 _ODD_ENDS = ("/0", "%", "*", "\u00e9")
 """Keys that begin with each other, in an order that few would guess; odd ones may be refused."""
-_PLANES = ("\U0001f4be", "\uff5e")
+PLANES = ("\U0001f4be", "\uff5e")
 """Later and earlier in bytes; as pairs of 16 bits they are the other way around."""
 _PAGE = "page"
 _ALL = 1000
@@ -44,7 +44,7 @@ def snapshot_pages(script: Script) -> Iterator[Step]:
     most = min(2, (script.declared.snapshot.snapshots_per_volume_max or 2))
     yield script.create(short)
     yield script.create(longer)
-    keys = [*keys_alike(script, 2), *_PLANES][: 2 * most]
+    keys = [*keys_alike(script, 2), *PLANES][: 2 * most]
     for index, key in enumerate(keys):
         yield CreateSnapshot(key=key, volume=(short, longer)[index % 2])
     for limit in range(1, len(keys) + 2):

@@ -22,6 +22,7 @@ _FAR_SIZES = (
 )
 _FARTHEST_BYTES = 1024 * GIB - 5 * MIB
 _LARGE_BIT = 27
+_MORE_RANGES = 150
 _PAST_4_GIB = 2
 """With which of them those past 4 GiB begin."""
 Range = tuple[int, int]
@@ -107,7 +108,7 @@ def overlapping(choices: Choices, size_bytes: int) -> tuple[Range, ...]:
 def scattered(choices: Choices, size_bytes: int) -> tuple[Range, ...]:
     """Many short ranges with holes between them, in no order of their places."""
     pitch = (2 + choices.below(3)) * BLOCK_BYTES
-    count = min(80 + choices.below(60), size_bytes // pitch)
+    count = min(140 + choices.below(_MORE_RANGES), size_bytes // pitch)
     starts = range(0, count * pitch, pitch)
     length = choices.pick((BLOCK_BYTES, 512, BLOCK_BYTES + 1, 1))
     return tuple(choices.shuffled([(start, length) for start in starts]))

@@ -20,6 +20,7 @@ BLOCKS_MAX = 64
 
 _STEMS = ("vol", "disk", "Data", "root", "db", "x", "vm-7", "A", "swap", "log.0")
 _SIZE_STEPS = 4
+_ROOMY_BLOCKS = 10
 _FEW_SIZES = 8
 
 
@@ -40,7 +41,7 @@ class Script:
         self.unit = lcm(self.granularity, BLOCK_BYTES)
         """A size that is a multiple of this has whole blocks only."""
         self._smallest = -(-max(1, limits.size_min_bytes) // self.unit) * self.unit
-        self._generation = 0
+        self._generation = self._layers = 0
         self.sizes: dict[str, int] = {}
 
     # What the store can do
@@ -189,6 +190,14 @@ class Script:
         first = self.choices.below(blocks)
         return first, 1 + self.choices.below(min(4, blocks - first))
 
+    def roomy_size(self) -> int:
+        """A small size with several blocks, of which each layer of a volume can have its own."""
+        return max(self.size(4), self._roomy())
+
+    def _roomy(self) -> int:
+        wanted = -(-_ROOMY_BLOCKS * BLOCK_BYTES // self.unit) * self.unit
+        return wanted if wanted <= self.size_max_bytes else 0
+
     # Steps
 
     def create(self, key: str | None = None, size_bytes: int | None = None) -> CreateVolume:
@@ -216,6 +225,17 @@ class Script:
             count=count,
             generation=self.generation(),
         )
+
+    def layer(self, volume: str, host: str = "") -> WriteRanges:
+        """A write to a block that every layer of the volume has, and to one that only this has.
+
+        What a copy leaves out of a layer shows, and so does what fills the holes of another.
+        """
+        blocks = max(1, min(self.sizes[volume] // BLOCK_BYTES, BLOCKS_MAX))
+        self._layers += 1
+        own = self._layers % blocks
+        places = [(0, BLOCK_BYTES), (own * BLOCK_BYTES, BLOCK_BYTES)][: 2 if own else 1]
+        return self.write_ranges(volume, places, host)
 
     def read(self, volume: str, host: str = "") -> ReadBlocks:
         """A read of the whole volume, as far as plans reach."""

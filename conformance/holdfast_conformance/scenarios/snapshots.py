@@ -29,20 +29,20 @@ def overwrite_and_revert(script: Script) -> Iterator[Step]:
     """Write, snapshot, overwrite, revert, read."""
     if not script.reverts:
         return
-    volume = script.create()
+    volume = script.create(size_bytes=script.roomy_size())
     snapshot = script.snapshot(volume.key)
     yield volume
     yield script.grant(volume.key)
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield snapshot
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield script.write(volume.key)
     yield script.revoke(volume.key)
     yield RevertVolume(key=volume.key, snapshot=snapshot.key)
     yield RevertVolume(key=volume.key, snapshot=snapshot.key)
     yield script.grant(volume.key)
     yield script.read(volume.key)
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield GetSnapshot(key=snapshot.key)
 
 
@@ -50,15 +50,15 @@ def snapshot_stays(script: Script) -> Iterator[Step]:
     """A snapshot keeps its bytes while its volume goes on."""
     if not script.snapshots:
         return
-    volume = script.create()
+    volume = script.create(size_bytes=script.roomy_size())
     first, second = script.snapshot(volume.key), script.snapshot(volume.key)
     yield volume
     yield script.grant(volume.key)
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield first
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield second
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield GetSnapshot(key=first.key)
     yield WalkSnapshots(volume=volume.key, limit=1)
     yield WalkSnapshots(volume="", limit=1)
@@ -111,20 +111,21 @@ def delete_from_chain(script: Script) -> Iterator[Step]:
     """Any snapshot of a chain can go; the others stay restorable."""
     if not script.snapshots:
         return
-    volume = script.create()
+    volume = script.create(size_bytes=script.roomy_size())
     chain = [script.snapshot(volume.key) for _ in range(3)]
     yield volume
     yield script.grant(volume.key)
     for snapshot in chain:
-        yield script.write(volume.key, at=_BLOCK)
+        yield script.layer(volume.key)
         yield snapshot
-    yield script.write(volume.key, at=_BLOCK)
-    gone, *others = script.choices.shuffled(chain)
+    yield script.layer(volume.key)
+    # The one with neighbours on both sides first, then one at an end of what is left.
+    gone, others = chain[1], script.choices.shuffled((chain[0], chain[2]))
     yield DeleteSnapshot(key=gone.key)
     yield DeleteSnapshot(key=gone.key)
     yield GetSnapshot(key=gone.key)
     yield script.read(volume.key)
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield script.snapshot(volume.key)  # in the place of the one that has gone
     if script.reverts:
         yield script.revoke(volume.key)
@@ -214,13 +215,13 @@ def revert_past_newer(script: Script) -> Iterator[Step]:
     """A revert keeps newer snapshots, or is refused, as declared."""
     if not script.reverts:
         return
-    volume = script.create()
+    volume = script.create(size_bytes=script.roomy_size())
     old, new = script.snapshot(volume.key), script.snapshot(volume.key)
     yield volume
     yield script.grant(volume.key)
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield old
-    yield script.write(volume.key, at=_BLOCK)
+    yield script.layer(volume.key)
     yield new
     yield script.revoke(volume.key)
     yield RevertVolume(key=volume.key, snapshot=old.key)

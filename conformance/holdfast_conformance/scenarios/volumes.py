@@ -16,7 +16,7 @@ from holdfast.contract.requests import (
 from holdfast.data import BLOCK_BYTES
 from holdfast_conformance.model.primary_store import NEVER_ISSUED
 from holdfast_conformance.plan import Reopen, Step, WalkVolumes
-from holdfast_conformance.scenarios.lists import keys_alike
+from holdfast_conformance.scenarios.lists import PLANES, keys_alike
 from holdfast_conformance.scenarios.script import Script
 
 
@@ -143,10 +143,11 @@ def _each_alone(script: Script, sizes: set[int]) -> Iterator[Step]:
 
 def page_walk(script: Script) -> Iterator[Step]:
     """Pages of every size show every volume once, in order, also where keys begin alike."""
-    keys = keys_alike(script, min(4, script.declared.volume.volumes_max or 4))
+    most = min(5, script.declared.volume.volumes_max or 5)
+    keys = [*keys_alike(script, 3), *PLANES][:most]
     volumes = [script.create(key) for key in keys]
     yield from volumes
-    for limit in range(1, len(keys) + 2):
+    for limit in range(1, len(keys) + 1):
         yield WalkVolumes(limit=limit)
     yield ListVolumes(limit=2)
     yield ListVolumes(token=NEVER_ISSUED)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import xxhash
 
+from holdfast.contract.errors import Denied, DriverError
 from holdfast.contract.handles import Handle
 from holdfast.data import BLOCK_BYTES, BlockIO, Extent, open_block_io
 from holdfast_conformance.byte_steps import DiscardBytes, ReadBytes, WriteBytes, WriteRanges
@@ -71,7 +72,12 @@ class ByteRanges:
     async def read(self, step: ReadBytes, opening: Opening) -> BytesRead:
         """Read a range."""
         async with self._content(step.handle, opening) as content:
-            return _read(content, await content.read_at(step.offset_bytes, step.length_bytes))
+            try:
+                data = await content.read_at(step.offset_bytes, step.length_bytes)
+            except Denied:
+                await _denied_too(content)
+                raise
+            return _read(content, data)
 
     async def discard(self, step: DiscardBytes, opening: Opening) -> None:
         """Discard a range, and flush."""
@@ -135,6 +141,24 @@ class ByteRanges:
         # A reduced plan may have lost the step that opened it.
         async with open_block_io(await opening()) as content:
             yield content
+
+
+async def _denied_too(content: BlockIO) -> None:
+    """Whoever may not read through a handle may do nothing else with it either.
+
+    Raises:
+        Failed: something else is done.
+    """
+    verbs: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+        ("flushes", content.flush),
+        ("tells where data is", content.extents),
+    )
+    for what, verb in verbs:
+        try:
+            await verb()
+        except DriverError:
+            continue
+        raise Failed(Nonsense(f"a handle through which nothing may be read {what}"))
 
 
 def decoded(data: bytes, first: int, run: str) -> tuple[BlockRead, ...]:

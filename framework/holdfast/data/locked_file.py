@@ -95,6 +95,10 @@ class LockedFile:
                 raise Denied(f"{self.path} is another file now")
             yield file
 
+    def read_error(self, error: OSError) -> DriverError:
+        """What the system said when the file was read."""
+        return _read_error(error, self.path)
+
     def check_there(self, file: mutations.OpenFile, end_bytes: int) -> None:
         """Refuse what lies behind the end of a file that became smaller since it was opened."""
         if end_bytes > os.fstat(file.fd).st_size:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 
 from holdfast.data.block_io import Extent
-from holdfast.files import mutations
+from holdfast.files import kernel_copies, mutations
 
 _READ_BYTES = 1 << 20
 _NO_KERNEL_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -47,7 +47,7 @@ def _copy_extent(source: mutations.OpenFile, target: mutations.OpenFile, extent:
     """Copy an extent; ``OSError`` where the source ends before it does."""
     copied = 0
     try:
-        copied = mutations.copy_range(
+        copied = kernel_copies.copy_range(
             source, extent.offset_bytes, target, extent.offset_bytes, extent.length_bytes
         )
     except OSError as error:
@@ -68,7 +68,7 @@ def clone_or_copy(source: mutations.OpenFile, target: mutations.OpenFile, size_b
     Returns the bytes moved, which are 0 after a clone.
     """
     try:
-        mutations.clone_range(source, target)
+        kernel_copies.clone_range(source, target)
     except OSError as error:
         if error.errno not in _NO_CLONE:
             raise

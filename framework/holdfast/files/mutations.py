@@ -12,7 +12,6 @@ link.
 import contextlib
 import ctypes
 import enum
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -26,8 +25,6 @@ from holdfast.files.trees import TreePath, exchange_names, held
 T = TypeVar("T")
 AnyPath = Path | TreePath
 
-_FICLONE = 0x40049409
-_COPY_MAX_BYTES = 8 << 20
 _PUNCH_HOLE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,7 +103,7 @@ def mutation(describe: Callable[[], Mutation], act: Callable[[], T]) -> T:
     return result
 
 
-def _named(path: AnyPath, act: Callable[[], T]) -> T:
+def naming(path: AnyPath, act: Callable[[], T]) -> T:
     """Call the system for an open file, and let what it refuses name the file."""
     try:
         return act()
@@ -134,6 +131,11 @@ class OpenFile:
     def size_bytes(self) -> int:
         """The file's size now."""
         return os.fstat(self.fd).st_size
+
+    def identity(self) -> str:
+        """What is another text whenever another file is meant, or its bytes were changed since."""
+        status = os.fstat(self.fd)
+        return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def open_existing(path: AnyPath, *, writable: bool = False) -> OpenFile:
@@ -170,6 +172,17 @@ def read_at(file: OpenFile, offset_bytes: int, length_bytes: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def read_into(file: OpenFile, offset_bytes: int, into: memoryview) -> int:
+    """Read a range into memory that is there; returns the bytes read, fewer where the file ends."""
+    filled = 0
+    while filled < len(into):
+        count = os.preadv(file.fd, [into[filled:]], offset_bytes + filled)
+        if not count:
+            break
+        filled += count
+    return filled
+
+
 def _write_once(file: OpenFile, offset_bytes: int, data: memoryview) -> int:
     return mutation(
         lambda: Mutation(
@@ -178,7 +191,7 @@ def _write_once(file: OpenFile, offset_bytes: int, data: memoryview) -> int:
             offset_bytes=offset_bytes,
             data=bytes(data),
         ),
-        lambda: _named(file.path, lambda: os.pwrite(file.fd, data, offset_bytes)),
+        lambda: naming(file.path, lambda: os.pwrite(file.fd, data, offset_bytes)),
     )
 
 
@@ -195,7 +208,7 @@ def truncate(file: OpenFile, size_bytes: int) -> None:
     """Give a file exactly this size; what is added reads as zeroes and occupies nothing."""
     mutation(
         lambda: Mutation(kind=MutationKind.TRUNCATE, path=str(file.path), length_bytes=size_bytes),
-        lambda: _named(file.path, lambda: os.ftruncate(file.fd, size_bytes)),
+        lambda: naming(file.path, lambda: os.ftruncate(file.fd, size_bytes)),
     )
 
 
@@ -219,63 +232,11 @@ def punch_hole(file: OpenFile, offset_bytes: int, length_bytes: int) -> None:
     )
 
 
-def clone_range(source: OpenFile, target: OpenFile) -> None:
-    """Let ``target`` share all bytes of ``source`` (FICLONE); ``OSError`` where not supported."""
-    mutation(
-        lambda: Mutation(kind=MutationKind.CLONE, path=str(target.path), source=str(source.path)),
-        lambda: _named(target.path, lambda: fcntl.ioctl(target.fd, _FICLONE, source.fd)),
-    )
-
-
-def _copy_once(
-    source: OpenFile, source_offset_bytes: int, target: OpenFile, offset_bytes: int, count: int
-) -> int:
-    return mutation(
-        lambda: Mutation(
-            kind=MutationKind.COPY,
-            path=str(target.path),
-            offset_bytes=offset_bytes,
-            length_bytes=count,
-            data=os.pread(source.fd, count, source_offset_bytes),
-            source=str(source.path),
-            source_offset_bytes=source_offset_bytes,
-        ),
-        lambda: _named(
-            target.path,
-            lambda: os.copy_file_range(
-                source.fd, target.fd, count, source_offset_bytes, offset_bytes
-            ),
-        ),
-    )
-
-
-def copy_range(
-    source: OpenFile,
-    source_offset_bytes: int,
-    target: OpenFile,
-    offset_bytes: int,
-    length_bytes: int,
-) -> int:
-    """Copy a range inside the kernel; returns the bytes copied, holes included.
-
-    Fewer than asked for are copied only where the source ends. ``OSError`` with ``EXDEV`` or
-    ``EOPNOTSUPP`` where the file systems cannot do it.
-    """
-    at = 0
-    while at < length_bytes:
-        count = min(_COPY_MAX_BYTES, length_bytes - at)
-        copied = _copy_once(source, source_offset_bytes + at, target, offset_bytes + at, count)
-        if copied == 0:
-            break
-        at += copied
-    return at
-
-
 def fsync_file(file: OpenFile) -> None:
     """Make a file's bytes and size durable."""
     mutation(
         lambda: Mutation(kind=MutationKind.FSYNC_FILE, path=str(file.path)),
-        lambda: _named(file.path, lambda: os.fdatasync(file.fd)),
+        lambda: naming(file.path, lambda: os.fdatasync(file.fd)),
     )
 
 
@@ -286,7 +247,7 @@ def fsync_directory(path: AnyPath) -> None:
     try:
         mutation(
             lambda: Mutation(kind=MutationKind.FSYNC_DIRECTORY, path=str(path)),
-            lambda: _named(path, lambda: os.fsync(fd)),
+            lambda: naming(path, lambda: os.fsync(fd)),
         )
     finally:
         os.close(fd)
@@ -297,7 +258,7 @@ def rename(path: AnyPath, target: AnyPath) -> None:
     with held(path) as (folder, name), held(target) as (other, new):
         mutation(
             lambda: Mutation(kind=MutationKind.RENAME, path=str(path), target=str(target)),
-            lambda: _named(path, lambda: os.rename(name, new, src_dir_fd=folder, dst_dir_fd=other)),
+            lambda: naming(path, lambda: os.rename(name, new, src_dir_fd=folder, dst_dir_fd=other)),
         )
 
 
@@ -306,7 +267,7 @@ def exchange(path: AnyPath, target: AnyPath) -> None:
     with held(path) as (folder, name), held(target) as (other, new):
         mutation(
             lambda: Mutation(kind=MutationKind.EXCHANGE, path=str(path), target=str(target)),
-            lambda: _named(path, lambda: exchange_names(folder, name, other, new)),
+            lambda: naming(path, lambda: exchange_names(folder, name, other, new)),
         )
 
 
@@ -315,7 +276,7 @@ def link(path: AnyPath, target: AnyPath) -> None:
     with held(path) as (folder, name), held(target) as (other, new):
         mutation(
             lambda: Mutation(kind=MutationKind.LINK, path=str(path), target=str(target)),
-            lambda: _named(
+            lambda: naming(
                 target,
                 lambda: os.link(
                     name, new, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False

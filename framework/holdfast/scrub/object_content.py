@@ -9,12 +9,12 @@ from holdfast.contract.errors import Corrupt, HoldfastError, NotFound
 from holdfast.contract.ports import ImageDriver
 from holdfast.contract.requests import HeadObject, OpenObject, Role
 from holdfast.data.digest import content_digest
+from holdfast.data.in_lane import open_in_lane
 from holdfast.data.whole_objects import read_object
 from holdfast.model.rows import Backup, StoredObject, Template
 from holdfast.model.state_tables import ObjectState
 from holdfast.scrub.comparison import PAGE, StoreScrub
 from holdfast.scrub.findings import FindingKind, told
-from holdfast.steps.in_lane import open_in_lane
 
 _SLOWEST_BYTES_PER_S = 4 << 20
 

@@ -24,11 +24,11 @@ from holdfast.data import BlockIO
 from holdfast.data.copy import copy_blocks
 from holdfast.data.current_plane import data_plane
 from holdfast.data.digest import content_digest
+from holdfast.data.in_lane import open_apart, open_in_lane
 from holdfast.data.whole_objects import ObjectName, put_object, read_blocks, read_object
 from holdfast.model import rows
 from holdfast.operations.step_kind import Estimate, Happened, RowChange, StepContext, StepKind
 from holdfast.steps.first_bytes import Window
-from holdfast.steps.in_lane import open_apart, open_in_lane
 
 
 class GrantedVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

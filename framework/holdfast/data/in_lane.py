@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from holdfast.concurrency.lanes import Lane, in_lane
 from holdfast.concurrency.runtime import runtime
 from holdfast.contract.handles import Handle
-from holdfast.data import open_block_io
 from holdfast.data.block_io import BlockIO, Extent
+from holdfast.data.open_handle import open_block_io
 
 
 @asynccontextmanager
