@@ -24,7 +24,7 @@ class Limit:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._owed_bytes = 0.0
-        self._as_of = runtime().now()
+        self._as_of: float | None = None
 
     @property
     def bytes_per_s(self) -> int | None:
@@ -71,7 +71,7 @@ class Limit:
     def _settle(self) -> None:
         """What has passed since the last look."""
         now = runtime().now()
-        if self._rate is not None:
+        if self._rate is not None and self._as_of is not None:
             self._owed_bytes = max(0.0, self._owed_bytes - (now - self._as_of) * self._rate)
         self._as_of = now
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.contract.errors import Busy, OutOfRange
+from holdfast.contract.errors import Busy, OutOfRange, Unsupported
 from holdfast.data.block_io import Extent
 from holdfast.motion.block_digests import BlockDigest, content_of
 from holdfast.motion.choice import Choice
@@ -107,6 +107,7 @@ class Transfer:
         Raises:
             OutOfRange: the target is smaller than what is to be moved; nothing was touched.
             Busy: the source changed while it was read.
+            Unsupported: no mechanism works for this pair.
             DriverError: what moving raised; the target holds a part.
         """
         pair = self._pair
@@ -116,21 +117,21 @@ class Transfer:
                 f"of {pair.target.name}"
             )
         fallbacks: list[Fallback] = []
-        for mechanism in self._choice.kept[:-1]:
+        for mechanism in self._choice.kept:
             try:
                 moved = await self._by(mechanism)
             except NotHere as refused:
                 fallbacks.append(Fallback(mechanism=mechanism.name, reason=str(refused)))
             else:
                 return msgspec.structs.replace(moved, fallbacks=tuple(fallbacks))
-        moved = await self._by(self._choice.kept[-1])
-        return msgspec.structs.replace(moved, fallbacks=tuple(fallbacks))
+        reasons = "; ".join(f"{each.mechanism}: {each.reason}" for each in fallbacks)
+        raise Unsupported(f"{pair.source.name} cannot be moved to {pair.target.name} ({reasons})")
 
     async def _by(self, mechanism: Mechanism) -> Moved:
         async with mechanism.open(self._pair) as mover:
             identity = await mover.identity()
             extents = await mover.prepare()
-            chunks = await self._resumed(identity)
+            chunks = await self._resumed(mechanism, identity)
             cut = self._cut(mechanism, extents)
             rest = tuple(piece for piece in cut if piece.chunk not in chunks)
             work = _Work(self, mechanism, mover, chunks)
@@ -154,12 +155,14 @@ class Transfer:
             return (Piece(offset_bytes=0, length_bytes=length_bytes, extents=extents),)
         return tuple(pieces(length_bytes, extents))
 
-    async def _resumed(self, identity: str) -> ChunkMap:
+    async def _resumed(self, mechanism: Mechanism, identity: str) -> ChunkMap:
         """What an earlier attempt left, or a new map whose beginning is durable."""
         pair = self._pair
         beginning = Beginning(
             source=identity, length_bytes=pair.length_bytes, digested=pair.digested
         )
+        if mechanism.whole:
+            return ChunkMap(beginning)
         found = ChunkMap.resumed(beginning, await self.journal.checkpoints())
         if found is not None:
             return found
