@@ -77,7 +77,7 @@ class Killed(Exception):
 
 @st.composite
 def contents(draw: st.DrawFn) -> tuple[int, tuple[tuple[int, bytes], ...]]:
-    """A size up to three chunks, and a few runs of data at odd places: at chunks, blocks, the end."""
+    """A size up to three chunks, and a few runs of data at odd places: chunks, blocks, the end."""
     size = draw(st.sampled_from([1, 4096, BLOCK_BYTES - 1, CHUNK_BYTES + 1, FAR]))
     marks = [0, size - 1, *range(BLOCK_BYTES, size, 7 * BLOCK_BYTES), *range(0, size, CHUNK_BYTES)]
     starts = draw(st.lists(st.sampled_from(marks), max_size=6))
