@@ -14,7 +14,7 @@ from holdfast.contract.errors import Busy, OutOfRange, Unsupported
 from holdfast.data.block_io import Extent
 from holdfast.motion.block_digests import BlockDigest, content_of
 from holdfast.motion.choice import Choice
-from holdfast.motion.chunk_map import Beginning, ChunkMap, durable_chunk, encoded
+from holdfast.motion.chunk_map import CHUNK_BYTES, Beginning, ChunkMap, durable_chunk, encoded
 from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Pair
 from holdfast.motion.pieces import Piece, by_chunk, pieces
 from holdfast.motion.throttle import Limit, take_all
@@ -52,22 +52,22 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     data_bytes: int
 
 
-class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+class Fallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A mechanism did not work here, and the next one took over."""
 
     mechanism: str
     reason: str
 
 
-class Moved(msgspec.Struct, frozen=True, kw_only=True):
+class Moved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a transfer did.
 
     ``moved_bytes`` are bytes of data that this attempt moved, ``resumed_bytes`` those that an
     earlier one had moved; ``content`` is the digest of what was moved, where it was wanted.
     """
 
-    mechanism: str
     moved_bytes: int
+    mechanism: str = ""
     resumed_bytes: int = 0
     content: str = ""
     fallbacks: tuple[Fallback, ...] = ()
@@ -96,7 +96,8 @@ class Transfer:
         self._pair = pair
         self._choice = choice
         self.journal: TransferJournal = journal or NoJournal()
-        self.resumes = journal is not None
+        # What is one chunk is moved again whole: to remember it would cost more than it saves.
+        self.resumes = journal is not None and pair.length_bytes > CHUNK_BYTES
         self.digested = pair.digested
         self.limits = limits
         self.tell = tell
@@ -151,7 +152,7 @@ class Transfer:
 
     def _cut(self, mechanism: Mechanism, extents: tuple[Extent, ...]) -> tuple[Piece, ...]:
         length_bytes = self._pair.length_bytes
-        if mechanism.whole:
+        if mechanism.whole or not self.resumes:
             return (Piece(offset_bytes=0, length_bytes=length_bytes, extents=extents),)
         return tuple(pieces(length_bytes, extents))
 

@@ -9,7 +9,7 @@ import msgspec
 from holdfast.contract.answers import Absent, Done, ObjectInfo, Partial, Undetermined, VolumeInfo
 from holdfast.contract.capabilities import ObjectKind
 from holdfast.contract.errors import Corrupt, Denied, NotFound
-from holdfast.contract.handles import FileHandle
+from holdfast.contract.handles import FileHandle, Handle
 from holdfast.contract.requests import (
     AbortUpload,
     CreateVolume,
@@ -21,12 +21,15 @@ from holdfast.contract.requests import (
     OpenObject,
 )
 from holdfast.data import BlockIO
-from holdfast.data.copy import copy_blocks
 from holdfast.data.current_plane import data_plane
 from holdfast.data.digest import content_digest
 from holdfast.data.in_lane import open_apart, open_in_lane
 from holdfast.data.whole_objects import ObjectName, put_object, read_blocks, read_object
 from holdfast.model import rows
+from holdfast.motion.choice import choose
+from holdfast.motion.installed_mechanisms import installed_mechanisms
+from holdfast.motion.mechanism import Pair, Side
+from holdfast.motion.transfer import Moved, Transfer
 from holdfast.operations.step_kind import Estimate, Happened, RowChange, StepContext, StepKind
 from holdfast.steps.first_bytes import Window
 
@@ -48,12 +51,6 @@ class ImageObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     content: str = ""
 
 
-class Moved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How many bytes were moved, holes not counted."""
-
-    moved_bytes: int
-
-
 class Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A stored object and the content digest of what was read for it."""
 
@@ -70,6 +67,13 @@ class Checked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 @contextlib.asynccontextmanager
 async def open_volume(step: StepContext, volume: GrantedVolume) -> AsyncIterator[BlockIO]:
     """Block access to a volume through its grant."""
+    handle = await handle_of_volume(step, volume)
+    async with open_in_lane(handle, step.stores.lane(volume.store)) as opened:
+        yield opened
+
+
+async def handle_of_volume(step: StepContext, volume: GrantedVolume) -> Handle:
+    """The handle of a volume through its grant, whose secret the data plane knows from now on."""
     driver = await step.stores.primary(volume.store)
     handle = await driver.open(step.call(), Open(volume=volume.key, host=volume.host))
     plane = data_plane()
@@ -77,8 +81,7 @@ async def open_volume(step: StepContext, volume: GrantedVolume) -> AsyncIterator
         # The grant may be of a process that has ended, whose plane knew the secret; ours does not.
         secret = await step.stores.credential(volume.store, volume.host)
         await plane.granted(volume.host, volume.key, secret)
-    async with open_in_lane(handle, step.stores.lane(volume.store)) as opened:
-        yield opened
+    return handle
 
 
 @contextlib.asynccontextmanager
@@ -110,18 +113,26 @@ class FillVolume(StepKind[FillInputs, Moved]):
     inputs = FillInputs
     result = Moved
     several_calls: ClassVar[bool] = True
+    checkpoints: ClassVar[bool] = True
 
     async def perform(self, step: StepContext, inputs: FillInputs) -> Moved:
-        async with (
-            open_object(step, inputs.source.store, inputs.source.key) as source,
-            open_volume(step, inputs.target) as target,
-        ):
-            return Moved(moved_bytes=await copy_blocks(source, target))
+        wanted = inputs.source
+        image = await step.stores.image(wanted.store)
+        source = await image.open_object(step.call(), OpenObject(key=wanted.key))
+        target = await handle_of_volume(step, inputs.target)
+        pair = Pair(
+            source=Side(handle=source, name=f"object {wanted.key}", version=wanted.content),
+            target=Side(handle=target, name=f"volume {inputs.target.key}"),
+            length_bytes=source.size_bytes,
+            digested=False,
+        )
+        choice = choose(pair, installed_mechanisms())
+        return await Transfer(pair, choice, journal=step.journal).run()
 
     async def probe(
         self, step: StepContext, inputs: FillInputs
     ) -> Happened[Moved] | Absent | Partial | Undetermined:
-        # Filling again is harmless: nobody else has the volume, and the next step verifies it.
+        # Going on is harmless: nobody else has the volume, and the next step verifies it.
         del step, inputs
         return Absent()
 

@@ -19,8 +19,8 @@ from holdfast.contract.errors import (
     Unavailable,
 )
 from holdfast.contract.handles import FileHandle
-from holdfast.data import BlockIO, Extent, content_digest, open_block_io
-from holdfast.data.copy import copy_blocks, subtract
+from holdfast.data import BlockIO, Extent, open_block_io
+from holdfast.data.extents import subtract
 from holdfast.files.mutations import open_existing
 
 T = TypeVar("T")
@@ -203,54 +203,6 @@ def _waiters(path: str) -> int:
         waiting = sum("->" in line and inode in line for line in lines)
         if waiting:
             return waiting
-
-
-def test_a_copy_keeps_holes_and_replaces_everything(tmp_path: Path) -> None:
-    """Only data moves; what the target held elsewhere is gone, and a longer tail reads zero."""
-    source, target = make(tmp_path / "s", 64 * MIB), make(tmp_path / "t", 65 * MIB)
-
-    async def main() -> tuple[int, tuple[Extent, ...], bytes]:
-        async with open_block_io(source) as one, open_block_io(target) as two:
-            await one.write_at(3 * MIB, b"s" * 4096)
-            await two.write_at(0, b"t" * 8192)
-            await two.write_at(3 * MIB, b"t" * 8192)
-            await two.write_at(64 * MIB, b"t" * 4096)
-            moved = await copy_blocks(one, two)
-            return moved, await two.extents(), await two.read_at(3 * MIB, 4097)
-
-    moved, extents, data = asyncio.run(main())
-    assert moved == 4096
-    assert extents == (Extent(3 * MIB, 4096),)
-    assert data == b"s" * 4096 + b"\0"
-
-
-def test_a_copy_has_the_digest_of_its_source(tmp_path: Path) -> None:
-    """The digests of source and copy are equal where the sizes are."""
-    source, target = make(tmp_path / "s", 5 * MIB + 512), make(tmp_path / "t", 5 * MIB + 512)
-
-    async def main() -> tuple[str, str]:
-        async with open_block_io(source) as one, open_block_io(target) as two:
-            await one.write_at(5 * MIB, b"e" * 512)
-            await one.write_at(4095, b"ab")
-            await copy_blocks(one, two)
-            return await content_digest(one), await content_digest(two)
-
-    first, second = asyncio.run(main())
-    assert first == second
-
-
-def test_a_copy_into_something_smaller_is_refused(tmp_path: Path) -> None:
-    """A target smaller than the source is ``OutOfRange`` and stays as it was."""
-    source, target = make(tmp_path / "s", 8192), make(tmp_path / "t", 4096)
-
-    async def main() -> bytes:
-        async with open_block_io(source) as one, open_block_io(target) as two:
-            await one.write_at(0, b"s")
-            with pytest.raises(OutOfRange):
-                await copy_blocks(one, two)
-            return await two.read_at(0, 1)
-
-    assert asyncio.run(main()) == b"\0"
 
 
 def test_extents_are_subtracted() -> None:

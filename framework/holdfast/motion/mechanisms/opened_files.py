@@ -10,7 +10,7 @@ from holdfast.concurrency.runtime import runtime
 from holdfast.contract.errors import Corrupt
 from holdfast.contract.handles import FileHandle
 from holdfast.data.block_io import Extent
-from holdfast.data.copy import subtract
+from holdfast.data.extents import subtract
 from holdfast.data.file_io import zero_range
 from holdfast.data.locked_file import LockedFile
 from holdfast.data.sparse import file_extents

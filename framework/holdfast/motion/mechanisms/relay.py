@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from holdfast.contract.handles import NativeHandle
 from holdfast.data.block_io import BlockIO, Extent
-from holdfast.data.copy import subtract
+from holdfast.data.extents import subtract
 from holdfast.data.in_lane import open_apart
 from holdfast.motion.block_digests import BLOCK_BYTES, BlockDigest, BlockHasher
 from holdfast.motion.handle_kinds import WORDS
