@@ -143,6 +143,12 @@ class InitializeBad(HarnessStep, frozen=True, kw_only=True, tag="initialize_bad"
     """``initialize`` with each of the testbed's bad configurations in turn."""
 
 
+class Adopt(HarnessStep, frozen=True, kw_only=True, tag="adopt_store"):
+    """``LifeCycle.adopt`` of the store that is there, with the id that it says of itself."""
+
+    identity: str
+
+
 class WalkVolumes(HarnessStep, frozen=True, kw_only=True, tag="walk_volumes"):
     """List all volumes with this page size."""
 
@@ -160,10 +166,12 @@ class WalkObjects(HarnessStep, frozen=True, kw_only=True, tag="walk_objects"):
 class Reopen(HarnessStep, frozen=True, kw_only=True, tag="reopen"):
     """Close the driver and open another on the same store.
 
-    With ``identity`` it is told that it must be this one, as whoever keeps a catalogue tells it.
+    With ``identity`` it is told that it must be this one, as whoever keeps a catalogue tells it,
+    and what people call it.
     """
 
     identity: str = ""
+    name: str = ""
 
 
 class UseDriver(HarnessStep, frozen=True, kw_only=True, tag="use_driver"):
@@ -310,6 +318,7 @@ Step = (
     | FinishUpload
     | InspectStore
     | InitializeBad
+    | Adopt
     | WalkVolumes
     | WalkObjects
     | WalkSnapshots

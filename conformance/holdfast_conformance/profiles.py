@@ -40,10 +40,10 @@ PROFILES = {
         Profile(
             name="smoke",
             rounds=2,
-            ops=75,
+            ops=25,
             steps=25,
             purpose="tells of most defects soon",
-            many=(72,),
+            many=(40,),
             waits_s=(2.1,),
         ),
         Profile(

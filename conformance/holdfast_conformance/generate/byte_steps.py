@@ -48,7 +48,8 @@ def _read_range(walk: Walk) -> Iterator[Step]:
         yield walk.script.read_range(*granted)
 
 
-def _discard(walk: Walk) -> Iterator[Step]:
+def discard(walk: Walk) -> Iterator[Step]:
+    """Discard some range of a granted volume, now and then all of it."""
     if (granted := _granted(walk)) is not None:
         volume, host = granted
         whole = (0, walk.script.sizes[volume]) if walk.choices.one_in(6) else None
@@ -92,7 +93,7 @@ def _create_off_grid(walk: Walk) -> Iterator[Step]:
         yield walk.script.create(size_bytes=walk.script.odd_size())
 
 
-def _next_generation(walk: Walk) -> Iterator[Step]:
+def next_generation(walk: Walk) -> Iterator[Step]:
     """A snapshot, and a clone of it or of a clone, both written on while they share what they had.
 
     What is deleted afterwards, and in which order, is left to the other rules.
@@ -116,7 +117,9 @@ def _next_generation(walk: Walk) -> Iterator[Step]:
         if each in walk.state.volumes and not walk.state.hosts_of(each):
             yield Grant(volume=each, host=walk.host(), mode=walk.script.mode)
         for host in walk.state.hosts_of(each)[:1]:
-            yield walk.script.write_range(each, host)
+            anywhere = walk.choices.one_in(3)
+            script = walk.script
+            yield script.write_range(each, host) if anywhere else script.layer(each, host)
 
 
 BYTE_RULES: tuple[Rule, ...] = (
@@ -124,11 +127,11 @@ BYTE_RULES: tuple[Rule, ...] = (
     _write_range,
     _write_long,
     _read_range,
-    _discard,
+    discard,
     _keep_handle,
     _use_handle,
     _use_handle,
     _create_far,
     _create_off_grid,
-    _next_generation,
+    next_generation,
 )

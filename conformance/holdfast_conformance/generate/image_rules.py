@@ -17,6 +17,7 @@ from holdfast.contract.requests import (
 )
 from holdfast_conformance.address_steps import FetchAddress
 from holdfast_conformance.model.image_state import ImageState, UploadModel
+from holdfast_conformance.payload import HEAD_BYTES, Shape, shaped
 from holdfast_conformance.plan import FencedCall, FinishUpload, GiveUp, LateCall, OlderPart, Step
 from holdfast_conformance.scenarios.image_versions import CONTENT_TYPES
 
@@ -137,6 +138,28 @@ def replace(chance: "ImageChance", state: ImageState) -> Iterator[Step]:
     fetched = [name for name, address in state.addresses.items() if address.key == key]
     looks.extend(FetchAddress(address=name) for name in fetched[-1:])
     yield from chance.choices.shuffled(looks)[:2]
+
+
+def replace_alike(chance: "ImageChance", state: ImageState) -> Iterator[Step]:
+    """Put what is the same as an object, or almost, under its key or another."""
+    whole = [
+        (key, model)
+        for key, model in state.objects.items()
+        if len(model.pieces) == 1 and model.size_bytes > HEAD_BYTES
+    ]
+    if not whole:
+        yield chance.script.put(chance.key(), chance.script.fitting(HEAD_BYTES + 800))
+        return
+    key, model = chance.choices.pick(whole)
+    ((content, size_bytes),) = model.pieces
+    if chance.choices.below(2):
+        content = shaped(content, Shape.OTHER_TAIL)
+    kind = chance.choices.pick((model.kind, *chance.kinds))
+    target = key if chance.choices.below(2) else chance.key()
+    yield chance.script.put(target, size_bytes, kind=kind, content=content)
+    if chance.declared.copy is not None and target != key:
+        yield CopyObject(key=key, target=target)
+    yield GetObject(key=target)
 
 
 def copy_then_change(chance: "ImageChance", state: ImageState) -> Iterator[Step]:

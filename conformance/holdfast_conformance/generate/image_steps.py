@@ -71,7 +71,10 @@ class ImageChance:
         self.choices = choices
         self.script = Script(declared, choices)
         self._odd = some_names(choices, 1 + choices.below(2))
-        self._keys = tuple(dict.fromkeys((*_PLAIN_KEYS, *self._odd)))
+        keys = tuple(dict.fromkeys((*_PLAIN_KEYS, *self._odd)))
+        # In one plan in three it is always the same few keys that are used again.
+        self._keys = tuple(choices.shuffled(keys)[:2]) if choices.one_in(3) else keys
+        self._sizes: list[int] = []
         self.kinds = declared.upload.kinds or (ObjectKind.TEMPLATE,)
         self._last: Step | None = None
         self.calls: list[ProbedCall] = []
@@ -287,9 +290,12 @@ class ImageChance:
         largest = min(_EDGE_MAX_BYTES, object_max_bytes(self.declared))
         if large is not None and 2 * large <= largest and self.choices.one_in(6):
             return self.choices.pick((large, large - 7, large - 8, 2 * large))
-        usual = (1000, 1, 0, 15, 16, 17, 4096, self.script.part_bytes)
+        if self._sizes and self.choices.one_in(3):
+            return self.choices.pick(self._sizes)
+        usual = (1000, 1, 0, 15, 16, 17, 4096, 9001, self.script.part_bytes)
         wanted = min(self.choices.pick(usual), self.declared.upload.part_max_bytes)
-        return whole_bytes(self.declared, wanted)
+        self._sizes.append(whole_bytes(self.declared, wanted))
+        return self._sizes[-1]
 
     def part_size(self) -> int:
         """A size of a part, with a liking for the minimum."""
@@ -347,6 +353,7 @@ _WEIGHTS: dict[_Rule, int] = {
     image_rules.over_and_again: 3,
     image_rules.give_up: 1,
     image_rules.replace: 4,
+    image_rules.replace_alike: 3,
     image_rules.power_range: 2,
 }
 _AT_ONCE: tuple[_Rule, ...] = (

@@ -32,7 +32,7 @@ from holdfast.contract.requests import (
     SnapshotSource,
     VolumeSource,
 )
-from holdfast_conformance.generate.byte_steps import BYTE_RULES
+from holdfast_conformance.generate.byte_steps import BYTE_RULES, discard, next_generation
 from holdfast_conformance.generate.further_rules import (
     copy,
     enumerated,
@@ -85,6 +85,8 @@ def random_primary(
     )
     walk = Walk(declared, choices, plan)
     rules = (*_ALWAYS, *(rule for rule in _SOMETIMES if choices.below(2)))
+    if choices.one_in(_SHARING_PLANS):
+        rules = _SHARING
     for _ in range(1 + choices.below(2)):
         walk.take(walk.create())
     counting = choices.one_in(_COUNTING)
@@ -174,7 +176,9 @@ def _write(walk: Walk) -> Iterator[Step]:
         hosts = walk.state.hosts_of(volume)
     if hosts:
         walk.script.sizes[volume] = model.size_bytes
-        yield walk.script.write(volume, walk.choices.pick(hosts))
+        host = walk.choices.pick(hosts)
+        in_layers = walk.choices.below(2)
+        yield walk.script.layer(volume, host) if in_layers else walk.script.write(volume, host)
 
 
 def _read(walk: Walk) -> Iterator[Step]:
@@ -308,6 +312,15 @@ def _reopen(_: Walk) -> Iterator[Step]:
     yield Reopen()
 
 
+_SHARING_PLANS = 3
+"""One plan in so many is about what volumes, snapshots and clones share, and little else."""
+_SHARING: tuple[Rule, ...] = (
+    *(_create, _read, _reopen, _other_driver, _resize, from_data, _grant),
+    *(_write, _write_between, discard) * 2,
+    *(_snapshot, _clone, _clone_volume, _revert) * 2,
+    *(_delete, _delete_snapshot) * 2,
+    *(next_generation,) * 4,
+)
 _AT_ONCE: tuple[Rule, ...] = (
     _create,
     _create_over,

@@ -35,6 +35,7 @@ class Walk:
         )
         self.refused: list[Step] = []
         self.steps: list[Step] = []
+        self._named: list[str] = []
         self._odd = without_joining(some_names(choices, 1 + choices.below(2)))
         for step in preparation(plan):
             self._follow(step)
@@ -56,16 +57,21 @@ class Walk:
         return self._model.expect(self.state, step).branches[0].kind is None
 
     def name(self) -> str:
-        """A new name; one in four is odd, and may be taken."""
-        return self.odd_name() if self.choices.one_in(4) else self.script.name()
+        """A new name, or one that was used before and may be free again; some are odd."""
+        if self._named and self.choices.one_in(6):
+            return self.choices.pick(self._named)
+        name = self.odd_name() if self.choices.one_in(4) else self.script.name()
+        self._named.append(name)
+        return name
 
     def odd_name(self) -> str:
         """One of the few odd names of this plan."""
         return self.choices.pick(self._odd)
 
     def create(self) -> CreateVolume:
-        """A new volume of a small size."""
-        return self.script.create(self.name())
+        """A new volume of a small size; half of them have room for many layers."""
+        size_bytes = self.script.roomy_size() if self.choices.below(2) else None
+        return self.script.create(self.name(), size_bytes)
 
     def volume(self) -> str:
         """A live volume most of the time, else one that was deleted or never was."""

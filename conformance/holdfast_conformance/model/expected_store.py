@@ -13,11 +13,11 @@ from holdfast.contract.requests import (
     MaintainStore,
 )
 from holdfast_conformance.model.role_model import Branch, Expectation, ModelState, only
-from holdfast_conformance.plan import Reopen, Step, UseDriver
+from holdfast_conformance.plan import Adopt, Reopen, Step, UseDriver
 
 M = TypeVar("M", bound=ModelState)
 
-_CHANGING = (AttachHost, DetachHost, MaintainStore, CancelMaintenance, DeleteStore)
+_CHANGING = (Adopt, AttachHost, DetachHost, MaintainStore, CancelMaintenance, DeleteStore)
 
 EXPECTED = "expected: a driver of the store that it expects is opened"
 ANOTHER = "expected: a call through a driver that expects another store"

@@ -26,7 +26,7 @@ from holdfast_conformance.model.role_model import (
     StoreModel,
     down_branches,
 )
-from holdfast_conformance.plan import InitializeBad, InspectStore, Step, StoreStep
+from holdfast_conformance.plan import Adopt, InitializeBad, InspectStore, Step, StoreStep
 from holdfast_conformance.trace import Refusals, Reply
 
 
@@ -52,6 +52,8 @@ class LifeCycleSituation(enum.StrEnum):
     DELETE_LIVE = "delete store: with things in it"
     DELETE_ABSENT = "delete store: an absent one"
     INSPECT = "look at the store"
+    ADOPT = "adopt: a store without an identity"
+    ADOPT_AGAIN = "adopt: a store that has this identity"
 
 
 _S = LifeCycleSituation
@@ -64,9 +66,10 @@ LIFE_CYCLE_STEPS = (
     DeleteStore,
     InspectStore,
     InitializeBad,
+    Adopt,
 )
 StateT = TypeVar("StateT", bound=ModelState)
-LifeCycleStep = StoreStep | InspectStore | InitializeBad
+LifeCycleStep = StoreStep | InspectStore | InitializeBad | Adopt
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +95,7 @@ def expect_life_cycle(
     return Expectation(expectation.situations, branches)
 
 
-def _of_store(
+def _of_store(  # noqa: C901 - one arm per step
     store: StoreModel, step: LifeCycleStep, around: Surroundings
 ) -> Expectation[StoreModel]:
     """The allowed outcomes while the backend is up, with stores as states."""
@@ -104,12 +107,7 @@ def _of_store(
         case DeleteStore():
             return _delete(store, around)
         case _ if not store.exists:
-            kinds = (
-                (ErrorKind.NOT_FOUND,)
-                if isinstance(step, InspectStore)
-                else (ErrorKind.NOT_FOUND, ErrorKind.PRECONDITION)
-            )
-            return _outcome(_S.NO_STORE, store, *kinds)
+            return _outcome(_S.NO_STORE, store, *_of_no_store(step))
         case AttachHost():
             return _odd_host(store, step.host, _attach(store, step.host, around.hosts_max))
         case DetachHost():
@@ -120,6 +118,14 @@ def _of_store(
             return _outcome(_S.CANCEL, msgspec.structs.replace(store, maintenance=False), None)
         case InspectStore():
             return _outcome(_S.INSPECT, store, None)
+        case Adopt(identity=identity):
+            return _adopt(store, identity)
+
+
+def _of_no_store(step: LifeCycleStep) -> tuple[ErrorKind, ...]:
+    """How what needs a store fails where there is none."""
+    looks = isinstance(step, InspectStore | Adopt)
+    return (ErrorKind.NOT_FOUND,) if looks else (ErrorKind.NOT_FOUND, ErrorKind.PRECONDITION)
 
 
 def store_things(store: StoreModel) -> tuple[Expected, ...]:
@@ -182,6 +188,19 @@ def _initialize(store: StoreModel, step: InitializeStore, clock: int) -> Expecta
         # Who names no identity does not care which it is, or names another: both are readings.
         return _outcome(_S.INITIALIZE_UNNAMED, store, None, ErrorKind.CONFLICT)
     return _outcome(_S.INITIALIZE_OTHER, store, ErrorKind.CONFLICT)
+
+
+def _adopt(store: StoreModel, identity: str) -> Expectation[StoreModel]:
+    """A driver may have no stores from before, or have made an identity of its own."""
+    adopted = msgspec.structs.replace(store, identity=identity)
+    again = bool(store.identity)
+    kinds = [ErrorKind.UNSUPPORTED]
+    if store.identity != identity:
+        kinds.append(ErrorKind.PRECONDITION)
+    branches = [Branch(kind, store) for kind in kinds]
+    if store.identity in ("", identity):
+        branches.insert(0, Branch(None, adopted))
+    return Expectation(frozenset({_S.ADOPT_AGAIN if again else _S.ADOPT}), tuple(branches))
 
 
 def _attach(store: StoreModel, host: str, hosts_max: int | None) -> Expectation[StoreModel]:

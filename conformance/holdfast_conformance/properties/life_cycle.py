@@ -42,12 +42,14 @@ _KEPT_VERBS = frozenset(
     "LIF-01",
     Level.L1,
     "Initializing a place again under its name answers with the same store; under another name it "
-    "is a Conflict, and the store stays as it was.",
+    "is a Conflict, and the store stays as it was. One that gets its identity later stays, too.",
     aspects=these("again", "other name"),
 )
 def _initialize(moment: StepMoment) -> Judgement:
     if moment.is_situation(_L.INITIALIZE_AGAIN):
-        return agreed(moment, *moment.differing(kind=OwnedKind.STORE), aspects=("again",))
+        return agreed(moment, *moment.differences, aspects=("again",))
+    if moment.is_situation(_L.ADOPT, _L.ADOPT_AGAIN):
+        return agreed(moment, *moment.differences)
     if moment.is_situation(_L.INITIALIZE_OTHER):
         return agreed(moment, *moment.differences, aspects=("other name",))
     if moment.is_situation(_L.INITIALIZE_NEW, _L.INSPECT, _L.NO_STORE):

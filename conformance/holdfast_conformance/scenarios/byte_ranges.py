@@ -298,7 +298,7 @@ def handles_gone_stale(script: Script) -> Iterator[Step]:
     yield script.any_use(first.key, handle="first")
 
 
-VARIED = (any_ranges, far_ranges, discards, several_ranges, holes, long_runs)
+VARIED = (any_ranges, discards, several_ranges, holes, long_runs)
 """What is another story with other places."""
 STORIES = (
     any_ranges,

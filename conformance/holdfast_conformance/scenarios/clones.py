@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from holdfast.contract.capabilities import AccessMode
 from holdfast.contract.requests import (
     CreateVolume,
     DeleteSnapshot,
     DeleteVolume,
     GetVolume,
-    Open,
+    ResizeVolume,
     SnapshotSource,
     VolumeSource,
 )
 from holdfast.data import BLOCK_BYTES
-from holdfast_conformance.plan import CreateFromData, Reopen, Step, WalkVolumes
-from holdfast_conformance.scenarios.script import BLOCKS_MAX, Script
+from holdfast_conformance.plan import Reopen, Step, WalkVolumes
+from holdfast_conformance.scenarios.script import Script
 
 _BLOCK = (0, 1)
 """Two writes that must not be seen in each other's place go to the same block."""
@@ -60,6 +58,12 @@ def clone_sizes(script: Script) -> Iterator[Step]:
     yield script.write(volume.key)
     yield snapshot
     yield larger
+    if script.resizes:
+        yield script.revoke(volume.key)
+        yield ResizeVolume(key=volume.key, size_bytes=larger.size_bytes)
+        yield script.grant(volume.key)
+        tail = script.size(2), script.size(4) - script.size(2)
+        yield script.write_range(volume.key, at=tail)
     yield GetVolume(key=larger.key)
     yield script.grant(larger.key)
     yield script.read(larger.key)
@@ -119,7 +123,7 @@ def volume_clone(script: Script) -> Iterator[Step]:
     original = script.create(size_bytes=script.roomy_size())
     clone = CreateVolume(
         key=script.name(),
-        size_bytes=original.size_bytes + script.choices.below(2) * script.unit,
+        size_bytes=original.size_bytes + script.unit,
         source=VolumeSource(original.key),
     )
     script.sizes[clone.key] = clone.size_bytes
@@ -133,7 +137,11 @@ def volume_clone(script: Script) -> Iterator[Step]:
         yield CreateVolume(
             key=script.name(), size_bytes=size_bytes, source=VolumeSource(original.key)
         )
+    if script.resizes:  # what the source gets behind its end is no clone's
+        yield ResizeVolume(key=original.key, size_bytes=clone.size_bytes)
     yield script.grant(original.key)
+    if script.resizes:
+        yield script.write_range(original.key, at=(original.size_bytes, script.unit))
     yield script.grant(clone.key)
     yield script.layer(original.key)
     yield script.layer(clone.key)
@@ -156,61 +164,6 @@ def volume_clone(script: Script) -> Iterator[Step]:
     yield CreateVolume(
         key=script.name(), size_bytes=script.size(2), source=VolumeSource(script.name())
     )
-
-
-def from_data(script: Script) -> Iterator[Step]:
-    """A volume made from data holds that data, and then goes its own way."""
-    clone = script.declared.clone
-    if clone is None or not clone.from_data:
-        return
-    original = script.create(size_bytes=script.size(2))
-    copied = CreateFromData(
-        key=script.name(),
-        size_bytes=script.size(2 + script.choices.below(2)),
-        volume=original.key,
-        host=script.host,
-    )
-    script.sizes[copied.key] = copied.size_bytes
-    yield original
-    yield script.grant(original.key)
-    yield script.write(original.key, at=_BLOCK)
-    yield copied
-    yield script.write(original.key, at=_BLOCK)
-    yield script.grant(copied.key)
-    yield script.read(copied.key)
-    yield script.write(copied.key)
-    yield script.read(original.key)
-    for steps in (1, 5, 3):
-        yield CreateFromData(
-            key=script.name(), size_bytes=script.size(steps), volume=original.key, host=script.host
-        )
-    yield script.revoke(original.key)
-    failed = msgspec.structs.replace(copied, key=script.name())
-    yield failed  # nothing is granted that could be read from
-    yield GetVolume(key=failed.key)
-    yield failed
-
-
-def from_a_part_of_data(script: Script) -> Iterator[Step]:
-    """Of the data behind a handle the part that is named, and nothing from a useless handle."""
-    if not script.clones_data or not script.writes:
-        return
-    original = script.create(size_bytes=script.size(4))
-    blocks = max(1, min(original.size_bytes // BLOCK_BYTES, BLOCKS_MAX))
-    yield from (original, script.grant(original.key), script.write(original.key, at=(0, blocks)))
-    part = CreateFromData(
-        key=script.name(),
-        size_bytes=script.size(4),
-        volume=original.key,
-        host=script.host,
-        length_bytes=max(1, blocks * BLOCK_BYTES - 1 - script.choices.below(5000)),
-    )
-    script.sizes[part.key] = part.size_bytes
-    yield from (part, script.grant(part.key), script.read(part.key))
-    yield from (Open(volume=original.key, host=script.host), script.revoke(original.key))
-    failed = msgspec.structs.replace(part, key=script.name(), stale=True)
-    yield from (failed, GetVolume(key=failed.key))
-    yield from (script.grant(original.key), msgspec.structs.replace(failed, stale=False))
 
 
 def discards_in_a_clone(script: Script) -> Iterator[Step]:
@@ -279,7 +232,7 @@ def clones_beside_each_other(script: Script) -> Iterator[Step]:
     """Clones of one snapshot keep what they have when it goes, and when one of them does."""
     if not script.clones:
         return
-    original = script.create()
+    original = script.create(size_bytes=script.roomy_size())
     snapshot = script.snapshot(original.key)
     yield original
     yield script.grant(original.key)
@@ -295,11 +248,10 @@ def clones_beside_each_other(script: Script) -> Iterator[Step]:
         script.sizes[clone.key] = clone.size_bytes
         yield clone
     yield DeleteSnapshot(key=snapshot.key)
-    gone, *rest = script.choices.shuffled(clones)
-    yield DeleteVolume(key=gone.key)
-    for clone in rest:
-        yield script.grant(clone.key)
-        yield script.read(clone.key)
+    for clone in clones:
+        yield from (script.grant(clone.key), script.layer(clone.key))
+    gone = script.choices.pick(clones)
+    yield from (script.revoke(gone.key), DeleteVolume(key=gone.key))
 
 
 def generations(script: Script) -> Iterator[Step]:
@@ -338,7 +290,7 @@ def written_generations(script: Script) -> Iterator[Step]:
     volume = script.create(size_bytes=script.roomy_size())
     yield from (volume, script.grant(volume.key), script.layer(volume.key))
     volumes = [volume.key]
-    for by_snapshot in (True, False, True):
+    for by_snapshot in (True, False, False):
         source: SnapshotSource | VolumeSource = VolumeSource(volumes[-1])
         if not script.clones_volumes or (by_snapshot and script.clones):
             snapshot = script.snapshot(volumes[-1])
@@ -348,7 +300,7 @@ def written_generations(script: Script) -> Iterator[Step]:
         script.sizes[made.key] = made.size_bytes
         yield from (made, script.grant(made.key), script.layer(made.key))
         volumes.append(made.key)
-    gone = script.choices.pick(volumes[1:-1])
+    gone = volumes[2]
     yield from (script.revoke(gone), DeleteVolume(key=gone), script.read(volumes[-1]))
 
 
@@ -358,16 +310,19 @@ def sources_of_one_key(script: Script) -> Iterator[Step]:
         return
     original = script.create()
     key = script.name()
-    yield original
+    yield from (original, script.grant(original.key), script.write(original.key))
     yield script.snapshot(original.key, original.key)
+    yield script.write(original.key, at=(0, 1))
     size = original.size_bytes
     sources: tuple[SnapshotSource | VolumeSource, ...] = (
         SnapshotSource(original.key),
         VolumeSource(original.key),
     )
-    for source in script.choices.shuffled(sources):
+    sources = tuple(script.choices.shuffled(sources))
+    for source in sources:
         yield CreateVolume(key=key, size_bytes=size, source=source)
     yield CreateVolume(key=key, size_bytes=size)
+    yield CreateVolume(key=script.name(), size_bytes=size, source=sources[1])
 
 
 STORIES = (
@@ -381,8 +336,6 @@ STORIES = (
     clone_conflict,
     clone_outlives,
     volume_clone,
-    from_data,
-    from_a_part_of_data,
     discards_in_a_clone,
     read_only_clone,
 )

@@ -83,14 +83,16 @@ def every_snapshot(script: Script) -> Iterator[Step]:
     most = counted_snapshots(script.declared)
     if most is None:
         return
-    volume, other = script.create(size_bytes=script.size(1)), script.create()
+    volume, other = script.create(size_bytes=script.roomy_size()), script.create()
     snapshots = [script.snapshot(volume.key) for _ in range(most)]
     more = script.snapshot(volume.key)
     yield volume
-    yield snapshots[0]
+    yield script.grant(volume.key)
+    for snapshot in snapshots:
+        yield script.layer(volume.key)
+        yield snapshot
     yield snapshots[0]
     yield CreateSnapshot(key=script.name(), volume=script.name())
-    yield from snapshots[1:]
     yield more
     yield DeleteSnapshot(key=script.name())
     yield more

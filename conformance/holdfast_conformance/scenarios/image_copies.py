@@ -16,6 +16,7 @@ from holdfast.contract.requests import (
     OpenObject,
 )
 from holdfast_conformance.image_limits import large_bytes
+from holdfast_conformance.payload import Shape, shaped
 from holdfast_conformance.plan import PutObject, Reopen, Step, WalkObjects
 from holdfast_conformance.scenarios.image_script import Script
 
@@ -43,10 +44,11 @@ def copy_object(script: Script) -> Iterator[Step]:
 
 def copy_onto_another(script: Script) -> Iterator[Step]:
     """What is under the target's key is never replaced; what is the same already is the answer."""
-    source = script.put()
+    source = script.put(size_bytes=script.fitting(9000 + script.choices.below(1000)))
     yield source
     others = (
         script.put("other", source.size_bytes),
+        _like(script, source, "tail", content=shaped(source.content, Shape.OTHER_TAIL)),
         script.put("other size", source.size_bytes - 1),
         _like(script, source, "other type", content_type="text/plain"),
     )

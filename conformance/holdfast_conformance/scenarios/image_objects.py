@@ -139,6 +139,7 @@ def delete_above(script: Script) -> Iterator[Step]:
     yield from (GetObject(key="a/b/c"), HeadObject(key="a/d"))
     # The last ones that lie nowhere deeper go, and what is below stays.
     yield from (DeleteObject(key="a/d"), DeleteObject(key="a/b/c"), GetObject(key="a/b/e/f"))
+    yield from (script.put("x/"), script.put("x/y"), DeleteObject(key="x/y"), GetObject(key="x/"))
 
 
 def delete_and_go_on(script: Script) -> Iterator[Step]:

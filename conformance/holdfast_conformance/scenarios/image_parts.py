@@ -185,7 +185,8 @@ def aborted_key_again(script: Script) -> Iterator[Step]:
     if script.choices.below(2):
         again = script.start("another place", upload=start.upload, kind=script.limits.kinds[-1])
     yield from (again, finish)
-    yield script.part(again, 1, _small(script))
+    # As long as the one before it, once, and then not.
+    yield script.part(again, 1, None if script.choices.turn % 2 == 0 else _small(script))
     yield finish
     yield GetObject(key=again.key)
 

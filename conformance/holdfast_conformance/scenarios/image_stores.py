@@ -29,12 +29,11 @@ from holdfast_conformance.plan import (
     Step,
 )
 from holdfast_conformance.scenarios.image_script import HOST, Script
-from holdfast_conformance.scenarios.lives import expecting, identity_kept
+from holdfast_conformance.scenarios.lives import expecting, identity_kept, over
 
 _HOSTS = (HOST, "host-b", "host-c")
 _STRANGER = "host-unknown"
 _NAME, _OTHER = "images", "Images"
-_TRIED = 7
 """So many verbs are tried in an outage, and again after it."""
 
 
@@ -62,6 +61,14 @@ def expected_store(script: Script) -> Iterator[Step]:
     first = (InitializeStore(name=_NAME), AttachHost(host=HOST))
     changed = (gone, script.start("more"))
     yield from expecting(script.choices, first, (script.put(), look), script.put(), changed)
+
+
+def initialized_over(script: Script) -> Iterator[Step]:
+    """A store that is initialized again, or given its identity later, keeps all that is in it."""
+    first, start = InitializeStore(name=_NAME), script.start("open")
+    yield from (first, AttachHost(host=HOST), script.put(), start, script.part(start, 1))
+    yield from over(script.choices, first)
+    yield from (script.finish(start, 1), GetObject(key="open"), GetObject(key=script.key))
 
 
 def initialize_bad(_: Script) -> Iterator[Step]:
@@ -159,7 +166,7 @@ def outage(script: Script) -> Iterator[Step]:
         GetStats(),
         EnumerateOwned(),
     ]
-    failed = script.choices.shuffled(tried)[:_TRIED]
+    failed = script.choices.shuffled(tried)
     yield from failed
     yield CheckHealth()
     yield HealFault()
@@ -183,6 +190,7 @@ FRESH_STORIES = (
     initialize,
     identity,
     expected_store,
+    initialized_over,
     initialize_bad,
     attach_and_detach,
     repeated_life,

@@ -63,9 +63,11 @@ def joined_by_another(script: Script) -> Iterator[Step]:
 
 def _looks(script: Script, key: str) -> Iterator[Step]:
     """Most ways to look at a store, in some order."""
+    ranged = script.declared.range is not None
     looks: list[Step] = [
         HeadObject(key=key),
         GetObject(key=key),
+        *((GetObject(key=key, offset_bytes=1, length_bytes=70),) if ranged else ()),
         WalkObjects(prefix="", delimiter="", limit=script.page(2)),
     ]
     yield from script.choices.shuffled(looks)

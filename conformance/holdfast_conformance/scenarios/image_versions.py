@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from holdfast.contract.requests import (
     CopyObject,
     DeleteObject,
@@ -13,6 +15,7 @@ from holdfast.contract.requests import (
 from holdfast_conformance.address_steps import FetchAddress, MakeAddress
 from holdfast_conformance.image_limits import large_bytes, largest_bytes, object_max_bytes
 from holdfast_conformance.model.image_address import LASTING_S
+from holdfast_conformance.payload import Shape, shaped
 from holdfast_conformance.plan import Step
 from holdfast_conformance.scenarios.image_script import Script
 
@@ -63,6 +66,24 @@ def _ends(script: Script, size: int, before: int) -> Iterator[Step]:
             yield GetObject(key=script.key, offset_bytes=end - 1, length_bytes=2)
     if script.declared.range.suffix and size:
         yield GetObject(key=script.key, offset_bytes=-max(size, before))
+
+
+def replaced_alike(script: Script) -> Iterator[Step]:
+    """What replaces an object is told from it, however much of it is the same."""
+    size, plain = script.fitting(9000 + script.choices.below(3000)), script.content()
+    alike = shaped(plain, Shape.OTHER_TAIL)
+    kinds = script.limits.kinds or (script.kind,)
+    first, last = kinds[0], kinds[-1]
+    for content, kind, content_type in (
+        (plain, first, "text/plain"),
+        (plain, first, "text/plain"),
+        (alike, first, "text/plain"),
+        (alike, last, "text/html"),
+        (plain, last, "text/html"),
+    ):
+        put = script.put(size_bytes=size, content=content)
+        yield msgspec.structs.replace(put, kind=kind, content_type=content_type)
+        yield from (GetObject(key=script.key), HeadObject(key=script.key))
 
 
 def replaced_by_parts(script: Script) -> Iterator[Step]:
@@ -175,6 +196,7 @@ def address_of_what_was_replaced(script: Script) -> Iterator[Step]:
 
 STORIES = (
     replaced,
+    replaced_alike,
     replaced_by_parts,
     ranges_around_powers,
     largest_object,

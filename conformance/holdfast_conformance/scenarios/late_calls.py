@@ -77,13 +77,21 @@ def late_on_a_snapshot(script: Script) -> Iterator[Step]:
         yield script.write(volume.key)
         yield script.revoke(volume.key)
     yield snapshot
+    yield GiveUp(name="after the snapshot")
     yield late(script.choices, gone)
     if script.writes:
         yield script.grant(volume.key)
         yield script.write(volume.key)
         yield script.revoke(volume.key)
     if script.reverts:
-        yield late(script.choices, RevertVolume(key=volume.key, snapshot=snapshot.key))
+        revert = RevertVolume(key=volume.key, snapshot=snapshot.key)
+        yield late(script.choices, revert)
+        yield revert
+        # What a volume was taken back to does not take its fence back.
+        overtaken: FencedCall = DeleteVolume(key=volume.key)
+        if script.resizes:
+            overtaken = ResizeVolume(key=volume.key, size_bytes=script.size(5))
+        yield LateCall(call=overtaken, given_up="after the snapshot")
     if script.clones and script.holds_two:
         source = SnapshotSource(snapshot.key)
         yield CreateVolume(key=other, size_bytes=volume.size_bytes, source=source)

@@ -15,8 +15,9 @@ from holdfast.contract.requests import (
     InitializeStore,
     MaintainStore,
 )
-from holdfast_conformance.plan import InitializeBad, InspectStore, Reopen, Step, UseDriver
+from holdfast_conformance.plan import Adopt, InitializeBad, InspectStore, Reopen, Step, UseDriver
 from holdfast_conformance.scenarios.choices import Choices
+from holdfast_conformance.scenarios.ranges import ends
 from holdfast_conformance.scenarios.script import ALL_HOSTS, STRANGER, Script
 
 
@@ -97,15 +98,34 @@ def expecting(
     (initialize, attach), (made, look), (gone, more) = first, seen, changed
     detach = DetachHost(host=attach.host)
     yield from (msgspec.structs.replace(initialize, identity=own), attach)
-    yield from (Reopen(identity=own), made, look)
+    yield from (Reopen(identity=own, name=initialize.name), made, look)
     yield from (UseDriver(number=1), gone, detach, DeleteStore())
     yield from (UseDriver(number=0), look)
     yield UseDriver(number=1)
     yield from (msgspec.structs.replace(initialize, identity=other), attach, again)
     yield UseDriver(number=0)
     yield from choices.shuffled((gone, look, more, MaintainStore(), detach, CheckHealth()))
-    yield Reopen(identity=own)
+    yield Reopen(identity=own, name=initialize.name)
     yield from (UseDriver(number=1), look, Reopen(identity=other), gone)
+
+
+def initialized_over(script: Script) -> Iterator[Step]:
+    """A store that is initialized again, or given its identity later, keeps all that is in it."""
+    first = InitializeStore(name=script.name())
+    volume = script.create(size_bytes=script.far_size())
+    yield from (first, AttachHost(host=script.host), volume, script.grant(volume.key))
+    yield script.write_ranges(volume.key, ends(volume.size_bytes))
+    if script.snapshots:
+        yield script.snapshot(volume.key)
+    yield from over(script.choices, first)
+    yield script.read_range(volume.key, at=ends(volume.size_bytes)[1])
+
+
+def over(choices: Choices, first: InitializeStore) -> Iterator[Step]:
+    """The same for a store of either role."""
+    own = f"{choices.below(1 << 16):04x}{choices.below(1 << 16):04x}-late"
+    yield from (first, MaintainStore(), Adopt(identity=own), InspectStore())
+    yield from (Adopt(identity=own), CancelMaintenance(), first, InspectStore())
 
 
 def initialize_bad(script: Script) -> Iterator[Step]:
@@ -148,5 +168,13 @@ def repeated_life(script: Script) -> Iterator[Step]:
     yield from times(script, DeleteStore())
 
 
-STORIES = (initialize, identity, expected_store, initialize_bad, attach_and_detach, repeated_life)
+STORIES = (
+    initialize,
+    identity,
+    expected_store,
+    initialized_over,
+    initialize_bad,
+    attach_and_detach,
+    repeated_life,
+)
 """These begin in a place that is no store yet."""

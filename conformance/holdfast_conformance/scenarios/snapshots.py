@@ -231,6 +231,21 @@ def revert_past_newer(script: Script) -> Iterator[Step]:
     yield script.read(volume.key)
 
 
+def revert_to_a_name_used_again(script: Script) -> Iterator[Step]:
+    """A revert is to the snapshot that has the name now, not to one that had it."""
+    if not script.reverts:
+        return
+    volume = script.create(size_bytes=script.roomy_size())
+    snapshot = script.snapshot(volume.key)
+    yield volume
+    for _ in range(2):
+        yield from (script.grant(volume.key), script.layer(volume.key), snapshot)
+        yield from (script.layer(volume.key), script.revoke(volume.key))
+        yield RevertVolume(key=volume.key, snapshot=snapshot.key)
+        yield DeleteSnapshot(key=snapshot.key)
+    yield from (script.grant(volume.key), script.read(volume.key))
+
+
 def revert_refused(script: Script) -> Iterator[Step]:
     """A revert of a granted volume, to a stranger's snapshot or to nothing changes nothing."""
     if not script.reverts:
@@ -260,5 +275,6 @@ STORIES = (
     resize_between,
     shrink_between,
     revert_past_newer,
+    revert_to_a_name_used_again,
     revert_refused,
 )

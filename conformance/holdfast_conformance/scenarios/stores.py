@@ -30,7 +30,6 @@ from holdfast_conformance.plan import (
 )
 from holdfast_conformance.scenarios.script import Script
 
-_TRIED = 7
 """So many verbs are tried in an outage, and again after it."""
 
 
@@ -124,7 +123,7 @@ def outage(script: Script) -> Iterator[Step]:
     if script.reverts:
         tried.append(RevertVolume(key=other.key, snapshot=snapshot.key))
     # What is told gone, and is not, shows once the backend is back.
-    failed = [script.revoke(volume.key), *script.choices.shuffled(tried)[: _TRIED - 1]]
+    failed = [script.revoke(volume.key), *script.choices.shuffled(tried)]
     yield from failed
     yield CheckHealth()
     yield HealFault()

@@ -189,9 +189,9 @@ class Execution:
                 case FetchAddress() | FetchExpired():
                     # The driver has no part in it: what takes time here is not its call.
                     return Returned(await self._steps.addresses.fetch(step))
-                case plans.Reopen(identity=identity):
+                case plans.Reopen(identity=identity, name=name):
                     await self._opened.close()
-                    self._opened.expect(identity)
+                    self._opened.expect(identity, name)
                     await self._session.containment.call(self._steps.driver())
                     return Returned(Ok())
                 case plans.UseDriver():

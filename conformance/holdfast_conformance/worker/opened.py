@@ -39,9 +39,9 @@ class OpenedStore:
         """What the open driver declared when it was opened."""
         self._expected = ANY_STORE
 
-    def expect(self, identity: str) -> None:
-        """The store that whatever is opened from now on must be; empty for any."""
-        self._expected = ExpectedStore((identity,)) if identity else ANY_STORE
+    def expect(self, identity: str, name: str) -> None:
+        """The store that whatever is opened from now on must be; without an identity it is any."""
+        self._expected = ExpectedStore((identity,), name) if identity else ANY_STORE
 
     @property
     def is_particular(self) -> bool:
@@ -208,9 +208,9 @@ class OpenedDrivers:
         """
         await self._current.close()
 
-    def expect(self, identity: str) -> None:
+    def expect(self, identity: str, name: str) -> None:
         """Of which store the driver in use must be, once it is opened anew."""
-        self._current.expect(identity)
+        self._current.expect(identity, name)
 
     @property
     def takes_any(self) -> bool:
@@ -226,7 +226,7 @@ class OpenedDrivers:
         for store in self._stores:
             if store.is_particular:
                 await store.close()
-                store.expect("")
+                store.expect("", "")
 
     async def close_all(self) -> None:
         """Close every driver that is open.

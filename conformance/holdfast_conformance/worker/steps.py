@@ -103,6 +103,7 @@ class Steps:
             plans.FinishUpload: self._finish,
             plans.InspectStore: self._inspect_store,
             plans.InitializeBad: self._initialize_bad,
+            plans.Adopt: self._adopt,
             plans.WalkVolumes: lists.walk_volumes,
             list_steps.WalkSnapshots: lists.walk_snapshots,
             plans.WalkObjects: lists.walk_objects,
@@ -186,6 +187,12 @@ class Steps:
 
     async def _inspect_store(self, _: plans.InspectStore, ctx: CallContext) -> Reply:
         return await (await self._opened.life_cycle()).get(ctx)
+
+    async def _adopt(self, step: plans.Adopt, ctx: CallContext) -> Reply:
+        life_cycle = await self._opened.life_cycle()
+        found = await life_cycle.get(ctx)
+        request = requests.AdoptStore(driver_id=found.id, identity=step.identity)
+        return await life_cycle.adopt(ctx, request)
 
     async def _read_blocks(self, step: plans.ReadBlocks, ctx: CallContext) -> BlocksRead:
         handle = await self.open(ctx, step.volume, step.host)
