@@ -102,7 +102,7 @@ def test_stories_are_short() -> None:
         plan.origin
         for plan in plans(RICH)
         if sum(not isinstance(step, UseDriver) for step in plan.steps)
-        > (100 if plan.origin.endswith("-names") else 45)
+        > (100 if plan.origin.endswith("-names") else 35)
     }
 
     assert long == set()
