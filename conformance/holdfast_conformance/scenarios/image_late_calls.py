@@ -11,7 +11,15 @@ from holdfast.contract.requests import (
     HeadObject,
     MaintainStore,
 )
-from holdfast_conformance.plan import FencedCall, GiveUp, LateCall, ProbeCall, Reopen, Step
+from holdfast_conformance.plan import (
+    FencedCall,
+    GiveUp,
+    LateCall,
+    ProbeCall,
+    Reopen,
+    Step,
+    UseDriver,
+)
 from holdfast_conformance.scenarios.image_script import Script
 from holdfast_conformance.scenarios.late_calls import OTHERS, late
 
@@ -41,7 +49,7 @@ def late_on_an_upload(script: Script) -> Iterator[Step]:
 
 def late_part(script: Script) -> Iterator[Step]:
     """A part that was given up does not replace the one that was sent in its place, also where
-    nothing else of its upload came later.
+    nothing else of its upload came later, and where it comes through another driver.
     """
     if not script.declared.fences:
         return
@@ -49,6 +57,7 @@ def late_part(script: Script) -> Iterator[Step]:
     yield LateCall(call=start, former_owner=True)
     yield script.part(start, 1)
     yield LateCall(call=script.part(start, 1))
+    yield from (UseDriver(number=1), LateCall(call=script.part(start, 1)))
     yield script.finish(start, 1)
     yield GetObject(key=start.key)
 

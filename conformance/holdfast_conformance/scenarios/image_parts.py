@@ -201,6 +201,9 @@ def completed_key_again(script: Script) -> Iterator[Step]:
     yield script.finish(again, 1)
     yield HeadObject(key=script.key)
     yield HeadObject(key="another place")
+    # Dropping what has the key now takes nothing of what had it.
+    yield from (script.start("third", upload=start.upload), script.part(again, 1, _small(script)))
+    yield from (AbortUpload(upload=start.upload), GetObject(key=script.key))
 
 
 def interleaved_uploads(script: Script) -> Iterator[Step]:
