@@ -54,13 +54,14 @@ def delimiters(script: Script) -> Iterator[Step]:
 
 def page_sizes(script: Script) -> Iterator[Step]:
     """Keys that begin alike, folded and not, with pages of every size."""
-    keys = ("a", "a/b", "a/c", "a0", "b")
+    keys = ("a", "a/b", "a/c", "a0", "b", *(f"{'c' * 97}{end}" for end in "123"))
     for key in keys:
         yield script.put(key, 10)
     delimiter = "/" if script.declared.list.delimiter else ""
-    for limit in range(1, len(keys) + 2):
+    for limit in (1, 2, 3, 5, len(keys), len(keys) + 1):
         folded = delimiter if limit < len(keys) else ""
         yield WalkObjects(prefix="", delimiter=folded, limit=script.page(limit))
+    yield WalkObjects(prefix="ccc", delimiter="", limit=1)
 
 
 def object_tokens(script: Script) -> Iterator[Step]:

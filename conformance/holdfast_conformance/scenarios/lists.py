@@ -27,7 +27,7 @@ _ALL = 1000
 
 def keys_alike(script: Script, count: int) -> list[str]:
     """Keys that begin alike, in some order; the first key of all is among them."""
-    stem = script.name()
+    stem = f"{script.name()}-{'k' * 70}"  # longer than many a token has room for
     choices = script.choices
     plain = (count - 1) // 2 + (count - 1) % 2 * choices.below(2)
     odd = count - 1 - plain

@@ -33,6 +33,40 @@ def digest_of_hashes(size_bytes: int, hashes: Iterable[tuple[int, bytes]]) -> st
     return digest.hexdigest()
 
 
+class ContentHasher:
+    """The content digest of bytes that pass in order, in constant memory.
+
+    Args:
+        size_bytes: how many there will be.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self._running = xxhash.xxh3_128(size_bytes.to_bytes(8, "little"))
+        self._number = 0
+        self._held = b""
+
+    def update(self, data: bytes) -> None:
+        """The next bytes."""
+        whole = self._held + data if self._held else data
+        end = len(whole) // BLOCK_BYTES * BLOCK_BYTES
+        for start in range(0, end, BLOCK_BYTES):
+            self._block(whole[start : start + BLOCK_BYTES])
+        self._held = whole[end:]
+
+    def _block(self, block: bytes) -> None:
+        if hashed := block_hash(block):
+            self._running.update(self._number.to_bytes(8, "little"))
+            self._running.update(hashed)
+        self._number += 1
+
+    def digest(self) -> str:
+        """The digest, when all bytes have passed."""
+        if self._held:
+            self._block(self._held)
+            self._held = b""
+        return self._running.hexdigest()
+
+
 async def content_digest(content: BlockIO) -> str:
     """The content digest of what is behind a handle; holes are not read."""
     hashes: dict[int, bytes] = {}

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from holdfast.concurrency.runtime import runtime
 from holdfast.contract.answers import Absent, Done, ObjectInfo, Partial, Undetermined, VolumeInfo
 from holdfast.contract.capabilities import ObjectKind
 from holdfast.contract.errors import Corrupt, Denied, NotFound
@@ -22,7 +23,7 @@ from holdfast.contract.requests import (
 )
 from holdfast.data import BlockIO
 from holdfast.data.current_plane import data_plane
-from holdfast.data.digest import content_digest
+from holdfast.data.digest import ContentHasher, content_digest
 from holdfast.data.in_lane import open_apart, open_in_lane
 from holdfast.data.whole_objects import ObjectName, put_object, read_blocks, read_object
 from holdfast.model import rows
@@ -84,13 +85,11 @@ async def handle_of_volume(step: StepContext, volume: GrantedVolume) -> Handle:
     return handle
 
 
-@contextlib.asynccontextmanager
-async def open_object(step: StepContext, store: str, key: str) -> AsyncIterator[BlockIO]:
-    """Read-only block access to an object."""
-    driver = await step.stores.image(store)
-    handle = await driver.open_object(step.call(), OpenObject(key=key))
-    async with open_in_lane(handle, step.stores.lane(store)) as opened:
-        yield opened
+async def hashed(source: AsyncIterator[bytes], hasher: ContentHasher) -> AsyncIterator[bytes]:
+    """The same bytes, whose digest is made as they pass: each is read once."""
+    async for data in source:
+        await runtime().run_blocking(hasher.update, data)
+        yield data
 
 
 async def volume_content(step: StepContext, volume: GrantedVolume, size_bytes: int) -> str:
@@ -271,15 +270,15 @@ class SaveObject(StepKind[SaveInputs, Saved]):
     async def perform(self, step: StepContext, inputs: SaveInputs) -> Saved:
         driver = await step.stores.image(inputs.store)
         async with self._source(step, inputs) as source:
-            content = await content_digest(source)
+            hasher = ContentHasher(source.size_bytes)
             stored = await put_object(
                 driver,
                 step.call,
                 ObjectName(upload=inputs.upload, key=inputs.key, kind=inputs.kind),
-                read_blocks(source),
+                hashed(read_blocks(source), hasher),
                 size_bytes=source.size_bytes,
             )
-        return Saved(object=stored, content=content)
+        return Saved(object=stored, content=hasher.digest())
 
     async def probe(
         self, step: StepContext, inputs: SaveInputs
@@ -351,11 +350,10 @@ class VerifyObject(StepKind[VerifyObjectInputs, Checked]):
     async def perform(self, step: StepContext, inputs: VerifyObjectInputs) -> Checked:
         saved: Saved = step.results[inputs.saved_by]
         driver = await step.stores.image(inputs.store)
-        async for _ in read_object(driver, step.call, inputs.key):
+        hasher = ContentHasher(saved.object.size_bytes)
+        async for _ in hashed(read_object(driver, step.call, inputs.key), hasher):
             pass  # read_object compares size and SHA-256 at the end
-        async with open_object(step, inputs.store, inputs.key) as opened:
-            found = await content_digest(opened)
-        return _same(found, saved.content, "object", inputs.key)
+        return _same(hasher.digest(), saved.content, "object", inputs.key)
 
     async def probe(
         self, step: StepContext, inputs: VerifyObjectInputs
