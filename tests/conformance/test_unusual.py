@@ -26,7 +26,7 @@ UNUSUAL_MIN = 25
 FULL = os.environ.get("HOLDFAST_SEEDS") == "full"
 EVERY = 1 if FULL else 4
 """The usual run certifies one in four of them, most under the smallest profile."""
-RARE = frozenset({"unusual_primary:OneVolume", "unusual_primary:OneSize"})
+RARE = frozenset(f"unusual_primary:{name}" for name in ("OneVolume", "TwoVolumes", "OneSize"))
 """Stores that can do so little that stories told once are too few occasions."""
 FAR_APART = 4
 """A number is declared at both ends where its largest is so many times its smallest."""

@@ -121,17 +121,30 @@ def create_from_data(
         length_bytes = step.length_bytes or source.size_bytes
         content = source.content.cut(length_bytes)
         parent = Parent(Origin(SourceKind.DATA), length_bytes, content)
-    born = _born(state, step.size_bytes, parent, reasons, capabilities)
     if existing is not None:
-        # Whether data of equal size is the same data is the driver's to decide.
-        same = existing.size_bytes == born.size_bytes
-        same = same and existing.origin.kind is SourceKind.DATA
-        reasons.note(_S.CREATE_OTHER, *(() if same else (ErrorKind.CONFLICT,)))
-        return reasons.ruling(state, ErrorKind.CONFLICT)
+        return _data_again(state, step, existing, reasons, capabilities)
+    born = _born(state, step.size_bytes, parent, reasons, capabilities)
     reasons.note(_S.CREATE_CLONE)
     return reasons.ruling(
         state.with_volume(step.key, born), *perhaps_of(born.size_bytes, optional=optional)
     )
+
+
+def _data_again(
+    state: PrimaryState,
+    step: CreateFromData,
+    existing: VolumeModel,
+    reasons: Reasons,
+    capabilities: PrimaryCapabilities,
+) -> Ruling:
+    """``create_volume`` from data under a key that is taken: it needs no room any more."""
+    same = existing.size_bytes == rounded(step.size_bytes, capabilities)
+    same = same and existing.origin.kind is SourceKind.DATA
+    # Whether data of equal size is the same data is the driver's to decide.
+    reasons.note(_S.CREATE_OTHER, *(() if same else (ErrorKind.CONFLICT,)))
+    # A store at rest may refuse before it looks whether there is anything to do.
+    at_rest = (ErrorKind.PRECONDITION,) if state.store.maintenance else ()
+    return reasons.ruling(state, ErrorKind.CONFLICT, *at_rest)
 
 
 def _with_useless_handle(

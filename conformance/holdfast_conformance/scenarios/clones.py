@@ -58,12 +58,11 @@ def clone_sizes(script: Script) -> Iterator[Step]:
     yield script.write(volume.key)
     yield snapshot
     yield larger
-    if script.resizes:
+    if script.resizes and larger.size_bytes > volume.size_bytes:
         yield script.revoke(volume.key)
         yield ResizeVolume(key=volume.key, size_bytes=larger.size_bytes)
         yield script.grant(volume.key)
-        tail = script.size(2), script.size(4) - script.size(2)
-        yield script.write_range(volume.key, at=tail)
+        yield script.write_ranges(volume.key, _edges(volume.size_bytes, larger.size_bytes))
     yield GetVolume(key=larger.key)
     yield script.grant(larger.key)
     yield script.read(larger.key)
@@ -123,7 +122,7 @@ def volume_clone(script: Script) -> Iterator[Step]:
     original = script.create(size_bytes=script.roomy_size())
     clone = CreateVolume(
         key=script.name(),
-        size_bytes=original.size_bytes + script.unit,
+        size_bytes=script.after(original.size_bytes),
         source=VolumeSource(original.key),
     )
     script.sizes[clone.key] = clone.size_bytes
@@ -133,15 +132,16 @@ def volume_clone(script: Script) -> Iterator[Step]:
     yield script.revoke(original.key)
     yield clone
     yield clone
-    for size_bytes in (original.size_bytes + 2 * script.unit, script.size(1)):
+    for size_bytes in (script.after(clone.size_bytes), script.size(1)):
         yield CreateVolume(
             key=script.name(), size_bytes=size_bytes, source=VolumeSource(original.key)
         )
-    if script.resizes:  # what the source gets behind its end is no clone's
+    grows = script.resizes and clone.size_bytes > original.size_bytes
+    if grows:  # what the source gets behind its end is no clone's
         yield ResizeVolume(key=original.key, size_bytes=clone.size_bytes)
     yield script.grant(original.key)
-    if script.resizes:
-        yield script.write_range(original.key, at=(original.size_bytes, script.unit))
+    if grows:
+        yield script.write_ranges(original.key, _edges(original.size_bytes, clone.size_bytes))
     yield script.grant(clone.key)
     yield script.layer(original.key)
     yield script.layer(clone.key)
@@ -164,6 +164,12 @@ def volume_clone(script: Script) -> Iterator[Step]:
     yield CreateVolume(
         key=script.name(), size_bytes=script.size(2), source=VolumeSource(script.name())
     )
+
+
+def _edges(start_bytes: int, end_bytes: int) -> tuple[tuple[int, int], ...]:
+    """The first and the last block of a range, or all of it where that is less."""
+    length = min(BLOCK_BYTES, end_bytes - start_bytes)
+    return (start_bytes, length), (end_bytes - length, length)
 
 
 def discards_in_a_clone(script: Script) -> Iterator[Step]:

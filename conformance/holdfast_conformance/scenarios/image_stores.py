@@ -34,7 +34,6 @@ from holdfast_conformance.scenarios.lives import expecting, identity_kept, over
 _HOSTS = (HOST, "host-b", "host-c")
 _STRANGER = "host-unknown"
 _NAME, _OTHER = "images", "Images"
-"""So many verbs are tried in an outage, and again after it."""
 
 
 def initialize(_: Script) -> Iterator[Step]:

@@ -194,6 +194,10 @@ class Script:
         """A small size with several blocks, of which each layer of a volume can have its own."""
         return max(self.size(4), self._roomy())
 
+    def after(self, size_bytes: int) -> int:
+        """The next larger size, as far as the limits allow."""
+        return min(size_bytes + self.unit, self.size_max_bytes)
+
     def _roomy(self) -> int:
         wanted = -(-_ROOMY_BLOCKS * BLOCK_BYTES // self.unit) * self.unit
         return wanted if wanted <= self.size_max_bytes else 0

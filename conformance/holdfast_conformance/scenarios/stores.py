@@ -30,8 +30,6 @@ from holdfast_conformance.plan import (
 )
 from holdfast_conformance.scenarios.script import Script
 
-"""So many verbs are tried in an outage, and again after it."""
-
 _TRIED = 9
 """So many verbs are tried in an outage, and again after it, beside two that always are."""
 

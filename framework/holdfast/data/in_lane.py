@@ -20,9 +20,9 @@ async def open_in_lane(handle: Handle, lane: Lane) -> AsyncIterator[BlockIO]:
 
 
 @asynccontextmanager
-async def open_apart(handle: Handle) -> AsyncIterator[BlockIO]:
+async def open_apart(handle: Handle, *, threads: int = 1) -> AsyncIterator[BlockIO]:
     """Block access to what lies in no store, in a lane that ends with it: its disk may be dead."""
-    lane = runtime().open_lane()
+    lane = runtime().open_lane(threads)
     try:
         async with open_in_lane(handle, lane) as opened:
             yield opened

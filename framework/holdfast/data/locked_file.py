@@ -63,6 +63,11 @@ class LockedFile:
             raise Corrupt(f"{path} is no file of {handle.size_bytes} bytes")
         return cls(handle, path, inode_of(status))
 
+    @property
+    def place(self) -> str:
+        """What tells this file from another one that has its name later."""
+        return f"{self._inode[0]}:{self._inode[1]}"
+
     def check_writable(self) -> None:
         """Refuse to change what was opened for reading only."""
         if self.handle.read_only:

@@ -135,7 +135,8 @@ class OpenFile:
     def identity(self) -> str:
         """What is another text whenever another file is meant, or its bytes were changed since."""
         status = os.fstat(self.fd)
-        return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+        changed = f"{status.st_mtime_ns}:{status.st_ctime_ns}"
+        return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{changed}"
 
 
 def open_existing(path: AnyPath, *, writable: bool = False) -> OpenFile:

@@ -18,11 +18,13 @@ BLOCKS: Final = CHUNK_BYTES // BLOCK_BYTES
 
 
 class Beginning(msgspec.Struct, frozen=True, tag="begin", kw_only=True):
-    """A transfer begins from nothing, with this source."""
+    """A transfer begins from nothing, with this source and this target."""
 
     source: str
+    target: str
     length_bytes: int
     digested: bool
+    chunk_bytes: int = CHUNK_BYTES
 
 
 class DurableChunk(msgspec.Struct, frozen=True, tag="chunk", kw_only=True):
@@ -54,7 +56,10 @@ class ChunkMap:
         """The map that earlier attempts left, where they moved what is to be moved now."""
         found: ChunkMap | None = None
         for document in entries:
-            entry = _decoder.decode(document)
+            try:
+                entry = _decoder.decode(document)
+            except msgspec.DecodeError:  # of a version that wrote other entries: all is moved again
+                return None
             if isinstance(entry, Beginning):
                 found = cls(entry)
             elif found is not None:

@@ -73,6 +73,10 @@ class Mover(ABC):
         """What changes whenever the source holds other bytes than before; empty: nobody knows."""
 
     @abstractmethod
+    async def place(self) -> str:
+        """What tells the target from another one that has its place; empty: nobody knows."""
+
+    @abstractmethod
     async def prepare(self) -> tuple[Extent, ...]:
         """Where the source has data, in ascending order; all else of the target reads as zeroes
         from now on.

@@ -1,7 +1,7 @@
 """Limits in bytes a second: of a job, a store or a link; several transfers share one fairly."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from holdfast.concurrency.runtime import runtime
@@ -46,8 +46,12 @@ class Limit:
             try:
                 await self._until_passed()
             except asyncio.CancelledError:
-                self._owed_bytes = max(0.0, self._owed_bytes - count)  # they never pass
+                self.give_back(count)
                 raise
+
+    def give_back(self, count: int) -> None:
+        """``count`` bytes that were taken never passed."""
+        self._owed_bytes = max(0.0, self._owed_bytes - count)
 
     async def _until_passed(self) -> None:
         while (wait_s := self._wait_s()) > 0:
@@ -76,10 +80,20 @@ class Limit:
         self._as_of = now
 
 
-async def take_all(limits: Iterable[Limit], count: int) -> None:
+async def take_all(limits: Sequence[Limit], count: int) -> None:
     """Return when ``count`` bytes may pass all of the limits."""
+    for number, limit in enumerate(limits):
+        try:
+            await limit.take(count)
+        except asyncio.CancelledError:
+            give_back_all(limits[:number], count)
+            raise
+
+
+def give_back_all(limits: Iterable[Limit], count: int) -> None:
+    """``count`` bytes that were taken never passed."""
     for limit in limits:
-        await limit.take(count)
+        limit.give_back(count)
 
 
 def _checked(bytes_per_s: int | None) -> int | None:

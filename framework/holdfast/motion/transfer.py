@@ -10,14 +10,14 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.contract.errors import Busy, OutOfRange, Unsupported
+from holdfast.contract.errors import Busy, DriverError, OutOfRange, Unsupported
 from holdfast.data.block_io import Extent
 from holdfast.motion.block_digests import BlockDigest, content_of
 from holdfast.motion.choice import Choice
 from holdfast.motion.chunk_map import CHUNK_BYTES, Beginning, ChunkMap, durable_chunk, encoded
 from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Pair
 from holdfast.motion.pieces import Piece, by_chunk, pieces
-from holdfast.motion.throttle import Limit, take_all
+from holdfast.motion.throttle import Limit, give_back_all, take_all
 
 
 class TransferJournal(Protocol):
@@ -97,7 +97,7 @@ class Transfer:
         self._choice = choice
         self.journal: TransferJournal = journal or NoJournal()
         # What is one chunk is moved again whole: to remember it would cost more than it saves.
-        self.resumes = journal is not None and pair.length_bytes > CHUNK_BYTES
+        self._remembers = journal is not None and pair.length_bytes > CHUNK_BYTES
         self.digested = pair.digested
         self.limits = limits
         self.tell = tell
@@ -132,10 +132,18 @@ class Transfer:
         async with mechanism.open(self._pair) as mover:
             identity = await mover.identity()
             extents = await mover.prepare()
-            chunks = await self._resumed(mechanism, identity)
+            # Where nobody knows whether the source is still the same, nothing is gone on with.
+            remembers = self._remembers and bool(identity) and not mechanism.whole
+            beginning = Beginning(
+                source=identity,
+                target=await mover.place(),
+                length_bytes=self._pair.length_bytes,
+                digested=self._pair.digested,
+            )
+            chunks = await self._resumed(beginning) if remembers else ChunkMap(beginning)
             cut = self._cut(mechanism, extents)
             rest = tuple(piece for piece in cut if piece.chunk not in chunks)
-            work = _Work(self, mechanism, mover, chunks)
+            work = _Work(self, mechanism, mover, chunks, remembers=remembers)
             await work.do(rest, before_bytes=_data_bytes(cut) - _data_bytes(rest))
             if await mover.identity() != identity:
                 raise Busy(
@@ -152,18 +160,12 @@ class Transfer:
 
     def _cut(self, mechanism: Mechanism, extents: tuple[Extent, ...]) -> tuple[Piece, ...]:
         length_bytes = self._pair.length_bytes
-        if mechanism.whole or not self.resumes:
+        if mechanism.whole:
             return (Piece(offset_bytes=0, length_bytes=length_bytes, extents=extents),)
         return tuple(pieces(length_bytes, extents))
 
-    async def _resumed(self, mechanism: Mechanism, identity: str) -> ChunkMap:
+    async def _resumed(self, beginning: Beginning) -> ChunkMap:
         """What an earlier attempt left, or a new map whose beginning is durable."""
-        pair = self._pair
-        beginning = Beginning(
-            source=identity, length_bytes=pair.length_bytes, digested=pair.digested
-        )
-        if mechanism.whole:
-            return ChunkMap(beginning)
         found = ChunkMap.resumed(beginning, await self.journal.checkpoints())
         if found is not None:
             return found
@@ -175,9 +177,17 @@ class _Work:
     """The pieces of one transfer by one mechanism, in as many streams as it is worth."""
 
     def __init__(
-        self, transfer: Transfer, mechanism: Mechanism, mover: Mover, chunks: ChunkMap
+        self,
+        transfer: Transfer,
+        mechanism: Mechanism,
+        mover: Mover,
+        chunks: ChunkMap,
+        *,
+        remembers: bool,
     ) -> None:
         self.moved_bytes = 0
+        self._remembers = remembers
+        self._entering = asyncio.Lock()
         self._transfer = transfer
         self._mechanism = mechanism
         self._mover = mover
@@ -195,9 +205,11 @@ class _Work:
         self._data_bytes = before_bytes + _data_bytes(rest)
         chunks = by_chunk(rest)
         streams = (self._stream(chunks) for _ in range(self._mechanism.streams))
-        for ended in await asyncio.gather(*streams, return_exceptions=True):
-            if isinstance(ended, BaseException):
-                raise ended
+        ended = await asyncio.gather(*streams, return_exceptions=True)
+        failures = [failure for failure in ended if failure is not None]
+        if failures:
+            # What is wrong with an end counts more than a wish to stop, or another way to try.
+            raise min(failures, key=lambda failure: not isinstance(failure, DriverError))
         await self._mover.settle()
 
     async def _stream(self, chunks: Iterator[tuple[int, tuple[Piece, ...]]]) -> None:
@@ -213,9 +225,14 @@ class _Work:
 
     async def _chunk(self, number: int, group: tuple[Piece, ...]) -> None:
         digests: list[BlockDigest] = []
+        limits = self._transfer.limits if self._mechanism.through_host else ()
         for piece in group:
-            await take_all(self._transfer.limits, piece.data_bytes)
-            digests.extend(await self._mover.move(piece))
+            await take_all(limits, piece.data_bytes)
+            try:
+                digests.extend(await self._mover.move(piece))
+            except NotHere:
+                give_back_all(limits, piece.data_bytes)
+                raise
             self.moved_bytes += piece.data_bytes
             self._transfer.tell(
                 Progress(
@@ -225,11 +242,25 @@ class _Work:
                 )
             )
         entry = durable_chunk(number, digests, digested=self._transfer.digested)
-        if self._transfer.resumes and not self._mechanism.whole:
-            # Entered only when its bytes are durable: whoever goes on never moves them again.
-            await self._mover.settle()
-            await self._transfer.journal.checkpoint(encoded(entry))
+        if self._remembers:
+            await self._enter(encoded(entry))
         self._chunks.enter(entry)
+
+    async def _enter(self, entry: bytes) -> None:
+        """Enter a chunk whose bytes have become durable: whoever goes on never moves them again.
+
+        One after the other, and none after a flush that failed: the system tells of bytes that it
+        lost once only, to whoever asks first, and they may be those of any stream.
+        """
+        async with self._entering:
+            if self._failed:
+                return
+            try:
+                await self._mover.settle()
+            except BaseException:
+                self._failed = True
+                raise
+            await self._transfer.journal.checkpoint(entry)
 
 
 def _data_bytes(cut: tuple[Piece, ...]) -> int:

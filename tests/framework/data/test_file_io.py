@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.contract.errors import (
     Corrupt,
@@ -215,3 +217,21 @@ def test_extents_are_subtracted() -> None:
         Extent(5, 4),
         Extent(21, 9),
     )
+
+
+@given(
+    *(st.sets(st.integers(0, 60), max_size=12).map(sorted) for _ in range(2)),
+)
+def test_what_is_left_is_what_no_other_extent_covers(one: list[int], other: list[int]) -> None:
+    """Byte for byte, and in ascending order."""
+
+    def extents(borders: list[int]) -> tuple[Extent, ...]:
+        pairs = zip(borders[::2], borders[1::2], strict=False)
+        return tuple(Extent(start, end - start) for start, end in pairs)
+
+    def covered(found: tuple[Extent, ...]) -> list[int]:
+        spans = (range(each.offset_bytes, each.offset_bytes + each.length_bytes) for each in found)
+        return [byte for span in spans for byte in span]
+
+    left = covered(subtract(extents(one), extents(other)))
+    assert left == sorted(set(covered(extents(one))) - set(covered(extents(other))))

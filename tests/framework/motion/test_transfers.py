@@ -1,6 +1,7 @@
 """Transfers: every mechanism moves the same bytes, and goes on where it was interrupted."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,8 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.contract.errors import Busy, Denied, HoldfastError, OutOfRange, Unsupported
+from holdfast.contract.errors import (
+    Busy,
+    Corrupt,
+    Denied,
+    HoldfastError,
+    OutOfRange,
+    Unknown,
+    Unsupported,
+)
 from holdfast.contract.handles import FileHandle, NativeHandle
+from holdfast.files import mutations
 from holdfast.motion.block_digests import BLOCK_BYTES, BlockHasher, content_of
 from holdfast.motion.choice import choose
 from holdfast.motion.chunk_map import CHUNK_BYTES
@@ -330,3 +340,94 @@ def test_errors_of_either_file_are_typed(tmp_path: Path) -> None:
     for mechanism in COPYING:
         with pytest.raises(HoldfastError, match="is no file of"):
             move(pair_of(longer, target), mechanism)
+
+
+def test_a_long_transfer_without_a_journal_is_digested_whole_and_piece_by_piece(
+    tmp_path: Path,
+) -> None:
+    """Nothing is remembered, and yet each piece is told, and the digest has them all."""
+    size = CHUNK_BYTES + 16 * MIB
+    source = file_of(tmp_path / "source", size, ((CHUNK_BYTES + MIB, b"far"),))
+    target = file_of(tmp_path / "target", size)
+    journalled = move(pair_of(source, target, digested=True), HashedCopy(), journal=Journal())
+    alone = move(pair_of(source, target, digested=True), HashedCopy())
+    assert alone.content == journalled.content != content_of(size, ())
+
+
+def test_another_target_in_its_place_gets_all_of_it(tmp_path: Path) -> None:
+    """What was durable in the one that was there before is in no other."""
+    size = 2 * CHUNK_BYTES
+    source = file_of(tmp_path / "source", size, ((5, b"abc"), (CHUNK_BYTES + 5, b"def")))
+    target = file_of(tmp_path / "target", size)
+    journal = Journal()
+    journal.killed_after = 2
+    with pytest.raises(Killed):
+        move(pair_of(source, target), HashedCopy(), journal=journal)
+    journal.killed_after = None
+    (tmp_path / "other").write_bytes(b"")  # so that its inode is another
+    Path(target.path).rename(tmp_path / "gone")
+    file_of(tmp_path / "target", size)
+    move(pair_of(source, target), HashedCopy(), journal=journal)
+    same(source, target)
+
+
+def test_a_checkpoint_that_nobody_understands_begins_anew(tmp_path: Path) -> None:
+    source = file_of(tmp_path / "source", 2 * CHUNK_BYTES, ((5, b"abc"),))
+    target = file_of(tmp_path / "target", 2 * CHUNK_BYTES)
+    journal = Journal()
+    journal.entries.append(b"of another version")
+    assert move(pair_of(source, target), HashedCopy(), journal=journal).resumed_bytes == 0
+    same(source, target)
+
+
+def test_after_a_flush_that_failed_no_chunk_is_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of lost bytes once, to whichever stream asks first."""
+    runs = tuple((number * CHUNK_BYTES, b"x" * 4096) for number in range(4))
+    source = file_of(tmp_path / "source", 4 * CHUNK_BYTES, runs)
+    target = file_of(tmp_path / "target", 4 * CHUNK_BYTES)
+    journal, flushed = Journal(), mutations.fsync_file
+
+    def failing(file: mutations.OpenFile) -> None:
+        monkeypatch.setattr(mutations, "fsync_file", flushed)
+        raise OSError(errno.EIO, "lost", str(file.path))
+
+    monkeypatch.setattr(mutations, "fsync_file", failing)
+    with pytest.raises(Unknown):
+        move(pair_of(source, target), Relay(), journal=journal)
+    assert len(journal.entries) == 1  # the beginning alone
+
+
+def test_a_source_that_cannot_be_read_is_told_as_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel names neither of two files; a bad source is no doubt about the target."""
+    source = file_of(tmp_path / "source", MIB, ((5, b"abc"),))
+    target = file_of(tmp_path / "target", MIB)
+
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(os, "copy_file_range", broken)
+    with pytest.raises(Unknown, match="target"):  # the source can be read: it is the target's
+        move(pair_of(source, target), KernelCopy())
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(Corrupt, match="source"):
+        move(pair_of(source, target), KernelCopy())
+
+
+def test_what_moves_no_bytes_waits_for_no_limit(tmp_path: Path) -> None:
+    """Blocks are shared, or it is found that they cannot be, without asking how fast."""
+    source = file_of(tmp_path / "source", MIB, ((5, b"abc"),))
+    target = file_of(tmp_path / "target", MIB)
+    taken: list[int] = []
+
+    class Counting(Limit):
+        async def take(self, count: int) -> None:
+            taken.append(count)
+
+    pair = pair_of(source, target)
+    transfer = Transfer(pair, choose(pair, [Reflink(), KernelCopy()]), limits=[Counting()])
+    moved = asyncio.run(transfer.run())
+    assert sum(taken) == moved.moved_bytes

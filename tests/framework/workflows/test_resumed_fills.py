@@ -12,7 +12,7 @@ from holdfast.contract.requests import Role, ScopeKind
 from holdfast.model.rows import Checkpoint, Scope, Step
 from holdfast.motion.block_digests import BLOCK_BYTES
 from holdfast.motion.chunk_map import CHUNK_BYTES
-from holdfast.motion.mechanism import Refusal
+from holdfast.motion.mechanism import Pair, Refusal
 from holdfast.motion.mechanisms.reflink import Reflink
 from holdfast.motion.transfer import Moved
 from holdfast.operations.journal import unfinished
@@ -67,6 +67,10 @@ def content_of_volume(root: Path) -> bytes:
     return only.read_bytes()
 
 
+def refused(_: Reflink, pair: Pair) -> Refusal:
+    return Refusal(f"{pair.source.name} is shared in no such test")
+
+
 @pytest.mark.parametrize("stopped_at", [1, 2, 3])
 def test_a_paused_fill_goes_on_with_the_chunks_that_are_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
@@ -76,7 +80,7 @@ def test_a_paused_fill_goes_on_with_the_chunks_that_are_left(
     (tmp_path / "primary").mkdir()
     (tmp_path / "images").mkdir()
     # Where blocks can be shared all is done at once, and there is nothing to resume.
-    monkeypatch.setattr(Reflink, "offer", lambda *_: Refusal("not in this test"))
+    monkeypatch.setattr(Reflink, "offer", refused)
     reached: list[int] = []
     plain = StepJournal.checkpoint
 

@@ -41,8 +41,9 @@ class FencesOfOneProcessInRoundEight(MemoryPrimaryDriver):
 
     def store(self) -> Store:
         store = super().store()
-        own = self.__dict__.setdefault("own_fences", {})
-        return replace(store, fences=own.setdefault(store.id, Fences()))
+        if not hasattr(self, "own_fences"):
+            self.own_fences: dict[str, Fences] = {}
+        return replace(store, fences=self.own_fences.setdefault(store.id, Fences()))
 
 
 class FenceGoneWithVolume(MemoryPrimaryDriver):

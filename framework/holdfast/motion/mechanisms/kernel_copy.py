@@ -77,7 +77,7 @@ class _Copying(FileMover):
                 )
             except OSError as error:
                 if error.errno not in _REFUSED:
-                    raise
+                    raise self.blamed(error, source, extent) from None
                 refusal = f"{name}: {error.strerror}"
             else:
                 if copied == extent.length_bytes:

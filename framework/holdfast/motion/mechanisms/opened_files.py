@@ -1,13 +1,14 @@
 """Two files that are opened for a transfer: what all mechanisms between files have in common."""
 
+import errno
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Final, ParamSpec, TypeVar
 
-from holdfast.concurrency.lanes import Lane
+from holdfast.concurrency.lanes import Lane, in_lane
 from holdfast.concurrency.runtime import runtime
-from holdfast.contract.errors import Corrupt
+from holdfast.contract.errors import Corrupt, DriverError
 from holdfast.contract.handles import FileHandle
 from holdfast.data.block_io import Extent
 from holdfast.data.extents import subtract
@@ -18,6 +19,9 @@ from holdfast.files import mutations
 from holdfast.motion.block_digests import BlockDigest
 from holdfast.motion.mechanism import Mover, Pair
 from holdfast.motion.pieces import Piece
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class FileMover(Mover):
@@ -33,15 +37,22 @@ class FileMover(Mover):
         self.target = target
         self._lane = lane
 
+    async def _in_lane(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with in_lane(self._lane):
+            return await runtime().run_blocking(work, *args, **kwargs)
+
     async def identity(self) -> str:
-        return await self._lane.run(self._identity)
+        return await self._in_lane(self._identity)
 
     def _identity(self) -> str:
         with self.source.reading() as file:
             return file.identity()
 
+    async def place(self) -> str:
+        return self.target.place
+
     async def prepare(self) -> tuple[Extent, ...]:
-        return await self._lane.run(self._prepare)
+        return await self._in_lane(self._prepare)
 
     def _prepare(self) -> tuple[Extent, ...]:
         with self.source.reading() as file:
@@ -55,7 +66,7 @@ class FileMover(Mover):
         return extents
 
     async def move(self, piece: Piece) -> tuple[BlockDigest, ...]:
-        return await self._lane.run(self._move, piece)
+        return await self._in_lane(self._move, piece)
 
     def _move(self, piece: Piece) -> tuple[BlockDigest, ...]:
         with self.source.reading() as source, self.target.writing() as target:
@@ -68,18 +79,38 @@ class FileMover(Mover):
     ) -> tuple[BlockDigest, ...]:
         """Move one piece; blocking. An ``OSError`` is taken for one of the target."""
 
+    def blamed(
+        self, error: OSError, source: mutations.OpenFile, extent: Extent
+    ) -> OSError | DriverError:
+        """Whose error it is, where the kernel has both files at once and names none.
+
+        What can only be said of the target is the target's; else the source is read alone.
+        """
+        if error.errno in _OF_THE_TARGET:
+            return error
+        buffer = memoryview(bytearray(min(_BUFFER_BYTES, extent.length_bytes)))
+        end = extent.offset_bytes + extent.length_bytes
+        try:
+            for at in range(extent.offset_bytes, end, len(buffer)):
+                mutations.read_into(source, at, buffer[: end - at])
+        except OSError as problem:
+            return self.source.read_error(problem)
+        return error
+
     def ended_early(self) -> Corrupt:
         """The source has fewer bytes than when it was looked at."""
         return Corrupt(f"{self.source.path} is shorter than its {self.pair.length_bytes} bytes")
 
     async def settle(self) -> None:
-        await self._lane.run(self._settle)
+        await self._in_lane(self._settle)
 
     def _settle(self) -> None:
         with self.target.writing() as file:
             mutations.fsync_file(file)
 
 
+_BUFFER_BYTES: Final = 1 << 20
+_OF_THE_TARGET: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 MoverT = TypeVar("MoverT", bound=FileMover)
 
 
@@ -90,11 +121,11 @@ async def open_files(
     """Open both files of a pair, with a lane that ends with the transfer."""
     lane = runtime().open_lane(streams)
     try:
-        yield made(
-            pair,
-            await lane.run(LockedFile.look, source),
-            await lane.run(LockedFile.look, target),
-            lane,
-        )
+        with in_lane(lane):
+            looked = (
+                await runtime().run_blocking(LockedFile.look, source),
+                await runtime().run_blocking(LockedFile.look, target),
+            )
+        yield made(pair, *looked, lane)
     finally:
         lane.close()

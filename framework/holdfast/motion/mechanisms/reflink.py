@@ -5,6 +5,7 @@ import os
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Final
 
+from holdfast.data.block_io import Extent
 from holdfast.files import kernel_copies, mutations
 from holdfast.motion.block_digests import BlockDigest
 from holdfast.motion.handle_kinds import both_files
@@ -63,5 +64,6 @@ class _Sharing(FileMover):
         except OSError as error:
             if error.errno in _NO_CLONE:
                 raise NotHere(f"the files cannot share blocks: {error.strerror}") from None
-            raise
+            whole = Extent(0, piece.length_bytes)
+            raise self.blamed(error, source, whole) from None
         return ()

@@ -32,8 +32,10 @@ class Relay(Mechanism):
     @asynccontextmanager
     async def open(self, pair: Pair) -> AsyncIterator[Mover]:
         async with AsyncExitStack() as stack:
-            source = await stack.enter_async_context(open_apart(pair.source.handle))
-            target = await stack.enter_async_context(open_apart(pair.target.handle))
+            source, target = [
+                await stack.enter_async_context(open_apart(side.handle, threads=self.streams))
+                for side in (pair.source, pair.target)
+            ]
             yield _Relaying(pair, source, target)
 
 
@@ -45,6 +47,9 @@ class _Relaying(Mover):
 
     async def identity(self) -> str:
         return self._pair.source.version
+
+    async def place(self) -> str:
+        return self._pair.target.version
 
     async def prepare(self) -> tuple[Extent, ...]:
         extents = tuple(_within(self._pair.length_bytes, await self._source.extents()))
