@@ -147,9 +147,12 @@ def exclusive_comes_late(script: Script) -> Iterator[Step]:
     volume = script.create()
     first, second = script.hosts
     yield volume
-    yield script.grant(volume.key, host=first, mode=script.choices.pick(sharing))
+    mode = AccessMode.SHARED if AccessMode.SHARED in sharing else AccessMode.READ_ONLY
+    yield script.grant(volume.key, host=first, mode=mode)
     yield script.grant(volume.key, host=second, mode=AccessMode.EXCLUSIVE)
-    yield script.read(volume.key, host=first)
+    # What was refused took nothing from who was there first.
+    writes = mode is AccessMode.SHARED
+    yield script.write(volume.key, first) if writes else script.read(volume.key, first)
     yield script.grant(volume.key, host=second, mode=script.choices.pick(sharing))
     yield script.read(volume.key, host=second)
 

@@ -68,17 +68,16 @@ def probed_relatives(script: Script) -> Iterator[Step]:
         return
     short = script.create()
     longer = script.create(f"{short.key}{script.choices.pick(RELATIVES)}", script.sizes[short.key])
-    first, second = script.choices.shuffled((short, longer))
-    yield first
-    yield ProbeCall(call=second)
-    yield ProbeCall(call=DeleteVolume(key=first.key))
+    yield short
+    yield ProbeCall(call=longer)
+    yield ProbeCall(call=DeleteVolume(key=short.key))
     if script.snapshots:
-        yield from around(CreateSnapshot(key=first.key, volume=first.key))
-        yield ProbeCall(call=CreateSnapshot(key=second.key, volume=first.key))
-        yield DeleteSnapshot(key=first.key)
-    yield second
-    yield from probed(DeleteVolume(key=first.key))
-    yield ProbeCall(call=second)
+        yield from around(CreateSnapshot(key=short.key, volume=short.key))
+        yield ProbeCall(call=CreateSnapshot(key=longer.key, volume=short.key))
+        yield DeleteSnapshot(key=short.key)
+    yield longer
+    yield from probed(DeleteVolume(key=short.key))
+    yield ProbeCall(call=longer)
 
 
 def probed_grants(script: Script) -> Iterator[Step]:
