@@ -225,12 +225,17 @@ def grow(script: Script) -> Iterator[Step]:
 
 
 def resize_nowhere(script: Script) -> Iterator[Step]:
-    """Already that large: nothing happens."""
-    if not script.resizes:
+    """Already that large: nothing happens, and in a store of one size nothing else can."""
+    if script.declared.resize is None:
         return
     volume = script.create(size_bytes=script.size(3))
     yield volume
-    yield ResizeVolume(key=volume.key, size_bytes=script.size(3))
+    yield ResizeVolume(key=volume.key, size_bytes=volume.size_bytes)
+    if not script.resizes:
+        if script.declared.resize.shrink:
+            yield ResizeVolume(key=volume.key, size_bytes=volume.size_bytes, shrink=True)
+        yield from (ResizeVolume(key=volume.key, size_bytes=volume.size_bytes) for _ in range(2))
+        return
     yield ResizeVolume(key=volume.key, size_bytes=script.size(1))
     yield GetVolume(key=volume.key)
     yield ResizeVolume(key=script.name(), size_bytes=script.size(4))
