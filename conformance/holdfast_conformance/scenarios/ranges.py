@@ -108,7 +108,9 @@ def overlapping(choices: Choices, size_bytes: int) -> tuple[Range, ...]:
 def scattered(choices: Choices, size_bytes: int) -> tuple[Range, ...]:
     """Many short ranges with holes between them, in no order of their places."""
     pitch = (2 + choices.below(3)) * BLOCK_BYTES
-    count = min(140 + choices.below(_MORE_RANGES), size_bytes // pitch)
+    # More than any list of one's own has room for, once: each of them is read after every step.
+    wanted = 20 + choices.below(40) if choices.turn % 2 else 140 + choices.below(_MORE_RANGES)
+    count = min(wanted, size_bytes // pitch)
     starts = range(0, count * pitch, pitch)
     length = choices.pick((BLOCK_BYTES, 512, BLOCK_BYTES + 1, 1))
     return tuple(choices.shuffled([(start, length) for start in starts]))
