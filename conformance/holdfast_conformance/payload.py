@@ -89,13 +89,14 @@ def _with_holes(data: bytes) -> bytes:
 
 def _hollow(data: bytes) -> bytes:
     hollow = bytearray(data)
-    for start in range(0, len(data), _PAGE_BYTES):
-        middle_of = start + _PAGE_BYTES // 2
-        for at, end in ((start, middle_of), (middle_of + 9, start + _PAGE_BYTES))[
-            : 1 + start // _PAGE_BYTES % 2
-        ]:
-            end = min(end, len(data) - 1)  # noqa: PLW2901 - the last byte of all stays
-            hollow[at:end] = bytes(max(0, end - at))
+    last = len(data) - 1  # stays
+    for number, start in enumerate(range(0, len(data), _PAGE_BYTES)):
+        half = start + _PAGE_BYTES // 2
+        zeroes = [(start, half)]
+        if number % 2:
+            zeroes.append((half + 9, start + _PAGE_BYTES))
+        for at, end in zeroes:
+            hollow[at : min(end, last)] = bytes(max(0, min(end, last) - at))
     return bytes(hollow)
 
 

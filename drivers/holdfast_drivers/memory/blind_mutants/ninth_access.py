@@ -1,5 +1,6 @@
 """Blind defects of the ninth round: grants, fences, probes and life cycle."""
 
+from abc import abstractmethod
 from typing import Any, Final
 
 from holdfast.contract.capabilities import AccessMode
@@ -98,9 +99,9 @@ class PartialWriteCopiesUpAgain(DefectiveBackend):
 class CachingIO(DefectiveIO):
     """Block access through a cache of blocks; larger reads go past it."""
 
+    @abstractmethod
     def cache(self) -> Blocks | None:
         """The cache to use, if any."""
-        raise NotImplementedError
 
     async def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
         content = self.backend.content_behind(self.token, write=False)

@@ -1,35 +1,15 @@
 """Hashed copy: bytes go from one file to the other through a small buffer, and are hashed there."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Final
 
 from holdfast.files import mutations
 from holdfast.motion.block_digests import BLOCK_BYTES, BlockDigest, BlockHasher
-from holdfast.motion.handle_kinds import both_files
-from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Offer, Pair, Refusal
-from holdfast.motion.mechanisms.opened_files import FileMover, open_files
+from holdfast.motion.mechanism import Offer, Pair, Refusal
+from holdfast.motion.mechanisms.opened_files import BetweenFiles, FileMover
 from holdfast.motion.pieces import Piece
 
 _BUFFER_BYTES: Final = 256 << 10
 """Stays in a core's cache between read, hash and write; larger ones cost memory bandwidth."""
-
-
-class HashedCopy(Mechanism):
-    """``pread``, XXH3, ``pwrite``."""
-
-    name: ClassVar[str] = "hashed-copy"
-
-    def offer(self, pair: Pair) -> Offer | Refusal:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            return files
-        return Offer(cost=2, how="data is read, hashed and written, holes stay holes")
-
-    def open(self, pair: Pair) -> AbstractAsyncContextManager[Mover]:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            raise NotHere(files.reason)
-        return open_files(_Hashing, pair, *files)
 
 
 class _Hashing(FileMover):
@@ -57,3 +37,13 @@ class _Hashing(FileMover):
             raise self.source.read_error(error) from error
         if count < len(into):
             raise self.ended_early()
+
+
+class HashedCopy(BetweenFiles):
+    """``pread``, XXH3, ``pwrite``."""
+
+    mover = _Hashing
+    name: ClassVar[str] = "hashed-copy"
+
+    def offer_files(self, pair: Pair) -> Offer | Refusal:
+        return Offer(cost=2, how="data is read, hashed and written, holes stay holes")

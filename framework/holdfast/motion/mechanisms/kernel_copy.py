@@ -6,15 +6,13 @@ systems cannot do that together, ``sendfile``.
 
 import errno
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Final
 
 from holdfast.data.block_io import Extent
 from holdfast.files import kernel_copies, mutations
 from holdfast.motion.block_digests import BlockDigest
-from holdfast.motion.handle_kinds import both_files
-from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Offer, Pair, Refusal
-from holdfast.motion.mechanisms.opened_files import FileMover, open_files
+from holdfast.motion.mechanism import NotHere, Offer, Pair, Refusal
+from holdfast.motion.mechanisms.opened_files import BetweenFiles, FileMover
 from holdfast.motion.pieces import Piece
 
 _REFUSED: Final = frozenset(
@@ -33,26 +31,6 @@ _WAYS: Final[tuple[tuple[str, _Copy], ...]] = (
     ("copy_file_range", kernel_copies.copy_range),
     ("sendfile", kernel_copies.send_range),
 )
-
-
-class KernelCopy(Mechanism):
-    """``copy_file_range`` and ``sendfile``."""
-
-    name: ClassVar[str] = "kernel-copy"
-
-    def offer(self, pair: Pair) -> Offer | Refusal:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            return files
-        if pair.digested:
-            return Refusal("nobody reads the bytes, and their digest is wanted")
-        return Offer(cost=1.8, how="data is copied inside the kernel, holes stay holes")
-
-    def open(self, pair: Pair) -> AbstractAsyncContextManager[Mover]:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            raise NotHere(files.reason)
-        return open_files(_Copying, pair, *files)
 
 
 class _Copying(FileMover):
@@ -88,3 +66,15 @@ class _Copying(FileMover):
                 refusal = f"{name}: {copied} bytes came of {extent.length_bytes}"
             self._ways = self._ways[1:]
         raise NotHere(f"the kernel copies nothing between these files ({refusal})")
+
+
+class KernelCopy(BetweenFiles):
+    """``copy_file_range`` and ``sendfile``."""
+
+    mover = _Copying
+    name: ClassVar[str] = "kernel-copy"
+
+    def offer_files(self, pair: Pair) -> Offer | Refusal:
+        if pair.digested:
+            return Refusal("nobody reads the bytes, and their digest is wanted")
+        return Offer(cost=1.8, how="data is copied inside the kernel, holes stay holes")

@@ -4,12 +4,11 @@ import errno
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, ParamSpec, TypeVar
+from typing import ClassVar, Final, ParamSpec, TypeVar
 
 from holdfast.concurrency.lanes import Lane, in_lane
 from holdfast.concurrency.runtime import runtime
 from holdfast.contract.errors import Corrupt, DriverError
-from holdfast.contract.handles import FileHandle
 from holdfast.data.block_io import Extent
 from holdfast.data.extents import subtract
 from holdfast.data.file_io import zero_range
@@ -17,7 +16,8 @@ from holdfast.data.locked_file import LockedFile
 from holdfast.data.sparse import file_extents
 from holdfast.files import mutations
 from holdfast.motion.block_digests import BlockDigest
-from holdfast.motion.mechanism import Mover, Pair
+from holdfast.motion.handle_kinds import both_files
+from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Offer, Pair, Refusal
 from holdfast.motion.pieces import Piece
 
 P = ParamSpec("P")
@@ -111,21 +111,32 @@ class FileMover(Mover):
 
 _BUFFER_BYTES: Final = 1 << 20
 _OF_THE_TARGET: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-MoverT = TypeVar("MoverT", bound=FileMover)
 
 
-@asynccontextmanager
-async def open_files(
-    made: type[MoverT], pair: Pair, source: FileHandle, target: FileHandle, *, streams: int = 1
-) -> AsyncIterator[MoverT]:
-    """Open both files of a pair, with a lane that ends with the transfer."""
-    lane = runtime().open_lane(streams)
-    try:
-        with in_lane(lane):
-            looked = (
-                await runtime().run_blocking(LockedFile.look, source),
-                await runtime().run_blocking(LockedFile.look, target),
-            )
-        yield made(pair, *looked, lane)
-    finally:
-        lane.close()
+class BetweenFiles(Mechanism):
+    """A mechanism for two files of this host; ``mover`` is what moves the pieces."""
+
+    mover: ClassVar[type[FileMover]]
+
+    def offer(self, pair: Pair) -> Offer | Refusal:
+        files = both_files(pair)
+        return files if isinstance(files, Refusal) else self.offer_files(pair)
+
+    @abstractmethod
+    def offer_files(self, pair: Pair) -> Offer | Refusal:
+        """Whether it can move a pair of files."""
+
+    @asynccontextmanager
+    async def open(self, pair: Pair) -> AsyncIterator[Mover]:
+        """Open both files, with a lane that ends with the transfer."""
+        files = both_files(pair)
+        if isinstance(files, Refusal):
+            raise NotHere(files.reason)
+        lane = runtime().open_lane(self.streams)
+        try:
+            with in_lane(lane):
+                source = await runtime().run_blocking(LockedFile.look, files[0])
+                target = await runtime().run_blocking(LockedFile.look, files[1])
+            yield self.mover(pair, source, target, lane)
+        finally:
+            lane.close()

@@ -2,15 +2,13 @@
 
 import errno
 import os
-from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Final
 
 from holdfast.data.block_io import Extent
 from holdfast.files import kernel_copies, mutations
 from holdfast.motion.block_digests import BlockDigest
-from holdfast.motion.handle_kinds import both_files
-from holdfast.motion.mechanism import Mechanism, Mover, NotHere, Offer, Pair, Refusal
-from holdfast.motion.mechanisms.opened_files import FileMover, open_files
+from holdfast.motion.mechanism import NotHere, Offer, Pair, Refusal
+from holdfast.motion.mechanisms.opened_files import BetweenFiles, FileMover
 from holdfast.motion.pieces import Piece
 
 _NO_CLONE: Final = frozenset(
@@ -24,30 +22,6 @@ _NO_CLONE: Final = frozenset(
         errno.ETXTBSY,
     }
 )
-
-
-class Reflink(Mechanism):
-    """``FICLONE``."""
-
-    name: ClassVar[str] = "reflink"
-    whole: ClassVar[bool] = True
-    through_host: ClassVar[bool] = False
-
-    def offer(self, pair: Pair) -> Offer | Refusal:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            return files
-        if pair.digested:
-            return Refusal("nobody reads the bytes, and their digest is wanted")
-        if pair.length_bytes != pair.source.handle.size_bytes:
-            return Refusal("a part of the source is wanted, and all of it would be shared")
-        return Offer(cost=0, how="blocks are shared, where both files are on one file system")
-
-    def open(self, pair: Pair) -> AbstractAsyncContextManager[Mover]:
-        files = both_files(pair)
-        if isinstance(files, Refusal):
-            raise NotHere(files.reason)
-        return open_files(_Sharing, pair, *files)
 
 
 class _Sharing(FileMover):
@@ -67,3 +41,19 @@ class _Sharing(FileMover):
             whole = Extent(0, piece.length_bytes)
             raise self.blamed(error, source, whole) from None
         return ()
+
+
+class Reflink(BetweenFiles):
+    """``FICLONE``."""
+
+    mover = _Sharing
+    name: ClassVar[str] = "reflink"
+    whole: ClassVar[bool] = True
+    through_host: ClassVar[bool] = False
+
+    def offer_files(self, pair: Pair) -> Offer | Refusal:
+        if pair.digested:
+            return Refusal("nobody reads the bytes, and their digest is wanted")
+        if pair.length_bytes != pair.source.handle.size_bytes:
+            return Refusal("a part of the source is wanted, and all of it would be shared")
+        return Offer(cost=0, how="blocks are shared, where both files are on one file system")
